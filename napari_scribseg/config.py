@@ -1,0 +1,106 @@
+"""TrainConfig and MethodConfig: every number of a run, as frozen values that check themselves.
+
+Forms in the GUI, `--set key=value` on the command line and `config.json` in the run folder are
+all made from these fields; their descriptions are the help texts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_scribseg.errors import InvalidInput
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Config(BaseModel):
+    """Frozen settings; an unknown or ill-typed one is refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def updated(self, changes: dict[str, Any]) -> Self:
+        """A checked copy with these fields changed; strings are read as the field's type.
+
+        Raises:
+            InvalidInput: a field is unknown or its value is out of range.
+        """
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise InvalidInput(explain(error, type(self))) from error
+
+
+class MethodConfig(Config):
+    """Base of every method's options: the paper's numbers, with the paper's defaults."""
+
+
+class TrainConfig(Config):
+    """How the engine trains: budget, optimiser, schedule, sampling, augmentation, machine."""
+
+    steps: PositiveInt = Field(2000, description="Training steps, unless minutes are given.")
+    minutes: Positive | None = Field(
+        None, description="Train for this long instead of a number of steps; the schedule follows."
+    )
+    batch_size: PositiveInt = Field(12, description="Slices (or patches) per step.")
+    patch: tuple[PositiveInt, PositiveInt] = Field(
+        (224, 224), description="In-plane size (y, x) of what the network sees, in pixels."
+    )
+    spacing_mm: Positive | None = Field(
+        None, description="In-plane pixel size in mm; empty = median of the training cases."
+    )
+    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Optimiser.")
+    learning_rate: Positive = Field(2e-3, description="Highest learning rate.")
+    weight_decay: NonNegative = Field(1e-2, description="Weight decay.")
+    momentum: Fraction = Field(0.9, description="Momentum (SGD only).")
+    schedule: Literal["constant", "poly", "one_cycle", "step_decay"] = Field(
+        "one_cycle", description="How the learning rate changes over the budget."
+    )
+    gradient_clip: NonNegative = Field(
+        12.0, description="Largest norm of the gradient; 0 = not clipped."
+    )
+    weight_average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.99, description="Predict with this moving average of the weights; 0 = with the last ones."
+    )
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
+        180.0, description="Augmentation: in-plane rotation up to this angle."
+    )
+    flips: bool = Field(True, description="Augmentation: mirror along each in-plane axis.")
+    zoom: Annotated[float, Field(ge=0, lt=0.9)] = Field(
+        0.25, description="Augmentation: in-plane scaling by up to this share."
+    )
+    intensity: NonNegative = Field(
+        0.3, description="Augmentation: strength of gamma, contrast, brightness and noise."
+    )
+    validation_interval: PositiveInt = Field(
+        200, description="Steps between two validations (and previews)."
+    )
+    random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(0, description="Random seed.")
+    device: str = Field(
+        "auto",
+        description="auto, cpu, cuda, cuda:1 or mps.",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$",
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Arithmetic; auto = the fastest that this machine does well."
+    )
+    threads: Annotated[int, Field(ge=0, le=1024)] = Field(
+        0, description="CPU threads; 0 = let PyTorch choose."
+    )
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """What pydantic found, as one sentence per field that a user can act on."""
+    sentences = []
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or "the document"
+        if item["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields))
+            sentences.append(f"There is no setting '{name}'; known ones are: {known}.")
+        else:
+            sentences.append(f"'{name}' can't be {item['input']!r}: {item['msg'].lower()}.")
+    return " ".join(sentences)

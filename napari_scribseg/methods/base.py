@@ -1,0 +1,141 @@
+"""Method: how one paper learns, and nothing else.
+
+A method is the `nn.Module` that is trained. Its `forward` is prediction, its `state_dict` is the
+checkpoint, and beyond that it says which loss terms one batch has and, through hooks, what else
+its paper does. The loop, optimiser, schedule, device, precision, data, validation, checkpoints and
+stopping belong to `napari_scribseg.engine`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from napari_scribseg.cases import Case
+from napari_scribseg.config import MethodConfig, TrainConfig
+from napari_scribseg.data import Batch
+
+Maps = dict[str, npt.NDArray[Any]]
+"""Per-voxel maps of one case by name, each (z, y, x). Integers are class indices or IGNORE and
+are resampled by nearest neighbour; floats are resampled linearly."""
+
+Predictor = Callable[[Case], npt.NDArray[np.float32]]
+"""Probabilities (K, z, y, x) of a case on its own grid, by the current model."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt, as far as it decides whether a method can do it.
+
+    Args:
+        n_classes: class indices, background included (K).
+        scribbled_classes: class indices that are drawn in at least one training case.
+        n_scribbled: training cases with scribbles.
+        n_references: training cases with a dense reference.
+        class_names: name of every class index.
+    """
+
+    n_classes: int
+    scribbled_classes: frozenset[int]
+    n_scribbled: int
+    n_references: int
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings that belong together, under a name ("quick", "paper").
+
+    Args:
+        note: one sentence on what they are for.
+        options: the method's own settings.
+        training: the engine's.
+    """
+
+    note: str
+    options: MethodConfig
+    training: TrainConfig
+
+
+class Method(nn.Module, ABC):
+    """How one paper learns.
+
+    Args:
+        n_classes: class indices, background included (K).
+        options: an instance of `Config`.
+    """
+
+    name: ClassVar[str]
+    """The word in the command line, run folders and `METHODS`."""
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for whoever has to choose."""
+    source: ClassVar[str]
+    """Citation, and the address of paper and code."""
+    sample: ClassVar[Literal["slice"]] = "slice"
+    """What one element of a batch is."""
+    Config: ClassVar[type[MethodConfig]]
+    prepared_from: ClassVar[tuple[str, ...]] = ()
+    """The options that `prepare` depends on; they are part of the key of its cache."""
+
+    def __init__(self, n_classes: int, options: MethodConfig) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.options = options
+
+    @classmethod
+    @abstractmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Settings by name; "quick" always exists and is made for a CPU."""
+
+    @classmethod
+    def unsupported(cls, task: Task) -> str | None:
+        """Why this method can't do the task, in one sentence; None when it can."""
+        return scribbles_missing(task)
+
+    @classmethod
+    def prepare(cls, case: Case, options: MethodConfig) -> Maps:  # noqa: ARG003
+        """Maps made once per case before training: seeds, supervoxels, edges.
+
+        A class method, because it needs no weights: the engine runs it in a process pool and
+        caches its result by the content of the case.
+        """
+        return {}
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, Y, X) of images (B, 1, Y, X) of any size."""
+
+    @abstractmethod
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """The terms of the loss, already weighted; the engine minimises their sum."""
+
+    def after_step(self, step: int) -> None:  # noqa: B027
+        """Called after every step of the optimiser, e.g. to move a teacher."""
+
+    def uncertainty(self, probabilities: Tensor) -> Tensor:
+        """Uncertainty 0..1 (B, *S) of probabilities (B, K, *S): entropy over its maximum, ln K."""
+        entropy = -torch.special.xlogy(probabilities, probabilities).sum(1)
+        return entropy / float(np.log(probabilities.shape[1]))
+
+
+def scribbles_missing(task: Task) -> str | None:
+    """Why the drawn scribbles can't teach every class, in one sentence; None when they can."""
+    if task.n_scribbled == 0:
+        return "No training case has scribbles: draw some strokes first."
+    missing = [
+        task.class_names[k] for k in range(task.n_classes) if k not in task.scribbled_classes
+    ]
+    if missing:
+        return (
+            f"No training case has a stroke of {', '.join(missing)}: every class, background "
+            "included, must be drawn at least once."
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Augmentations that belong to a paper."""

@@ -1,0 +1,1 @@
+"""Label propagation: from scribbles to denser labels."""
