@@ -42,54 +42,60 @@ class MethodConfig(Config):
 class TrainConfig(Config):
     """How the engine trains: budget, optimiser, schedule, sampling, augmentation, machine."""
 
-    steps: PositiveInt = Field(2000, description="Training steps, unless minutes are given.")
-    minutes: Positive | None = Field(
-        None, description="Train for this long instead of a number of steps; the schedule follows."
+    steps: PositiveInt = Field(
+        default=2000, description="Training steps, unless minutes are given."
     )
-    batch_size: PositiveInt = Field(12, description="Slices (or patches) per step.")
+    minutes: Positive | None = Field(
+        default=None,
+        description="Train for this long instead of a number of steps; the schedule follows.",
+    )
+    batch_size: PositiveInt = Field(default=12, description="Slices (or patches) per step.")
     patch: tuple[PositiveInt, PositiveInt] = Field(
-        (224, 224), description="In-plane size (y, x) of what the network sees, in pixels."
+        default=(224, 224), description="In-plane size (y, x) of what the network sees, in pixels."
     )
     spacing_mm: Positive | None = Field(
-        None, description="In-plane pixel size in mm; empty = median of the training cases."
+        default=None, description="In-plane pixel size in mm; empty = median of the training cases."
     )
-    optimiser: Literal["adamw", "adam", "sgd"] = Field("adamw", description="Optimiser.")
-    learning_rate: Positive = Field(2e-3, description="Highest learning rate.")
-    weight_decay: NonNegative = Field(1e-2, description="Weight decay.")
-    momentum: Fraction = Field(0.9, description="Momentum (SGD only).")
+    optimiser: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="Optimiser.")
+    learning_rate: Positive = Field(default=2e-3, description="Highest learning rate.")
+    weight_decay: NonNegative = Field(default=1e-2, description="Weight decay.")
+    momentum: Fraction = Field(default=0.9, description="Momentum (SGD only).")
     schedule: Literal["constant", "poly", "one_cycle", "step_decay"] = Field(
-        "one_cycle", description="How the learning rate changes over the budget."
+        default="one_cycle", description="How the learning rate changes over the budget."
     )
     gradient_clip: NonNegative = Field(
-        12.0, description="Largest norm of the gradient; 0 = not clipped."
+        default=12.0, description="Largest norm of the gradient; 0 = not clipped."
     )
     weight_average: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.99, description="Predict with this moving average of the weights; 0 = with the last ones."
+        default=0.99,
+        description="Predict with this moving average of the weights; 0 = with the last ones.",
     )
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
-        180.0, description="Augmentation: in-plane rotation up to this angle."
+        default=180.0, description="Augmentation: in-plane rotation up to this angle."
     )
-    flips: bool = Field(True, description="Augmentation: mirror along each in-plane axis.")
+    flips: bool = Field(default=True, description="Augmentation: mirror along each in-plane axis.")
     zoom: Annotated[float, Field(ge=0, lt=0.9)] = Field(
-        0.25, description="Augmentation: in-plane scaling by up to this share."
+        default=0.25, description="Augmentation: in-plane scaling by up to this share."
     )
     intensity: NonNegative = Field(
-        0.3, description="Augmentation: strength of gamma, contrast, brightness and noise."
+        default=0.3, description="Augmentation: strength of gamma, contrast, brightness and noise."
     )
     validation_interval: PositiveInt = Field(
-        200, description="Steps between two validations (and previews)."
+        default=200, description="Steps between two validations (and previews)."
     )
-    random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(0, description="Random seed.")
+    random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=0, description="Random seed."
+    )
     device: str = Field(
-        "auto",
+        default="auto",
         description="auto, cpu, cuda, cuda:1 or mps.",
         pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="Arithmetic; auto = the fastest that this machine does well."
+        default="auto", description="Arithmetic; auto = the fastest that this machine does well."
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
-        0, description="CPU threads; 0 = let PyTorch choose."
+        default=0, description="CPU threads; 0 = let PyTorch choose."
     )
 
 

@@ -2,11 +2,11 @@
 
 Three integer worlds, never mixed:
 
-| world        | values                                                           | where            |
-|--------------|------------------------------------------------------------------|------------------|
-| scribbles    | 0 = unlabelled, 1..C = the class, 255 = background               | layers, files    |
-| targets      | -1 = ignore, 0 = background, 1..C = the class (the class index)  | tensors          |
-| segmentation | 0 = background, 1..C = the class                                 | layers, files    |
+| world        | values                                             | where          |
+|--------------|----------------------------------------------------|----------------|
+| scribbles    | 0 = unlabelled, 1..C = class, 255 = background     | layers, files  |
+| targets      | -1 = ignore, 0 = background, 1..C = class index    | tensors        |
+| segmentation | 0 = background, 1..C = class index                 | layers, files  |
 
 So a structure has the same number, colour and key everywhere. No other file of this package
 contains a class number, and other people's conventions are converted here and nowhere else.
@@ -139,10 +139,7 @@ class LabelSchema(BaseModel):
             InvalidInput: a value is not in the schema.
         """
         self.check_scribbles(scribbles)
-        targets = scribbles.astype(np.int16)
-        targets[scribbles == UNLABELLED] = IGNORE
-        targets[scribbles == BACKGROUND] = 0
-        return targets
+        return targets_of(scribbles)
 
     def to_scribbles(self, targets: Array) -> npt.NDArray[np.uint8]:
         """Scribbles of targets: the inverse of `to_targets`."""
@@ -160,6 +157,14 @@ class LabelSchema(BaseModel):
                 f"{where}: {len(strange)} value(s) are not in the schema '{self.title}': "
                 f"{listing}. Expected only {expected}; convert the file or change the schema."
             )
+
+
+def targets_of(scribbles: Array) -> npt.NDArray[np.int16]:
+    """Targets of scribbles that were checked before; same shape, input not modified."""
+    targets = scribbles.astype(np.int16)
+    targets[scribbles == UNLABELLED] = IGNORE
+    targets[scribbles == BACKGROUND] = 0
+    return targets
 
 
 PRESETS: Final[dict[str, LabelSchema]] = {

@@ -82,6 +82,8 @@ class Method(nn.Module, ABC):
     sample: ClassVar[Literal["slice"]] = "slice"
     """What one element of a batch is."""
     Config: ClassVar[type[MethodConfig]]
+    uses_unlabelled: ClassVar[bool] = False
+    """Whether slices that nobody drew on teach it something; else they are not loaded."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
     """The options that `prepare` depends on; they are part of the key of its cache."""
 
@@ -117,7 +119,7 @@ class Method(nn.Module, ABC):
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """The terms of the loss, already weighted; the engine minimises their sum."""
 
-    def after_step(self, step: int) -> None:  # noqa: B027
+    def after_step(self, step: int) -> None:
         """Called after every step of the optimiser, e.g. to move a teacher."""
 
     def uncertainty(self, probabilities: Tensor) -> Tensor:

@@ -1,0 +1,62 @@
+# Everything a person, a hook or a build server runs; `make` alone lists it.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3 2>/dev/null)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_IN_DISPLAY = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-screen 0 1366x768x24",)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo app test test-slow check lint samples bench wheel clean
+
+help:  ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+install: $(VENV)/.has-test  ## Make .venv with everything that running and testing needs
+
+demo: $(VENV)/.has-test  ## Train on the synthetic heart, predict, score: about three minutes
+	@$(BIN)/scribseg demo --out demo-run/$$(date +%Y-%m-%dT%H-%M-%S)
+
+app: $(VENV)/.has-test $(VENV)/.has-display  ## Open napari on the synthetic heart (needs a display)
+	@$(BIN)/python scripts/app.py
+
+test: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests, GUI included, in a virtual display
+	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests that take minutes
+	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest -m slow $(ARGS)
+
+check: lint test  ## Run all checks and tests
+
+lint: $(VENV)/.has-dev  ## Check style, types, layers and the plugin manifest
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+	@$(BIN)/npe2 validate napari_scribseg/napari.yaml
+
+samples: $(VENV)/.has-test  ## Make the synthetic sample data again (same bytes)
+	@$(BIN)/python sample_data/make.py
+
+bench: $(VENV)/.has-test  ## Measure training throughput and memory
+	@$(BIN)/python benchmarks/throughput.py $(ARGS)
+
+wheel: $(VENV)/.has-dev  ## Build the wheel into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:  ## Remove .venv, caches and builds; runs stay
+	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/system-packages.sh python
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.has-test $(VENV)/.has-dev: $(VENV)/.has-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(VENV)/.has-display: scripts/system-packages.sh | $(BIN)/python
+	@scripts/system-packages.sh display
+	@touch $@

@@ -1,0 +1,171 @@
+"""check and simulate: the commands about cases on disk."""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
+from napari_scribseg.cli.progress import Display
+from napari_scribseg.errors import InvalidInput, ScribsegError
+
+if TYPE_CHECKING:
+    from napari_scribseg.datasets import CaseReport, DatasetReport
+    from napari_scribseg.labels import LabelSchema
+    from napari_scribseg.volume import Volume
+
+STYLES: Final = ("skeleton", "interior", "boundary", "interior+boundary")
+"""As in `simulate`, which takes too long to import for a help text; a test compares the two."""
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add check and simulate."""
+    check = commands.add_parser(
+        "check",
+        parents=[common],
+        help="read every case of a dataset and say what is wrong with it",
+        description="Read every case of a dataset and say what is wrong with it. "
+        "Exit code 1 when a case can't be used.",
+    )
+    check.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset folder")
+    check.set_defaults(run=run_check)
+
+    simulate = commands.add_parser(
+        "simulate",
+        parents=[common],
+        help="draw scribbles that an annotator might have drawn, from dense references",
+        description="Draw scribbles from dense references: <case id>.nii.gz with 0 = unlabelled, "
+        "1, 2, ... = the classes, 255 = background, and a labels.json.",
+    )
+    simulate.add_argument(
+        "references",
+        metavar="REFERENCES",
+        type=Path,
+        help="a dataset folder with references, or a folder of label files with a labels.json",
+    )
+    simulate.add_argument("--out", required=True, type=Path, help="a new folder")
+    simulate.add_argument("--style", choices=STYLES, default="interior", help="how it is drawn")
+    simulate.add_argument("--random-seed", type=int, default=0, help="0 unless given")
+    simulate.set_defaults(run=run_simulate)
+
+
+def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Check a dataset."""
+    from napari_scribseg.datasets import check_dataset, read_dataset
+
+    dataset = read_dataset(arguments.dataset)
+    report = check_dataset(dataset, progress=lambda n, of: display.count("reading cases", n, of))
+    bad = [case for case in report.cases if not case.ok]
+    problems = (*report.problems, *(f"{case.id}: {' '.join(case.problems)}" for case in bad))
+    code = 1 if problems else 0
+    return Answer(report.model_dump(mode="json"), _report_text(report), problems, code)
+
+
+def _report_text(report: DatasetReport) -> str:
+    splits = ", ".join(f"{name} {n}" for name, n in report.splits.items()) or "none"
+    head = [
+        f"{report.title} ({report.layout})",
+        f"  classes   {', '.join(report.classes)}",
+        f"  cases     {report.n_cases} of {report.n_patients} patients, "
+        f"{report.n_scribbled} with scribbles, {report.n_referenced} with a reference",
+        f"  splits    {splits}",
+        "",
+    ]
+    rows = [("case", "split", "voxels z y x", "mm z y x", "drawn", "reference", "remarks")]
+    rows += [_row(case) for case in report.cases]
+    tail = ["", *report.notes, _verdict(report)]
+    return "\n".join([*head, columns(rows), *tail])
+
+
+def _row(case: CaseReport) -> tuple[str, ...]:
+    remarks = len(case.problems) + len(case.notes)
+    return (
+        case.id,
+        case.split or "-",
+        " x ".join(map(str, case.shape)) if case.shape else "-",
+        " x ".join(f"{s:.4g}" for s in case.spacing_mm) if case.spacing_mm else "-",
+        f"{case.labelled_share:.2%}" if case.has_scribbles else "-",
+        "yes" if case.has_reference else "-",
+        "CAN'T BE USED" if not case.ok else (f"{remarks} note(s)" if remarks else ""),
+    )
+
+
+def _verdict(report: DatasetReport) -> str:
+    if report.n_errors:
+        return f"{report.n_errors} problem(s) found, see above."
+    return f"All {report.n_cases} cases can be used."
+
+
+def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Draw scribbles from references."""
+    import numpy as np
+
+    from napari_scribseg.engine.run import LabelsDocument
+    from napari_scribseg.io import write_volume
+    from napari_scribseg.io.documents import save_document
+    from napari_scribseg.simulate import simulate_scribbles
+    from napari_scribseg.volume import Volume
+
+    if not 0 <= arguments.random_seed < 2**31:
+        raise InvalidInput(f"--random-seed must be 0 to 2147483647, got {arguments.random_seed}.")
+    refuse_existing(arguments.out)
+    schema, references = _references(arguments.references)
+    out = new_folder(arguments.out)
+    save_document(out / "labels.json", LabelsDocument.of(schema))
+    written: list[str] = []
+    failures: dict[str, str] = {}
+    for done, (case, read) in enumerate(references.items()):
+        display.count("drawing scribbles", done, len(references))
+        # A case's strokes depend on its own name only, not on which other cases there are.
+        rng = np.random.default_rng([arguments.random_seed, zlib.crc32(case.encode())])
+        try:
+            reference = read()
+            drawn = simulate_scribbles(
+                reference.array, schema, reference.spacing, rng, style=arguments.style
+            )
+            write_volume(out / f"{case}.nii.gz", Volume(drawn, reference.grid))
+            written.append(case)
+        except ScribsegError as error:
+            failures[case] = str(error)
+    document = {"out": out, "style": arguments.style, "written": written, "failed": failures}
+    problems = tuple(f"{case}: {reason}" for case, reason in failures.items())
+    text = f"{len(written)} scribble files written to {out}."
+    return Answer(document, text, problems, 1 if failures else 0)
+
+
+def _references(folder: Path) -> tuple[LabelSchema, dict[str, Callable[[], Volume]]]:
+    """The schema, and how to read the reference of each case."""
+    from napari_scribseg.datasets import read_dataset
+    from napari_scribseg.datasets.names import volumes_in
+    from napari_scribseg.engine.run import LabelsDocument
+    from napari_scribseg.io import EXTENSIONS, read_labels
+    from napari_scribseg.io.documents import load_document
+    from napari_scribseg.volume import Volume
+
+    files = volumes_in(folder, EXTENSIONS)
+    if files and (folder / "labels.json").is_file():
+        schema = load_document(folder / "labels.json", LabelsDocument).schema_of()
+        return schema, {case: (lambda p=path: read_labels(p)) for case, path in files.items()}
+    if files:
+        raise InvalidInput(
+            f"{folder} has label files but no labels.json that names the classes. Give a dataset "
+            'folder, or write one: {"version": 1, "title": "...", "classes": [{"name": "...", '
+            '"color": "#e69f00"}]}.'
+        )
+    dataset = read_dataset(folder)
+    schema = dataset.schema
+
+    def reader(case: Any) -> Callable[[], Volume]:
+        def read() -> Volume:
+            loaded = case.model_copy(update={"scribbles": None}).load(schema)
+            return Volume(loaded.reference, loaded.grid)
+
+        return read
+
+    found = {case.id: reader(case) for case in dataset.split("all") if case.reference is not None}
+    if not found:
+        raise InvalidInput(f"{folder} has no references to draw scribbles from.")
+    return schema, found

@@ -1,0 +1,100 @@
+"""demo: the whole job on the sample that comes with the package."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_scribseg.cli.answer import Answer, new_folder
+from napari_scribseg.cli.predicting import dataset_items, evaluate_into, predict_into
+from napari_scribseg.cli.progress import Display, duration
+from napari_scribseg.cli.training import prepare_run, train_run
+
+if TYPE_CHECKING:
+    from napari_scribseg.cases import Dataset
+
+METHOD: Final = "random_walker"
+MINUTES: Final = 2.0
+SPLIT: Final = "val"
+"""Patients that training does not see."""
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add demo."""
+    demo = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="train, predict and evaluate on the embedded sample; takes about three minutes",
+        description=f"Train {METHOD} for {MINUTES:g} minutes on the scribbles of the embedded "
+        "synthetic hearts, segment hearts it has not seen, and compare with their references.",
+    )
+    demo.add_argument(
+        "--out", type=Path, default=Path("scribseg-demo"), help="a new folder; %(default)s"
+    )
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Train, predict, evaluate, draw."""
+    from napari_scribseg.datasets import read_dataset
+    from napari_scribseg.samples import sample_folder
+
+    begun = time.monotonic()
+    out = new_folder(arguments.out)
+    dataset = read_dataset(sample_folder("cardiac"))
+    display.say(f"1/4  Training {METHOD} on {dataset.title}, {MINUTES:g} minutes")
+    run = prepare_run(dataset, out / "run", method=METHOD, changes={"minutes": MINUTES})
+    trained = train_run(run, display)
+    if trained.exit_code:
+        return trained
+    display.say("2/4  Segmenting hearts that training has not seen")
+    items = dataset_items(dataset, SPLIT)
+    predicted = predict_into(run, items, out / "predictions", display)
+    if predicted.exit_code:
+        return predicted
+    display.say("3/4  Comparing with the references")
+    evaluated = evaluate_into(
+        out / "predictions", dataset.folder, out / "evaluation", display, split=SPLIT
+    )
+    display.say("4/4  Drawing a picture")
+    _draw(dataset, out)
+    seconds = time.monotonic() - begun
+    document = {
+        "run": run.path,
+        "predictions": out / "predictions",
+        "overlay": out / "overlay.png",
+        "evaluation": evaluated.document,
+        "seconds": seconds,
+    }
+    text = "\n".join(
+        [
+            evaluated.text,
+            "",
+            f"Done in {duration(seconds)}. See:",
+            f"  {out / 'overlay.png'}  scribbles, segmentation and reference of one heart",
+            f"  {out / 'predictions'}  the segmentations",
+            f"  {out / 'evaluation'}  the scores of every case",
+            f"  {out / 'run'}  the trained run, good for `scribseg predict`",
+        ]
+    )
+    return Answer(document, text, evaluated.problems, evaluated.exit_code)
+
+
+def _draw(dataset: Dataset, out: Path) -> None:
+    from napari_scribseg.io import read_labels
+    from napari_scribseg.report.figures import overlay_figure, save_figure
+
+    files = dataset.split(SPLIT)[0]
+    case = files.load(dataset.schema)
+    figure = overlay_figure(
+        case.image.array,
+        dataset.schema,
+        case.image.spacing,
+        title=f"{dataset.title}: {case.id}, not seen in training",
+        segmentation=read_labels(out / "predictions" / f"{case.id}.nii.gz").array,
+        scribbles=case.scribbles,
+        reference=case.reference,
+    )
+    save_figure(figure, out / "overlay.png")

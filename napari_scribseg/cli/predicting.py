@@ -1,0 +1,256 @@
+"""predict and evaluate: from a trained run to segmentations, and from those to scores."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
+from napari_scribseg.cli.progress import Display
+from napari_scribseg.engine.run import LabelsDocument, RunFolder
+from napari_scribseg.engine.worker import sentence_of
+from napari_scribseg.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from napari_scribseg.cases import CaseFiles, Dataset
+    from napari_scribseg.engine.predict import Prediction
+    from napari_scribseg.volume import Grid, Volume
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to predict: the id its files get, and how to read its image."""
+
+    id: str
+    read: Callable[[], Volume]
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add predict and evaluate."""
+    predict = commands.add_parser(
+        "predict",
+        parents=[common],
+        help="segment images with a trained run",
+        description="Segment images with a trained run: <case id>.nii.gz on the grid of the image. "
+        "An image that can't be segmented does not stop the others (exit code 1 then).",
+    )
+    predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    predict.add_argument(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
+        type=Path,
+        help="image files, folders of one DICOM series, or dataset folders",
+    )
+    predict.add_argument("--out", required=True, type=Path, help="a new folder")
+    predict.add_argument("--split", default="all", help="part of a dataset folder; default: all")
+    predict.add_argument(
+        "--probabilities", action="store_true", help="also write one map per class, 0 to 1"
+    )
+    predict.add_argument("--uncertainty", action="store_true", help="also write a map, 0 to 1")
+    predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    predict.set_defaults(run=run_predict)
+
+    evaluate = commands.add_parser(
+        "evaluate",
+        parents=[common],
+        help="compare segmentations with references",
+        description="Compare segmentations with references: Dice, HD95, ASSD, precision, recall "
+        "and volume per class and case. A missing segmentation counts as Dice 0 (exit code 1).",
+    )
+    evaluate.add_argument("predictions", metavar="PREDICTIONS", type=Path, help="what to judge")
+    evaluate.add_argument(
+        "references",
+        metavar="REFERENCES",
+        type=Path,
+        help="a dataset folder, or a folder of label files of the same names",
+    )
+    evaluate.add_argument("--out", required=True, type=Path, help="a new folder for the tables")
+    evaluate.add_argument("--split", default="all", help="part of a dataset folder; default: all")
+    evaluate.set_defaults(run=run_evaluate)
+
+
+def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Segment the inputs."""
+    run = RunFolder.open(arguments.folder)
+    refuse_existing(arguments.out)
+    return predict_into(
+        run,
+        _items(arguments.inputs, arguments.split),
+        arguments.out,
+        display,
+        device=arguments.device,
+        probabilities=arguments.probabilities,
+        uncertainty=arguments.uncertainty,
+    )
+
+
+def predict_into(
+    run: RunFolder,
+    items: Sequence[Item],
+    folder: Path,
+    display: Display,
+    *,
+    device: str = "auto",
+    probabilities: bool = False,
+    uncertainty: bool = False,
+) -> Answer:
+    """Segment every item into a new folder; what fails is told at the end."""
+    from napari_scribseg.engine.predict import load_model, predict_case
+    from napari_scribseg.io.documents import save_document
+
+    model = load_model(run, device=device)
+    out = new_folder(folder)
+    save_document(out / "labels.json", LabelsDocument.of(run.schema))
+    written: dict[str, list[str]] = {}
+    failures: dict[str, str] = {}
+    interrupted = False
+    for done, item in enumerate(items):
+        display.count(f"segmenting {item.id},", done, len(items))
+        try:
+            prediction = predict_case(model, item.read())
+            names = run.schema.names if probabilities else ()
+            maps = _maps(item.id, prediction, names, uncertainty=uncertainty)
+            written[item.id] = _write(out, maps, prediction.grid)
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+        except Exception as error:  # noqa: BLE001  one bad image must not cost the others
+            failures[item.id] = sentence_of(error)
+    document = {
+        "out": out,
+        "written": written,
+        "failed": failures,
+        "not_done": [i.id for i in items if i.id not in written and i.id not in failures],
+    }
+    problems = [f"{case}: {reason}" for case, reason in failures.items()]
+    if interrupted:
+        problems.append(f"Interrupted after {len(written)} of {len(items)} images.")
+    code = 130 if interrupted else 1 if failures else 0
+    text = f"{len(written)} of {len(items)} images segmented, in {out}."
+    return Answer(document, text, tuple(problems), code)
+
+
+def _items(inputs: list[Path], split: str) -> list[Item]:
+    """What to predict, each with an id of its own.
+
+    Raises:
+        InvalidInput: an input is not there, or two would be written to the same file.
+    """
+    items: list[Item] = []
+    for path in inputs:
+        items += _items_of(path, split)
+    ids = [item.id.casefold() for item in items]
+    twice = sorted({item.id for item in items if ids.count(item.id.casefold()) > 1})
+    if twice:
+        raise InvalidInput(
+            f"Several inputs have the name {', '.join(twice[:5])}, so their segmentations would "
+            "overwrite each other: predict them into different folders."
+        )
+    return items
+
+
+def _items_of(path: Path, split: str) -> list[Item]:
+    from napari_scribseg.datasets import read_dataset
+    from napari_scribseg.datasets.names import safe_id, stem_of
+    from napari_scribseg.io import EXTENSIONS, read_volume
+
+    if not path.exists():
+        raise InvalidInput(f"{path} does not exist; expected an image file or a dataset folder.")
+    if path.is_dir() and _looks_like_a_dataset(path):
+        return dataset_items(read_dataset(path), split)
+    if split != "all":
+        raise InvalidInput(f"{path} is a single image and has no split '{split}'.")
+    stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
+    return [Item(safe_id(stem or path.name), lambda: read_volume(path))]
+
+
+def dataset_items(dataset: Dataset, split: str) -> list[Item]:
+    """The images of one split of a dataset."""
+    # Drawings don't matter for prediction, so a bad one must not prevent it.
+    bare = {"scribbles": None, "reference": None}
+    images = [case.model_copy(update=bare) for case in dataset.split(split)]
+
+    def reader(files: CaseFiles) -> Callable[[], Volume]:
+        return lambda: files.load(dataset.schema).image
+
+    return [Item(files.id, reader(files)) for files in images]
+
+
+def _looks_like_a_dataset(folder: Path) -> bool:
+    # Anything that is not only files: a DICOM series has no folders inside.
+    has_folders = any(child.is_dir() for child in folder.iterdir())
+    return has_folders or (folder / "dataset.json").is_file()
+
+
+def _maps(
+    case: str, prediction: Prediction, names: tuple[str, ...], *, uncertainty: bool
+) -> dict[str, npt.NDArray[Any]]:
+    """The arrays to write, by file name without ending; `names`: classes of wanted maps."""
+    maps: dict[str, npt.NDArray[Any]] = {case: prediction.segmentation}
+    for k, name in enumerate(names):
+        slug = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or str(k)
+        key = f"{case}_probabilities_{slug}"
+        maps[f"{key}-{k}" if key in maps else key] = prediction.probabilities[k]
+    if uncertainty:
+        maps[f"{case}_uncertainty"] = prediction.uncertainty
+    return maps
+
+
+def _write(folder: Path, maps: dict[str, npt.NDArray[Any]], grid: Grid) -> list[str]:
+    """Write arrays as volumes and give the names of the files."""
+    from napari_scribseg.io import write_volume
+    from napari_scribseg.volume import Volume
+
+    for name, array in maps.items():
+        path = folder / f"{name}.nii.gz"
+        if path.exists():
+            raise InvalidInput(f"{path.name} belongs to another input already; rename one of them.")
+        write_volume(path, Volume(array, grid))
+    return [f"{name}.nii.gz" for name in maps]
+
+
+def run_evaluate(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Score a folder of segmentations."""
+    return evaluate_into(
+        arguments.predictions,
+        arguments.references,
+        arguments.out,
+        display,
+        split=arguments.split,
+    )
+
+
+def evaluate_into(
+    predictions: Path, references: Path, out: Path, display: Display, *, split: str
+) -> Answer:
+    """Score a folder of segmentations, with tables in a new folder."""
+    from napari_scribseg.engine.evaluate import evaluate_folders
+    from napari_scribseg.engine.scores import document, table
+
+    refuse_existing(out)
+    evaluation = evaluate_folders(
+        predictions,
+        references,
+        out=out,
+        split=split,
+        progress=lambda done, total: display.count("comparing", done, total),
+    )
+    problems = tuple(f"{f.case}: {f.reason}" for f in evaluation.failures)
+    text = "\n".join(
+        [
+            columns(table(evaluation)),
+            "",
+            f"Mean Dice {evaluation.mean_dice:.3f} over {len(evaluation.cases)} cases.",
+            *evaluation.notes,
+            f"The tables are in {out}.",
+        ]
+    )
+    answer = {**document(evaluation), "out": out}
+    return Answer(answer, text, problems, 1 if problems else 0)

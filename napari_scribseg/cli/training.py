@@ -1,0 +1,381 @@
+"""methods, train and stop: from a dataset to a trained run."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_scribseg.cli import settings
+from napari_scribseg.cli.answer import Answer, refuse_existing
+from napari_scribseg.cli.progress import Display, duration
+from napari_scribseg.engine.process import refuse_when_running
+from napari_scribseg.engine.run import RunCase, RunFolder, is_run
+from napari_scribseg.engine.worker import end_when_stdin_closes, record
+from napari_scribseg.errors import InvalidInput, RunError, ScribsegError
+from napari_scribseg.events import Event, Finished, Validated, Warned
+
+if TYPE_CHECKING:
+    from napari_scribseg.cases import CaseFiles, Dataset
+
+VALIDATION_SHARE: Final = 0.2
+"""Share of the patients that --validate auto holds out."""
+STOP_SECONDS: Final = 30.0
+"""How long `stop` waits for the end of the run."""
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add methods, train and stop."""
+    methods = commands.add_parser("methods", parents=[common], help="list the training methods")
+    methods.set_defaults(run=run_methods)
+
+    train = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train a method on the scribbles of a dataset",
+        description="Train a method on the scribbles of a dataset, into a new run folder; or "
+        "train the run folder given as DATASET, without --method. Ctrl-C stops after the step, "
+        "a second one at once.",
+    )
+    train.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset or run folder")
+    train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
+    train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
+    train.add_argument(
+        "--split", help='cases to train on; default: "train" where there is one, else "all"'
+    )
+    train.add_argument(
+        "--validate",
+        metavar="SPLIT",
+        default="none",
+        help='cases that choose the best checkpoint: a split, "auto" (hold out a fifth of the '
+        'training patients) or "none" (default: a score on cases that chose the checkpoint '
+        "flatters, so no case that may be reported later is used unasked)",
+    )
+    budget = train.add_mutually_exclusive_group()
+    budget.add_argument("--steps", type=int, help="how many steps to train")
+    budget.add_argument("--minutes", type=float, help="how long to train")
+    train.add_argument("--device", help="auto (default), cpu, cuda, cuda:1 or mps")
+    train.add_argument("--random-seed", type=int, help="0 unless given")
+    train.add_argument("--preset", default=None, help='settings to start from; default: "quick"')
+    train.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        dest="assignments",
+        help="change a setting of the method or of the training; may be repeated",
+    )
+    train.add_argument("--resume", action="store_true", help="continue the run from where it is")
+    train.add_argument("--lifeline", action="store_true", help=argparse.SUPPRESS)
+    train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    train.set_defaults(run=run_train)
+
+    stop = commands.add_parser(
+        "stop", parents=[common], help="ask a run that is being trained to stop"
+    )
+    stop.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    stop.set_defaults(run=run_stop)
+
+
+def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
+    """List the methods."""
+    from napari_scribseg.methods import METHODS
+
+    default = METHODS[0].name
+    document = {
+        "default": default,
+        "methods": [
+            {
+                "name": m.name,
+                "title": m.title,
+                "summary": m.summary,
+                "source": m.source,
+                "presets": {name: preset.note for name, preset in m.presets().items()},
+                "options": m.Config.model_json_schema()["properties"],
+            }
+            for m in METHODS
+        ],
+    }
+    lines: list[str] = []
+    for m in METHODS:
+        lines.append(f"{m.name}{'  (the default)' if m.name == default else ''}")
+        lines += [f"    {m.title}. {m.summary}", f"    presets: {', '.join(m.presets())}", ""]
+    lines.append("Train one: scribseg train DATASET --method NAME --out RUN")
+    return Answer(document, "\n".join(lines))
+
+
+def run_train(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Train a new or an existing run."""
+    is_worker = arguments.lifeline or arguments.detached
+    run = _run_of(arguments, is_worker=is_worker)
+    if arguments.lifeline:
+        end_when_stdin_closes(run)
+    if not is_worker:
+        run.clear_requests()
+    return train_run(run, display, resume=arguments.resume)
+
+
+def _run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
+    if arguments.method is not None or not is_run(arguments.dataset):
+        return _resumed(arguments) if arguments.resume else _new_run(arguments)
+    given = [
+        name
+        for name in ("out", "split", "steps", "minutes", "device", "random_seed", "preset")
+        if getattr(arguments, name) is not None
+    ]
+    if given or arguments.assignments or arguments.validate != "none":
+        raise InvalidInput(
+            f"{arguments.dataset} is a run folder and keeps the settings it was made with. Leave "
+            "the other options out, or train a dataset with --method and --out."
+        )
+    return _checked(RunFolder.open(arguments.dataset), arguments.resume, is_worker=is_worker)
+
+
+def _checked(run: RunFolder, resume: bool, *, is_worker: bool = False) -> RunFolder:
+    """The run, if it can be trained as asked; a worker's starter has looked at the heartbeat."""
+    if not is_worker:
+        refuse_when_running(run)
+    ends = [event for event in run.events() if isinstance(event, Finished)]
+    if ends and ends[-1].outcome == "completed":
+        raise RunError(f"The run {run.path} is complete. Train a new one for more.")
+    if run.last_step and not resume:
+        raise RunError(
+            f"The run {run.path} has been trained up to step {run.last_step}. Continue it with "
+            "--resume, or make a new one."
+        )
+    return run
+
+
+def _resumed(arguments: argparse.Namespace) -> RunFolder:
+    """The run of --out, for somebody who repeats the command that made it, with --resume."""
+    if arguments.out is None:
+        raise InvalidInput("Give the run to continue with --out RUN.")
+    run = RunFolder.open(arguments.out)
+    if arguments.method not in {None, run.record.method}:
+        raise InvalidInput(
+            f"{run.path} is a run of {run.record.method}, not of {arguments.method}."
+        )
+    from napari_scribseg.methods import method_named
+
+    options = method_named(run.record.method).Config().updated(run.record.options)
+    wanted = settings.apply(_changes(arguments), options, run.record.training)
+    if wanted != (options, run.record.training):
+        raise InvalidInput(
+            f"{run.path} was made with other settings (see its run.json), and a run keeps its "
+            "settings. Leave them out to continue it, or make a new run."
+        )
+    return _checked(run, resume=True)
+
+
+def _new_run(arguments: argparse.Namespace) -> RunFolder:
+    from napari_scribseg.datasets import read_dataset
+
+    missing = [f"--{name}" for name in ("method", "out") if getattr(arguments, name) is None]
+    if missing:
+        raise InvalidInput(
+            f"Give {' and '.join(missing)} to train on the dataset {arguments.dataset}; only an "
+            "existing run folder needs neither. `scribseg methods` lists the methods."
+        )
+    refuse_existing(arguments.out)
+    dataset = read_dataset(arguments.dataset)
+    return prepare_run(
+        dataset,
+        arguments.out,
+        method=arguments.method,
+        preset=arguments.preset or "quick",
+        changes=_changes(arguments),
+        split=arguments.split,
+        validate=arguments.validate,
+    )
+
+
+def prepare_run(
+    dataset: Dataset,
+    out: Path,
+    *,
+    method: str,
+    preset: str = "quick",
+    changes: dict[str, Any] | None = None,
+    split: str | None = None,
+    validate: str = "none",
+) -> RunFolder:
+    """A run folder for a dataset, ready to be trained.
+
+    Args:
+        dataset: where the cases come from.
+        out: a new folder.
+        method: name of a method.
+        preset: settings to start from.
+        changes: settings to change, of the method or of the training.
+        split: cases to train on; None = "train" where there is one, else all.
+        validate: a split, "auto" or "none".
+
+    Raises:
+        InvalidInput: there is no such method, preset, setting or split, or a patient would be on
+            both sides.
+    """
+    from napari_scribseg.methods import method_named
+
+    kind = method_named(method)
+    presets = kind.presets()
+    if preset not in presets:
+        raise InvalidInput(f"{kind.title} has no preset '{preset}'; it has: {', '.join(presets)}.")
+    chosen = presets[preset]
+    options, training = settings.apply(changes or {}, chosen.options, chosen.training)
+    split = split or ("train" if "train" in dataset.splits else "all")
+    cases = _cases_of(dataset, split, validate, training.random_seed)
+    validated = any(case.role == "validate" for case in cases)
+    return RunFolder.create(
+        out,
+        method=method,
+        options=options.model_dump(mode="json"),
+        training=training,
+        schema=dataset.schema,
+        cases=cases,
+        preset=preset,
+        dataset=dataset.title,
+        dataset_folder=dataset.folder.absolute(),
+        validate_on=validate,
+        checkpoint_choice="score on the validation cases" if validated else "last step",
+    )
+
+
+def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:
+    from napari_scribseg.cases import hold_out
+
+    training, validation = dataset.split(split), ()
+    if validate == "auto":
+        training, validation = hold_out(training, VALIDATION_SHARE, random_seed)
+        if not validation:
+            raise InvalidInput(
+                f"{dataset.title}: the split '{split}' has too few patients to hold some out. "
+                "Use --validate none."
+            )
+    elif validate != "none":
+        validation = dataset.split(validate)
+    shared = {case.patient for case in training} & {case.patient for case in validation}
+    if shared:
+        raise InvalidInput(
+            f"{dataset.title}: the splits '{split}' and '{validate}' share patients "
+            f"({', '.join(sorted(shared)[:5])}), so the validation would flatter. Choose another."
+        )
+    return (
+        *(RunCase(files=_absolute(files), role="train") for files in training),
+        *(RunCase(files=_absolute(files), role="validate") for files in validation),
+    )
+
+
+def _absolute(files: CaseFiles) -> CaseFiles:
+    paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
+    return files.model_copy(update={n: p and p.absolute() for n, p in paths.items()})
+
+
+def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
+    changes = settings.parse(arguments.assignments)
+    for name in ("steps", "minutes", "device", "random_seed"):
+        value = getattr(arguments, name)
+        if value is not None:
+            if name in changes:
+                option = name.replace("_", "-")
+                raise InvalidInput(f"--{option} and --set {name} are both given; give one.")
+            changes[name] = value
+    return changes
+
+
+def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answer:
+    """Train a run in this process to its end."""
+    errors: list[ScribsegError] = []
+    seen: list[Event] = []
+    with _stop_on_signals(run, display) as interrupted, contextlib.suppress(KeyboardInterrupt):
+        for event in record(run, _training(run, resume, errors)):
+            display.show(event)
+            if isinstance(event, Validated | Warned):
+                seen.append(event)
+    display.clear()
+    end = next(event for event in reversed(run.events()) if isinstance(event, Finished))
+    best = [e for e in seen if isinstance(e, Validated) and e.best]
+    document: dict[str, Any] = {
+        "run": run.path,
+        "method": run.record.method,
+        "status": end.outcome,
+        "step": end.step,
+        "seconds": end.seconds,
+        "message": end.message,
+        "best": best[-1].model_dump(exclude={"time", "kind", "best"}) if best else None,
+        "warnings": [event.message for event in seen if isinstance(event, Warned)],
+    }
+    if end.outcome in {"failed", "crashed"}:
+        code = errors[0].exit_code if errors else RunError.exit_code
+        document |= {"error": end.message, "exit_code": code}
+        problem = f"{end.message} The run is {run.path}."
+        return Answer(document, "", (problem,), code)
+    text = (
+        f"{run.record.method}: {end.outcome} at step {end.step} after {duration(end.seconds)}.\n"
+        f"The run is {run.path}; segment images with: scribseg predict {run.path} INPUT --out DIR"
+    )
+    return Answer(document, text, exit_code=130 if interrupted else 0)
+
+
+def _training(run: RunFolder, resume: bool, errors: list[ScribsegError]) -> Iterator[Event]:
+    """The engine's events; imported late, so that its failure is recorded like any other."""
+    from napari_scribseg.engine.train import train
+
+    try:
+        yield from train(run, resume=resume)
+    except ScribsegError as error:
+        errors.append(error)
+        raise
+
+
+@contextlib.contextmanager
+def _stop_on_signals(run: RunFolder, display: Display) -> Generator[list[int]]:
+    """The first Ctrl-C (or request to terminate) stops the run in order, the second at once.
+
+    Gives the signals that came. Only the main thread can do this; elsewhere nothing changes.
+    """
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001
+        came.append(number)
+        if len(came) > 1 or run.requested == "stop":
+            raise KeyboardInterrupt
+        run.request("stop")
+        display.say("Stopping after this step; press Ctrl-C again to stop at once.")
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform == "win32":
+        numbers.append(signal.SIGBREAK)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_stop(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Ask a run to stop, and wait a while until it has."""
+    run = RunFolder.open(arguments.folder)
+    was_running = run.status == "running"
+    if was_running:
+        run.request("stop")
+        until = time.monotonic() + STOP_SECONDS
+        display.say("Waiting for the end of the step ...")
+        while run.status == "running" and time.monotonic() < until:
+            time.sleep(0.2)
+    status = run.status
+    document = {"run": run.path, "status": status, "was_running": was_running}
+    if status == "running":
+        problem = "The run has not stopped yet; it is asked to and will after its step."
+        return Answer(document, "", (problem,), RunError.exit_code)
+    text = f"{run.path}: {status}." if was_running else f"{run.path} is not running: {status}."
+    return Answer(document, text)

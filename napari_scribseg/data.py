@@ -1,0 +1,353 @@
+"""From cases to batches: normalised, resampled slices held in memory, augmented as tensors.
+
+The same functions prepare an image for training and for prediction, so the network sees the same
+kind of pixels in both. Everything random about a batch follows from `(random_seed, step)` alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_scribseg.cases import Case
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.errors import InvalidInput
+from napari_scribseg.labels import IGNORE, LabelSchema
+
+Array = npt.NDArray[Any]
+
+_PERCENTILES = (0.5, 99.5)
+"""Grey levels beyond these percentiles of the volume are clipped (as nnU-Net does for CT)."""
+_CENTRE_JITTER = 0.1
+"""Where an image is smaller than the patch, it is shifted by up to this share of the patch."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a method is shown in one step.
+
+    Args:
+        image: (B, 1, Y, X) float, z-scored per volume.
+        target: (B, Y, X) int64, the scribbles as class index or IGNORE.
+        maps: per-voxel maps from `Method.prepare`, (B, Y, X): int64 class index or IGNORE, or
+            float.
+        cases: id of the case of each sample.
+        progress: share of the training budget that is used, 0 to 1.
+    """
+
+    image: Tensor
+    target: Tensor
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    cases: tuple[str, ...] = ()
+    progress: float = 0.0
+
+    def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
+        """The batch on another device, images in this memory format."""
+        return replace(
+            self,
+            image=self.image.to(device, memory_format=memory_format, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+            maps={name: m.to(device, non_blocking=True) for name, m in self.maps.items()},
+        )
+
+    def sample(self, i: int) -> Batch:
+        """The batch of its i-th sample alone."""
+        return replace(
+            self,
+            image=self.image[i : i + 1],
+            target=self.target[i : i + 1],
+            maps={name: m[i : i + 1] for name, m in self.maps.items()},
+            cases=self.cases[i : i + 1],
+        )
+
+
+def normalise(array: Array) -> npt.NDArray[np.float32]:
+    """Grey levels clipped at robust percentiles, then z-scored over the volume.
+
+    NaN and infinite voxels stay out of the statistics and become the lowest grey level. A constant
+    image becomes zeros.
+
+    Args:
+        array: (z, y, x), any real type; not modified.
+    """
+    values = array.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InvalidInput("The image has no finite voxel, so there is nothing to learn from.")
+    low, high = np.percentile(values[finite], _PERCENTILES)
+    values = np.clip(np.where(finite, values, low), low, high)
+    return ((values - values.mean()) / max(values.std(), 1e-6)).astype(np.float32)
+
+
+def in_plane_shape(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], target_mm: float
+) -> tuple[int, int]:
+    """Pixels (y, x) that a slice has at the target pixel size; at least one.
+
+    Args:
+        shape: voxels (z, y, x) of the volume.
+        spacing: its spacing in mm (z, y, x).
+        target_mm: wanted in-plane pixel size in mm.
+    """
+    y, x = (max(1, round(n * s / target_mm)) for n, s in zip(shape[1:], spacing[1:], strict=True))
+    return y, x
+
+
+def resample_in_plane(slices: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Slices with another number of pixels over the same field of view.
+
+    Args:
+        slices: (Z, C, Y, X). Floats are interpolated linearly (smoothed first when shrinking),
+            integers take the nearest value.
+        shape: pixels (y, x) of the result.
+    """
+    if tuple(slices.shape[-2:]) == shape:
+        return slices
+    if slices.is_floating_point():
+        return F.interpolate(slices, shape, mode="bilinear", antialias=True, align_corners=False)
+    nearest = F.interpolate(slices.float(), shape, mode="nearest-exact")
+    return nearest.to(slices.dtype)
+
+
+def image_slices(
+    case_image: Array, spacing: tuple[float, float, float], target_mm: float
+) -> Tensor:
+    """What the network is shown of a volume: (Z, 1, Y, X) float32 at the target pixel size."""
+    image = torch.from_numpy(normalise(case_image))[:, None]
+    return resample_in_plane(image, in_plane_shape(case_image.shape, spacing, target_mm))
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One training slice at the target pixel size.
+
+    Args:
+        image: (1, y, x) float32.
+        integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
+        floats: (F, y, x) float32, the float maps.
+        labelled: (n, 2) positions (y, x) of scribbled pixels.
+        case: id of its case.
+    """
+
+    image: Tensor
+    integers: Tensor
+    floats: Tensor
+    labelled: Tensor
+    case: str
+
+
+class SliceSet:
+    """All training slices in memory, and the batches drawn from them.
+
+    Args:
+        schema: the structures.
+        spacing_mm: in-plane pixel size that every slice is brought to.
+    """
+
+    def __init__(self, schema: LabelSchema, spacing_mm: float) -> None:
+        self.schema = schema
+        self.spacing_mm = spacing_mm
+        self.slices: list[Slice] = []
+        self._integer_names: tuple[str, ...] | None = None
+        self._float_names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def add(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
+        """Take in the slices of a case.
+
+        Args:
+            case: with or without scribbles.
+            maps: per-voxel maps (z, y, x) of the case, the same names for every case.
+            unlabelled: also take slices nobody drew on.
+
+        Raises:
+            InvalidInput: a map has another shape than the case, or the names changed.
+        """
+        integer_names = tuple(k for k in sorted(maps) if maps[k].dtype.kind in "iu")
+        float_names = tuple(k for k in sorted(maps) if maps[k].dtype.kind == "f")
+        if self._integer_names is None:
+            self._integer_names, self._float_names = integer_names, float_names
+        if (integer_names, float_names) != (self._integer_names, self._float_names):
+            raise InvalidInput(f"Case {case.id} has other maps than the first case.")
+        target = (
+            np.full(case.image.shape, IGNORE, np.int16)
+            if case.scribbles is None
+            else self.schema.to_targets(case.scribbles)
+        )
+        image = image_slices(case.image.array, case.image.spacing, self.spacing_mm)
+        shape = (int(image.shape[-2]), int(image.shape[-1]))
+        integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
+        floats = _stacked([maps[k] for k in float_names], np.float32, shape, like=image)
+        for z in range(len(image)):
+            labelled = (integers[z, 0] != IGNORE).nonzero()
+            if unlabelled or len(labelled):
+                self.slices.append(Slice(image[z], integers[z], floats[z], labelled, case.id))
+
+    def batch(self, step: int, config: TrainConfig, progress: float) -> Batch:
+        """The batch of this step; the same for the same slices, configuration and step.
+
+        Args:
+            step: counted from 1.
+            config: batch size, patch, augmentation and random seed.
+            progress: share of the budget used, handed on to the method.
+        """
+        rng = np.random.default_rng((config.random_seed, step))
+        chosen = [self.slices[i] for i in self._draw(step, config)]
+        placement = _Placement.draw(chosen, config, rng)
+        image = _sampled([s.image for s in chosen], placement, "bilinear")
+        if config.intensity > 0:
+            image = _vary_intensity(image, config.intensity, rng)
+        integers = _sampled([s.integers for s in chosen], placement, "nearest")
+        maps = {
+            name: integers[:, i].contiguous()
+            for i, name in enumerate(self._integer_names or (), start=1)
+        }
+        if self._float_names:
+            floats = _sampled([s.floats for s in chosen], placement, "bilinear")
+            maps |= {name: floats[:, i].contiguous() for i, name in enumerate(self._float_names)}
+        return Batch(
+            image, integers[:, 0].contiguous(), maps, tuple(s.case for s in chosen), progress
+        )
+
+    def _draw(self, step: int, config: TrainConfig) -> list[int]:
+        """Indices of the slices of a step: every epoch is a permutation of all of them."""
+        n = len(self.slices)
+        first = (step - 1) * config.batch_size
+        indices: list[int] = []
+        for position in range(first, first + config.batch_size):
+            epoch, place = divmod(position, n)
+            indices.append(_permutation(config.random_seed, epoch, n)[place])
+        return indices
+
+
+_cached_permutation: dict[tuple[int, int, int], list[int]] = {}
+
+
+def _permutation(random_seed: int, epoch: int, n: int) -> list[int]:
+    key = (random_seed, epoch, n)
+    if key not in _cached_permutation:
+        if len(_cached_permutation) > 8:
+            _cached_permutation.clear()
+        rng = np.random.default_rng((random_seed, 2**31 + epoch))
+        _cached_permutation[key] = rng.permutation(n).tolist()
+    return _cached_permutation[key]
+
+
+def _stacked(
+    arrays: Sequence[Array],
+    dtype: npt.DTypeLike,
+    shape: tuple[int, int],
+    like: Tensor | None = None,
+) -> Tensor:
+    """Volumes (z, y, x) as slices (Z, len(arrays), *shape)."""
+    if not arrays:
+        n = 0 if like is None else len(like)
+        return torch.zeros(n, 0, *shape)
+    stacked = torch.from_numpy(np.stack([a.astype(dtype) for a in arrays], axis=1))
+    return resample_in_plane(stacked, shape)
+
+
+@dataclass(frozen=True)
+class _Placement:
+    """Where the pixels of a batch of patches come from: in-plane rotation, zoom, flips, shift.
+
+    Args:
+        matrix: (B, 2, 2), patch offset (y, x) from its centre -> slice offset.
+        centre: (B, 2), position (y, x) in the slice of the patch's centre.
+        patch: pixels (y, x) of a patch.
+    """
+
+    matrix: Tensor
+    centre: Tensor
+    patch: tuple[int, int]
+
+    @classmethod
+    def draw(
+        cls, slices: Sequence[Slice], config: TrainConfig, rng: np.random.Generator
+    ) -> _Placement:
+        n = len(slices)
+        angle = np.deg2rad(rng.uniform(-1, 1, n) * config.rotation_degrees)
+        zoom = np.exp(rng.uniform(-1, 1, n) * math.log1p(config.zoom))
+        flips = rng.choice([-1.0, 1.0], (n, 2)) if config.flips else np.ones((n, 2))
+        cos, sin = np.cos(angle), np.sin(angle)
+        rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
+        matrix = rotation * (flips / zoom[:, None])[:, None, :]
+        centre = np.stack([_patch_centre(s, config.patch, rng) for s in slices])
+        return cls(torch.from_numpy(matrix).float(), torch.from_numpy(centre).float(), config.patch)
+
+    def grid(self, canvas: tuple[int, int]) -> Tensor:
+        """Sampling positions (B, Y, X, 2) for `grid_sample` on slices padded to the canvas."""
+        y, x = (torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in self.patch)
+        offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)
+        positions = torch.einsum("yxk,bjk->byxj", offsets, self.matrix) + self.centre[:, None, None]
+        size = torch.tensor(canvas, dtype=torch.float32)
+        return ((2 * positions + 1) / size - 1).flip(-1)
+
+
+def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator) -> Array:
+    """Position (y, x) of a patch's centre: on a scribbled pixel, the patch inside the slice.
+
+    Along an axis on which the slice is smaller than the patch: the middle, jittered.
+    """
+    shape = np.array(item.image.shape[-2:], dtype=np.float64)
+    size = np.array(patch, dtype=np.float64)
+    middle = (shape - 1) / 2
+    jitter = rng.uniform(-1, 1, 2) * _CENTRE_JITTER * size
+    pick = rng.random()
+    wanted = middle
+    if len(item.labelled):
+        wanted = item.labelled[int(pick * len(item.labelled))].numpy().astype(np.float64)
+    room = np.maximum((shape - size) / 2, 0)
+    inside = np.clip(wanted, middle - room, middle + room)
+    return np.where(room > 0, inside, middle + jitter)
+
+
+def _sampled(slices: Sequence[Tensor], placement: _Placement, mode: str) -> Tensor:
+    """Patches (B, C, *patch) of slices (C, y, x) of different sizes.
+
+    Outside a slice, images and float maps continue with the slice's lowest value (air); integer
+    maps with IGNORE, never with background.
+    """
+    height, width = (max(int(s.shape[axis]) for s in slices) for axis in (-2, -1))
+    integer = not slices[0].is_floating_point()
+    if integer:
+        floor = torch.full((len(slices), 1, 1, 1), float(IGNORE))
+    else:
+        floor = torch.stack([s.min() for s in slices])[:, None, None, None]
+    canvas = torch.zeros(len(slices), slices[0].shape[0], height, width)
+    for i, item in enumerate(slices):
+        canvas[i, :, : item.shape[-2], : item.shape[-1]] = item - floor[i]
+    grid = placement.grid((height, width))
+    patches = F.grid_sample(canvas, grid, mode=mode, padding_mode="zeros", align_corners=False)
+    patches = patches + floor
+    return patches.round().long() if integer else patches
+
+
+def _vary_intensity(image: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
+    """Images with other contrast, brightness, gamma and noise, each sample its own.
+
+    Args:
+        image: (B, 1, Y, X), z-scored.
+        strength: 0 = unchanged; 0.3 = contrast and brightness by up to 0.3, gamma 0.7 to 1.4.
+        rng: draws the changes.
+    """
+    n = len(image)
+
+    def uniform() -> Tensor:
+        return torch.from_numpy(rng.uniform(-strength, strength, (n, 1, 1, 1))).float()
+
+    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
+    span = (high - low).clamp_min(1e-6)
+    bent = ((image - low) / span) ** torch.exp(uniform()) * span + low
+    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
+    return bent * torch.exp(uniform()) + uniform() + noise * (uniform().abs() * 0.5)

@@ -1,0 +1,134 @@
+"""Prediction: a trained run and an image give segmentation, probabilities and uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_scribseg.data import image_slices, resample_in_plane
+from napari_scribseg.engine.checkpoint import load_checkpoint
+from napari_scribseg.engine.machine import Machine, choose_machine
+from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.labels import LabelSchema
+from napari_scribseg.methods import method_named
+from napari_scribseg.methods.base import Method
+from napari_scribseg.volume import Grid, Volume
+
+_SLICES_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained method, ready to predict.
+
+    Args:
+        method: in evaluation mode, on the machine's device.
+        schema: the structures it knows.
+        spacing_mm: in-plane pixel size it was trained at.
+        machine: where it computes.
+        step: training step of its weights.
+    """
+
+    method: Method
+    schema: LabelSchema
+    spacing_mm: float
+    machine: Machine
+    step: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of an image, on the image's own grid.
+
+    Args:
+        segmentation: (z, y, x) uint8, class indices.
+        probabilities: (K, z, y, x) float32, class axis first; they sum to 1.
+        uncertainty: (z, y, x) float32, 0 = sure, 1 = all classes equally likely.
+        grid: the image's.
+    """
+
+    segmentation: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+    uncertainty: npt.NDArray[np.float32]
+    grid: Grid
+
+
+def load_model(
+    run: RunFolder | Path | str,
+    device: str = "auto",
+    *,
+    which: Literal["best", "last"] = "best",
+) -> Model:
+    """The model of a run.
+
+    Args:
+        run: the run or its folder.
+        device: see `choose_machine`.
+        which: the weights that are meant for prediction, or the newest saved ones.
+
+    Raises:
+        RunError: the run has no such checkpoint, or it is damaged.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
+    groups, info = load_checkpoint(folder.checkpoint(which))
+    kind = method_named(info.method)
+    method = kind(info.n_classes, kind.Config.model_validate(info.options))
+    method.load_state_dict(groups.get("average") or groups["model"])
+    machine = choose_machine(device, folder.record.training.precision)
+    return Model(machine.place(method).eval(), folder.schema, info.spacing_mm, machine, info.step)
+
+
+def predict_case(model: Model, image: Volume) -> Prediction:
+    """Segmentation, probabilities and uncertainty of an image.
+
+    The network sees the slices at the pixel size it was trained at. Its probabilities and its
+    uncertainty are brought back to the image's grid linearly; only then the likeliest class is
+    taken.
+    """
+    method, machine = model.method, model.machine
+    probabilities, uncertainty = slice_probabilities(
+        method, image.array, image.spacing, model.spacing_mm, machine
+    )
+    segmentation = probabilities.argmax(0).astype(np.uint8)
+    return Prediction(segmentation, probabilities, uncertainty, image.grid)
+
+
+@torch.no_grad()
+def slice_probabilities(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Probabilities (K, z, y, x) and uncertainty (z, y, x) on the image's grid.
+
+    Args:
+        method: in evaluation mode.
+        image: (z, y, x).
+        spacing: of the image, mm (z, y, x).
+        spacing_mm: in-plane pixel size that the network expects.
+        machine: where to compute.
+    """
+    slices = image_slices(image, spacing, spacing_mm)
+    shape = (image.shape[1], image.shape[2])
+    parts: list[tuple[Tensor, Tensor]] = []
+    for some in slices.split(_SLICES_AT_ONCE):
+        shown = some.to(machine.device, memory_format=machine.memory_format)
+        with machine.autocast():
+            logits = method(shown)
+        probabilities = logits.float().softmax(1)
+        uncertainty = method.uncertainty(probabilities)[:, None]
+        back = resample_in_plane(probabilities, shape).clamp(0, 1)
+        back = back / back.sum(1, keepdim=True)
+        parts.append((back.cpu(), resample_in_plane(uncertainty, shape)[:, 0].clamp(0, 1).cpu()))
+    return (
+        torch.cat([p for p, _ in parts]).movedim(1, 0).contiguous().numpy(),
+        torch.cat([u for _, u in parts]).numpy(),
+    )

@@ -1,0 +1,368 @@
+"""RunFolder: the record of one training run, and the only place where its files are named.
+
+    run.json  labels.json  cases.json      what was asked for; written once, never changed
+    events.jsonl                           what happened: one event per line, only appended to
+    log.txt                                what the training process printed
+    heartbeat                              when the training process was last seen alive
+    STOP | FINISH | PAUSE                  what a watcher asks of the training process
+    checkpoints/{last,best}.safetensors    weights, each with a .json beside it
+    previews/  predictions/                segmentations
+
+The folder is all that a training process and its watchers share, so a run can be watched,
+stopped and resumed from anywhere. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from napari_scribseg import __version__
+from napari_scribseg.cases import CaseFiles
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.errors import InvalidInput, RunError
+from napari_scribseg.events import Event, Finished, from_line, to_line
+from napari_scribseg.io.documents import load_document, save_document
+from napari_scribseg.labels import LabelClass, LabelSchema
+
+Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
+Request = Literal["stop", "finish", "pause"]
+
+SILENCE_SECONDS = 30.0
+"""A training process that was not seen alive for this long counts as crashed."""
+
+_REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
+"""Most urgent first."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+
+class RunRecord(_Document):
+    """What was asked of a run, and what it was asked of: enough to repeat it."""
+
+    package_version: str
+    python: str
+    platform: str
+    method: str
+    preset: str
+    """The preset the settings started from."""
+    options: dict[str, Any]
+    """The method's own settings, all of them."""
+    training: TrainConfig
+    created: str
+    """ISO 8601 with time zone."""
+    dataset: str = ""
+    """Title of the dataset or project."""
+    dataset_folder: Path | None = None
+    validate_on: str = "none"
+    """Name of the split that validates; "auto" = held-out patients, "none" = no case does."""
+    checkpoint_choice: str = "last step"
+    """What decides which weights become the best checkpoint."""
+
+
+class RunCase(BaseModel):
+    """One case of a run and what it is used for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: CaseFiles
+    role: Literal["train", "validate"]
+    content_hash: str | None = None
+    """`Case.content_hash` when the run was prepared; None = not computed."""
+
+
+class RunCases(_Document):
+    """The document cases.json."""
+
+    cases: tuple[RunCase, ...]
+
+
+class LabelsDocument(_Document):
+    """The document labels.json: a LabelSchema with a version."""
+
+    title: str
+    classes: tuple[LabelClass, ...]
+
+    @classmethod
+    def of(cls, schema: LabelSchema) -> LabelsDocument:
+        """The document of a schema."""
+        return cls(title=schema.title, classes=schema.classes)
+
+    def schema_of(self) -> LabelSchema:
+        """The schema of the document."""
+        return LabelSchema(title=self.title, classes=self.classes)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. Make it with `create` or `open`."""
+
+    path: Path
+    record: RunRecord
+    schema: LabelSchema
+    cases: tuple[RunCase, ...]
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        method: str,
+        options: dict[str, Any],
+        training: TrainConfig,
+        schema: LabelSchema,
+        cases: tuple[RunCase, ...],
+        preset: str,
+        dataset: str = "",
+        dataset_folder: Path | None = None,
+        validate_on: str = "none",
+        checkpoint_choice: str = "last step",
+    ) -> RunFolder:
+        """A new run folder, ready to be trained.
+
+        Args:
+            path: must not exist yet, or be an empty folder.
+            method: name of the method.
+            options: settings of the method, JSON values only.
+            training: settings of the engine.
+            schema: the structures.
+            cases: with absolute paths, since the training process may start anywhere.
+            preset: name of the preset the settings started from.
+            dataset: title of the dataset or project.
+            dataset_folder: where it is.
+            validate_on: see `RunRecord`.
+            checkpoint_choice: see `RunRecord`.
+
+        Raises:
+            InvalidInput: the path exists and is not empty, or can't be written to.
+        """
+        folder = Path(path).absolute()
+        _make_empty_folder(folder)
+        record = RunRecord(
+            package_version=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            method=method,
+            preset=preset,
+            options=json.loads(json.dumps(options)),  # tuples come back from disk as lists
+            training=training,
+            created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+            dataset=dataset,
+            dataset_folder=dataset_folder,
+            validate_on=validate_on,
+            checkpoint_choice=checkpoint_choice,
+        )
+        for name in ("checkpoints", "previews", "predictions"):
+            (folder / name).mkdir(exist_ok=True)
+        save_document(folder / "labels.json", LabelsDocument.of(schema))
+        save_document(folder / "cases.json", RunCases(cases=cases))
+        # Last, because its presence is what makes the folder a run.
+        save_document(folder / "run.json", record)
+        return cls(folder, record, schema, cases)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """The run in an existing folder.
+
+        Raises:
+            InvalidInput: the folder is no run, or one of its documents is damaged or newer.
+        """
+        folder = Path(path).absolute()
+        if not (folder / "run.json").is_file():
+            raise InvalidInput(
+                f"{folder} is not a run: it has no run.json. Give a folder that "
+                "`scribseg train` made with --out."
+            )
+        return cls(
+            folder,
+            load_document(folder / "run.json", RunRecord),
+            load_document(folder / "labels.json", LabelsDocument).schema_of(),
+            load_document(folder / "cases.json", RunCases).cases,
+        )
+
+    @property
+    def events_path(self) -> Path:
+        """The log of events, one JSON line each."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """What the training process printed."""
+        return self.path / "log.txt"
+
+    def checkpoint(self, which: Literal["last", "best"]) -> Path:
+        """Where these weights are, whether they were written already or not."""
+        return self.path / "checkpoints" / f"{which}.safetensors"
+
+    def files(self, role: Literal["train", "validate"]) -> tuple[CaseFiles, ...]:
+        """The files of the cases with this role."""
+        return tuple(case.files for case in self.cases if case.role == role)
+
+    def append(self, event: Event) -> Event:
+        """Write the event behind the others, stamped with the time; gives the stamped event.
+
+        Raises:
+            RunError: the file can't be written (disk full, folder gone).
+        """
+        stamped = event.model_copy(update={"time": time.time()})
+        try:
+            with self.events_path.open("a+b") as file:
+                # A line that a crash cut in half must not swallow the next one.
+                start = b"\n" if _ends_within_a_line(file.seek(0, os.SEEK_END), file) else b""
+                file.write(start + to_line(stamped).encode() + b"\n")
+        except OSError as error:
+            raise RunError(
+                f"The events of the run can't be written to {self.events_path}: {error.strerror}. "
+                "Make room or restore the folder, then resume the run."
+            ) from error
+        return stamped
+
+    def events(self) -> list[Event]:
+        """Everything that happened so far, all sessions of the run together."""
+        return self._read_events(0)[0]
+
+    @property
+    def position(self) -> int:
+        """How long the log of events is now, for `follow(since=...)`."""
+        return self.events_path.stat().st_size if self.events_path.exists() else 0
+
+    def follow(
+        self,
+        poll_seconds: float = 0.2,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        since: int = 0,
+    ) -> Iterator[Event]:
+        """Events as they come, until the run has finished or `stop()` is true.
+
+        Only what was added since the last look is read. When `stop()` becomes true, what is
+        already written is still delivered.
+
+        Args:
+            poll_seconds: time between two looks.
+            stop: asked before every look.
+            since: position to begin at; give `position` from before a resumed run was started,
+                or an earlier session's Finished may end the watch.
+        """
+        while True:
+            stopping = stop()
+            events, since = self._read_events(since)
+            yield from events
+            if stopping or (events and isinstance(events[-1], Finished)):
+                return
+            time.sleep(poll_seconds)
+
+    def _read_events(self, since: int) -> tuple[list[Event], int]:
+        """Events of the whole lines behind a position, and the position behind them.
+
+        A line that is not whole yet is left for the next look; one that can't be read (cut by a
+        crash) is skipped, since a damaged log must not hide the weights of the run.
+        """
+        try:
+            with self.events_path.open("rb") as file:
+                file.seek(since)
+                data = file.read()
+        except FileNotFoundError:
+            return [], since
+        whole = data.rfind(b"\n") + 1
+        events: list[Event] = []
+        for line in data[:whole].splitlines():
+            with contextlib.suppress(InvalidInput):
+                events.append(from_line(line.decode(errors="replace")))
+        return events, since + whole
+
+    @property
+    def status(self) -> Status:
+        """How the run is now, by its events and its heartbeat."""
+        events = self.events()
+        last = events[-1] if events else None
+        age = self.heartbeat_age_seconds
+        beats = age is not None and age < SILENCE_SECONDS
+        if isinstance(last, Finished):
+            # A resumed run beats before its first event: newer than the end of the last session.
+            resumed = beats and age is not None and time.time() - age > last.time
+            return "running" if resumed else last.outcome
+        if beats:
+            return "running"
+        return "created" if last is None and age is None else "crashed"
+
+    @property
+    def last_step(self) -> int:
+        """The highest step that any event tells of, 0 before the first."""
+        return max((getattr(event, "step", 0) for event in self.events()), default=0)
+
+    def request(self, what: Literal["stop", "finish", "pause", "resume"]) -> None:
+        """Ask the training process to stop, to finish with the best weights, to pause or go on."""
+        if what == "resume":
+            (self.path / "PAUSE").unlink(missing_ok=True)
+        else:
+            (self.path / what.upper()).touch()
+
+    @property
+    def requested(self) -> Request | None:
+        """What is asked of the training process now; the most urgent if several are."""
+        return next((what for what in _REQUESTS if (self.path / what.upper()).exists()), None)
+
+    def clear_requests(self) -> None:
+        """Forget what was asked, as every start of the training process does."""
+        for what in _REQUESTS:
+            (self.path / what.upper()).unlink(missing_ok=True)
+
+    def heartbeat(self) -> None:
+        """Say that the training process is alive now."""
+        (self.path / "heartbeat").write_text(f"{time.time():.3f}", encoding="utf-8")
+
+    def end_heartbeat(self) -> None:
+        """Say that the training process has ended in an orderly way."""
+        (self.path / "heartbeat").unlink(missing_ok=True)
+
+    @property
+    def heartbeat_age_seconds(self) -> float | None:
+        """Seconds since the training process was last seen alive, None if it never was."""
+        try:
+            beat = float((self.path / "heartbeat").read_text(encoding="utf-8"))
+            return max(0.0, time.time() - beat)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError):
+            return 0.0  # read while it was being written
+
+
+def is_run(path: Path) -> bool:
+    """Whether this folder is a run."""
+    return (path / "run.json").is_file()
+
+
+def _make_empty_folder(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(
+            f"{folder} exists already and is not empty, and nothing is overwritten. "
+            "Choose another folder for the run, or resume this one with --resume."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"The run folder {folder} can't be made: {error.strerror}. Choose another place."
+        ) from error
+
+
+def _ends_within_a_line(size: int, file: Any) -> bool:
+    if size == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

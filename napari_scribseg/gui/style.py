@@ -1,0 +1,130 @@
+"""How the panels look: distances, headings, folds, and the few colours napari's theme lacks."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import (
+    Qt,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+GAP = 6
+"""Pixels between widgets that belong together."""
+SECTION_GAP = 14
+"""Pixels between panels."""
+MARGIN = 10
+"""Pixels around the dock's content."""
+
+LEVEL_COLORS = {"info": "", "good": "#3fb68b", "warning": "#e3b617", "error": "#ff7a70"}
+"""Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
+
+_PRIMARY = """
+QPushButton { background-color: #2f6fd0; color: white; font-weight: 600; padding: 7px 14px;
+              border-radius: 3px; }
+QPushButton:hover { background-color: #3f80e4; }
+QPushButton:pressed { background-color: #255bb0; }
+QPushButton:disabled { background-color: palette(mid); color: rgba(160, 160, 160, 200); }
+"""
+_SECONDARY = "QPushButton { padding: 7px 12px; border-radius: 3px; }"
+
+
+class Panel(QWidget):
+    """A titled part of the dock; `body` is where its widgets go."""
+
+    def __init__(self, title: str, aside: QWidget | None = None) -> None:
+        super().__init__()
+        self.body = QVBoxLayout()
+        self.body.setSpacing(GAP)
+        self.body.setContentsMargins(0, 0, 0, 0)
+        head = QHBoxLayout()
+        head.setSpacing(GAP)
+        label = QLabel(title)
+        label.setStyleSheet("font-weight: 600; font-size: 11pt;")
+        head.addWidget(label)
+        head.addStretch()
+        if aside is not None:
+            head.addWidget(aside)
+        line = QFrame()
+        line.setFixedHeight(1)
+        line.setStyleSheet("background-color: rgba(128, 128, 128, 110); border: none;")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(GAP)
+        outer.addLayout(head)
+        outer.addWidget(line)
+        outer.addLayout(self.body)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+
+
+class Fold(QWidget):
+    """A title with an arrow that shows or hides what lies under it."""
+
+    toggled = Signal(bool)
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self._content = content
+        self._button = QToolButton()
+        self._button.setText(f" {title}")
+        self._button.setCheckable(True)
+        self._button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._button.setArrowType(Qt.ArrowType.RightArrow)
+        self._button.setStyleSheet(
+            "QToolButton, QToolButton:checked { border: none; background: transparent; }"
+        )
+        self._button.toggled.connect(self._toggle)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GAP)
+        layout.addWidget(self._button)
+        layout.addWidget(content)
+        content.setVisible(False)
+
+    def set_open(self, is_open: bool) -> None:
+        """Show or hide the content."""
+        self._button.setChecked(is_open)
+
+    def _toggle(self, is_open: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
+        self._button.setArrowType(arrow)
+        self._content.setVisible(is_open)
+        self.toggled.emit(is_open)
+
+
+def button(text: str, tooltip: str = "", *, primary: bool = False) -> QPushButton:
+    """A push button; the primary one is what the panel is for."""
+    made = QPushButton(text)
+    made.setToolTip(tooltip)
+    made.setStyleSheet(_PRIMARY if primary else _SECONDARY)
+    return made
+
+
+def note_label(text: str = "") -> QLabel:
+    """A small, wrapped, quiet line of explanation."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color: rgba(150, 156, 165, 255);")
+    return label
+
+
+def swatch(color: str, size: int = 14) -> QIcon:
+    """An icon that is a rounded square of this colour (#rrggbb)."""
+    pixmap = QPixmap(size, size)
+    pixmap.fill(QColor(0, 0, 0, 0))
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(QColor(color))
+    painter.drawRoundedRect(0, 0, size, size, 3, 3)
+    painter.end()
+    return QIcon(pixmap)

@@ -1,0 +1,169 @@
+"""The table of formats, and reading and writing a volume through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_scribseg.errors import InvalidInput
+from napari_scribseg.io import metaimage, nifti, nrrd
+from napari_scribseg.io.atomic import write_bytes
+from napari_scribseg.io.files import read_regular, shown
+from napari_scribseg.io.series import read_series
+from napari_scribseg.io.stored import Stored
+from napari_scribseg.volume import Grid, Volume
+
+_GEOMETRY_TOLERANCE: Final = 1e-6
+"""NIfTI stores its affine as float32."""
+
+
+@dataclass(frozen=True)
+class _Format:
+    parse: Callable[[bytes, Path], Stored]
+    n_frames: Callable[[bytes, Path], int]
+    build: Callable[[npt.NDArray[Any], Grid], bytes] | None
+
+
+_NIFTI_PACKED: Final = _Format(
+    nifti.parse, nifti.n_frames, lambda array, grid: nifti.build(array, grid, packed=True)
+)
+_NIFTI: Final = _Format(
+    nifti.parse, nifti.n_frames, lambda array, grid: nifti.build(array, grid, packed=False)
+)
+_FORMATS: Final[dict[str, _Format]] = {
+    ".nii.gz": _NIFTI_PACKED,
+    ".nii": _NIFTI,
+    ".nrrd": _Format(nrrd.parse, nrrd.n_frames, nrrd.build),
+    ".nhdr": _Format(nrrd.parse, nrrd.n_frames, None),
+    ".mha": _Format(metaimage.parse, metaimage.n_frames, metaimage.build),
+    ".mhd": _Format(metaimage.parse, metaimage.n_frames, None),
+}
+EXTENSIONS: Final = tuple(_FORMATS)
+"""Extensions of volume files, in lower case, with their dot; DICOM series are folders."""
+
+
+def extension_of(path: str | Path) -> str | None:
+    """The extension of a volume file as in EXTENSIONS, or None for another kind of name."""
+    name = Path(path).name.lower()
+    return next((e for e in EXTENSIONS if name.endswith(e) and name != e), None)
+
+
+def read_volume(path: str | Path, *, frame: int | None = None) -> Volume:
+    """The intensities in a file, or in a folder with one DICOM series.
+
+    Args:
+        path: a file with one of EXTENSIONS, or a folder.
+        frame: index of the frame to take from a file that is a time series; such a file can't be
+            read without.
+
+    Returns:
+        A volume in the stored type (float when the file tells a scaling), with notes on everything
+        that was unusual.
+
+    Raises:
+        InvalidInput: not readable, not complete, contradictory, or its geometry can't be trusted.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if frame:
+            raise InvalidInput(f"{shown(path)}: a DICOM series has no frame {frame}.")
+        return read_series(path)
+    data = read_regular(path)
+    with _named(path):
+        return _format(path).parse(data, path).image(frame)
+
+
+def read_labels(path: str | Path, *, frame: int | None = None) -> Volume:
+    """The whole numbers in a file of scribbles or segmentations, as uint8 or uint16.
+
+    Raises:
+        InvalidInput: see `read_volume`; or values are scaled, not whole, negative or above 65535.
+    """
+    path = Path(path)
+    data = read_regular(path)
+    with _named(path):
+        return _format(path).parse(data, path).labels(frame)
+
+
+def frame_count(path: str | Path) -> int:
+    """Number of frames of a file, from its header; 1 for a volume and for a DICOM folder.
+
+    Raises:
+        InvalidInput: the file or its header can't be read.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return 1
+    data = read_regular(path)
+    with _named(path):
+        return _format(path).n_frames(data, path)
+
+
+def write_volume(path: str | Path, volume: Volume) -> None:
+    """Write array and geometry, and nothing else, in the format of the extension.
+
+    The type of the array is kept (bool becomes uint8). The file is read back and compared before
+    it replaces an old one.
+
+    Raises:
+        InvalidInput: the format can't hold the volume, or the file could not be written; what was
+            there before is untouched.
+    """
+    path = Path(path)
+    with _named(path):
+        fmt = _format(path)
+        if fmt.build is None:
+            raise InvalidInput("This format keeps its voxels in a second file; use .nrrd or .mha.")
+        array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
+        data = fmt.build(array, volume.grid)
+
+    def check(read_back: bytes) -> None:
+        with _named(path):
+            _check_equal(fmt.parse(read_back, path), array, volume.grid)
+
+    write_bytes(path, data, check)
+
+
+def _format(path: Path) -> _Format:
+    extension = extension_of(path)
+    if extension is not None:
+        return _FORMATS[extension]
+    advice = " For DICOM, give the folder of the series." if path.suffix == ".dcm" else ""
+    raise InvalidInput(
+        f"The name must end in one of {', '.join(EXTENSIONS)} to tell the format.{advice}"
+    )
+
+
+class _named:  # noqa: N801  reads as a word in a with statement
+    """Puts the file's name in front of what is said about its content."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, InvalidInput):
+            raise InvalidInput(f"{shown(self._path)}: {error}") from error.__cause__
+        if isinstance(error, MemoryError):
+            raise InvalidInput(f"{shown(self._path)} doesn't fit into memory.") from error
+
+
+def _check_equal(stored: Stored, array: npt.NDArray[Any], grid: Grid) -> None:
+    found = stored.frames[0]
+    size = np.abs(grid.affine).max()
+    same = (
+        len(stored.frames) == 1
+        and not stored.is_scaled
+        and found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
+        and np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
+        and np.abs(stored.grid.affine - grid.affine).max() <= _GEOMETRY_TOLERANCE * size
+    )
+    if not same:
+        raise InvalidInput("What was read back is not the volume that was written.")

@@ -1,0 +1,77 @@
+"""Losses over the voxels that somebody labelled; every other voxel has a gradient of exactly zero.
+
+Logits are (B, K, *S), targets (B, *S) int64 with class index or IGNORE. Where nothing is labelled,
+each loss is a zero that still hangs on the graph, so training goes on.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_scribseg.labels import IGNORE
+
+Reduction = Literal["labelled", "all_pixels"]
+
+
+def partial_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    reduction: Reduction = "labelled",
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Cross-entropy over the labelled voxels of the batch.
+
+    Args:
+        logits: (B, K, *S).
+        target: (B, *S), class index or IGNORE.
+        reduction: "labelled" averages over labelled voxels (WSL4MIS); "all_pixels" divides by the
+            number of all voxels (CycleMix), which makes the term 25 to 100 times smaller.
+        class_weights: (K,), or None for equal weights; a weighted mean is divided by the weights.
+
+    Source: Tang et al., "On regularized losses for weakly-supervised CNN segmentation", ECCV 2018.
+    """
+    summed = F.cross_entropy(
+        logits.float(), target, class_weights, ignore_index=IGNORE, reduction="sum"
+    )
+    labelled = target != IGNORE
+    if reduction == "all_pixels":
+        return summed / target.numel()
+    if class_weights is None:
+        return summed / labelled.sum().clamp_min(1)
+    return summed / class_weights[target[labelled]].sum().clamp_min(1e-8)
+
+
+def partial_dice(logits: Tensor, target: Tensor, *, smooth: float = 1e-5) -> Tensor:
+    """One minus the soft Dice over labelled voxels, averaged over the classes of the batch.
+
+    Prediction and target are multiplied by the mask of labelled voxels; voxels of the whole batch
+    count together, and classes that no labelled voxel of the batch has are left out.
+
+    Args:
+        logits: (B, K, *S).
+        target: (B, *S), class index or IGNORE.
+        smooth: keeps the ratio finite.
+
+    Source: the ignore label of nnU-Net (Gotkowski et al., "Embarrassingly simple scribble
+    supervision for 3D medical segmentation", 2024), with its batch Dice.
+    """
+    labelled = (target != IGNORE).unsqueeze(1)
+    probabilities = logits.float().softmax(1) * labelled
+    truth = _one_hot(target, logits.shape[1]) * labelled
+    axes = (0, *range(2, logits.ndim))
+    overlap = (probabilities * truth).sum(axes)
+    size = probabilities.sum(axes) + truth.sum(axes)
+    present = truth.sum(axes) > 0
+    dice = (2 * overlap + smooth) / (size + smooth)
+    return ((1 - dice) * present).sum() / present.sum().clamp_min(1)
+
+
+def _one_hot(target: Tensor, n_classes: int) -> Tensor:
+    """(B, K, *S) float; IGNORE becomes background, so mask it."""
+    one_hot = F.one_hot(target.clamp_min(0), n_classes)
+    return torch.movedim(one_hot, -1, 1).float()

@@ -1,0 +1,159 @@
+"""EFFDNet: mean teacher, foreground-background separation, and pasted foregrounds."""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_scribseg.config import (
+    Fraction,
+    MethodConfig,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    TrainConfig,
+)
+from napari_scribseg.data import Batch
+from napari_scribseg.losses.contrastive import foreground_background_separation
+from napari_scribseg.losses.partial import partial_cross_entropy
+from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.mixing.paste import draw_donors, paste_regions, scribble_boxes
+from napari_scribseg.networks.unet import UNet
+
+_NOISE = 0.1
+_NOISE_LIMIT = 0.05
+"""The teacher sees the image plus normal noise of 0.1, cut at 0.05 (authors' code, for images
+between 0 and 1; ours are z-scored, so the noise is a little weaker relative to the image)."""
+
+
+class EFFDNetConfig(MethodConfig):
+    """The numbers of the paper, and one that makes short trainings possible."""
+
+    fbsl: bool = Field(default=True, description="Foreground-background separation loss.")
+    fadc: bool = Field(default=True, description="Foreground augmentation with diverse context.")
+    pseudo_weight: NonNegative = Field(
+        default=0.6, description="Weight of the pseudo-labels (lambda)."
+    )
+    fbsl_weight: NonNegative = Field(
+        default=0.3, description="Weight of FBSL within lambda (delta)."
+    )
+    blocks: PositiveInt = Field(default=8, description="FBSL: regions per side (K).")
+    temperature: Positive = Field(
+        default=0.07, description="FBSL: temperature; the paper is silent, its code takes 0.07."
+    )
+    teacher_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.99, description="How slowly the teacher follows the student (alpha)."
+    )
+    box: Literal["all", "foreground"] = Field(
+        default="all",
+        description="FADC: box around all strokes (authors' code) or foreground strokes.",
+    )
+    ramp_up: Fraction = Field(
+        default=0.0,
+        description="Share of the budget over which lambda grows from 0; 0 = at once (paper).",
+    )
+
+
+class EFFDNet(Method):
+    """A student learns from scribbles and from a teacher that is its own moving average."""
+
+    name = "effdnet"
+    title = "EFFDNet"
+    summary = "Mean teacher, foreground-background separation and pasted foregrounds (2025)."
+    source = (
+        "Liu et al., EFFDNet: a scribble-supervised medical image segmentation method with "
+        "enhanced foreground feature discrimination, MICCAI 2025; "
+        "https://github.com/Aurora-003-web/EFFDNet (not used: it has no licence)"
+    )
+    Config = EFFDNetConfig
+    uses_unlabelled = True
+    options: EFFDNetConfig
+
+    def __init__(self, n_classes: int, options: EFFDNetConfig) -> None:
+        super().__init__(n_classes, options)
+        self.student = UNet(n_classes)
+        self.teacher = copy.deepcopy(self.student).requires_grad_(requires_grad=False)
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Quick for a CPU; paper as published."""
+        return {
+            "quick": Preset(
+                "Minutes on a CPU: pseudo-labels join slowly.",
+                EFFDNetConfig(ramp_up=0.5),
+                TrainConfig(),
+            ),
+            "paper": Preset("As published: 60 000 steps, for a GPU.", EFFDNetConfig(), WSL4MIS),
+        }
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The student's logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        return self.student(image)
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """L1 on the batch and L2 on its pasted copy (equation 8 and below)."""
+        pseudo_weight = self.options.pseudo_weight * self._ramp(batch.progress)
+        pseudo = self._pseudo_labels(batch.image)
+        logits, features = self.student.with_features(batch.image)
+        terms = {
+            "scribbles": partial_cross_entropy(logits, batch.target),
+            "pseudo_labels": pseudo_weight * F.cross_entropy(logits.float(), pseudo),
+        }
+        if self.options.fbsl:
+            separation = foreground_background_separation(
+                features,
+                batch.target,
+                blocks=self.options.blocks,
+                temperature=self.options.temperature,
+            )
+            terms["fbsl"] = pseudo_weight * self.options.fbsl_weight * separation
+        if self.options.fadc:
+            image, target, pasted_pseudo = self._paste(batch, pseudo)
+            logits = self.student(image)
+            terms["pasted_scribbles"] = partial_cross_entropy(logits, target)
+            terms["pasted_pseudo_labels"] = pseudo_weight * F.cross_entropy(
+                logits.float(), pasted_pseudo
+            )
+        return terms
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:
+        """The teacher follows: decay min(1 - 1 / step, alpha), so after step 1 it is the student.
+
+        The authors average parameters only; we copy the batch-norm statistics too, so that the
+        teacher could be evaluated.
+        """
+        decay = min(1.0 - 1.0 / step, self.options.teacher_decay)
+        for teacher, student in zip(
+            self.teacher.parameters(), self.student.parameters(), strict=True
+        ):
+            teacher.lerp_(student, 1.0 - decay)
+        for teacher, student in zip(self.teacher.buffers(), self.student.buffers(), strict=True):
+            teacher.copy_(student)
+
+    def _ramp(self, progress: float) -> float:
+        """0 to 1 along exp(-5 (1 - t)^2) (Laine & Aila 2017); 1 without ramp-up."""
+        if self.options.ramp_up == 0:
+            return 1.0
+        t = min(progress / self.options.ramp_up, 1.0)
+        return float(torch.exp(torch.tensor(-5.0 * (1.0 - t) ** 2)))
+
+    @torch.no_grad()
+    def _pseudo_labels(self, image: Tensor) -> Tensor:
+        """The teacher's likeliest classes (B, Y, X); it stays in training mode, as the authors'."""
+        noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
+        return self.teacher(image + noise).argmax(1)
+
+    def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Image, scribbles and pseudo-labels of the pasted batch (FADC)."""
+        boxes = scribble_boxes(batch.target, self.options.box)
+        donors = draw_donors(boxes, torch.default_generator)
+        labels = torch.stack([batch.target, pseudo], 1)
+        image, labels = paste_regions(batch.image, labels, boxes, donors)
+        return image, labels[:, 0], labels[:, 1]

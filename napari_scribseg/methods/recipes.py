@@ -1,0 +1,29 @@
+"""Training settings that several papers share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from napari_scribseg.config import TrainConfig
+
+WSL4MIS: Final = TrainConfig(
+    steps=60_000,
+    batch_size=12,
+    patch=(256, 256),
+    optimiser="sgd",
+    learning_rate=0.01,
+    momentum=0.9,
+    weight_decay=1e-4,
+    schedule="poly",
+    gradient_clip=0.0,
+    weight_average=0.0,
+    rotation_degrees=180.0,
+    flips=True,
+    zoom=0.0,
+    intensity=0.0,
+)
+"""HiLab-git/WSL4MIS: SGD 0.01 with poly decay for 60 000 steps of 12 slices of 256 x 256.
+
+Theirs stretches every slice to 256 x 256 and rotates by multiples of 90 or up to 20 degrees; ours
+keeps pixels square and rotates by any angle.
+"""

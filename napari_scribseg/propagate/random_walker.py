@@ -1,0 +1,91 @@
+"""Seeds grown from scribbles by the random walker, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_scribseg.labels import IGNORE
+
+Array = npt.NDArray[Any]
+
+_PERCENTILES = (1.0, 99.0)
+"""Grey levels are scaled so that these percentiles of the slice become 0 and 1."""
+
+
+def random_walker_probabilities(image: Array, targets: Array, beta: float) -> Array:
+    """Probability of each class at each pixel of a slice: (K, y, x) float32, K = largest class + 1.
+
+    A walker that starts at the pixel reaches a scribble of the class first, walking less readily
+    across edges of the image.
+
+    Args:
+        image: (y, x), any scale.
+        targets: (y, x), class index or IGNORE; not all IGNORE.
+        beta: how much an edge hinders; 100 to 250 keeps seeds precise on short-axis MR.
+
+    Source: Grady, "Random walks for image segmentation", PAMI 2006; scikit-image's direct solver
+    (`mode="bf"`), which is exact and ten times faster than its default.
+    """
+    from skimage.segmentation import random_walker
+
+    present = np.unique(targets[targets != IGNORE])
+    probabilities = np.zeros((int(present[-1]) + 1, *image.shape), np.float32)
+    if len(present) == 1:
+        probabilities[present[0]] = 1.0
+        return probabilities
+    markers = np.zeros(image.shape, np.int32)
+    for marker, class_index in enumerate(present, start=1):
+        markers[targets == class_index] = marker
+    walked = random_walker(
+        _scaled(image), markers, beta=beta, mode="bf", return_full_prob=True, copy=True
+    )
+    probabilities[present] = walked
+    return probabilities
+
+
+def random_walker_seeds(
+    image: Array,
+    targets: Array,
+    *,
+    tau: float,
+    beta: float,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> npt.NDArray[np.int16]:
+    """Targets grown from scribbles: the likeliest class wherever it is likelier than tau.
+
+    Each slice is walked on its own (thick slices: walking through them would leak). Slices without
+    scribbles stay unlabelled; a slice with strokes of a single class is filled with that class,
+    so draw every class that a slice shows. Scribbled pixels keep their class.
+
+    Args:
+        image: (z, y, x).
+        targets: (z, y, x), class index or IGNORE.
+        tau: smallest probability of a seed; 0.99 for the heart, 0.90 for the prostate in EM-CRF.
+        beta: see `random_walker_probabilities`.
+        cancelled: asked between slices; ends early with what is done.
+
+    Source: EM-CRF (Can et al., DLMIA 2018), section 2.1.
+    """
+    seeds = targets.astype(np.int16)
+    for z in range(len(targets)):
+        if cancelled():
+            break
+        if (targets[z] == IGNORE).all():
+            continue
+        probabilities = random_walker_probabilities(image[z], targets[z], beta)
+        likeliest = probabilities.argmax(0)
+        sure = (probabilities.max(0) > tau) & (targets[z] == IGNORE)
+        seeds[z][sure] = likeliest[sure]
+    return seeds
+
+
+def _scaled(image: Array) -> npt.NDArray[np.float64]:
+    """The slice between 0 and 1 by robust percentiles; a constant slice becomes zeros."""
+    low, high = np.percentile(image, _PERCENTILES)
+    if high <= low:
+        return np.zeros(image.shape)
+    return np.clip((image - low) / (high - low), 0, 1).astype(np.float64)

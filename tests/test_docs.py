@@ -1,0 +1,136 @@
+"""What the documentation names exists: files, headings, commands, targets, methods."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sample_data").glob("*.md")]
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as code hosts make them."""
+    headings = re.findall(r"^#+\s+(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
+
+
+def shell_lines(page: Path) -> list[str]:
+    """Commands in the page's shell blocks, without comments and continuation lines."""
+    blocks = FENCE.findall(page.read_text(encoding="utf-8"))
+    text = "\n".join(body for language, body in blocks if language in {"bash", "sh", "console"})
+    lines = text.replace("\\\n", " ").splitlines()
+    return [line.strip().removeprefix("$ ") for line in lines if not line.startswith("#")]
+
+
+def used(page: Path, command: str) -> set[str]:
+    """The words that follow `command` where the page runs it."""
+    at_start = re.compile(rf"(?:^|&& |\| ){command} +([a-z][a-z-]*)")
+    return {word for line in shell_lines(page) for word in at_start.findall(line)}
+
+
+@pytest.fixture(scope="module")
+def targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):.*##", makefile, re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def commands() -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_scribseg", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = set(re.findall(r"^ {4}([a-z]+) {2,}\S", done.stdout, re.MULTILINE))
+    assert "train" in found, done.stdout
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page):
+    broken = []
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_make_targets_exist(page, targets):
+    assert used(page, "make") - targets == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_commands_exist(page, commands):
+    assert used(page, "scribseg") - commands == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_options_exist(page, commands):
+    """Every `--option` in an example of `scribseg COMMAND` is in that command's help."""
+    wrong = []
+    for line in shell_lines(page):
+        found = re.match(r"scribseg +([a-z]+)(.*)", line)
+        if found and found.group(1) in commands:
+            options = set(re.findall(r"(?<=\s)--[a-z-]+", found.group(2)))
+            wrong += [f"{line}: {o}" for o in options - options_of(found.group(1))]
+    assert wrong == []
+
+
+_OPTIONS: dict[str, set[str]] = {}
+
+
+def options_of(command: str) -> set[str]:
+    if command not in _OPTIONS:
+        done = subprocess.run(
+            [sys.executable, "-m", "napari_scribseg", command, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        _OPTIONS[command] = set(re.findall(r"--[a-z-]+", done.stdout))
+    return _OPTIONS[command]
+
+
+def test_readme_names_the_two_commands(targets):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first_screen = "\n".join(readme.splitlines()[:40])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+    assert {"demo", "test", "app", "check"} <= targets
+
+
+def test_every_method_has_a_page_and_a_line_in_the_readme():
+    from napari_scribseg.methods import METHODS
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [m.name for m in METHODS if not (ROOT / f"docs/methods/{m.name}.md").is_file()]
+    assert missing == []
+    assert [m.name for m in METHODS if f"`{m.name}`" not in readme] == []
+
+
+def test_no_page_is_about_a_method_that_does_not_exist():
+    from napari_scribseg.methods import METHODS
+
+    pages = {path.stem for path in (ROOT / "docs/methods").glob("*.md")} - {"index", "README"}
+    assert pages <= {method.name for method in METHODS}
