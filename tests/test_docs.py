@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -110,6 +112,16 @@ def options_of(command: str) -> set[str]:
         )
         _OPTIONS[command] = set(re.findall(r"--[a-z-]+", done.stdout))
     return _OPTIONS[command]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_python_examples_import_what_exists(page):
+    for language, body in FENCE.findall(page.read_text(encoding="utf-8")):
+        if language == "python":
+            for node in ast.walk(ast.parse(body)):
+                if isinstance(node, ast.ImportFrom):
+                    module = importlib.import_module(node.module or "")
+                    assert [a.name for a in node.names if not hasattr(module, a.name)] == []
 
 
 def test_readme_names_the_two_commands(targets):

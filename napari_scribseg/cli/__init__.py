@@ -18,6 +18,7 @@ from napari_scribseg import __version__
 from napari_scribseg.cli import checking, demo, predicting, training
 from napari_scribseg.cli.answer import Answer, printable
 from napari_scribseg.cli.progress import Display
+from napari_scribseg.engine.worker import sentence_of
 from napari_scribseg.errors import InvalidInput, ScribsegError
 
 INTERRUPTED = 130
@@ -62,8 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = _failure("Interrupted.", INTERRUPTED)
     except Exception as error:  # noqa: BLE001  the last line of defence
         hint = "" if debug else " Run it again with --debug to see where."
-        reason = " ".join(str(error).split())[:300]
-        answer = _failure(f"Unexpected {type(error).__name__}: {reason}.{hint}", 1)
+        answer = _failure(f"{sentence_of(error)}{hint}", 1)
         if debug:
             traceback.print_exc()
     _print(answer, as_json=as_json)

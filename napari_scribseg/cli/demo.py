@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_scribseg.cli.answer import Answer, new_folder
 from napari_scribseg.cli.predicting import dataset_items, evaluate_into, predict_into
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.training import prepare_run, train_run
+from napari_scribseg.cli.runs import prepare_run
+from napari_scribseg.cli.training import train_run
 
 if TYPE_CHECKING:
     from napari_scribseg.cases import Dataset
 
 METHOD: Final = "random_walker"
 MINUTES: Final = 2.0
+PATCH: Final = (128, 128)
+"""The sample's slices have this size; a larger patch would only pad them."""
 SPLIT: Final = "val"
 """Patients that training does not see."""
 
@@ -45,7 +48,8 @@ def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
     out = new_folder(arguments.out)
     dataset = read_dataset(sample_folder("cardiac"))
     display.say(f"1/4  Training {METHOD} on {dataset.title}, {MINUTES:g} minutes")
-    run = prepare_run(dataset, out / "run", method=METHOD, changes={"minutes": MINUTES})
+    changes = {"minutes": MINUTES, "patch": PATCH}
+    run = prepare_run(dataset, out / "run", method=METHOD, changes=changes)
     trained = train_run(run, display)
     if trained.exit_code:
         return trained

@@ -138,7 +138,5 @@ def _line_of(event: Event) -> str | None:
             return f"step {event.step}: new targets, {event.changed:.1%} of the voxels changed"
         case Warned():
             return f"Note: {event.message}"
-        case Finished():
-            return f"{event.message} ({event.outcome} at step {event.step})"
-        case Previewed() | Saved() | Stepped() | Prepared():
-            return None
+        case Previewed() | Saved() | Stepped() | Prepared() | Finished():
+            return None  # shown as a bar, or told by the answer of the command

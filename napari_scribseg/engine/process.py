@@ -220,7 +220,7 @@ class TrainingProcess:
             seconds=self._earlier_seconds() + (time.time() - begun if begun else 0.0),
         )
         with contextlib.suppress(RunError):  # a full disk: the caller still learns how it ended
-            self.run.append(end)
+            return self.run.append(end)
         return end
 
     def _earlier_seconds(self) -> float:

@@ -23,88 +23,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Literal, TypeVar
 
 from napari_scribseg import __version__
 from napari_scribseg.cases import CaseFiles
 from napari_scribseg.config import TrainConfig
+from napari_scribseg.engine.documents import LabelsDocument, RunCase, RunCases, RunRecord
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.events import Event, Finished, from_line, to_line
 from napari_scribseg.io.documents import load_document, save_document
-from napari_scribseg.labels import LabelClass, LabelSchema
+from napari_scribseg.labels import LabelSchema
+
+__all__ = ["LabelsDocument", "Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
 
 Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
 Request = Literal["stop", "finish", "pause"]
+
+EventKind = TypeVar("EventKind", bound=Event)
 
 SILENCE_SECONDS = 30.0
 """A training process that was not seen alive for this long counts as crashed."""
 
 _REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
 """Most urgent first."""
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-
-
-class RunRecord(_Document):
-    """What was asked of a run, and what it was asked of: enough to repeat it."""
-
-    package_version: str
-    python: str
-    platform: str
-    method: str
-    preset: str
-    """The preset the settings started from."""
-    options: dict[str, Any]
-    """The method's own settings, all of them."""
-    training: TrainConfig
-    created: str
-    """ISO 8601 with time zone."""
-    dataset: str = ""
-    """Title of the dataset or project."""
-    dataset_folder: Path | None = None
-    validate_on: str = "none"
-    """Name of the split that validates; "auto" = held-out patients, "none" = no case does."""
-    checkpoint_choice: str = "last step"
-    """What decides which weights become the best checkpoint."""
-
-
-class RunCase(BaseModel):
-    """One case of a run and what it is used for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    files: CaseFiles
-    role: Literal["train", "validate"]
-    content_hash: str | None = None
-    """`Case.content_hash` when the run was prepared; None = not computed."""
-
-
-class RunCases(_Document):
-    """The document cases.json."""
-
-    cases: tuple[RunCase, ...]
-
-
-class LabelsDocument(_Document):
-    """The document labels.json: a LabelSchema with a version."""
-
-    title: str
-    classes: tuple[LabelClass, ...]
-
-    @classmethod
-    def of(cls, schema: LabelSchema) -> LabelsDocument:
-        """The document of a schema."""
-        return cls(title=schema.title, classes=schema.classes)
-
-    def schema_of(self) -> LabelSchema:
-        """The schema of the document."""
-        return LabelSchema(title=self.title, classes=self.classes)
 
 
 @dataclass(frozen=True)
@@ -212,7 +153,7 @@ class RunFolder:
         """The files of the cases with this role."""
         return tuple(case.files for case in self.cases if case.role == role)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: EventKind) -> EventKind:
         """Write the event behind the others, stamped with the time; gives the stamped event.
 
         Raises:
@@ -276,7 +217,7 @@ class RunFolder:
             with self.events_path.open("rb") as file:
                 file.seek(since)
                 data = file.read()
-        except FileNotFoundError:
+        except OSError:  # not there yet, or a network drive that comes back
             return [], since
         whole = data.rfind(b"\n") + 1
         events: list[Event] = []

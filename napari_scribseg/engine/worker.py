@@ -69,7 +69,7 @@ def sentence_of(error: BaseException) -> str:
         return "Memory ran out. Choose a smaller patch or batch size, then resume the run."
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror}: {error.filename}."
-    text = " ".join(str(error).split())[:300]
+    text = " ".join(str(error).split())[:300].rstrip(".")
     return f"Unexpected {type(error).__name__}: {text or 'no further details'}."
 
 

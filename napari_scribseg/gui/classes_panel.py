@@ -17,12 +17,14 @@ from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QGridLayout, QLineEdit, QSizePolicy
 
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.gui.forms import tame
+from napari_scribseg.gui.editors import tame
 from napari_scribseg.gui.layers import key_of
 from napari_scribseg.gui.style import GAP, LEVEL_COLORS, Panel, note_label
-from napari_scribseg.labels import BACKGROUND, PRESETS, LabelSchema, schema_from_names
+from napari_scribseg.labels import PRESETS, LabelSchema, schema_from_names
 
-_COLUMNS = 3
+_COLUMNS = 2
+_HEIGHT = 30
+"""Pixels of a chip: tall enough for a finger."""
 _OWN = "Own list …"
 
 
@@ -40,6 +42,7 @@ class ClassChip(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(_HEIGHT)
         self.set_drawn(0)
 
     def set_drawn(self, voxels: int) -> None:
@@ -50,12 +53,12 @@ class ClassChip(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
-        """Tall enough for a finger."""
-        return QSize(96, 32)
+        """Wide enough for a short name."""
+        return QSize(96, _HEIGHT)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
-        """Narrow enough for three beside each other."""
-        return QSize(84, 32)
+        """Narrow enough for two beside each other."""
+        return QSize(84, _HEIGHT)
 
     def paintEvent(self, e: QPaintEvent | None) -> None:  # noqa: ARG002, N802  Qt's name
         """A rounded box: swatch, name, key; framed in its colour when it is the brush's class."""
@@ -122,11 +125,6 @@ class ClassesPanel(Panel):
         self.body.addWidget(self._names)
         self.body.addWidget(self._problem)
         self.body.addLayout(self._grid)
-        self.body.addWidget(
-            note_label(
-                "Draw a few strokes of every class, background too. Its key picks a class."
-            )
-        )
         self._rebuild()
 
     def schema(self) -> LabelSchema:
@@ -171,15 +169,9 @@ class ClassesPanel(Panel):
             ClassChip(value, name, colors[value])
             for value, name in self._schema.scribble_values.items()
         ]
-        columns = 2 if len(self._chips) == 2 or self._has_long_names() else _COLUMNS
         for i, chip in enumerate(self._chips):
-            self._grid.addWidget(chip, i // columns, i % columns)
+            self._grid.addWidget(chip, i // _COLUMNS, i % _COLUMNS)
             chip.clicked.connect(partial(self._chip_clicked, chip.value))
-        for column in range(_COLUMNS):
-            self._grid.setColumnStretch(column, 1 if column < columns else 0)
-
-    def _has_long_names(self) -> bool:
-        return max(len(chip.text()) for chip in self._chips if chip.value != BACKGROUND) > 10
 
     def _chip_clicked(self, value: int, *_checked: bool) -> None:
         self.set_value(value)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 from napari.layers import Layer
 from qtpy.QtCore import (
@@ -15,26 +13,15 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
-from napari_scribseg.gui.forms import tame
+from napari_scribseg.gui.editors import tame
+from napari_scribseg.gui.selection import SLOTS, Selected, Slot
 from napari_scribseg.gui.style import GAP, Panel, button, note_label
-
-Slot = Literal["image", "scribbles", "reference"]
-SLOTS: tuple[Slot, ...] = ("image", "scribbles", "reference")
 
 _NOTHING = {
     "image": "choose an image",
     "scribbles": "none yet",
     "reference": "none",
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Selected:
-    """The chosen layers."""
-
-    image: Layer | None = None
-    scribbles: Layer | None = None
-    reference: Layer | None = None
 
 
 class InputsPanel(Panel):

@@ -20,6 +20,7 @@ from napari.utils import DirectLabelColormap
 
 from napari_scribseg.cases import Case
 from napari_scribseg.errors import InvalidInput
+from napari_scribseg.gui.placement import placement, same_place, shown_affine
 from napari_scribseg.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.volume import Array, Grid, Volume
 
@@ -35,8 +36,6 @@ OUTLINE_WIDTH = 2
 _BRUSH_SIZE = 3
 """Voxels: napari's 10 covers half a ventricle."""
 _TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
-_TWIN_TOLERANCE = 1e-4
-"""Largest difference, in voxels, between where a layer lies and where its metadata put it."""
 
 
 def image_data(volume: Volume, *, case: str, name: str | None = None) -> LayerData:
@@ -201,17 +200,9 @@ def grid_of(layer: Layer) -> Grid:
     stored = notes(layer).get("affine")
     if stored is not None:
         true = Grid(shape, np.asarray(stored, dtype=np.float64))
-        if _same_place(shown, _shown_affine(true), shape):
+        if same_place(shown, shown_affine(true), shape):
             return true
     return Grid(shape, shown)
-
-
-def placement(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scale and translate, (z, y, x) in mm, that show a grid the way it is usually looked at."""
-    signs = _signs(grid)
-    scale = signs * np.asarray(grid.spacing)
-    translate = signs * (grid.directions.T @ grid.affine[:3, 3])
-    return tuple(map(float, scale)), tuple(map(float, translate + 0.0))
 
 
 def dress(layer: Layer, schema: LabelSchema, *, choose: Callable[[int], None]) -> None:
@@ -265,18 +256,25 @@ def set_outline(layer: Layer, *, outline: bool) -> None:
     cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
 
 
-def watch_drawing(layer: Layer, changed: Callable[[], None]) -> Callable[[], None]:
-    """Call `changed` whenever voxels of a labels layer change; gives what ends that."""
-    events = [layer.events.paint, layer.events.labels_update, layer.events.data]
+def watch_drawing(
+    layer: Layer, drawn: Callable[[], None], selected: Callable[[], None]
+) -> Callable[[], None]:
+    """Follow a labels layer; gives what ends that.
 
-    def react(_event: Any = None) -> None:
-        changed()
-
-    for event in events:
+    Args:
+        layer: the labels layer.
+        drawn: called when voxels changed.
+        selected: called when another value is painted.
+    """
+    events = layer.events
+    watched = [(events.paint, drawn), (events.labels_update, drawn), (events.data, drawn)]
+    watched.append((events.selected_label, selected))
+    connections = [(event, _ignoring_the_event(call)) for event, call in watched]
+    for event, react in connections:
         event.connect(react)
 
     def end() -> None:
-        for event in events:
+        for event, react in connections:
             event.disconnect(react)
 
     return end
@@ -291,6 +289,13 @@ def key_of(value: int) -> str:
 
 _guarded: WeakSet[Labels] = WeakSet()
 """Layers whose selected value is kept inside their schema."""
+
+
+def _ignoring_the_event(call: Callable[[], None]) -> Callable[[Any], None]:
+    def react(_event: Any) -> None:
+        call()
+
+    return react
 
 
 def _keep_inside(layer: Labels) -> None:
@@ -369,30 +374,6 @@ def _sample(array: Array) -> Array:
     return array[::step, ::step, ::step]
 
 
-def _signs(grid: Grid) -> npt.NDArray[np.float64]:
-    """+1 or -1 per axis (z, y, x): which way round it is shown.
-
-    Right on the screen is the patient's left, or posterior; down is posterior, or inferior; the
-    slider climbs to superior, or posterior, or left.
-    """
-    dominant = np.abs(grid.directions).argmax(axis=0)
-    signs = np.sign(grid.directions[dominant, range(3)])
-    superior = 2
-    for axis in (1, 2):
-        if dominant[axis] == superior:
-            signs[axis] = -signs[axis]
-    return signs
-
-
-def _shown_affine(grid: Grid) -> npt.NDArray[np.float64]:
-    """Array index (z, y, x, 1) to world (x, y, z, 1) of a grid placed by `placement`."""
-    scale, translate = placement(grid)
-    affine = np.eye(4)
-    affine[:3, :3] = np.diag(scale)[::-1]
-    affine[:3, 3] = translate[::-1]
-    return affine
-
-
 def _world_affine(layer: Layer) -> npt.NDArray[np.float64]:
     """Array index (z, y, x, 1) to world (x, y, z, 1) in mm of a layer as it is shown."""
     ndim = layer.ndim
@@ -405,16 +386,6 @@ def _world_affine(layer: Layer) -> npt.NDArray[np.float64]:
     affine[:3, :3] = axes[-3:, -3:][::-1]
     affine[:3, 3] = origin[-3:][::-1]
     return affine
-
-
-def _same_place(
-    one: npt.NDArray[np.float64], other: npt.NDArray[np.float64], shape: tuple[int, ...]
-) -> bool:
-    far = np.asarray(shape) - 1
-    corners = np.array(np.meshgrid(*[[0, n] for n in far], indexing="ij")).reshape(3, -1)
-    corners = np.vstack([corners, np.ones(corners.shape[1])])
-    smallest = float(np.linalg.norm(other[:3, :3], axis=0).min())
-    return bool(np.abs((one - other) @ corners).max() <= _TWIN_TOLERANCE * smallest)
 
 
 def _millimetres(unit: Any) -> float:

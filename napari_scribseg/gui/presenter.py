@@ -123,7 +123,7 @@ class Screen:
     """Everything the view shows that is not a form."""
 
     phase: Phase = Phase.IDLE
-    status: Message = Message("")
+    status: Message = Message("Ready.")
     warnings: tuple[str, ...] = ()
     why_not_train: str | None = None
     why_not_predict: str | None = None
@@ -136,7 +136,7 @@ class Screen:
 class View(Protocol):
     """What the presenter asks of the dock."""
 
-    def show(self, screen: Screen) -> None:
+    def show_screen(self, screen: Screen) -> None:
         """Show this state."""
         ...
 
@@ -340,7 +340,7 @@ class Presenter:
             why_not_predict=self._why_not_predict(screen.phase),
             can_stop=screen.phase is Phase.TRAINING,
         )
-        self.view.show(self.screen)
+        self.view.show_screen(self.screen)
 
     def _refresh(self) -> None:
         self._update()

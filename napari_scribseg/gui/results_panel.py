@@ -73,11 +73,8 @@ class ResultsPanel(Panel):
             cells = (row.name, row.dice, row.hd95_mm, row.volume_ml)
             for x, text in enumerate(cells):
                 item = QTableWidgetItem(text)
-                item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
                 if x > 0:
-                    item.setTextAlignment(
-                        int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                    )
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 elif row.color:
                     item.setIcon(swatch(row.color))
                 self.table.setItem(y, x, item)

@@ -28,12 +28,16 @@ MARGIN = 10
 LEVEL_COLORS = {"info": "", "good": "#3fb68b", "warning": "#e3b617", "error": "#ff7a70"}
 """Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
 
+QUIET = "color: rgba(150, 156, 165, 255);"
+"""Text that explains and does not ask for attention, on dark and light themes."""
+
 _PRIMARY = """
 QPushButton { background-color: #2f6fd0; color: white; font-weight: 600; padding: 7px 14px;
               border-radius: 3px; }
 QPushButton:hover { background-color: #3f80e4; }
 QPushButton:pressed { background-color: #255bb0; }
-QPushButton:disabled { background-color: palette(mid); color: rgba(160, 160, 160, 200); }
+QPushButton:disabled { background-color: rgba(128, 128, 128, 50);
+                       color: rgba(150, 150, 150, 200); }
 """
 _SECONDARY = "QPushButton { padding: 7px 12px; border-radius: 3px; }"
 
@@ -63,7 +67,7 @@ class Panel(QWidget):
         outer.addLayout(head)
         outer.addWidget(line)
         outer.addLayout(self.body)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
 
 
 class Fold(QWidget):
@@ -113,7 +117,7 @@ def note_label(text: str = "") -> QLabel:
     """A small, wrapped, quiet line of explanation."""
     label = QLabel(text)
     label.setWordWrap(True)
-    label.setStyleSheet("color: rgba(150, 156, 165, 255);")
+    label.setStyleSheet(QUIET)
     return label
 
 

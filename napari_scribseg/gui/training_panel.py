@@ -18,7 +18,8 @@ from qtpy.QtWidgets import (
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.curve import LossCurve
-from napari_scribseg.gui.forms import ConfigForm, tame
+from napari_scribseg.gui.editors import tame
+from napari_scribseg.gui.forms import ConfigForm
 from napari_scribseg.gui.presenter import Choice, Phase, Screen
 from napari_scribseg.gui.style import GAP, Fold, Panel, button, note_label
 
@@ -38,6 +39,7 @@ class TrainingPanel(Panel):
     def __init__(self) -> None:
         super().__init__("Training")
         self._entries: tuple[MethodEntry, ...] = ()
+        self._screen = Screen()
         self._method = QComboBox()
         self._preset = QComboBox()
         for box in (self._method, self._preset):
@@ -96,11 +98,9 @@ class TrainingPanel(Panel):
 
     def show_screen(self, screen: Screen) -> None:
         """Show which buttons work, and how far the training is."""
+        self._screen = screen
         self._train.setEnabled(screen.why_not_train is None)
         self._train.setToolTip(screen.why_not_train or "Train on the chosen layers (background)")
-        self._why.setText(screen.why_not_train or "")
-        idle = screen.phase is Phase.IDLE
-        self._why.setVisible(idle and screen.why_not_train is not None)
         self._stop.setEnabled(screen.can_stop)
         self._finish.setEnabled(screen.can_stop)
         training = screen.phase in (Phase.PREPARING, Phase.TRAINING, Phase.STOPPING)
@@ -113,14 +113,19 @@ class TrainingPanel(Panel):
             self._progress.setRange(0, _PROGRESS_PARTS)
             self._progress.setValue(round(screen.share * _PROGRESS_PARTS))
 
+    @property
+    def is_training(self) -> bool:
+        """Whether the progress of a training is shown."""
+        return self._screen.phase is Phase.TRAINING
+
     def add_loss(self, step: int, loss: float) -> None:
         """Add a point to the curve."""
         self.curve.add(step, loss)
-        self.curve.setVisible(True)
 
     def clear_losses(self) -> None:
         """Begin a new curve."""
         self.curve.clear()
+        self.curve.setVisible(True)
 
     @property
     def _entry(self) -> MethodEntry:
@@ -143,7 +148,6 @@ class TrainingPanel(Panel):
         row.addWidget(self._train, 1)
         row.addWidget(self._finish)
         row.addWidget(self._stop)
-        self._why = note_label()
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(8)
@@ -151,7 +155,7 @@ class TrainingPanel(Panel):
         self.curve = LossCurve()
         self.curve.setVisible(False)
         self.body.addLayout(row)
-        for widget in (self._why, self._progress, self._progress_text, self.curve):
+        for widget in (self._progress, self._progress_text, self.curve):
             self.body.addWidget(widget)
 
     def _method_changed(self) -> None:

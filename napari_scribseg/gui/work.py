@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import platformdirs
@@ -84,14 +84,22 @@ def predict(run: Path, snapshot: Snapshot, children: Children) -> Outcome:
     out = folder / "output"
     opened = RunFolder.open(run)
     device, schema = opened.record.training.device, opened.schema
-    children.run(
+    document = children.run(
         [
             *("predict", str(run), str(image), "--out", str(out)),
             *("--uncertainty", "--device", device, "--json"),
         ]
     )
-    segmentation, uncertainty = _outputs(out)
-    outcome = Outcome(snapshot.case, segmentation, uncertainty, schema, scores=None)
+    names: list[str] = next(iter(document["written"].values()))
+    grid = snapshot.image.grid
+    # On the image's own grid: a NIfTI header has fewer digits.
+    outcome = Outcome(
+        case=snapshot.case,
+        segmentation=Volume(read_labels(out / names[0]).array, grid),
+        uncertainty=Volume(read_volume(out / names[1]).array, grid),
+        schema=schema,
+        scores=None,
+    )
     return _scored(outcome, snapshot)
 
 
@@ -138,13 +146,13 @@ class Children:
         finally:
             with self._lock:
                 self._alive.discard(child)
-        if child.returncode != 0:
-            lines = log.decode(errors="replace").strip().splitlines()
-            raise RunError(lines[-1] if lines else f"It ended with code {child.returncode}.")
         try:
-            return json.loads(answer)
-        except ValueError as error:
-            raise RunError("The command did not answer with a JSON document.") from error
+            document: dict[str, Any] = json.loads(answer)
+        except ValueError:
+            document = {}
+        if child.returncode != 0 or not document:
+            raise RunError(_complaint(document, log))
+        return document
 
     def end(self) -> None:
         """End all children now, and start no more."""
@@ -160,22 +168,19 @@ def _scored(outcome: Outcome, snapshot: Snapshot) -> Outcome:
         return outcome
     spacing = snapshot.image.spacing
     try:
-        scores = score_case(
-            outcome.segmentation.array, snapshot.reference, spacing, outcome.schema
-        )
+        scores = score_case(outcome.segmentation.array, snapshot.reference, spacing, outcome.schema)
     except InvalidInput as error:
         return replace(outcome, note=str(error))
     return replace(outcome, scores=scores)
 
 
-def _outputs(out: Path) -> tuple[Volume, Volume | None]:
-    """The segmentation and the uncertainty that `scribseg predict` wrote into a folder."""
-    files = sorted(path for path in out.iterdir() if path.name.endswith(".nii.gz"))
-    uncertainty = next((f for f in files if "uncertainty" in f.name), None)
-    segmentation = next((f for f in files if "_" not in f.name[-30:] and f != uncertainty), None)
-    if segmentation is None:
-        raise RunError(f"The prediction left no segmentation in {out}.")
-    return read_labels(segmentation), None if uncertainty is None else read_volume(uncertainty)
+def _complaint(document: dict[str, Any], log: bytes) -> str:
+    """What a failed command said: in its answer, or last on standard error."""
+    failed = document.get("failed")
+    if isinstance(failed, dict) and failed:
+        return str(next(iter(cast("dict[str, Any]", failed).values())))
+    lines = log.decode(errors="replace").strip().splitlines()
+    return str(document.get("error") or (lines[-1] if lines else "It ended without a word."))
 
 
 def _run_name(method: str) -> str:

@@ -6,6 +6,7 @@ compared, and only then takes the place of the old file in one step of the file 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -107,7 +108,7 @@ def replace_with(
             temp.chmod(new_mode if mode is None else mode)
             _replace(temp, target)
         finally:
-            temp.unlink(missing_ok=True)
+            _remove(temp)
     except (OSError, ValueError) as error:
         raise InvalidInput(_not_written(path, error)) from error
     try:
@@ -145,18 +146,24 @@ def _mode_of(target: Path) -> int | None:
 def _create_temp(folder: Path) -> tuple[Path, int]:
     """A new empty file with mode 0600, and the mode that the umask would have given it."""
     temp = folder / f"{_TEMP_PREFIX}{secrets.token_hex(8)}{_TEMP_SUFFIX}"
-    # Asking the file is the only way to learn the umask without changing it for all threads.
-    descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
+        # Asking the file is the only way to learn the umask without changing it for all threads.
+        descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         try:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         finally:
             os.close(descriptor)
         temp.chmod(0o600)
     except OSError:
-        temp.unlink(missing_ok=True)
+        _remove(temp)
         raise
     return temp, mode
+
+
+def _remove(temp: Path) -> None:
+    """Remove a temporary file, if it is still there; what went wrong before is told, not this."""
+    with contextlib.suppress(OSError):
+        temp.unlink(missing_ok=True)
 
 
 def _write_all(temp: Path, data: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,7 @@ MAX_FILES: Final = 20_000
 _MAX_SLICE_BYTES: Final = 512 * 1024**2
 _MARK: Final = slice(128, 132)
 _ORIENTATION_TOLERANCE: Final = 1e-3
+_MAX_INTERCEPT: Final = 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,7 @@ def pixels(item: Slice) -> npt.NDArray[Any]:
     """
     dataset = _dataset(item.path, read_regular(item.path, _MAX_SLICE_BYTES), header_only=False)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             stored = np.asarray(dataset.pixel_array)
         slope = float(getattr(dataset, "RescaleSlope", None) or 1.0)
         intercept = float(getattr(dataset, "RescaleIntercept", None) or 0.0)
@@ -107,7 +109,8 @@ def pixels(item: Slice) -> npt.NDArray[Any]:
         )
     if not np.isfinite([slope, intercept]).all():
         raise InvalidInput(f"{shown(item.path.name)} has a scaling that is not finite.")
-    if slope == 1 and intercept.is_integer() and stored.dtype.kind in "iu":
+    is_short = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2
+    if is_short and slope == 1 and intercept.is_integer() and abs(intercept) < _MAX_INTERCEPT:
         return stored.astype(np.int32) + np.int32(intercept)
     return (stored * slope + intercept).astype(np.float32)
 
@@ -126,19 +129,29 @@ def _slice(path: Path) -> Slice | None:
     if "Rows" not in dataset:
         return None
     try:
-        return _checked(path, dataset)
+        with _quiet():
+            return _checked(path, dataset)
     except InvalidInput as error:
         raise InvalidInput(f"{shown(path)}: {error}") from error
-    except (ValueError, TypeError, OverflowError) as error:
+    except Exception as error:  # values are decoded only now, and may raise nearly everything
         raise InvalidInput(f"{shown(path)} has a damaged header: {reason(error)}.") from error
+
+
+@contextmanager
+def _quiet() -> Generator[None, None, None]:
+    """Keeps pydicom from printing values it doesn't like: a patient's name may be among them."""
+    from pydicom import config
+
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _dataset(path: Path, data: bytes, *, header_only: bool) -> Any:
     import pydicom
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             return pydicom.dcmread(io.BytesIO(data), stop_before_pixels=header_only)
     except Exception as error:  # a damaged file makes pydicom raise nearly everything
         raise InvalidInput(f"{shown(path)} is cut off or damaged: {reason(error)}.") from error

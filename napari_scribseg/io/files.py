@@ -45,7 +45,8 @@ def read_regular(path: str | Path, limit: int = MAX_VOLUME_BYTES) -> bytes:
 def reason(error: Exception) -> str:
     """The plain cause of an error of a library or the operating system, without the path."""
     text = (getattr(error, "strerror", None) or str(error) or type(error).__name__).rstrip(". ")
-    return text[:1].lower() + text[1:]
+    starts_a_sentence = text.partition(" ")[0][1:].islower()
+    return text[:1].lower() + text[1:] if starts_a_sentence else text
 
 
 def shown(path: str | Path) -> str:

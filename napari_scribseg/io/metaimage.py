@@ -105,7 +105,7 @@ def build(array: npt.NDArray[Any], grid: Grid) -> bytes:
     if array.dtype.str[1:] not in names:
         raise InvalidInput(f"MetaImage can't store voxels of type {array.dtype}.")
     voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-    packed = zlib.compress(voxels)
+    packed = zlib.compress(voxels, strict.PACK_LEVEL)
     affine = from_grid(grid)
     spacing = grid.spacing[::-1]
     header = {

@@ -38,7 +38,6 @@ _OTHER_TYPES: Final = {
     2048: "complex numbers",
     2304: "colours (RGBA)",
 }
-_PACK_LEVEL: Final = 6
 
 
 def parse(data: bytes, path: Path) -> Stored:
@@ -101,7 +100,7 @@ def build(array: npt.NDArray[Any], grid: Grid, *, packed: bool) -> bytes:
     header["magic"] = b"n+1"
     voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
     content = header.binaryblock + b"\0\0\0\0" + voxels
-    return gzip.compress(content, _PACK_LEVEL, mtime=0) if packed else content
+    return gzip.compress(content, strict.PACK_LEVEL, mtime=0) if packed else content
 
 
 def _is_packed(data: bytes, path: Path) -> bool:

@@ -113,7 +113,7 @@ def build(array: npt.NDArray[Any], grid: Grid) -> bytes:
         "space origin: " + _vector(affine[:3, 3]),
     ]
     voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-    return "\n".join(header).encode() + b"\n\n" + gzip.compress(voxels, 6, mtime=0)
+    return "\n".join(header).encode() + b"\n\n" + gzip.compress(voxels, strict.PACK_LEVEL, mtime=0)
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:

@@ -12,6 +12,8 @@ from napari_scribseg.io.files import MAX_VOLUME_BYTES, read_regular, reason
 GZIP: Final = 31
 """zlib's word for: a gzip stream, with its sum."""
 GZIP_OR_ZLIB: Final = 47
+PACK_LEVEL: Final = 2
+"""Packs real images four times faster than level 6, for 4 % more bytes (measured on MR)."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
 

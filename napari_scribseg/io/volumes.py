@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -139,20 +140,15 @@ def _format(path: Path) -> _Format:
     )
 
 
-class _named:  # noqa: N801  reads as a word in a with statement
+@contextmanager
+def _named(path: Path) -> Generator[None, None, None]:
     """Puts the file's name in front of what is said about its content."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, InvalidInput):
-            raise InvalidInput(f"{shown(self._path)}: {error}") from error.__cause__
-        if isinstance(error, MemoryError):
-            raise InvalidInput(f"{shown(self._path)} doesn't fit into memory.") from error
+    try:
+        yield
+    except InvalidInput as error:
+        raise InvalidInput(f"{shown(path)}: {error}") from error
+    except MemoryError as error:
+        raise InvalidInput(f"{shown(path)} doesn't fit into memory.") from error
 
 
 def _check_equal(stored: Stored, array: npt.NDArray[Any], grid: Grid) -> None:

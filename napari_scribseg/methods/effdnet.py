@@ -28,8 +28,8 @@ from napari_scribseg.networks.unet import UNet
 
 _NOISE = 0.1
 _NOISE_LIMIT = 0.05
-"""The teacher sees the image plus normal noise of 0.1, cut at 0.05 (authors' code, for images
-between 0 and 1; ours are z-scored, so the noise is a little weaker relative to the image)."""
+"""The teacher sees the image plus normal noise of 0.1, cut at 0.05, as shares of the grey range
+(authors' code, for images between 0 and 1)."""
 
 
 class EFFDNetConfig(MethodConfig):
@@ -148,7 +148,8 @@ class EFFDNet(Method):
     def _pseudo_labels(self, image: Tensor) -> Tensor:
         """The teacher's likeliest classes (B, Y, X); it stays in training mode, as the authors'."""
         noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
-        return self.teacher(image + noise).argmax(1)
+        span = image.amax((1, 2, 3), keepdim=True) - image.amin((1, 2, 3), keepdim=True)
+        return self.teacher(image + noise * span).argmax(1)
 
     def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, scribbles and pseudo-labels of the pasted batch (FADC)."""

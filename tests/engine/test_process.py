@@ -136,7 +136,7 @@ def test_a_crash_is_told_in_one_sentence(run: RunFolder, program: str, message: 
     assert isinstance(end, Finished)
     assert end.outcome == "crashed"
     assert message in end.message
-    assert run.events()[-1] == end.model_copy(update={"time": run.events()[-1].time})
+    assert run.events()[-1] == end
     assert run.status == "crashed"
 
 

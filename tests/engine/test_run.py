@@ -257,6 +257,13 @@ def test_record_tells_of_ctrl_c_and_passes_it_on(run: RunFolder) -> None:
     assert run.status == "stopped"
 
 
+def test_record_raises_when_the_end_cannot_be_written_either(run: RunFolder) -> None:
+    run.events_path.mkdir()
+    with pytest.raises(RunError, match="can't be written"):
+        list(record(run, iter([STARTED, COMPLETED])))
+    assert run.heartbeat_age_seconds is None
+
+
 def test_watching_needs_no_torch() -> None:
     code = "import sys, napari_scribseg.engine.process; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

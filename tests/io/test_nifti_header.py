@@ -16,23 +16,20 @@ RAS = np.array([[-1.0, 0, 0, 10], [0, 0, 3.0, -20], [0, 2.0, 0, 30], [0, 0, 0, 1
 def nifti(path, array=None, qform=RAS, sform=RAS, **fields):
     """A file with these forms (None = code 0); fields overwrite the header afterwards."""
     array = np.arange(120, dtype=np.int16).reshape(SHAPE) if array is None else array
-    image = nibabel.Nifti1Image(array, None)
-    header = image.header
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(array.dtype)
+    header.set_data_shape(array.shape)
     header.set_xyzt_units("mm")
     header.set_zooms((1.0, 2.0, 3.0, 1.0)[: array.ndim])
-    image.set_sform(None, 0)
-    if qform is None:
-        image.set_qform(None, 0)
-    else:
-        image.set_qform(qform, 1)
+    if qform is not None:
+        header.set_qform(qform, 1)
     if sform is not None:
-        image.header.set_sform(sform, 1)
-    content = bytearray(image.to_bytes())
-    raw = nibabel.Nifti1Header(bytes(content[:348]), check=False)
+        header.set_sform(sform, 1)
+    header["magic"] = b"n+1"
+    header["vox_offset"] = 352
     for name, value in fields.items():
-        raw[name] = value
-    content[:348] = raw.binaryblock
-    path.write_bytes(content)
+        header[name] = value
+    path.write_bytes(header.binaryblock + bytes(4) + array.tobytes("F"))
     return path
 
 

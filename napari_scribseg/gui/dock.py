@@ -1,0 +1,482 @@
+"""The main dock: choose layers, draw, train, predict, compare.
+
+It shows panels, hands what they ask for to the presenter, and carries results into the viewer.
+What is possible and what happens next is decided in `presenter`; what a layer is, in `layers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from napari.layers import Layer
+from qtpy.QtCore import QEvent, QSize, Qt, QTimer
+from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_scribseg.cases import CaseFiles, Dataset
+from napari_scribseg.datasets import read_dataset
+from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.errors import ScribsegError
+from napari_scribseg.gui import catalogue, layers, opening, work
+from napari_scribseg.gui.background import Background, BackgroundJobs
+from napari_scribseg.gui.case_chooser import CaseChooser
+from napari_scribseg.gui.classes_panel import ClassesPanel
+from napari_scribseg.gui.inputs_panel import InputsPanel
+from napari_scribseg.gui.presenter import Inputs, Outcome, Phase, Presenter, Screen, Snapshot
+from napari_scribseg.gui.results_panel import ResultsPanel
+from napari_scribseg.gui.selection import (
+    SLOTS,
+    TIME_SERIES_AXES,
+    Selected,
+    case_of,
+    facts_of,
+    problem_of,
+    snapshot_of,
+)
+from napari_scribseg.gui.status_line import StatusLine
+from napari_scribseg.gui.style import MARGIN, SECTION_GAP
+from napari_scribseg.gui.training_panel import TrainingPanel
+from napari_scribseg.gui.wording import Row
+from napari_scribseg.labels import LabelSchema
+from napari_scribseg.samples import SampleName, sample_folder
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+
+_COUNT_DELAY_MS = 300
+"""Strokes are counted when nothing was drawn for this long."""
+_MINIMUM_WIDTH = 340
+_FILE_FILTER = "Volumes (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd)"
+
+
+class ScribbleDock(QWidget):
+    """Scribble segmentation in one dock.
+
+    Args:
+        viewer: napari's viewer.
+        project: the folder that receives the runs; the user's own when None.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, project: Path | None = None) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._background = Background()
+        self._jobs = BackgroundJobs(self._background, project or work.default_project())
+        self.inputs, self.classes = InputsPanel(), ClassesPanel()
+        self.training, self.results = TrainingPanel(), ResultsPanel()
+        self.status = StatusLine()
+        self.presenter = Presenter(view=self, jobs=self._jobs)
+        self._jobs.presenter = self.presenter
+        self._drawn: dict[int, int] | None = None
+        self._stop_watching = _nothing
+        self._watched: Layer | None = None
+        self._count_timer = QTimer(self)
+        self._count_timer.setSingleShot(True)
+        self._count_timer.setInterval(_COUNT_DELAY_MS)
+        self._count_timer.timeout.connect(self._count)
+        self._arrange()
+        self._connect()
+        self._offer_layers()
+        self._adopt_layers()
+        # After the first paint: the dock shows at once, the methods come when they come.
+        QTimer.singleShot(0, self._load_methods)
+        # Bound to the jobs and not to this object, which is gone by then.
+        self.destroyed.connect(self._jobs.end)
+
+    def end(self) -> None:
+        """End what runs in the background; the dock is of no use afterwards."""
+        self._jobs.end()
+        self._stop_watching()
+        events = self._viewer.layers.events
+        events.inserted.disconnect(self._layer_inserted)
+        events.removed.disconnect(self._offer_layers)
+        events.reordered.disconnect(self._offer_layers)
+
+    def event(self, a0: QEvent | None) -> bool:
+        """Qt's events; napari takes a closed dock out of its window, which ends it."""
+        taken_out = a0 is not None and a0.type() == QEvent.Type.ParentChange
+        if taken_out and self.parent() is None:
+            self.end()
+        return super().event(a0)
+
+    # What the presenter asks for
+
+    def show_screen(self, screen: Screen) -> None:
+        """Show a state."""
+        if screen.phase is Phase.TRAINING and not self.training.is_training:
+            self._reveal(self.training.curve)
+        self.training.show_screen(screen)
+        self.results.show_screen(screen)
+        self.status.show_screen(screen)
+
+    def show_loss(self, step: int, loss: float) -> None:
+        """Add a point to the curve."""
+        self.training.add_loss(step, loss)
+
+    def clear_losses(self) -> None:
+        """Begin a new curve."""
+        self.training.clear_losses()
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Put a prediction into the viewer, under the scribbles; a newer one replaces it."""
+        case, outline = outcome.case, self.results.outline
+        data = layers.segmentation_data(
+            outcome.segmentation, outcome.schema, case=case, outline=outline
+        )
+        self._put(data, "segmentation", case)
+        if outcome.uncertainty is not None:
+            self._put(layers.uncertainty_data(outcome.uncertainty, case=case), "uncertainty", case)
+
+    def show_scores(self, rows: Sequence[Row]) -> None:
+        """Show the table of scores."""
+        self.results.set_rows(rows)
+        self._reveal(self.results)
+
+    def snapshot(self) -> Snapshot:
+        """The chosen layers as they are now.
+
+        Raises:
+            InvalidInput: no image is chosen, or a layer can't be used.
+        """
+        return snapshot_of(self.inputs.value(), self.classes.schema(), self._frame)
+
+    # What the user does
+
+    def new_scribbles(self) -> None:
+        """Add an empty scribbles layer on the grid of the image, ready to paint."""
+        image = self.inputs.value().image
+        if image is None:
+            self.presenter.say("Choose an image, or open a case.", "warning")
+            return
+        try:
+            grid = layers.grid_of(image)
+        except ScribsegError as error:
+            self.presenter.say(str(error), "error")
+            return
+        schema, case = self.classes.schema(), case_of(image)
+        layer = layers.layer_of(layers.scribbles_data(grid, schema, case=case))
+        self._viewer.add_layer(layer)
+        self._choose(scribbles=layer)
+        self.choose_value(1)
+
+    def choose_value(self, value: int) -> None:
+        """Paint this scribble value from now on."""
+        self.classes.set_value(value)
+        layer = self.inputs.value().scribbles
+        if layer is None:
+            self.presenter.say("There is no scribbles layer yet: press New.", "warning")
+            return
+        self._viewer.layers.selection.active = layer
+        layers.select_value(layer, value)
+
+    def use_frame(self) -> None:
+        """Take the time point that is shown as a 3D image of its own."""
+        series = self.inputs.value().image
+        if series is None:
+            return
+        case = f"{case_of(series)}_t{self._frame:02d}"
+        volume = layers.volume_of(series, self._frame)
+        layer = layers.layer_of(layers.image_data(volume, case=case))
+        self._viewer.add_layer(layer)
+        series.visible = False
+        self._choose(image=layer)
+
+    def open_dataset(self, folder: Path) -> None:
+        """Read a dataset folder and ask which of its cases to open."""
+        self.presenter.say(f"Reading {folder.name} …")
+        self._background.run(lambda: read_dataset(folder), self._choose_case, self._refused)
+
+    def open_case(self, files: CaseFiles, schema: LabelSchema) -> None:
+        """Show a case of a dataset."""
+        self.presenter.say(f"Opening {files.id} …")
+        self._background.run(
+            lambda: opening.layers_of_case(files, schema), self._show_layers, self._refused
+        )
+
+    def open_volume(self, path: Path) -> None:
+        """Show a volume file or a DICOM folder."""
+        self.presenter.say(f"Opening {path.name} …")
+        self._background.run(lambda: opening.layers_of_path(path), self._show_layers, self._refused)
+
+    def use_run(self, folder: Path) -> None:
+        """Predict with an earlier run, with its schema."""
+        try:
+            run = RunFolder.open(folder)
+        except ScribsegError as error:
+            self.presenter.say(str(error), "error")
+            return
+        if not run.checkpoint("best").exists():
+            self.presenter.say(f"The run {folder.name} has saved no weights yet.", "warning")
+            return
+        self.presenter.use_run(folder)
+
+    # Inside
+
+    @property
+    def _frame(self) -> int:
+        """The time point that is shown, when the image is a time series."""
+        image = self.inputs.value().image
+        if image is None or image.ndim != TIME_SERIES_AXES:
+            return 0
+        return int(self._viewer.dims.current_step[-TIME_SERIES_AXES])
+
+    def _arrange(self) -> None:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        column.setSpacing(SECTION_GAP)
+        for panel in (self.inputs, self.classes, self.training, self.results):
+            column.addWidget(panel)
+        column.addStretch()
+        scroll = self._scroll = QScrollArea()
+        scroll.setWidget(content)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.status)
+        self.setMinimumWidth(_MINIMUM_WIDTH)
+
+    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """Wide enough for every row, and no taller than a small screen."""
+        return QSize(400, 640)
+
+    def _connect(self) -> None:
+        self.inputs.value_changed.connect(self._inputs_changed)
+        self.inputs.new_scribbles_asked.connect(self.new_scribbles)
+        self.inputs.frame_asked.connect(self.use_frame)
+        self.inputs.open_asked.connect(self._open)
+        self.classes.value_chosen.connect(self.choose_value)
+        self.classes.schema_changed.connect(self._schema_changed)
+        self.training.train_asked.connect(self._train)
+        self.training.stop_asked.connect(self.presenter.stop)
+        self.training.finish_asked.connect(partial(self.presenter.stop, keep_going_to_best=True))
+        self.results.predict_asked.connect(self.presenter.predict)
+        self.results.run_asked.connect(self._ask_for_run)
+        self.results.outline_changed.connect(self._outline_changed)
+        events = self._viewer.layers.events
+        events.inserted.connect(self._layer_inserted)
+        events.removed.connect(self._offer_layers)
+        events.reordered.connect(self._offer_layers)
+        for layer in self._viewer.layers:
+            layer.events.name.connect(self._offer_layers)
+
+    def _load_methods(self) -> None:
+        def show(entries: tuple[catalogue.MethodEntry, ...]) -> None:
+            self.training.set_methods(entries)
+            self.presenter.methods_loaded()
+
+        self._background.run(catalogue.load_in_child, show, self._refused)
+
+    def _refused(self, message: str) -> None:
+        self.presenter.say(message, "error")
+
+    def _open(self, what: str) -> None:
+        if what.startswith("sample:"):
+            self.open_dataset(sample_folder(cast("SampleName", what.removeprefix("sample:"))))
+        elif what == "file":
+            path, _ = QFileDialog.getOpenFileName(self, "Open a volume", "", _FILE_FILTER)
+            if path:
+                self.open_volume(Path(path))
+        else:
+            title = "Open a dataset folder" if what == "dataset" else "Open a DICOM folder"
+            folder = QFileDialog.getExistingDirectory(self, title)
+            if folder:
+                (self.open_dataset if what == "dataset" else self.open_volume)(Path(folder))
+
+    def _ask_for_run(self) -> None:
+        runs = str(self._jobs.project / "runs")
+        folder = QFileDialog.getExistingDirectory(self, "Choose the folder of a run", runs)
+        if folder:
+            self.use_run(Path(folder))
+
+    def _choose_case(self, dataset: Dataset) -> None:
+        if not dataset.cases:
+            self._refused(f"{dataset.title} has no cases.")
+            return
+        if len(dataset.cases) == 1:
+            self.open_case(dataset.cases[0], dataset.schema)
+            return
+        chooser = CaseChooser(dataset, self)
+        chooser.accepted.connect(lambda: self._case_chosen(chooser, dataset.schema))
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        chooser.open()
+        self.presenter.say(f"{dataset.title}: {len(dataset.cases)} cases.")
+
+    def _case_chosen(self, chooser: CaseChooser, schema: LabelSchema) -> None:
+        if chooser.chosen is not None:
+            self.open_case(chooser.chosen, schema)
+
+    def _show_layers(self, data: list[layers.LayerData]) -> None:
+        made = [layers.layer_of(one) for one in data]
+        case = layers.case_of(made[0])
+        for layer in self._viewer.layers:  # another case would only shine through
+            if layers.role_of(layer) is not None and layers.case_of(layer) != case:
+                layer.visible = False
+        for layer in made:
+            self._viewer.add_layer(layer)
+        self._viewer.reset_view()
+        self.presenter.say(f"{case} is open.")
+
+    def _layer_inserted(self, event: Any) -> None:
+        layer: Layer = event.value
+        layer.events.name.connect(self._offer_layers)
+        self._offer_layers()
+        role = layers.role_of(layer)
+        if role in ("image", "series"):
+            self._choose(image=layer)
+        elif role in ("scribbles", "reference"):
+            image = self.inputs.value().image
+            if image is None or layers.case_of(image) == layers.case_of(layer):
+                self._choose(**{role: layer})
+
+    def _offer_layers(self, _event: object = None) -> None:
+        for slot in SLOTS:
+            offered = [x for x in self._viewer.layers if layers.usable_as(x, slot)]
+            self.inputs.set_choices(slot, offered)
+
+    def _adopt_layers(self) -> None:
+        """Choose among the layers that were there before the dock."""
+        image = layers.find(self._viewer.layers, "image")
+        if image is not None:
+            self._choose(image=image)
+        else:
+            self._inputs_changed()
+
+    def _choose(self, **changes: Layer) -> None:
+        chosen = self.inputs.value()
+        if "image" in changes and changes["image"] is not chosen.image:
+            case = layers.case_of(changes["image"])
+            known = {
+                slot: None if case is None else layers.find(self._viewer.layers, slot, case)
+                for slot in ("scribbles", "reference")
+            }
+            chosen = Selected(None, known["scribbles"], known["reference"])
+        self.inputs.set_value(
+            Selected(
+                image=changes.get("image", chosen.image),
+                scribbles=changes.get("scribbles", chosen.scribbles),
+                reference=changes.get("reference", chosen.reference),
+            )
+        )
+
+    def _inputs_changed(self) -> None:
+        chosen = self.inputs.value()
+        if chosen.scribbles is not self._watched:
+            self._watch(chosen.scribbles)
+        series = chosen.image is not None and chosen.image.ndim == TIME_SERIES_AXES
+        self.inputs.show_facts(facts_of(chosen.image), is_series=series)
+        self._tell_presenter()
+
+    def _tell_presenter(self) -> None:
+        chosen = self.inputs.value()
+        self.presenter.inputs_changed(
+            Inputs(
+                image=None if chosen.image is None else chosen.image.name,
+                scribbles=None if chosen.scribbles is None else chosen.scribbles.name,
+                reference=None if chosen.reference is None else chosen.reference.name,
+                schema=self.classes.schema(),
+                drawn=self._drawn,
+                problem=problem_of(chosen),
+            )
+        )
+
+    def _watch(self, layer: Layer | None) -> None:
+        """Follow what is drawn on another layer from now on, and make it a scribbles layer."""
+        self._stop_watching()
+        self._stop_watching = _nothing
+        self._watched, self._drawn = layer, None
+        self.classes.set_drawn({})
+        if layer is None:
+            return
+        schema = layers.schema_of(layer)
+        if schema is not None:
+            self.classes.set_schema(schema)
+        layers.dress(layer, self.classes.schema(), choose=self.choose_value)
+        self._stop_watching = layers.watch_drawing(
+            layer, drawn=self._count_timer.start, selected=self._value_selected
+        )
+        self._value_selected()
+        self._count()
+
+    def _value_selected(self) -> None:
+        if self._watched is not None:
+            self.classes.set_value(layers.selected_value(self._watched))
+
+    def _schema_changed(self, schema: LabelSchema) -> None:
+        chosen = self.inputs.value()
+        if chosen.scribbles is not None:
+            layers.dress(chosen.scribbles, schema, choose=self.choose_value)
+            self._value_selected()
+            self._count()
+        if chosen.reference is not None:
+            layers.recolour(chosen.reference, schema)
+        self._tell_presenter()
+
+    def _count(self) -> None:
+        layer = self._watched
+        if layer is None:
+            return
+        try:
+            scribbles = layers.volume_of(layer).array
+        except ScribsegError:
+            return  # the presenter is told of the problem with the inputs
+        self._background.run(
+            lambda: work.count_drawn(scribbles), partial(self._counted, layer), self._refused
+        )
+
+    def _counted(self, layer: Layer, drawn: dict[int, int]) -> None:
+        if layer is not self._watched:
+            return
+        self._drawn = drawn
+        self.classes.set_drawn(drawn)
+        self._tell_presenter()
+
+    def _train(self) -> None:
+        try:
+            choice = self.training.value()
+        except ScribsegError as error:
+            self.presenter.say(str(error), "error")
+            return
+        if choice is not None:
+            self.presenter.train(choice)
+
+    def _reveal(self, widget: QWidget) -> None:
+        """Scroll to a widget, once the layout has made room for it."""
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(widget))
+
+    def _put(self, data: layers.LayerData, role: layers.Role, case: str) -> None:
+        """Add a layer under the scribbles, or renew the one with this role of this case."""
+        old = layers.find(self._viewer.layers, role, case)
+        active = self._viewer.layers.selection.active
+        new = layers.layer_of(data)
+        if old is not None:
+            new.visible = old.visible
+            new.opacity = old.opacity
+            place = self._viewer.layers.index(old)
+            self._viewer.layers.remove(old)
+        else:
+            scribbles = self.inputs.value().scribbles
+            place = len(self._viewer.layers)
+            if scribbles is not None and scribbles in self._viewer.layers:
+                place = self._viewer.layers.index(scribbles)
+        self._viewer.layers.insert(place, new)
+        if active is None or active not in self._viewer.layers:
+            active = self.inputs.value().scribbles
+        if active is not None:
+            self._viewer.layers.selection.active = active
+
+    def _outline_changed(self, outline: bool) -> None:
+        for layer in self._viewer.layers:
+            if layers.role_of(layer) == "segmentation":
+                layers.set_outline(layer, outline=outline)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,215 @@
+"""What every method is asked, whatever its paper. A new method gets these by being listed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from phantoms import TWO_BALLS, two_ball_case
+from training import phantom_batch, phantom_run, quick_method
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.data import Batch
+from napari_scribseg.engine.machine import choose_machine
+from napari_scribseg.engine.predict import load_model, predict_case, slice_probabilities
+from napari_scribseg.engine.train import train
+from napari_scribseg.errors import InvalidInput
+from napari_scribseg.events import Finished, Stepped
+from napari_scribseg.labels import IGNORE
+from napari_scribseg.methods import METHODS, method_named
+from napari_scribseg.methods.base import Method, Task
+from napari_scribseg.metrics import dice
+
+PARTIAL_TERMS: dict[str, dict[str, str]] = {
+    "partial_ce": {"scribbles": "target"},
+    "partial_ce_dice": {"cross_entropy": "target", "dice": "target"},
+    "random_walker": {"cross_entropy": "seeds", "dice": "seeds"},
+    "effdnet": {"scribbles": "target"},
+}
+"""Terms that may teach only voxels which this target labels."""
+
+LEARNT: dict[str, tuple[int, float]] = {
+    "partial_ce": (150, 0.7),
+    "partial_ce_dice": (100, 0.75),
+    "random_walker": (60, 0.85),
+    "effdnet": (150, 0.75),
+}
+"""Steps within which a method must reach which Dice on a phantom it was trained on."""
+
+each_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+
+
+def _target(batch: Batch, name: str) -> torch.Tensor:
+    return batch.target if name == "target" else batch.maps[name]
+
+
+def test_names_are_unique_and_unknown_ones_are_answered_with_the_known() -> None:
+    assert len({m.name for m in METHODS}) == len(METHODS)
+    assert all(method_named(m.name) is m for m in METHODS)
+    with pytest.raises(InvalidInput, match="effdnet"):
+        method_named("efdnet")
+
+
+@each_method
+def test_presets_fit_the_method(method: type[Method]) -> None:
+    presets = method.presets()
+    assert "quick" in presets
+    for preset in presets.values():
+        assert isinstance(preset.options, method.Config)
+        assert preset.note.endswith(".")
+    settings = set(TrainConfig.model_fields) & set(method.Config.model_fields)
+    assert not settings, "an option named like a training setting can't be told from it"
+
+
+@each_method
+def test_says_in_a_sentence_why_it_can_not(method: type[Method]) -> None:
+    names = TWO_BALLS.names
+    can = Task(3, frozenset({0, 1, 2}), 2, 2, names)
+    assert method.unsupported(can) is None
+    for task in (
+        replace(can, n_scribbled=0, scribbled_classes=frozenset(), n_references=0),
+        replace(can, scribbled_classes=frozenset({1, 2}), n_references=0),
+    ):
+        reason = method.unsupported(task)
+        assert reason is not None
+        assert reason.endswith(".")
+
+
+@each_method
+def test_every_term_is_finite_and_every_weight_learns(method: type[Method]) -> None:
+    model = quick_method(method).train()
+    terms = model.losses(phantom_batch(method), step=1)
+    for name, term in terms.items():
+        assert torch.isfinite(term), name
+        gradients = torch.autograd.grad(
+            term,
+            [p for p in model.parameters() if p.requires_grad],
+            retain_graph=True,
+            allow_unused=True,
+        )
+        assert any(g is not None and g.abs().sum() > 0 for g in gradients), f"{name} is idle"
+    torch.stack(list(terms.values())).sum().backward()
+    idle = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    assert not idle
+
+
+@each_method
+def test_partial_terms_teach_labelled_voxels_only(method: type[Method]) -> None:
+    model = quick_method(method).train()
+    batch = phantom_batch(method)
+    seen: list[torch.Tensor] = []
+    heads = [m for n, m in model.named_modules() if n.endswith("head") and "teacher" not in n]
+    for head in heads:
+        head.register_forward_hook(lambda _m, _i, out: (out.retain_grad(), seen.append(out))[1])
+    terms = model.losses(batch, step=1)
+    assert PARTIAL_TERMS[method.name]
+    for name, target_name in PARTIAL_TERMS[method.name].items():
+        logits = seen[0]
+        logits.grad = None
+        terms[name].backward(retain_graph=True)
+        assert logits.grad is not None
+        taught = logits.grad.abs().sum(1) > 0
+        labelled = _target(batch, target_name) != IGNORE
+        assert taught.any()
+        assert not (taught & ~labelled).any(), name
+
+
+@each_method
+def test_a_batch_without_labels_trains_on(method: type[Method]) -> None:
+    model = quick_method(method).train()
+    terms = model.losses(phantom_batch(method, unlabelled=True), step=1)
+    loss = torch.stack(list(terms.values())).sum()
+    assert torch.isfinite(loss)
+    loss.backward()
+
+
+@each_method
+def test_a_class_that_no_slice_of_the_batch_has_does_no_harm(method: type[Method]) -> None:
+    batch = phantom_batch(method)
+    lacking = {n: torch.where(m == 2, IGNORE, m) for n, m in batch.maps.items()}
+    target = torch.where(batch.target == 2, IGNORE, batch.target)
+    terms = quick_method(method).losses(replace(batch, target=target, maps=lacking), step=1)
+    assert all(torch.isfinite(term) for term in terms.values())
+
+
+@each_method
+def test_any_slice_size_is_predicted(method: type[Method]) -> None:
+    model = quick_method(method).eval()
+    for size in ((33, 47), (16, 80), (5, 5)):
+        with torch.no_grad():
+            assert model(torch.zeros(1, 1, *size)).shape == (1, TWO_BALLS.n_classes, *size)
+
+
+@each_method
+def test_two_runs_with_one_seed_agree(method: type[Method], tmp_path) -> None:
+    losses = []
+    for folder in ("first", "second"):
+        run = phantom_run(tmp_path, method, folder=folder, steps=3)
+        events = list(train(run))
+        losses.append([e.loss for e in events if isinstance(e, Stepped)][-1])
+        assert isinstance(events[-1], Finished)
+    assert losses[0] == losses[1]
+
+
+@each_method
+def test_saved_and_loaded_it_predicts_the_same(method: type[Method], tmp_path) -> None:
+    run = phantom_run(tmp_path, method, steps=3)
+    list(train(run))
+    image = two_ball_case(seed=5).image
+    first = predict_case(load_model(run), image)
+    second = predict_case(load_model(run.path), image)
+    np.testing.assert_array_equal(first.probabilities, second.probabilities)
+    np.testing.assert_allclose(first.probabilities.sum(0), 1.0, atol=1e-5)
+    assert first.segmentation.shape == image.shape
+    assert 0 <= first.uncertainty.min() <= first.uncertainty.max() <= 1
+
+
+@each_method
+def test_it_learns_the_phantom(method: type[Method], tmp_path) -> None:
+    steps, least = LEARNT[method.name]
+    run = phantom_run(
+        tmp_path,
+        method,
+        steps=steps,
+        precision="auto",
+        threads=0,
+        rotation_degrees=0,
+        zoom=0,
+    )
+    list(train(run))
+    case = run.files("train")[0].load(TWO_BALLS)
+    segmentation = predict_case(load_model(run), case.image).segmentation
+    assert case.reference is not None
+    for k in (1, 2):
+        assert dice(segmentation == k, case.reference == k) > least
+
+
+@each_method
+def test_it_stops_within_a_step_of_being_asked(method: type[Method], tmp_path) -> None:
+    run = phantom_run(tmp_path, method, steps=1000)
+    events = train(run)
+    for event in events:
+        if isinstance(event, Stepped):
+            run.request("stop")
+            asked = event.step
+            break
+    end = list(events)[-1]
+    assert isinstance(end, Finished)
+    assert end.outcome == "stopped"
+    assert end.step <= asked + 1
+
+
+@each_method
+def test_a_mirrored_image_is_seen_mirrored_by_the_pipeline(method: type[Method]) -> None:
+    """A network that only looks at brightness must commute with flips of the volume."""
+    model = quick_method(method).eval()
+    model.forward = lambda image: torch.cat([-image, image, image * 0], 1)  # type: ignore[method-assign]
+    image = two_ball_case().image
+    machine = choose_machine("cpu", "float32")
+    arguments = (image.spacing, 1.3, machine)
+    plain, _ = slice_probabilities(model, image.array, *arguments)
+    for axis in (0, 1, 2):
+        flipped, _ = slice_probabilities(model, np.flip(image.array, axis).copy(), *arguments)
+        np.testing.assert_allclose(np.flip(flipped, axis + 1), plain, atol=1e-5)
