@@ -30,7 +30,7 @@ Schema = Mapping[str, Any]
 
 _LARGEST_INT = 2**31 - 1
 _LARGEST_FLOAT = 1e9
-_DECIMALS = 8
+_DECIMALS = 12
 
 
 class Editor(QWidget):
@@ -96,7 +96,7 @@ class IntEditor(Editor):
 
 
 class FloatEditor(Editor):
-    """A spin box of numbers from 1e-8 on, that shows as many digits as there are."""
+    """A spin box of numbers from 1e-12 on, that shows as many digits as there are."""
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
@@ -270,7 +270,7 @@ class _PlainDoubleSpinBox(QDoubleSpinBox):
 
     def textFromValue(self, v: float) -> str:  # noqa: N802  Qt's name
         """The shortest text of a number."""
-        return f"{v:.10g}" if v == 0 or abs(v) >= 1e-4 else f"{v:.8f}".rstrip("0")
+        return f"{v:.10g}" if v == 0 or abs(v) >= 1e-4 else f"{v:.{_DECIMALS}f}".rstrip("0")
 
 
 class _WheelGuard(QObject):

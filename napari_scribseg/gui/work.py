@@ -124,6 +124,11 @@ class Children:
         self._lock = threading.Lock()
         self._ended = False
 
+    @property
+    def running(self) -> int:
+        """How many children run now."""
+        return len(self._alive)
+
     def run(self, arguments: Sequence[str]) -> dict[str, Any]:
         """The JSON document that a command prints.
 

@@ -46,6 +46,19 @@ def partial_cross_entropy(
     return summed / class_weights[target[labelled]].sum().clamp_min(1e-8)
 
 
+def class_weights(target: Tensor, n_classes: int, balance: float) -> Tensor:
+    """Weights (K,) that make up for how differently often the classes occur in a batch.
+
+    Args:
+        target: (B, *S), class index or IGNORE.
+        n_classes: K.
+        balance: 0 = every voxel counts the same; 1 = every class that occurs counts the same;
+            between: the weight is the class's share of the labelled voxels to the power -balance.
+    """
+    counts = torch.bincount(target[target != IGNORE], minlength=n_classes).float()
+    return (counts.clamp_min(1) / counts.sum().clamp_min(1)) ** -balance
+
+
 def partial_dice(logits: Tensor, target: Tensor, *, smooth: float = 1e-5) -> Tensor:
     """One minus the soft Dice over labelled voxels, averaged over the classes of the batch.
 

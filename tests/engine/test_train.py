@@ -14,7 +14,7 @@ from napari_scribseg.engine.checkpoint import load_checkpoint
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.train import train
 from napari_scribseg.errors import RunError, TaskNotSupported
-from napari_scribseg.events import Finished, Prepared, Started, Stepped, Validated, Warned
+from napari_scribseg.events import Prepared, Started, Stepped, Validated, Warned
 from napari_scribseg.labels import BACKGROUND
 from napari_scribseg.methods import EFFDNet, PartialCE, PartialCEDice, RandomWalker
 

@@ -225,7 +225,7 @@ class TestAPrediction:
         rows = view.show_scores.call_args.args[0]
         assert [(row.name, row.dice, row.hd95_mm) for row in rows] == [
             ("PZ", "1.000", "0.0"),
-            ("CG", "–", "–"),
+            ("CG", "\N{EN DASH}", "\N{EN DASH}"),
             ("mean", "1.000", "0.0"),
         ]
         assert "Mean Dice 1.000" in presenter.screen.status.text

@@ -1,0 +1,174 @@
+"""The slow work behind the dock: run folders, child processes, counting."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from phantoms import TWO_BALLS, two_ball_case
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.errors import InvalidInput, RunError
+from napari_scribseg.gui import work
+from napari_scribseg.gui.presenter import Choice, Snapshot
+from napari_scribseg.io import write_volume
+from napari_scribseg.labels import BACKGROUND
+from napari_scribseg.volume import Volume
+
+CHOICE = Choice("partial_ce", "quick", {}, TrainConfig(steps=5))
+
+
+def snapshot(**changes) -> Snapshot:
+    case = two_ball_case()
+    values = {
+        "case": case.id,
+        "image": case.image,
+        "scribbles": case.scribbles,
+        "reference": case.reference,
+        "schema": TWO_BALLS,
+    }
+    return Snapshot(**(values | changes))
+
+
+def python(code: str) -> work.Children:
+    return work.Children([sys.executable, "-c", code])
+
+
+def test_a_run_holds_exactly_what_was_drawn(tmp_path):
+    taken = snapshot()
+    run = RunFolder.open(work.write_run(tmp_path, taken, CHOICE).path)
+    assert run.path.parent == tmp_path / "runs"
+    assert run.status == "created"
+    (files,) = run.files("train")
+    case = files.load(run.schema)
+    assert np.array_equal(case.scribbles, taken.scribbles)
+    assert np.array_equal(case.image.array, taken.image.array)
+    assert case.grid.offset_from(taken.image.grid) < 1e-4
+    assert case.reference is None, "the reference must not be near the training"
+
+
+def test_two_runs_in_one_second_have_two_folders(tmp_path):
+    paths = {work.write_run(tmp_path, snapshot(), CHOICE).path for _ in range(2)}
+    assert len(paths) == 2
+
+
+def test_scribbles_outside_the_schema_are_refused_before_anything_is_written(tmp_path):
+    strange = snapshot(scribbles=np.full(two_ball_case().image.shape, 7, np.uint8))
+    with pytest.raises(InvalidInput, match="7"):
+        work.write_run(tmp_path, strange, CHOICE)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [bool, np.int64, np.float64, np.float16])
+def test_images_of_any_type_can_be_trained_on(tmp_path, kind):
+    case = two_ball_case()
+    image = Volume((case.image.array > 200).astype(kind), case.grid)
+    run = work.write_run(tmp_path, snapshot(image=image), CHOICE)
+    (files,) = run.files("train")
+    assert np.array_equal(files.load(run.schema).image.array, image.array.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("heart 01 [2]", "heart-01-2"),
+        ("../../etc", "etc"),
+        ("\N{GREEK SMALL LETTER ALPHA}", "case"),
+        ("x" * 99, "x" * 64),
+    ],
+)
+def test_case_ids_are_harmless_file_names(name, wanted):
+    assert work.case_id(name) == wanted
+
+
+def test_counting_leaves_out_what_is_not_drawn():
+    scribbles = np.zeros((2, 3, 3), np.uint8)
+    scribbles[0, 0], scribbles[1, 2, 2] = 2, BACKGROUND
+    assert work.count_drawn(scribbles) == {2: 3, BACKGROUND: 1}
+    assert work.count_drawn(scribbles.astype(np.int32) - 1) == {1: 3, BACKGROUND - 1: 1}
+
+
+class TestChildren:
+    def test_the_answer_is_the_document(self):
+        assert python("import json; print(json.dumps({'done': 1}))").run([]) == {"done": 1}
+
+    @pytest.mark.parametrize(
+        "document", [{"error": "The run is empty."}, {"failed": {"one": "The run is empty."}}]
+    )
+    def test_a_failure_is_told_in_the_child_s_words(self, document):
+        with pytest.raises(RunError, match=r"^The run is empty\.$"):
+            python(f"import sys; print({json.dumps(document)!r}); sys.exit(2)").run([])
+
+    def test_a_crash_is_told_by_its_last_line(self):
+        with pytest.raises(RunError, match="ZeroDivisionError"):
+            python("1 / 0").run([])
+
+    def test_ending_kills_what_runs_and_starts_nothing_more(self):
+        children = python("import time; time.sleep(60)")
+        failures = []
+
+        def wait() -> None:
+            try:
+                children.run([])
+            except RunError as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=wait)
+        started = time.monotonic()
+        thread.start()
+        while not children.running and time.monotonic() - started < 10:
+            time.sleep(0.01)
+        children.end()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert failures
+        assert time.monotonic() - started < 30
+        with pytest.raises(RunError, match="closing"):
+            children.run([])
+
+
+class _Answering(work.Children):
+    """Writes what `scribseg predict` would write, without torch."""
+
+    def __init__(self, segmentation) -> None:
+        super().__init__()
+        self.segmentation = segmentation
+
+    def run(self, arguments):
+        out = arguments[arguments.index("--out") + 1]
+        grid = two_ball_case().grid
+        folder = work.Path(out)
+        folder.mkdir(parents=True)
+        write_volume(folder / "p.nii.gz", Volume(self.segmentation, grid))
+        sure = np.zeros(grid.shape, np.float32)
+        write_volume(folder / "p_uncertainty.nii.gz", Volume(sure, grid))
+        return {"written": {"p": ["p.nii.gz", "p_uncertainty.nii.gz"]}}
+
+
+class TestPredict:
+    def test_brings_back_segmentation_uncertainty_and_scores(self, tmp_path):
+        taken = snapshot()
+        run = work.write_run(tmp_path, taken, CHOICE)
+        outcome = work.predict(run.path, taken, _Answering(taken.reference))
+        assert outcome.segmentation.grid == taken.image.grid
+        assert [score.dice for score in outcome.scores] == [1.0, 1.0]
+        assert outcome.uncertainty.array.max() == 0
+
+    def test_a_reference_of_another_schema_costs_the_scores_only(self, tmp_path):
+        taken = snapshot(reference=np.full(two_ball_case().image.shape, 9, np.uint8))
+        run = work.write_run(tmp_path, taken, CHOICE)
+        outcome = work.predict(run.path, taken, _Answering(two_ball_case().reference))
+        assert outcome.scores is None
+        assert "9" in outcome.note
+
+    def test_without_a_reference_nothing_is_scored(self, tmp_path):
+        taken = snapshot(reference=None)
+        run = work.write_run(tmp_path, taken, CHOICE)
+        outcome = work.predict(run.path, taken, _Answering(two_ball_case().reference))
+        assert outcome.scores is None
+        assert outcome.note == ""
