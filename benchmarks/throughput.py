@@ -95,7 +95,7 @@ def measure(kind: type[Method], steps: int, rounds: int) -> dict[str, object]:
     pairs = {"plain": plain_machine(), "chosen": chosen}
     ready = {which: learner_and_slices(kind, machine) for which, machine in pairs.items()}
     seconds: dict[str, list[float]] = {which: [] for which in pairs}
-    for which, (learner, slices) in ready.items():
+    for learner, slices in ready.values():
         step_seconds(learner, slices, learner.config, 1)  # warm up
     for _ in range(rounds):
         for which, (learner, slices) in ready.items():

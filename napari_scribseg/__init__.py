@@ -1,4 +1,7 @@
-"""Learning segmentation from scribbles, in napari or headless. Importing it loads no torch, no Qt."""
+"""Learning segmentation from scribbles, in napari or headless.
+
+Importing it loads no torch and no Qt.
+"""
 
 from __future__ import annotations
 

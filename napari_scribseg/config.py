@@ -6,11 +6,14 @@ all made from these fields; their descriptions are the help texts.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_scribseg.errors import InvalidInput
+
+_LONGEST_INPUT: Final = 80
+"""Characters of a wrong value that a message shows."""
 
 PositiveInt = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -51,7 +54,9 @@ class TrainConfig(Config):
     )
     batch_size: PositiveInt = Field(default=12, description="Slices (or patches) per step.")
     patch: tuple[PositiveInt, PositiveInt] = Field(
-        default=(224, 224), description="In-plane size (y, x) of what the network sees, in pixels."
+        default=(160, 160),
+        description="In-plane size (y, x) of what the network sees, in pixels; never larger than "
+        "the largest slice.",
     )
     spacing_mm: Positive | None = Field(
         default=None, description="In-plane pixel size in mm; empty = median of the training cases."
@@ -71,9 +76,12 @@ class TrainConfig(Config):
         description="Predict with this moving average of the weights; 0 = with the last ones.",
     )
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
-        default=180.0, description="Augmentation: in-plane rotation up to this angle."
+        default=30.0, description="Augmentation: in-plane rotation up to this angle."
     )
-    flips: bool = Field(default=True, description="Augmentation: mirror along each in-plane axis.")
+    flips: bool = Field(
+        default=False,
+        description="Augmentation: mirror along each in-plane axis; for structures without a side.",
+    )
     zoom: Annotated[float, Field(ge=0, lt=0.9)] = Field(
         default=0.25, description="Augmentation: in-plane scaling by up to this share."
     )
@@ -107,6 +115,10 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         if item["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields))
             sentences.append(f"There is no setting '{name}'; known ones are: {known}.")
+        elif item["type"] == "missing":
+            sentences.append(f"'{name}' is missing.")
         else:
-            sentences.append(f"'{name}' can't be {item['input']!r}: {item['msg'].lower()}.")
+            given = repr(item["input"])
+            given = given if len(given) <= _LONGEST_INPUT else f"{given[: _LONGEST_INPUT - 3]}..."
+            sentences.append(f"'{name}' can't be {given}: {item['msg'].lower()}.")
     return " ".join(sentences)

@@ -173,12 +173,22 @@ class SliceSet:
         Raises:
             InvalidInput: a map has another shape than the case, or the names changed.
         """
+        if strange := [k for k in sorted(maps) if maps[k].dtype.kind not in "iuf"]:
+            raise InvalidInput(
+                f"Case {case.id}: the map '{strange[0]}' holds {maps[strange[0]].dtype}, expected "
+                "integers or floats."
+            )
         integer_names = tuple(k for k in sorted(maps) if maps[k].dtype.kind in "iu")
         float_names = tuple(k for k in sorted(maps) if maps[k].dtype.kind == "f")
         if self._integer_names is None:
             self._integer_names, self._float_names = integer_names, float_names
         if (integer_names, float_names) != (self._integer_names, self._float_names):
             raise InvalidInput(f"Case {case.id} has other maps than the first case.")
+        if strange := [k for k in sorted(maps) if maps[k].shape != case.image.shape]:
+            raise InvalidInput(
+                f"Case {case.id}: the map '{strange[0]}' has the shape {maps[strange[0]].shape}, "
+                f"the image has {case.image.shape}; they must lie on one grid."
+            )
         target = (
             np.full(case.image.shape, IGNORE, np.int16)
             if case.scribbles is None
@@ -192,6 +202,12 @@ class SliceSet:
             labelled = (integers[z, 0] != IGNORE).nonzero()
             if unlabelled or len(labelled):
                 self.slices.append(Slice(image[z], integers[z], floats[z], labelled, case.id))
+
+    def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """The wanted patch (y, x), cut to the largest slice, rounded up to a multiple of 16."""
+        sizes = [item.image.shape[-2:] for item in self.slices]
+        y, x = (16 * math.ceil(max(int(size[axis]) for size in sizes) / 16) for axis in (0, 1))
+        return min(wanted[0], y), min(wanted[1], x)
 
     def batch(self, step: int, config: TrainConfig, progress: float) -> Batch:
         """The batch of this step; the same for the same slices, configuration and step.
@@ -307,9 +323,9 @@ def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator)
     wanted = middle
     if len(item.labelled):
         wanted = item.labelled[int(pick * len(item.labelled))].numpy().astype(np.float64)
-    room = np.maximum((shape - size) / 2, 0)
-    inside = np.clip(wanted, middle - room, middle + room)
-    return np.where(room > 0, inside, middle + jitter)
+    # On whole pixels: halfway between two, images blur and the nearest label is a toss-up.
+    first = np.clip(np.ceil(wanted - (size - 1) / 2), 0, np.maximum(shape - size, 0))
+    return np.where(shape > size, first + (size - 1) / 2, middle + jitter)
 
 
 def _sampled(slices: Sequence[Tensor], placement: _Placement, mode: str) -> Tensor:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -62,10 +62,14 @@ class LabelClass(BaseModel):
 
 
 class LabelSchema(BaseModel):
-    """The structures of a task, in order: class index k is `classes[k - 1]`."""
+    """The structures of a task, in order: class index k is `classes[k - 1]`.
+
+    It is also the document `labels.json`, hence the version.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    version: Literal[1] = 1
     title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80)]
     classes: Annotated[tuple[LabelClass, ...], Field(min_length=1, max_length=MAX_CLASSES)]
 

@@ -188,7 +188,7 @@ def test_foreign_scribbles_in_a_plain_folder(tmp_path):
     ("content", "sentence"),
     [
         ('{"version": 2, "title": "t", "classes": []}', "version"),
-        ('{"title": "t", "classes": [{"name": "a", "color": "red"}]}', "color"),
+        ('{"version": 1, "title": "t", "classes": [{"name": "a", "color": "red"}]}', "color"),
         ('{"title": "t"', "JSON"),
     ],
 )

@@ -56,7 +56,7 @@ def phantom_run(
 
 
 def phantom_batch(method: type[Method], *, unlabelled: bool = False, size: int = 48) -> Batch:
-    """A batch of four slices of a two-ball case, with the method's maps; without scribbles if so."""
+    """Four slices of a two-ball case with the maps of the method; without scribbles if so."""
     case = two_ball_case(shape=(4, size, size))
     options = method.presets()["quick"].options
     if unlabelled:

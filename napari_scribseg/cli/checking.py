@@ -103,7 +103,6 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
     """Draw scribbles from references."""
     import numpy as np
 
-    from napari_scribseg.engine.run import LabelsDocument
     from napari_scribseg.io import write_volume
     from napari_scribseg.io.documents import save_document
     from napari_scribseg.simulate import simulate_scribbles
@@ -114,7 +113,7 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
     refuse_existing(arguments.out)
     schema, references = _references(arguments.references)
     out = new_folder(arguments.out)
-    save_document(out / "labels.json", LabelsDocument.of(schema))
+    save_document(out / "labels.json", schema)
     written: list[str] = []
     failures: dict[str, str] = {}
     for done, (case, read) in enumerate(references.items()):
@@ -140,14 +139,14 @@ def _references(folder: Path) -> tuple[LabelSchema, dict[str, Callable[[], Volum
     """The schema, and how to read the reference of each case."""
     from napari_scribseg.datasets import read_dataset
     from napari_scribseg.datasets.names import volumes_in
-    from napari_scribseg.engine.run import LabelsDocument
     from napari_scribseg.io import EXTENSIONS, read_labels
     from napari_scribseg.io.documents import load_document
+    from napari_scribseg.labels import LabelSchema
     from napari_scribseg.volume import Volume
 
     files = volumes_in(folder, EXTENSIONS)
     if files and (folder / "labels.json").is_file():
-        schema = load_document(folder / "labels.json", LabelsDocument).schema_of()
+        schema = load_document(folder / "labels.json", LabelSchema)
         return schema, {case: (lambda p=path: read_labels(p)) for case, path in files.items()}
     if files:
         raise InvalidInput(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 METHOD: Final = "random_walker"
 MINUTES: Final = 2.0
-PATCH: Final = (128, 128)
-"""The sample's slices have this size; a larger patch would only pad them."""
 SPLIT: Final = "val"
 """Patients that training does not see."""
 
@@ -48,8 +46,7 @@ def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
     out = new_folder(arguments.out)
     dataset = read_dataset(sample_folder("cardiac"))
     display.say(f"1/4  Training {METHOD} on {dataset.title}, {MINUTES:g} minutes")
-    changes = {"minutes": MINUTES, "patch": PATCH}
-    run = prepare_run(dataset, out / "run", method=METHOD, changes=changes)
+    run = prepare_run(dataset, out / "run", method=METHOD, changes={"minutes": MINUTES})
     trained = train_run(run, display)
     if trained.exit_code:
         return trained

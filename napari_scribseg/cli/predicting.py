@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.engine.run import LabelsDocument, RunFolder
+from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.worker import sentence_of
 from napari_scribseg.errors import InvalidInput
 
@@ -107,7 +107,7 @@ def predict_into(
 
     model = load_model(run, device=device)
     out = new_folder(folder)
-    save_document(out / "labels.json", LabelsDocument.of(run.schema))
+    save_document(out / "labels.json", run.schema)
     written: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
     interrupted = False

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from pydantic import ValidationError
 
 from napari_scribseg import io
 from napari_scribseg.cases import CaseFiles, Dataset
-from napari_scribseg.config import explain
 from napari_scribseg.datasets.names import TRAIN, few, patient_of, safe_id, volumes_in
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.io.documents import read_json
+from napari_scribseg.io.documents import load_document
 from napari_scribseg.labels import BACKGROUND, LabelSchema
 
 _MOST_READ: Final = 20
@@ -47,7 +45,7 @@ def read_plain(folder: Path) -> Dataset:
     if lone:
         notes.append(f"{len(lone)} name(s) have labels or scribbles but no image: {few(lone)}.")
     if (folder / "labels.json").is_file():
-        schema = _schema_in(folder / "labels.json")
+        schema = load_document(folder / "labels.json", LabelSchema)
     else:
         schema = _guessed_schema(tuple(references.values()), tuple(scribbles.values()), folder)
         notes.append(
@@ -65,16 +63,6 @@ def read_plain(folder: Path) -> Dataset:
         for stem, image in images.items()
     )
     return Dataset(folder.name, "plain", folder, schema, cases, tuple(notes))
-
-
-def _schema_in(path: Path) -> LabelSchema:
-    document = read_json(path)
-    if document.pop("version", 1) != 1:
-        raise InvalidInput(f"{path} is of a version that is not known; expected 1.")
-    try:
-        return LabelSchema.model_validate(document)
-    except ValidationError as error:
-        raise InvalidInput(f"{path}: {explain(error, LabelSchema)}") from error
 
 
 def _guessed_schema(

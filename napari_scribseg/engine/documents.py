@@ -1,4 +1,4 @@
-"""The documents of a run folder, written once: run.json, labels.json and cases.json."""
+"""The documents of a run folder, written once: run.json and cases.json."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg.cases import CaseFiles
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.labels import LabelClass, LabelSchema
 
 
 class _Document(BaseModel):
@@ -56,19 +55,3 @@ class RunCases(_Document):
     """The document cases.json."""
 
     cases: tuple[RunCase, ...]
-
-
-class LabelsDocument(_Document):
-    """The document labels.json: a LabelSchema with a version."""
-
-    title: str
-    classes: tuple[LabelClass, ...]
-
-    @classmethod
-    def of(cls, schema: LabelSchema) -> LabelsDocument:
-        """The document of a schema."""
-        return cls(title=schema.title, classes=schema.classes)
-
-    def schema_of(self) -> LabelSchema:
-        """The schema of the document."""
-        return LabelSchema(title=self.title, classes=self.classes)

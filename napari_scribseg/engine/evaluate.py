@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from napari_scribseg.cases import CaseFiles
-from napari_scribseg.config import explain
 from napari_scribseg.datasets import read_dataset
 from napari_scribseg.engine.scores import (
     Evaluation,
@@ -25,7 +22,7 @@ from napari_scribseg.engine.scores import (
 )
 from napari_scribseg.errors import InvalidInput, ScribsegError
 from napari_scribseg.io import EXTENSIONS, read_labels
-from napari_scribseg.io.documents import read_json
+from napari_scribseg.io.documents import load_document
 from napari_scribseg.labels import MAX_CLASSES, LabelSchema
 from napari_scribseg.volume import Volume
 
@@ -157,17 +154,8 @@ def _case_reader(files: CaseFiles, schema: LabelSchema) -> ReadReference:
 def _schema_beside(*folders: Path) -> LabelSchema | None:
     for folder in folders:
         if (folder / "labels.json").is_file():
-            return _schema_in(folder / "labels.json")
+            return load_document(folder / "labels.json", LabelSchema)
     return None
-
-
-def _schema_in(path: Path) -> LabelSchema:
-    document = read_json(path)
-    document.pop("version", None)
-    try:
-        return LabelSchema.model_validate(document)
-    except ValidationError as error:
-        raise InvalidInput(f"{path}: {explain(error, LabelSchema)}") from error
 
 
 def _schema_of_numbers(paths: Iterable[Path]) -> LabelSchema:

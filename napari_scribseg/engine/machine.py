@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ from torch import nn
 from napari_scribseg.errors import InvalidInput
 
 M = TypeVar("M", bound=nn.Module)
+
+_DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ def choose_machine(device: str = "auto", precision: str = "auto") -> Machine:
         precision: auto, float32, bfloat16 or float16.
 
     Raises:
-        InvalidInput: the computer lacks the device.
+        InvalidInput: there is no device of this name, or the computer lacks it.
     """
+    if not _DEVICES.fullmatch(device):
+        raise InvalidInput(f"There is no device '{device}'. Choose auto, cpu, cuda, cuda:1 or mps.")
     chosen = torch.device(_best_device() if device == "auto" else device)
     if chosen.type == "cuda" and not (
         torch.cuda.is_available() and (chosen.index or 0) < torch.cuda.device_count()

@@ -28,13 +28,13 @@ from typing import Any, Literal, TypeVar
 from napari_scribseg import __version__
 from napari_scribseg.cases import CaseFiles
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.engine.documents import LabelsDocument, RunCase, RunCases, RunRecord
+from napari_scribseg.engine.documents import RunCase, RunCases, RunRecord
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.events import Event, Finished, from_line, to_line
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.labels import LabelSchema
 
-__all__ = ["LabelsDocument", "Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
+__all__ = ["Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
 
 Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
 Request = Literal["stop", "finish", "pause"]
@@ -109,7 +109,7 @@ class RunFolder:
         )
         for name in ("checkpoints", "previews", "predictions"):
             (folder / name).mkdir(exist_ok=True)
-        save_document(folder / "labels.json", LabelsDocument.of(schema))
+        save_document(folder / "labels.json", schema)
         save_document(folder / "cases.json", RunCases(cases=cases))
         # Last, because its presence is what makes the folder a run.
         save_document(folder / "run.json", record)
@@ -131,7 +131,7 @@ class RunFolder:
         return cls(
             folder,
             load_document(folder / "run.json", RunRecord),
-            load_document(folder / "labels.json", LabelsDocument).schema_of(),
+            load_document(folder / "labels.json", LabelSchema),
             load_document(folder / "cases.json", RunCases).cases,
         )
 

@@ -7,6 +7,7 @@ any generator state being saved.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ from napari_scribseg.engine.machine import choose_machine
 from napari_scribseg.engine.prepare import prepare_cases
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.validate import validation_scores
-from napari_scribseg.errors import RunError, TaskNotSupported
+from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.labels import LabelSchema, targets_of
 from napari_scribseg.methods import method_named
@@ -69,6 +70,12 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         yield Finished(outcome="stopped", step=0, message=message, seconds=0.0)
         return
 
+    if not len(slices):
+        raise InvalidInput(
+            f"No stroke is left on slices brought to {slices.spacing_mm:g} mm pixels: draw thicker "
+            "strokes, or choose a smaller spacing_mm."
+        )
+    config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
     learner = Learner(kind(run.schema.n_classes, options), config, machine)
     if resume:
@@ -130,7 +137,7 @@ class _Loop:
         """What happens, a `Finished` last."""
         learner, interval = self._learner, self._learner.config.validation_interval
         zero = time.monotonic() - learner.seconds
-        reported, saved = 0.0, learner.seconds
+        reported, saved = -math.inf, learner.seconds
         with _Batches(self._slices, learner) as batches:
             while learner.progress < 1.0 and not _must_end(self._run):
                 if self._run.requested == "pause":

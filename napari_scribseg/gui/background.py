@@ -26,6 +26,9 @@ from napari_scribseg.gui.presenter import Choice, Presenter, Snapshot
 
 T = TypeVar("T")
 
+_STOP_SECONDS = 60.0
+"""A step of a large batch and a checkpoint on a slow disk may still be under way."""
+
 
 class Background(QObject):
     """Runs functions in threads; their results arrive in the GUI thread."""
@@ -111,7 +114,9 @@ class BackgroundJobs:
         if keep_going_to_best:
             process.request("finish")
         else:
-            self._background.run(lambda: process.stop(20.0), lambda _: None, self._presenter.failed)
+            self._background.run(
+                lambda: process.stop(_STOP_SECONDS), lambda _: None, self._presenter.failed
+            )
 
     def predict(self, run: Path, snapshot: Snapshot) -> None:
         """Segment an image in a child process and score the result."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+Point = tuple[float, float]
+"""(step, loss)"""
+
 _MOST_POINTS = 400
-"""More than the curve has pixels; when there are twice as many, neighbours are averaged."""
+"""About as many as the curve has pixels; of twice as many, neighbours are averaged, and from then
+on so many new ones become one point."""
 _SMOOTHING = 0.9
 """Share of the past in the moving average that the bold line shows."""
 _COLOR = "#4f9cff"
@@ -20,7 +25,9 @@ class LossCurve(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._points: list[tuple[float, float]] = []
+        self._points: list[Point] = []
+        self._fresh: list[Point] = []
+        self._together = 1
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip("Loss against training step; the bold line is its moving average")
 
@@ -28,18 +35,23 @@ class LossCurve(QWidget):
         """Add a point; one that is not a finite number is left out."""
         if not math.isfinite(loss):
             return
-        self._points.append((float(step), loss))
-        if len(self._points) >= 2 * _MOST_POINTS:
-            pairs = zip(self._points[::2], self._points[1::2], strict=False)
-            self._points = [((a + c) / 2, (b + d) / 2) for (a, b), (c, d) in pairs]
+        self._fresh.append((float(step), loss))
+        if len(self._fresh) < self._together:
+            return
+        self._points.append(_middle(self._fresh))
+        self._fresh = []
+        if len(self._points) == 2 * _MOST_POINTS:
+            pairs = zip(self._points[::2], self._points[1::2], strict=True)
+            self._points = [_middle(pair) for pair in pairs]
+            self._together *= 2
         self.update()
 
     def clear(self) -> None:
         """Begin a new curve."""
-        self._points = []
+        self._points, self._fresh, self._together = [], [], 1
         self.update()
 
-    def points(self) -> list[tuple[float, float]]:
+    def points(self) -> list[Point]:
         """(step, loss) as they are shown."""
         return list(self._points)
 
@@ -93,6 +105,12 @@ class LossCurve(QWidget):
                     ]
                 )
             )
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    """The mean of some points."""
+    n = len(points)
+    return sum(step for step, _ in points) / n, sum(loss for _, loss in points) / n
 
 
 def _averages(values: list[float]) -> list[float]:

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_scribseg.cases import CaseFiles, Dataset
-from napari_scribseg.datasets import read_dataset
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import catalogue, layers, opening, work
+from napari_scribseg.gui import catalogue, layers, work
 from napari_scribseg.gui.background import Background, BackgroundJobs
-from napari_scribseg.gui.case_chooser import CaseChooser
+from napari_scribseg.gui.case_opener import CaseOpener
 from napari_scribseg.gui.classes_panel import ClassesPanel
 from napari_scribseg.gui.inputs_panel import InputsPanel
 from napari_scribseg.gui.presenter import Inputs, Outcome, Phase, Presenter, Screen, Snapshot
@@ -40,7 +38,6 @@ from napari_scribseg.gui.style import MARGIN, SECTION_GAP
 from napari_scribseg.gui.training_panel import TrainingPanel
 from napari_scribseg.gui.wording import Row
 from napari_scribseg.labels import LabelSchema
-from napari_scribseg.samples import SampleName, sample_folder
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
 _COUNT_DELAY_MS = 300
 """Strokes are counted when nothing was drawn for this long."""
 _MINIMUM_WIDTH = 340
-_FILE_FILTER = "Volumes (*.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd)"
 
 
 class ScribbleDock(QWidget):
@@ -70,6 +66,7 @@ class ScribbleDock(QWidget):
         self.status = StatusLine()
         self.presenter = Presenter(view=self, jobs=self._jobs)
         self._jobs.presenter = self.presenter
+        self.opener = CaseOpener(self, viewer, self._background, self.presenter.say)
         self._drawn: dict[int, int] | None = None
         self._stop_watching = _nothing
         self._watched: Layer | None = None
@@ -184,23 +181,6 @@ class ScribbleDock(QWidget):
         series.visible = False
         self._choose(image=layer)
 
-    def open_dataset(self, folder: Path) -> None:
-        """Read a dataset folder and ask which of its cases to open."""
-        self.presenter.say(f"Reading {folder.name} …")
-        self._background.run(lambda: read_dataset(folder), self._choose_case, self._refused)
-
-    def open_case(self, files: CaseFiles, schema: LabelSchema) -> None:
-        """Show a case of a dataset."""
-        self.presenter.say(f"Opening {files.id} …")
-        self._background.run(
-            lambda: opening.layers_of_case(files, schema), self._show_layers, self._refused
-        )
-
-    def open_volume(self, path: Path) -> None:
-        """Show a volume file or a DICOM folder."""
-        self.presenter.say(f"Opening {path.name} …")
-        self._background.run(lambda: opening.layers_of_path(path), self._show_layers, self._refused)
-
     def use_run(self, folder: Path) -> None:
         """Predict with an earlier run, with its schema."""
         try:
@@ -225,6 +205,7 @@ class ScribbleDock(QWidget):
 
     def _arrange(self) -> None:
         content = QWidget()
+        content.setObjectName("content")
         column = QVBoxLayout(content)
         column.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         column.setSpacing(SECTION_GAP)
@@ -251,7 +232,7 @@ class ScribbleDock(QWidget):
         self.inputs.value_changed.connect(self._inputs_changed)
         self.inputs.new_scribbles_asked.connect(self.new_scribbles)
         self.inputs.frame_asked.connect(self.use_frame)
-        self.inputs.open_asked.connect(self._open)
+        self.inputs.open_asked.connect(self.opener.ask)
         self.classes.value_chosen.connect(self.choose_value)
         self.classes.schema_changed.connect(self._schema_changed)
         self.training.train_asked.connect(self._train)
@@ -259,6 +240,7 @@ class ScribbleDock(QWidget):
         self.training.finish_asked.connect(partial(self.presenter.stop, keep_going_to_best=True))
         self.results.predict_asked.connect(self.presenter.predict)
         self.results.run_asked.connect(self._ask_for_run)
+        self.results.project_asked.connect(self._ask_for_project)
         self.results.outline_changed.connect(self._outline_changed)
         events = self._viewer.layers.events
         events.inserted.connect(self._layer_inserted)
@@ -277,59 +259,26 @@ class ScribbleDock(QWidget):
     def _refused(self, message: str) -> None:
         self.presenter.say(message, "error")
 
-    def _open(self, what: str) -> None:
-        if what.startswith("sample:"):
-            self.open_dataset(sample_folder(cast("SampleName", what.removeprefix("sample:"))))
-        elif what == "file":
-            path, _ = QFileDialog.getOpenFileName(self, "Open a volume", "", _FILE_FILTER)
-            if path:
-                self.open_volume(Path(path))
-        else:
-            title = "Open a dataset folder" if what == "dataset" else "Open a DICOM folder"
-            folder = QFileDialog.getExistingDirectory(self, title)
-            if folder:
-                (self.open_dataset if what == "dataset" else self.open_volume)(Path(folder))
-
     def _ask_for_run(self) -> None:
         runs = str(self._jobs.project / "runs")
         folder = QFileDialog.getExistingDirectory(self, "Choose the folder of a run", runs)
         if folder:
             self.use_run(Path(folder))
 
-    def _choose_case(self, dataset: Dataset) -> None:
-        if not dataset.cases:
-            self._refused(f"{dataset.title} has no cases.")
-            return
-        if len(dataset.cases) == 1:
-            self.open_case(dataset.cases[0], dataset.schema)
-            return
-        chooser = CaseChooser(dataset, self)
-        chooser.accepted.connect(lambda: self._case_chosen(chooser, dataset.schema))
-        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        chooser.open()
-        self.presenter.say(f"{dataset.title}: {len(dataset.cases)} cases.")
-
-    def _case_chosen(self, chooser: CaseChooser, schema: LabelSchema) -> None:
-        if chooser.chosen is not None:
-            self.open_case(chooser.chosen, schema)
-
-    def _show_layers(self, data: list[layers.LayerData]) -> None:
-        made = [layers.layer_of(one) for one in data]
-        case = layers.case_of(made[0])
-        for layer in self._viewer.layers:  # another case would only shine through
-            if layers.role_of(layer) is not None and layers.case_of(layer) != case:
-                layer.visible = False
-        for layer in made:
-            self._viewer.add_layer(layer)
-        self._viewer.reset_view()
-        self.presenter.say(f"{case} is open.")
+    def _ask_for_project(self) -> None:
+        before = str(self._jobs.project)
+        folder = QFileDialog.getExistingDirectory(self, "Keep runs in this folder", before)
+        if folder:
+            self._jobs.project = Path(folder)
+            self.presenter.say(f"New runs are kept in {folder}.")
 
     def _layer_inserted(self, event: Any) -> None:
         layer: Layer = event.value
         layer.events.name.connect(self._offer_layers)
         self._offer_layers()
         role = layers.role_of(layer)
-        if role in ("image", "series"):
+        nothing_yet = self.inputs.value().image is None and layers.usable_as(layer, "image")
+        if role in ("image", "series") or nothing_yet:
             self._choose(image=layer)
         elif role in ("scribbles", "reference"):
             image = self.inputs.value().image
@@ -343,9 +292,10 @@ class ScribbleDock(QWidget):
 
     def _adopt_layers(self) -> None:
         """Choose among the layers that were there before the dock."""
-        image = layers.find(self._viewer.layers, "image")
-        if image is not None:
-            self._choose(image=image)
+        images = [x for x in self._viewer.layers if layers.usable_as(x, "image")]
+        if images:
+            ours = [x for x in images if layers.role_of(x) is not None]
+            self._choose(image=(ours or images)[-1])
         else:
             self._inputs_changed()
 
@@ -371,6 +321,8 @@ class ScribbleDock(QWidget):
         if chosen.scribbles is not self._watched:
             self._watch(chosen.scribbles)
         series = chosen.image is not None and chosen.image.ndim == TIME_SERIES_AXES
+        if chosen.reference is not None and layers.schema_of(chosen.reference) is None:
+            layers.recolour(chosen.reference, self.classes.schema())
         self.inputs.show_facts(facts_of(chosen.image), is_series=series)
         self._tell_presenter()
 
@@ -398,7 +350,7 @@ class ScribbleDock(QWidget):
         schema = layers.schema_of(layer)
         if schema is not None:
             self.classes.set_schema(schema)
-        layers.dress(layer, self.classes.schema(), choose=self.choose_value)
+        layers.dress(layer, self.classes.schema())
         self._stop_watching = layers.watch_drawing(
             layer, drawn=self._count_timer.start, selected=self._value_selected
         )
@@ -412,7 +364,7 @@ class ScribbleDock(QWidget):
     def _schema_changed(self, schema: LabelSchema) -> None:
         chosen = self.inputs.value()
         if chosen.scribbles is not None:
-            layers.dress(chosen.scribbles, schema, choose=self.choose_value)
+            layers.dress(chosen.scribbles, schema)
             self._value_selected()
             self._count()
         if chosen.reference is not None:

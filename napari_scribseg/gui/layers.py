@@ -30,7 +30,7 @@ LayerData = tuple[Any, dict[str, Any], str]
 METADATA_KEY = "scribseg"
 """Everything we note about a layer stands under this key of its metadata."""
 
-OUTLINE_WIDTH = 2
+OUTLINE_WIDTH = 1
 """Width in voxels of a segmentation drawn as an outline."""
 
 _BRUSH_SIZE = 3
@@ -205,7 +205,7 @@ def grid_of(layer: Layer) -> Grid:
     return Grid(shape, shown)
 
 
-def dress(layer: Layer, schema: LabelSchema, *, choose: Callable[[int], None]) -> None:
+def dress(layer: Layer, schema: LabelSchema) -> None:
     """Give a labels layer the colours, names and keys of scribbles in this schema.
 
     Digits 1 to 9 then choose a class and 0 background, and a value that is not in the schema
@@ -214,7 +214,6 @@ def dress(layer: Layer, schema: LabelSchema, *, choose: Callable[[int], None]) -
     Args:
         layer: the labels layer that is drawn on.
         schema: the structures.
-        choose: called with a scribble value when its key is pressed.
     """
     labels = cast("Labels", layer)
     look = _label_look(schema, schema.scribble_colors)
@@ -222,7 +221,7 @@ def dress(layer: Layer, schema: LabelSchema, *, choose: Callable[[int], None]) -
     labels.features = look["features"]
     note(labels, role="scribbles", schema=schema.model_dump())
     for digit in range(10):
-        labels.bind_key(str(digit), _key_action(schema, digit, choose), overwrite=True)
+        labels.bind_key(str(digit), _key_action(schema, digit), overwrite=True)
     if labels not in _guarded:
         _guarded.add(labels)
         labels.brush_size = _BRUSH_SIZE
@@ -310,16 +309,14 @@ def _keep_inside(layer: Labels) -> None:
         note(layer, selected=int(layer.selected_label))
 
 
-def _key_action(
-    schema: LabelSchema, digit: int, choose: Callable[[int], None]
-) -> Callable[[Labels], None]:
+def _key_action(schema: LabelSchema, digit: int) -> Callable[[Labels], None]:
     value = BACKGROUND if digit == 0 else digit
     known = value in schema.scribble_values
 
-    def act(_layer: Labels) -> None:
+    def act(layer: Labels) -> None:
         # A digit without a class must do nothing, not fall through to napari's tools.
         if known:
-            choose(value)
+            select_value(layer, value)
 
     return act
 

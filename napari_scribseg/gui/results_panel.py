@@ -8,11 +8,13 @@ from qtpy.QtCore import (
     Qt,
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
     QHeaderView,
+    QMenu,
     QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
@@ -31,6 +33,7 @@ class ResultsPanel(Panel):
 
     predict_asked = Signal()
     run_asked = Signal()
+    project_asked = Signal()
     outline_changed = Signal(bool)
 
     def __init__(self) -> None:
@@ -38,8 +41,8 @@ class ResultsPanel(Panel):
         self._predict = button("Predict", primary=True)
         self._predict.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._predict.clicked.connect(self.predict_asked)
-        self._run = button("Earlier run …", "Predict with a run that was trained before")
-        self._run.clicked.connect(self.run_asked)
+        self._runs = button("Runs", "Predict with an earlier run, or keep runs elsewhere")
+        self._runs.setMenu(self._menu())
         self._outline = QCheckBox("Outline")
         self._outline.setToolTip("Show the segmentation as an outline, or filled")
         self._outline.setChecked(True)
@@ -47,7 +50,7 @@ class ResultsPanel(Panel):
         row = QHBoxLayout()
         row.setSpacing(GAP)
         row.addWidget(self._predict, 1)
-        row.addWidget(self._run)
+        row.addWidget(self._runs)
         row.addWidget(self._outline)
         self._hint = note_label("Dice and HD95 appear here when a reference is chosen.")
         self.table = QTableWidget(0, len(_COLUMNS))
@@ -82,6 +85,17 @@ class ResultsPanel(Panel):
         self.table.setVisible(bool(rows))
         self._hint.setVisible(not rows)
         self.table.setFixedHeight(_ROW_HEIGHT * (len(rows) + 1) + 6)
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        for text, asked in (
+            ("Predict with an earlier run …", self.run_asked),
+            ("Keep new runs in another folder …", self.project_asked),
+        ):
+            action = QAction(text, menu)
+            action.triggered.connect(asked)
+            menu.addAction(action)
+        return menu
 
     def _prepare_table(self) -> None:
         table = self.table

@@ -25,10 +25,10 @@ SECTION_GAP = 14
 MARGIN = 10
 """Pixels around the dock's content."""
 
-LEVEL_COLORS = {"info": "", "good": "#3fb68b", "warning": "#e3b617", "error": "#ff7a70"}
+LEVEL_COLORS = {"info": "", "good": "#2fa26f", "warning": "#c98f06", "error": "#ea5c50"}
 """Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
 
-QUIET = "color: rgba(150, 156, 165, 255);"
+QUIET = "color: #858b94;"
 """Text that explains and does not ask for attention, on dark and light themes."""
 
 _PRIMARY = """

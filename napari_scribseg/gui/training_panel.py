@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtWidgets import (
@@ -95,6 +96,10 @@ class TrainingPanel(Panel):
         self._training.set_value(value.training.model_dump(mode="json"))
         if self._options is not None:
             self._options.set_value(value.options)
+
+    def change_training(self, **settings: Any) -> None:
+        """Show these settings of the engine; the others stay as they are."""
+        self._training.set_value(settings)
 
     def show_screen(self, screen: Screen) -> None:
         """Show which buttons work, and how far the training is."""
@@ -195,6 +200,8 @@ class TrainingPanel(Panel):
         self._edited()
 
     def _edited(self) -> None:
+        by_steps = self._training.value()["minutes"] is None
+        self._training.editor("steps").setEnabled(by_steps)
         self._note.setText(self._note_text())
         self.value_changed.emit()
 
@@ -206,4 +213,4 @@ class TrainingPanel(Panel):
             self._options.value() == preset.options
             and self._training.value() == preset.training.model_dump(mode="json")
         )
-        return preset.note if same else f"{preset.note} (changed)"
+        return preset.note if same else f"{preset.note.rstrip('.')} (changed)."

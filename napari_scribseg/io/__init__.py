@@ -1,7 +1,8 @@
 """Reading and writing volumes: one table of formats, one way in, one way out.
 
-Everything that is read was checked to its last byte; everything that is written was read back
-before it took the old file's place. Importing this loads no imaging library.
+A file is checked to its last byte before a library gets it (SimpleITK for NRRD and MetaImage,
+nibabel for NIfTI, pydicom for DICOM), and read back before it takes an old one's place. Importing
+this loads none of them.
 """
 
 from __future__ import annotations

@@ -29,28 +29,22 @@ _NO_FOLDER_SYNC: Final = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM
 """Errors of file systems that can't sync a folder at all (network drives)."""
 
 
-def write_bytes(
-    path: str | Path, data: bytes, check: Callable[[bytes], None] | None = None
-) -> None:
+def write_bytes(path: str | Path, data: bytes) -> None:
     """Write a file so that a crash or a full disk leaves the old one whole.
 
     Args:
         path: the file to replace or create.
         data: its new content.
-        check: raises unless it is content with what was read back (which equals `data`).
 
     Raises:
         InvalidInput: the file could not be written; what was there before is untouched.
     """
 
     def same(temp: Path) -> None:
-        read_back = temp.read_bytes()
-        if read_back != data:
+        if temp.read_bytes() != data:
             raise OSError(errno.EIO, "what was read back is not what was written")
-        if check is not None:
-            check(read_back)
 
-    replace_with(path, lambda temp: _write_all(temp, data), same)
+    replace_with(path, lambda temp: fill(temp, data), same)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -84,7 +78,10 @@ def write_json(path: str | Path, document: Any) -> None:
 
 
 def replace_with(
-    path: str | Path, write_temp: Callable[[Path], None], verify: Callable[[Path], None]
+    path: str | Path,
+    write_temp: Callable[[Path], None],
+    verify: Callable[[Path], None],
+    ending: str = "",
 ) -> None:
     """Replace a file by what `write_temp` writes, if `verify` is content with it.
 
@@ -92,6 +89,7 @@ def replace_with(
         path: the file to replace or create; the place a link points to is replaced, not the link.
         write_temp: fills the temporary file, which exists already, is empty and private.
         verify: raises (OSError or a ScribsegError) unless the temporary file is good.
+        ending: of the temporary file's name, for libraries that tell the format by it.
 
     Raises:
         InvalidInput: writing failed; what was there before is untouched, nothing else is left.
@@ -100,7 +98,7 @@ def replace_with(
     try:
         target = Path(os.path.realpath(path))
         mode = _mode_of(target)
-        temp, new_mode = _create_temp(target.parent)
+        temp, new_mode = _create_temp(target.parent, ending)
         try:
             write_temp(temp)
             _sync(temp)
@@ -120,13 +118,31 @@ def replace_with(
         ) from error
 
 
+def fill(temp: Path, data: bytes) -> None:
+    """Give a temporary file this content, to the last byte.
+
+    Raises:
+        OSError: with the number of the cause, as of a full disk.
+    """
+    descriptor = os.open(temp, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0))
+    try:
+        rest = memoryview(data)
+        while rest:
+            written = os.write(descriptor, rest[: 1 << 26])
+            if written <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            rest = rest[written:]
+    finally:
+        os.close(descriptor)  # some file systems tell of a full disk only here
+
+
 def remove_leftovers(folder: str | Path) -> int:
     """Remove temporary files that a killed program left in a folder; gives how many there were.
 
     Only for the owner of the folder (who holds the project's lock): another program may be
     writing there.
     """
-    leftovers = list(Path(folder).glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}"))
+    leftovers = list(Path(folder).glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}*"))
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
     return len(leftovers)
@@ -143,9 +159,9 @@ def _mode_of(target: Path) -> int | None:
     return stat.S_IMODE(status.st_mode)
 
 
-def _create_temp(folder: Path) -> tuple[Path, int]:
+def _create_temp(folder: Path, ending: str) -> tuple[Path, int]:
     """A new empty file with mode 0600, and the mode that the umask would have given it."""
-    temp = folder / f"{_TEMP_PREFIX}{secrets.token_hex(8)}{_TEMP_SUFFIX}"
+    temp = folder / f"{_TEMP_PREFIX}{secrets.token_hex(8)}{_TEMP_SUFFIX}{ending}"
     try:
         # Asking the file is the only way to learn the umask without changing it for all threads.
         descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -164,19 +180,6 @@ def _remove(temp: Path) -> None:
     """Remove a temporary file, if it is still there; what went wrong before is told, not this."""
     with contextlib.suppress(OSError):
         temp.unlink(missing_ok=True)
-
-
-def _write_all(temp: Path, data: bytes) -> None:
-    descriptor = os.open(temp, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_BINARY", 0))
-    try:
-        rest = memoryview(data)
-        while rest:
-            written = os.write(descriptor, rest[: 1 << 26])
-            if written <= 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            rest = rest[written:]
-    finally:
-        os.close(descriptor)  # some file systems tell of a full disk only here
 
 
 def _sync(temp: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Final
 
 from napari_scribseg.errors import InvalidInput
 
 MAX_HEADER_BYTES: Final = 1024**2
 _MAX_AXIS: Final = 2**31 - 1
+_REAL: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 
 Fields = dict[str, str]
 
@@ -57,10 +59,8 @@ def real_numbers(name: str, text: str, count: int) -> list[float]:
     Raises:
         InvalidInput: another count, or not finite numbers.
     """
-    try:
-        numbers = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
+    words = text.replace(",", " ").split()
+    numbers = [float(word) for word in words] if all(map(_REAL.fullmatch, words)) else []
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise InvalidInput(
             f"The header has {name} = {text[:60]!r}, expected {count} finite number(s)."

@@ -1,14 +1,14 @@
-"""MetaImage (.mha, .mhd), read by ourselves: damaged headers kill the native readers.
+"""MetaImage (.mha, .mhd) headers, checked in full: a damaged one can end a process that runs ITK.
 
-Source: https://itk.org/Wiki/ITK/MetaIO/Documentation; compared with SimpleITK in the tests.
+Source: https://itk.org/Wiki/ITK/MetaIO/Documentation.
 """
 
 from __future__ import annotations
 
 import math
-import zlib
+import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,10 @@ from napari_scribseg.io.geometry import (
     UNKNOWN_SIDES,
     check_spacing,
     embed_plane,
-    from_grid,
     make_affine,
     to_grid,
 )
-from napari_scribseg.io.stored import Stored
-from napari_scribseg.volume import Grid
+from napari_scribseg.io.itk import Header
 
 _TYPES: Final = {
     "MET_CHAR": "i1",
@@ -60,12 +58,31 @@ _MUST_BE: Final = {
     "ElementNumberOfChannels": "1",
     "ElementToIntensityFunctionSlope": "1",
     "ElementToIntensityFunctionOffset": "0",
+    "DistanceUnits": "mm",
+    "HeaderSize": "0",
 }
+_NEEDED: Final = ("ObjectType", "BinaryData")
+_OTHER_NUMBERS: Final = {
+    "CenterOfRotation": None,
+    "ElementSize": None,
+    "Color": 4,
+    "SequenceID": 4,
+    "ID": 1,
+    "ParentID": 1,
+    "ElementMin": 1,
+    "ElementMax": 1,
+    "ElementNBits": 1,
+}
+"""Fields of MetaIO that we don't need, and how many numbers each has (None: one per axis)."""
+_LINE: Final = re.compile(r"[^\0-\x08\x0a-\x1f\x7f:=]{0,200}=[^\0-\x08\x0a-\x1f\x7f]*")
+"""What MetaIO and we take for the same name and value."""
+_LONGEST_TEXT: Final = (250, 490)
+"""Characters for which MetaIO has room: in a field of its own, in one of another program."""
 _LAST: Final = "ElementDataFile"
 
 
-def parse(data: bytes, path: Path) -> Stored:
-    """What a MetaImage stores.
+def check(data: bytes, path: Path) -> Header:
+    """What the header of a MetaImage tells, when it and the voxels' container are whole.
 
     Args:
         data: all bytes of the .mha or .mhd file.
@@ -77,54 +94,18 @@ def parse(data: bytes, path: Path) -> Stored:
     """
     fields, body = _header(data)
     sizes = _sizes(fields)
-    dtype = _dtype(fields)
+    _check_other_numbers(fields, len(sizes))
+    name = required(fields, "ElementType")
+    if name not in _TYPES:
+        raise InvalidInput(
+            f"Voxels have the type {name[:40]!r}, expected one of {', '.join(_TYPES)}."
+        )
+    dtype = np.dtype(_TYPES[name])
+    _flag(fields, "BinaryDataByteOrderMSB")
     affine, notes = _geometry(fields, len(sizes))
-    voxels = _voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
+    _check_voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
     x, y, z, t = (*sizes, 1, 1)[:4]
-    frames = np.frombuffer(voxels, dtype).reshape(t, z, y, x)
-    return Stored(frames, to_grid((z, y, x), affine), notes)
-
-
-def n_frames(data: bytes, path: Path) -> int:  # noqa: ARG001  the same signature for all formats
-    """Number of frames the header tells of.
-
-    Raises:
-        InvalidInput: not a MetaImage header.
-    """
-    sizes = _sizes(_header(data)[0])
-    return sizes[3] if len(sizes) == 4 else 1
-
-
-def build(array: npt.NDArray[Any], grid: Grid) -> bytes:
-    """All bytes of a MetaImage with this array (z, y, x): geometry and voxels, nothing else.
-
-    Raises:
-        InvalidInput: MetaImage has no such type of voxel.
-    """
-    names = {code: name for name, code in _TYPES.items()}
-    if array.dtype.str[1:] not in names:
-        raise InvalidInput(f"MetaImage can't store voxels of type {array.dtype}.")
-    voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-    packed = zlib.compress(voxels, strict.PACK_LEVEL)
-    affine = from_grid(grid)
-    spacing = grid.spacing[::-1]
-    header = {
-        "ObjectType": "Image",
-        "NDims": "3",
-        "BinaryData": "True",
-        "BinaryDataByteOrderMSB": "False",
-        "CompressedData": "True",
-        "CompressedDataSize": str(len(packed)),
-        # One row of the matrix is the direction of one axis.
-        "TransformMatrix": _words((affine[:3, :3] / spacing).T.ravel()),
-        "Offset": _words(affine[:3, 3]),
-        "CenterOfRotation": "0 0 0",
-        "ElementSpacing": _words(spacing),
-        "DimSize": " ".join(str(n) for n in array.shape[::-1]),
-        "ElementType": names[array.dtype.str[1:]],
-        _LAST: "LOCAL",
-    }
-    return "".join(f"{key} = {value}\n" for key, value in header.items()).encode() + packed
+    return Header((t, z, y, x), dtype, to_grid((z, y, x), affine), notes)
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:
@@ -135,18 +116,25 @@ def _header(data: bytes) -> tuple[Fields, memoryview]:
         end = data.find(b"\n", position, MAX_HEADER_BYTES)
         if end < 0:
             raise InvalidInput("This is not a MetaImage file, or its header is cut off or damaged.")
-        name, equals, value = data[position:end].decode("latin-1").partition("=")
+        line = data[position:end].decode("latin-1").rstrip(" \t\r")
         position = end + 1
-        if equals:
-            name = name.strip()
-            add_field(fields, _SYNONYMS.get(name, name), value.strip())
-        elif name.strip():
-            raise InvalidInput(f"The header has a strange line: {name[:40]!r}.")
+        if line:
+            name, value = _name_and_value(line)
+            add_field(fields, _SYNONYMS.get(name, name), value)
+    for name in _NEEDED:
+        required(fields, name)
     for name, expected in _MUST_BE.items():
         found = fields.get(name, expected)
         if found.lower() != expected:
             raise InvalidInput(f"The header has {name} = {found[:40]!r}, expected {expected!r}.")
     return fields, memoryview(data)[position:]
+
+
+def _name_and_value(line: str) -> tuple[str, str]:
+    name, _, value = (part.strip() for part in line.partition("="))
+    if not _LINE.fullmatch(line) or len(value) > _LONGEST_TEXT[not name.isalpha()]:
+        raise InvalidInput(f"The header has a strange or too long line: {line[:40]!r}.")
+    return name, value
 
 
 def _sizes(fields: Fields) -> list[int]:
@@ -156,13 +144,11 @@ def _sizes(fields: Fields) -> list[int]:
     return whole_numbers("DimSize", required(fields, "DimSize"), n_axes)
 
 
-def _dtype(fields: Fields) -> np.dtype[Any]:
-    name = required(fields, "ElementType")
-    if name not in _TYPES:
-        raise InvalidInput(
-            f"Voxels have the type {name[:40]!r}, expected one of {', '.join(_TYPES)}."
-        )
-    return np.dtype((">" if _flag(fields, "BinaryDataByteOrderMSB") else "<") + _TYPES[name])
+def _check_other_numbers(fields: Fields, n_axes: int) -> None:
+    """MetaIO would read on in the next line for a number that is missing."""
+    for name, count in _OTHER_NUMBERS.items():
+        if name in fields:
+            real_numbers(name, fields[name], count or n_axes)
 
 
 def _flag(fields: Fields, name: str) -> bool:
@@ -201,23 +187,17 @@ def _numbers(fields: Fields, name: str, count: int) -> list[float]:
     return real_numbers(name, required(fields, name), count)
 
 
-def _voxels(fields: Fields, body: memoryview, path: Path, size: int) -> bytes | memoryview:
+def _check_voxels(fields: Fields, body: memoryview, path: Path, size: int) -> None:
     name = fields[_LAST]
     if name.upper() != "LOCAL":
         if any(body.tobytes().strip(b"\0 \r\n")):
             raise InvalidInput(f"Voxels are in {name[:60]!r}, but bytes follow the header.")
         body = memoryview(strict.detached(path, name))
-    skip = whole_numbers("HeaderSize", fields.get("HeaderSize", "0"), 1, low=-1)[0]
     if not _flag(fields, "CompressedData"):
-        return strict.exact_voxels(body[max(skip, len(body) - size if skip < 0 else 0) :], size)
-    if skip:
-        raise InvalidInput(f"The header has HeaderSize = {skip} for compressed data, expected 0.")
-    if "CompressedDataSize" in fields:
-        told = whole_numbers("CompressedDataSize", fields["CompressedDataSize"], 1)[0]
-        if len(body) != told:
-            raise InvalidInput(f"{len(body)} bytes of compressed voxels, expected {told}.")
-    return strict.exact_voxels(strict.unpack(body, size, strict.GZIP_OR_ZLIB), size)
-
-
-def _words(numbers: Any) -> str:
-    return " ".join(repr(float(n)) for n in numbers)
+        strict.exact_voxels(body, size)
+        return
+    # Without this number MetaIO unpacks nothing and gives what happened to be in the memory.
+    told = whole_numbers("CompressedDataSize", required(fields, "CompressedDataSize"), 1)[0]
+    if len(body) != told:
+        raise InvalidInput(f"{len(body)} bytes of compressed voxels, expected {told}.")
+    strict.exact_voxels(strict.unpack(body, size, strict.GZIP_OR_ZLIB), size)

@@ -1,18 +1,16 @@
-"""NRRD (.nrrd, .nhdr), read by ourselves with every field checked.
+"""NRRD (.nrrd, .nhdr) headers, with every field checked that voxels and geometry depend on.
 
-Source: https://teem.sourceforge.net/nrrd/format.html; compared with SimpleITK in the tests.
+Source: https://teem.sourceforge.net/nrrd/format.html.
 """
 
 from __future__ import annotations
 
-import gzip
 import math
 import re
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.io import strict
@@ -24,10 +22,9 @@ from napari_scribseg.io.fields import (
     required,
     whole_numbers,
 )
-from napari_scribseg.io.geometry import from_grid, to_grid
+from napari_scribseg.io.geometry import in_millimetres, to_grid
+from napari_scribseg.io.itk import Header
 from napari_scribseg.io.nrrd_geometry import nrrd_affine, split_axes
-from napari_scribseg.io.stored import Stored
-from napari_scribseg.volume import Grid
 
 _NAMES: Final = {
     "i1": ("int8", "int8_t", "signed char"),
@@ -51,11 +48,13 @@ _NAMES: Final = {
 }
 _TYPES: Final = {name: code for code, names in _NAMES.items() for name in names}
 _MAGIC: Final = re.compile(rb"NRRD000[1-5]\r?\n")
+_LONGEST_FIELD: Final = 400
+"""Characters; a field of some 1500 that it doesn't understand ends a process that runs ITK."""
 _SYNONYMS: Final = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 
 
-def parse(data: bytes, path: Path) -> Stored:
-    """What an NRRD file stores.
+def check(data: bytes, path: Path) -> Header:
+    """What the header of an NRRD file tells, when it and the voxels' container are whole.
 
     Args:
         data: all bytes of the .nrrd or .nhdr file.
@@ -68,52 +67,13 @@ def parse(data: bytes, path: Path) -> Stored:
     sizes = _sizes(fields)
     dtype = _dtype(fields)
     space_axes, frame_axis = split_axes(fields, sizes)
-    affine, notes = nrrd_affine(fields, len(sizes), space_axes)
-    voxels = _voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
-    # NRRD tells the fastest axis first, numpy the slowest.
-    array = np.frombuffer(voxels, dtype).reshape(sizes[::-1]).T
-    order = [frame_axis, *space_axes[::-1]] if frame_axis is not None else space_axes[::-1]
+    affine, unit, notes = nrrd_affine(fields, len(sizes), space_axes)
+    _check_voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
     x, y, z = (*[sizes[axis] for axis in space_axes], 1)[:3]
-    n = sizes[frame_axis] if frame_axis is not None else 1
-    frames = array.transpose(order).reshape(n, z, y, x)
-    return Stored(frames, to_grid((z, y, x), affine), notes)
-
-
-def n_frames(data: bytes, path: Path) -> int:  # noqa: ARG001  the same signature for all formats
-    """Number of frames the header tells of.
-
-    Raises:
-        InvalidInput: not an NRRD header.
-    """
-    fields = _header(data)[0]
-    sizes = _sizes(fields)
-    frame_axis = split_axes(fields, sizes)[1]
-    return 1 if frame_axis is None else sizes[frame_axis]
-
-
-def build(array: npt.NDArray[Any], grid: Grid) -> bytes:
-    """All bytes of an NRRD file with this array (z, y, x): geometry and voxels, nothing else.
-
-    Raises:
-        InvalidInput: NRRD has no such type of voxel.
-    """
-    if array.dtype.str[1:] not in _NAMES:
-        raise InvalidInput(f"NRRD can't store voxels of type {array.dtype}.")
-    affine = from_grid(grid)
-    header = [
-        "NRRD0004",
-        f"type: {_NAMES[array.dtype.str[1:]][0]}",
-        "dimension: 3",
-        "space: left-posterior-superior",
-        "sizes: " + " ".join(str(n) for n in array.shape[::-1]),
-        "space directions: " + " ".join(_vector(column) for column in affine[:3, :3].T),
-        "kinds: domain domain domain",
-        "endian: little",
-        "encoding: gzip",
-        "space origin: " + _vector(affine[:3, 3]),
-    ]
-    voxels = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
-    return "\n".join(header).encode() + b"\n\n" + gzip.compress(voxels, strict.PACK_LEVEL, mtime=0)
+    n_frames = 1 if frame_axis is None else sizes[frame_axis]
+    affine, unit_notes = in_millimetres(affine, unit)
+    grid = to_grid((z, y, x), affine)
+    return Header((n_frames, z, y, x), dtype, grid, (*notes, *unit_notes), unit)
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:
@@ -141,9 +101,10 @@ def _add_line(fields: Fields, line: str) -> None:
     if line.startswith("#"):
         return
     name, colon, value = line.partition(":")
-    if not colon:
-        raise InvalidInput(f"The header has a strange line: {line[:40]!r}.")
-    if not value.startswith("="):  # "key:=value" is for remarks of other programs
+    is_field = not value.startswith("=")
+    if not colon or (is_field and (len(line) > _LONGEST_FIELD or not line.isprintable())):
+        raise InvalidInput(f"The header has a strange or too long line: {line[:40]!r}.")
+    if is_field:  # "key:=value" is for remarks of other programs
         name = name.strip().lower()
         add_field(fields, _SYNONYMS.get(name, name), value.strip())
 
@@ -160,15 +121,14 @@ def _dtype(fields: Fields) -> np.dtype[Any]:
     if name.lower() not in _TYPES:
         raise InvalidInput(f"Voxels have the type {name[:40]!r}, expected one number each.")
     dtype = np.dtype(_TYPES[name.lower()])
-    if dtype.itemsize == 1:
-        return dtype
-    endian = required(fields, "endian").lower()
-    if endian not in {"little", "big"}:
-        raise InvalidInput(f"The header has endian = {endian[:40]!r}, expected little or big.")
-    return dtype.newbyteorder("<" if endian == "little" else ">")
+    if dtype.itemsize > 1 and required(fields, "endian").lower() not in {"little", "big"}:
+        raise InvalidInput(
+            f"The header has endian = {fields['endian'][:40]!r}, expected little or big."
+        )
+    return dtype
 
 
-def _voxels(fields: Fields, body: memoryview, path: Path, size: int) -> bytes | memoryview:
+def _check_voxels(fields: Fields, body: memoryview, path: Path, size: int) -> None:
     if "data file" in fields:
         if len(body):
             raise InvalidInput("Voxels are in another file, but bytes follow the header.")
@@ -177,12 +137,6 @@ def _voxels(fields: Fields, body: memoryview, path: Path, size: int) -> bytes | 
         if real_numbers(name, fields.get(name, "0"), 1) != [0.0]:
             raise InvalidInput(f"The header has {name} = {fields[name]!r}, expected 0.")
     encoding = required(fields, "encoding").lower()
-    if encoding == "raw":
-        return strict.exact_voxels(body, size)
-    if encoding in {"gzip", "gz"}:
-        return strict.exact_voxels(strict.unpack(body, size, strict.GZIP), size)
-    raise InvalidInput(f"The encoding is {encoding[:40]!r}, expected raw or gzip.")
-
-
-def _vector(numbers: Any) -> str:
-    return "(" + ",".join(repr(float(n)) for n in numbers) + ")"
+    if encoding not in {"raw", "gzip", "gz"}:
+        raise InvalidInput(f"The encoding is {encoding[:40]!r}, expected raw or gzip.")
+    strict.exact_voxels(body if encoding == "raw" else strict.unpack(body, size), size)

@@ -17,7 +17,6 @@ from napari_scribseg.io.geometry import (
     between_lps_and,
     check_spacing,
     embed_plane,
-    in_millimetres,
     make_affine,
 )
 
@@ -58,6 +57,8 @@ def split_axes(fields: Fields, sizes: list[int]) -> tuple[list[int], int | None]
 def _axes_outside_space(fields: Fields, n_axes: int, kinds: list[str]) -> list[int]:
     if "space directions" in fields:
         vectors = _VECTOR.findall(fields["space directions"])
+        if len(vectors) != n_axes:
+            raise InvalidInput(f"The header tells {len(vectors)} directions for {n_axes} axes.")
         outside = [axis for axis, vector in enumerate(vectors) if vector == "none"]
     else:
         outside = [axis for axis, kind in enumerate(kinds) if kind.lower() in {"list", "time"}]
@@ -65,8 +66,10 @@ def _axes_outside_space(fields: Fields, n_axes: int, kinds: list[str]) -> list[i
     return outside or ([3] if n_axes == 4 else [])
 
 
-def nrrd_affine(fields: Fields, n_axes: int, space: list[int]) -> tuple[Affine, tuple[str, ...]]:
-    """LPS affine in mm of (x, y, z), and what was noticed.
+def nrrd_affine(
+    fields: Fields, n_axes: int, space: list[int]
+) -> tuple[Affine, str, tuple[str, ...]]:
+    """LPS affine of (x, y, z), the unit of its lengths, and what was noticed.
 
     Raises:
         InvalidInput: the geometry is missing, contradictory, not finite or not positive.
@@ -76,22 +79,21 @@ def nrrd_affine(fields: Fields, n_axes: int, space: list[int]) -> tuple[Affine, 
     notes = () if convention else (UNKNOWN_SIDES,)
     if "space directions" in fields:
         dimension = _space_dimension(fields, convention)
-        axes, origin = _vectors(fields, n_axes, space, dimension)
+        axes, origin = _vectors(fields, space, dimension)
         unit = _unit(fields)
     else:
         spacing = _spacings(fields, n_axes, space)
         axes, origin, unit = np.diag(spacing), np.zeros(len(space)), "mm"
         convention, notes = None, (UNKNOWN_SIDES,)
     if len(space) == 2:
-        if len(axes) == 2:
-            axes, origin = embed_plane(axes, origin)
-        else:
-            axes = np.column_stack([axes, _normal(axes)])
+        if len(axes) != 2:
+            raise InvalidInput("A single slice lies in a space of 3 dimensions, expected 2 axes.")
+        axes, origin = embed_plane(axes, origin)
         notes = (*notes, ASSUMED_THICKNESS)
-    affine, unit_notes = in_millimetres(make_affine(axes, origin), unit)
+    affine = make_affine(axes, origin)
     if convention in {"RAS", "LAS"}:
         affine = between_lps_and(convention, affine)
-    return affine, (*notes, *unit_notes)
+    return affine, unit, notes
 
 
 def _space_dimension(fields: Fields, convention: str | None) -> int:
@@ -104,14 +106,12 @@ def _space_dimension(fields: Fields, convention: str | None) -> int:
 
 
 def _vectors(
-    fields: Fields, n_axes: int, space: list[int], dimension: int
+    fields: Fields, space: list[int], dimension: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Axis vectors as columns, and the origin, without the dimension of time."""
     texts = _VECTOR.findall(fields["space directions"])
-    if len(texts) != n_axes or dimension not in {2, 3, 4}:
-        raise InvalidInput(
-            f"The header tells {len(texts)} directions of {dimension} dimensions for {n_axes} axes."
-        )
+    if dimension not in {2, 3, 4}:
+        raise InvalidInput(f"The space has {dimension} dimensions, expected 2 to 4.")
     columns = [real_numbers("space directions", texts[a].strip("()"), dimension) for a in space]
     if "space origin" in fields:
         origin = real_numbers("space origin", fields["space origin"].strip("()"), dimension)
@@ -133,15 +133,6 @@ def _spacings(fields: Fields, n_axes: int, space: list[int]) -> list[float]:
     spacing = real_numbers("spacings", " ".join(words[a] for a in space), len(space))
     check_spacing(spacing)
     return spacing
-
-
-def _normal(axes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Unit vector through a plane of two axis vectors in space."""
-    normal = np.cross(axes[:, 0], axes[:, 1])
-    length = float(np.linalg.norm(normal))
-    if not length > 0:
-        raise InvalidInput("Both axes of the slice point the same way.")
-    return normal / length
 
 
 def _unit(fields: Fields) -> str:

@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.io import metaimage, nifti, nrrd
-from napari_scribseg.io.atomic import write_bytes
+from napari_scribseg.io import itk, metaimage, nifti, nrrd
+from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.files import read_regular, shown
 from napari_scribseg.io.series import read_series
-from napari_scribseg.io.stored import Stored
+from napari_scribseg.io.stored import Array, Stored
 from napari_scribseg.volume import Grid, Volume
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
 """NIfTI stores its affine as float32."""
+_STORABLE: Final = {"u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"}
+_HEADER_ROOM: Final = 65536
 
 
 @dataclass(frozen=True)
 class _Format:
+    """How a kind of file is read (content, name), its frames counted, and a file filled."""
+
     parse: Callable[[bytes, Path], Stored]
     n_frames: Callable[[bytes, Path], int]
-    build: Callable[[npt.NDArray[Any], Grid], bytes] | None
+    write: Callable[[Path, Array, Grid], None] | None
 
 
-_NIFTI_PACKED: Final = _Format(
-    nifti.parse, nifti.n_frames, lambda array, grid: nifti.build(array, grid, packed=True)
-)
-_NIFTI: Final = _Format(
-    nifti.parse, nifti.n_frames, lambda array, grid: nifti.build(array, grid, packed=False)
-)
+def _nifti(*, packed: bool) -> _Format:
+    def write(temp: Path, array: Array, grid: Grid) -> None:
+        fill(temp, nifti.build(array, grid, packed=packed))
+
+    return _Format(nifti.parse, nifti.n_frames, write)
+
+
+def _by_itk(
+    check: Callable[[bytes, Path], itk.Header], image_io: str, *, writable: bool
+) -> _Format:
+    def parse(data: bytes, path: Path) -> Stored:
+        return itk.read(path, check(data, path), image_io)
+
+    def n_frames(data: bytes, path: Path) -> int:
+        return check(data, path).shape[0]
+
+    def write(temp: Path, array: Array, grid: Grid) -> None:
+        itk.write(temp, array, grid, image_io)
+
+    return _Format(parse, n_frames, write if writable else None)
+
+
 _FORMATS: Final[dict[str, _Format]] = {
-    ".nii.gz": _NIFTI_PACKED,
-    ".nii": _NIFTI,
-    ".nrrd": _Format(nrrd.parse, nrrd.n_frames, nrrd.build),
-    ".nhdr": _Format(nrrd.parse, nrrd.n_frames, None),
-    ".mha": _Format(metaimage.parse, metaimage.n_frames, metaimage.build),
-    ".mhd": _Format(metaimage.parse, metaimage.n_frames, None),
+    ".nii.gz": _nifti(packed=True),
+    ".nii": _nifti(packed=False),
+    ".nrrd": _by_itk(nrrd.check, "NrrdImageIO", writable=True),
+    ".nhdr": _by_itk(nrrd.check, "NrrdImageIO", writable=False),
+    ".mha": _by_itk(metaimage.check, "MetaImageIO", writable=True),
+    ".mhd": _by_itk(metaimage.check, "MetaImageIO", writable=False),
 }
 EXTENSIONS: Final = tuple(_FORMATS)
 """Extensions of volume files, in lower case, with their dot; DICOM series are folders."""
@@ -116,18 +136,38 @@ def write_volume(path: str | Path, volume: Volume) -> None:
             there before is untouched.
     """
     path = Path(path)
+    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
     with _named(path):
         fmt = _format(path)
-        if fmt.build is None:
+        write = fmt.write
+        if write is None:
             raise InvalidInput("This format keeps its voxels in a second file; use .nrrd or .mha.")
-        array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
-        data = fmt.build(array, volume.grid)
+        if array.dtype.str[1:] not in _STORABLE:
+            raise InvalidInput(f"Voxels of type {array.dtype} can't be stored.")
+        itk.check_name(path)
 
-    def check(read_back: bytes) -> None:
-        with _named(path):
-            _check_equal(fmt.parse(read_back, path), array, volume.grid)
+    def write_temp(temp: Path) -> None:
+        with _failure_explained(temp, array.nbytes):
+            write(temp, array, volume.grid)
 
-    write_bytes(path, data, check)
+    def verify(temp: Path) -> None:
+        with _failure_explained(temp, array.nbytes):
+            _check_equal(fmt.parse(read_regular(temp), temp), array, volume.grid)
+
+    replace_with(path, write_temp, verify, extension_of(path) or "")
+
+
+@contextmanager
+def _failure_explained(temp: Path, size: int) -> Generator[None, None, None]:
+    """Makes an OSError of what is wrong with a temporary file of `size` bytes of voxels.
+
+    SimpleITK doesn't tell that a disk is full; writing as many bytes once more does.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        fill(temp, bytes(size + _HEADER_ROOM))
+        raise OSError(errno.EIO, str(error)) from error
 
 
 def _format(path: Path) -> _Format:
@@ -151,7 +191,7 @@ def _named(path: Path) -> Generator[None, None, None]:
         raise InvalidInput(f"{shown(path)} doesn't fit into memory.") from error
 
 
-def _check_equal(stored: Stored, array: npt.NDArray[Any], grid: Grid) -> None:
+def _check_equal(stored: Stored, array: Array, grid: Grid) -> None:
     found = stored.frames[0]
     size = np.abs(grid.affine).max()
     same = (

@@ -43,7 +43,9 @@ def foreground_background_separation(
     z = z.permute(0, 2, 3, 1).flatten(0, 2)
     if label.all() or not label.any():
         return features.float().sum() * 0.0
-    similarity = z @ z.T / temperature
+    # Autocast would take the product in half precision, and the temperature magnifies its error.
+    with torch.autocast(z.device.type, enabled=False):
+        similarity = z @ z.T / temperature
     same = label[:, None] == label[None, :]
     negatives = similarity.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)
     pairs = torch.logaddexp(similarity, negatives) - similarity

@@ -37,12 +37,17 @@ def random_walker_probabilities(image: Array, targets: Array, beta: float) -> Ar
     if len(present) == 1:
         probabilities[present[0]] = 1.0
         return probabilities
+    if (targets != IGNORE).all():
+        probabilities[present] = targets == present[:, None, None]
+        return probabilities
     markers = np.zeros(image.shape, np.int32)
     for marker, class_index in enumerate(present, start=1):
         markers[targets == class_index] = marker
-    walked = random_walker(
-        _scaled(image), markers, beta=beta, mode="bf", return_full_prob=True, copy=True
-    )
+    scaled = _scaled(image)
+    if scaled.std() == 0:
+        # No edge anywhere. scikit-image divides by the contrast, so show it one and take beta = 0.
+        scaled, beta = np.arange(scaled.size, dtype=np.float64).reshape(image.shape), 0.0
+    walked = random_walker(scaled, markers, beta=beta, mode="bf", return_full_prob=True, copy=True)
     probabilities[present] = walked
     return probabilities
 
@@ -84,8 +89,15 @@ def random_walker_seeds(
 
 
 def _scaled(image: Array) -> npt.NDArray[np.float64]:
-    """The slice between 0 and 1 by robust percentiles; a constant slice becomes zeros."""
-    low, high = np.percentile(image, _PERCENTILES)
+    """The slice between 0 and 1 by robust percentiles; a constant slice becomes zeros.
+
+    NaN and infinite pixels stay out of the statistics and become 0.
+    """
+    values = image.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros(image.shape)
+    low, high = np.percentile(values[finite], _PERCENTILES)
     if high <= low:
         return np.zeros(image.shape)
-    return np.clip((image - low) / (high - low), 0, 1).astype(np.float64)
+    return np.clip((np.where(finite, values, low) - low) / (high - low), 0, 1)

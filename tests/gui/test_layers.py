@@ -40,7 +40,7 @@ def volume(grid: Grid) -> Volume:
 def scribbles() -> Labels:
     grid = Grid.from_spacing((2, 8, 8), (5.0, 1.0, 1.0))
     layer = layers.layer_of(layers.scribbles_data(grid, CARDIAC, case="one"))
-    layers.dress(layer, CARDIAC, choose=lambda value: layers.select_value(layer, value))
+    layers.dress(layer, CARDIAC)
     return layer
 
 
@@ -135,7 +135,7 @@ class TestScribbles:
     def test_another_schema_can_be_put_on(self, scribbles):
         prostate = PRESETS["prostate"]
         scribbles.selected_label = 3
-        layers.dress(scribbles, prostate, choose=lambda value: None)
+        layers.dress(scribbles, prostate)
         assert layers.schema_of(scribbles) == prostate
         assert scribbles.selected_label in prostate.scribble_values
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from npe2 import PluginManifest
@@ -26,6 +29,13 @@ def manifest() -> PluginManifest:
 def test_every_command_of_the_manifest_exists(manifest):
     for command in manifest.contributions.commands:
         assert callable(import_python_name(command.python_name)), command.id
+
+
+def test_no_command_loads_torch_into_napari(manifest):
+    modules = {command.python_name.split(":")[0] for command in manifest.contributions.commands}
+    code = f"import sys, {', '.join(sorted(modules))}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_no_contribution_points_nowhere(manifest):

@@ -175,8 +175,7 @@ def test_it_learns_the_phantom(method: type[Method], tmp_path) -> None:
         steps=steps,
         precision="auto",
         threads=0,
-        rotation_degrees=0,
-        zoom=0,
+        flips=True,
     )
     list(train(run))
     case = run.files("train")[0].load(TWO_BALLS)

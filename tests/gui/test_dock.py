@@ -1,0 +1,246 @@
+"""The whole dock in a real viewer: choose, draw with mouse and keys, train, predict, compare.
+
+Only the training and the prediction are replaced, by what they would tell and write.
+"""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from phantoms import TWO_BALLS, two_ball_case
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QWidget
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.events import Finished, Saved, Started, Stepped
+from napari_scribseg.gui import background, catalogue, layers, work
+from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.presenter import Outcome, Phase
+from napari_scribseg.gui.selection import Selected
+from napari_scribseg.labels import BACKGROUND
+from napari_scribseg.metrics import score_case
+from napari_scribseg.volume import Volume
+
+CASE = two_ball_case()
+NO_BUTTON, LEFT = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def methods(monkeypatch):
+    quick = catalogue.PresetEntry(
+        name="quick", note="Fast.", options={}, training=TrainConfig(steps=4)
+    )
+    entry = catalogue.MethodEntry(
+        name="partial_ce",
+        title="Partial cross-entropy",
+        summary="Learns from the strokes alone.",
+        source="Somebody.",
+        options_schema={"properties": {}},
+        presets=(quick,),
+    )
+    monkeypatch.setattr(catalogue, "load_in_child", lambda: (entry,))
+
+
+@pytest.fixture
+def viewer(make_napari_viewer, methods):
+    return make_napari_viewer(show=True)
+
+
+def open_case(viewer, **changes) -> list:
+    made = [layers.layer_of(data) for data in layers.case_data(CASE, TWO_BALLS)]
+    for layer in made:
+        viewer.add_layer(layer)
+    return made
+
+
+def open_dock(viewer, tmp_path, qtbot) -> ScribbleDock:
+    dock = ScribbleDock(viewer, tmp_path)
+    viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
+    qtbot.waitUntil(lambda: dock.presenter.methods_ready)
+    return dock
+
+
+class _FakeTraining:
+    """Tells a training of four steps, as `engine.process` would."""
+
+    def __init__(self, run) -> None:
+        self.run = run
+        self.is_alive = True
+
+    def events(self):
+        yield Started(
+            method="partial_ce",
+            device="cpu",
+            precision="float32",
+            cases=1,
+            slices=4,
+            first_step=1,
+            steps=4,
+            minutes=None,
+        )
+        for step in range(1, 5):
+            yield Stepped(
+                step=step,
+                progress=step / 4,
+                eta_seconds=4.0 - step,
+                loss=1.0 / step,
+                terms={},
+                learning_rate=0.1,
+                slices_per_second=9.0,
+            )
+        yield Saved(step=4, path="checkpoints/best.safetensors")
+        self.is_alive = False
+        yield Finished(outcome="completed", step=4, message="Done.", seconds=4.0)
+
+
+def predict_the_reference(run, snapshot, children) -> Outcome:
+    scores = score_case(
+        snapshot.reference, snapshot.reference, snapshot.image.spacing, snapshot.schema
+    )
+    segmentation = Volume(snapshot.reference, snapshot.image.grid)
+    uncertainty = Volume(np.zeros(snapshot.image.shape, np.float32), snapshot.image.grid)
+    return Outcome(snapshot.case, segmentation, uncertainty, snapshot.schema, scores)
+
+
+def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):
+    monkeypatch.setattr(background, "start", _FakeTraining)
+    monkeypatch.setattr(work, "predict", predict_the_reference)
+    image, reference, scribbles = open_case(viewer)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    chosen = dock.inputs.value()
+    assert (chosen.image, chosen.scribbles, chosen.reference) == (image, scribbles, reference)
+    assert dock.classes.schema() == TWO_BALLS
+    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+
+    qtbot.mouseClick(dock.training._train, LEFT)
+    qtbot.waitUntil(lambda: dock.results.table.rowCount() == 3)
+    assert dock.presenter.screen.phase is Phase.IDLE
+    assert [step for step, _ in dock.training.curve.points()] == [1, 2, 3, 4]
+    assert dock.results.table.item(0, 1).text() == "1.000"
+    assert "Mean Dice 1.000" in dock.status.text()
+    names = [layers.role_of(layer) for layer in viewer.layers]
+    assert names == ["image", "reference", "segmentation", "uncertainty", "scribbles"]
+    segmentation = layers.find(viewer.layers, "segmentation")
+    assert np.array_equal(segmentation.data, CASE.reference)
+    assert viewer.layers.selection.active is scribbles
+    (run,) = (tmp_path / "runs").iterdir()
+    assert (run / "data" / "image.mha").exists()
+
+    dock.results._outline.setChecked(False)
+    assert segmentation.contour == 0
+    qtbot.mouseClick(dock.results._predict, LEFT)
+    qtbot.waitUntil(lambda: dock.presenter.screen.phase is Phase.IDLE)
+    assert len(viewer.layers) == 5, "a newer segmentation replaces the older one"
+
+
+def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
+    open_case(viewer)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock.new_scribbles()
+    scribbles = dock.inputs.value().scribbles
+    assert scribbles is viewer.layers.selection.active
+    assert not scribbles.data.any()
+    assert "bright, dim and background" in dock.presenter.screen.why_not_train or (
+        dock.presenter.screen.why_not_train == "The strokes are being counted."
+    )
+    canvas = viewer.window._qt_window._qt_viewer.canvas.native
+    viewer.window._qt_window.activateWindow()
+    canvas.setFocus()
+    centre = QPoint(canvas.width() // 2, canvas.height() // 2)
+    for key, value in ((Qt.Key.Key_2, 2), (Qt.Key.Key_0, BACKGROUND), (Qt.Key.Key_1, 1)):
+        QTest.keyClick(canvas, key)
+        assert scribbles.selected_label == value
+        assert scribbles.mode == "paint"
+        assert dock.classes.value() == value
+        QTest.mouseMove(canvas, centre)
+        QTest.mousePress(canvas, LEFT, NO_BUTTON, centre)
+        for step in range(1, 4):
+            QTest.mouseMove(canvas, centre + QPoint(0, 8 * step))
+            qtbot.wait(10)
+        QTest.mouseRelease(canvas, LEFT, NO_BUTTON, centre + QPoint(0, 24))
+        assert (scribbles.data == value).any()
+        centre += QPoint(40, 0)
+    QTest.keyClick(canvas, Qt.Key.Key_7)
+    assert scribbles.selected_label == 1, "a digit without a class does nothing"
+    assert scribbles.mode == "paint", "and does not fall through to napari's tools"
+    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+
+
+def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
+    frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
+    viewer.add_layer(layers.layer_of(layers.series_data(frames, case="cine")))
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock.new_scribbles()
+    assert "time series" in dock.presenter.screen.why_not_train
+    viewer.dims.set_current_step(0, 2)
+    dock.use_frame()
+    image = dock.inputs.value().image
+    assert (layers.volume_of(image).array == 2).all()
+    assert layers.volume_of(image).frame == 2
+    dock.new_scribbles()
+    assert dock.inputs.value().scribbles.data.shape == CASE.image.shape
+
+
+def test_strokes_come_back_with_their_case(viewer, tmp_path, qtbot):
+    open_case(viewer)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    drawn = dock.inputs.value().scribbles
+    drawn.data[0, :2, :2] = 1
+    other = two_ball_case(seed=1)
+    dock.opener.show(layers.case_data(other, TWO_BALLS))
+    assert {layers.case_of(layer) for layer in viewer.layers} == {other.id}
+    assert dock.inputs.value().scribbles is not drawn
+    assert CASE.id in dock.status.text()
+    dock.opener.show(layers.case_data(CASE, TWO_BALLS))
+    assert dock.inputs.value().scribbles is drawn
+    assert (drawn.data[0, :2, :2] == 1).all()
+    assert len(viewer.layers) == 3
+
+
+def test_layers_that_do_not_fit_are_explained(viewer, tmp_path, qtbot):
+    image, _, scribbles = open_case(viewer)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    small = viewer.add_labels(np.zeros((2, 5, 5), np.uint8), name="small")
+    dock.inputs.set_value(Selected(image=image, scribbles=small))
+    assert "'small' does not lie on the voxels" in dock.presenter.screen.why_not_train
+    dock.inputs.set_value(Selected(image=image, scribbles=scribbles))
+    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+    viewer.layers.remove(image)
+    assert "Choose an image" in dock.presenter.screen.why_not_train
+
+
+def test_opening_is_quick_and_narrow(viewer, tmp_path, qtbot):
+    started = time.monotonic()
+    dock = ScribbleDock(viewer, tmp_path)
+    viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
+    assert time.monotonic() - started < 2
+    content = dock.findChild(QWidget, "content")
+    assert content.minimumSizeHint().width() <= 380
+    assert dock.minimumSizeHint().height() <= 600
+
+
+def test_a_closed_dock_ends_its_training(viewer, tmp_path, qtbot, monkeypatch):
+    ended = []
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock._jobs._process = SimpleNamespace(is_alive=True, close=lambda: ended.append(True))
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: bool(ended))
+    viewer.add_image(np.zeros((2, 3, 4)))  # nobody listens any more
+    dock.deleteLater()
+
+
+@pytest.mark.slow
+def test_a_real_training_and_prediction(viewer, tmp_path, qtbot):
+    """The same with child processes that really learn, for a few steps."""
+    open_case(viewer)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock.training.change_training(steps=6, device="cpu", patch=[64, 64])
+    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+    qtbot.mouseClick(dock.training._train, LEFT)
+    qtbot.waitUntil(lambda: dock.results.table.rowCount() == 3, timeout=120_000)
+    assert layers.find(viewer.layers, "segmentation").data.shape == CASE.image.shape
+    assert layers.find(viewer.layers, "uncertainty") is not None

@@ -1,0 +1,210 @@
+"""The parts of the dock one by one, without a viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+from qtpy.QtCore import Qt
+
+from napari_scribseg.cases import CaseFiles, Dataset
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.errors import InvalidInput
+from napari_scribseg.gui.case_chooser import CaseChooser
+from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
+from napari_scribseg.gui.classes_panel import ClassChip, ClassesPanel
+from napari_scribseg.gui.curve import LossCurve
+from napari_scribseg.gui.inputs_panel import InputsPanel
+from napari_scribseg.gui.presenter import Choice, Phase, Screen
+from napari_scribseg.gui.results_panel import ResultsPanel
+from napari_scribseg.gui.selection import Selected
+from napari_scribseg.gui.status_line import StatusLine
+from napari_scribseg.gui.training_panel import TrainingPanel
+from napari_scribseg.gui.wording import Row
+from napari_scribseg.labels import BACKGROUND, PRESETS, LabelSchema
+
+OPTIONS = {"properties": {"tau": {"type": "number", "default": 0.9, "minimum": 0}}}
+
+
+def entry(name: str) -> MethodEntry:
+    quick = PresetEntry(
+        name="quick", note="Fast.", options={"tau": 0.9}, training=TrainConfig(steps=20)
+    )
+    paper = PresetEntry(
+        name="paper", note="Slow.", options={"tau": 0.5}, training=TrainConfig(steps=9000)
+    )
+    return MethodEntry(
+        name=name,
+        title=name.title(),
+        summary=f"What {name} does.",
+        source="Somebody.",
+        options_schema=OPTIONS,
+        presets=(paper, quick),
+    )
+
+
+class TestClassesPanel:
+    @pytest.fixture
+    def panel(self, qtbot) -> ClassesPanel:
+        panel = ClassesPanel()
+        qtbot.addWidget(panel)
+        return panel
+
+    def chips(self, panel) -> dict[int, ClassChip]:
+        return {chip.value: chip for chip in panel._chips}
+
+    def test_there_is_a_chip_for_every_value_that_may_be_drawn(self, panel):
+        assert set(self.chips(panel)) == set(PRESETS["cardiac"].scribble_values)
+
+    def test_clicking_a_chip_asks_for_its_value(self, panel, qtbot):
+        with qtbot.waitSignal(panel.value_chosen) as asked:
+            qtbot.mouseClick(self.chips(panel)[BACKGROUND], Qt.MouseButton.LeftButton)
+        assert asked.args == [BACKGROUND]
+        assert panel.value() == BACKGROUND
+
+    def test_setting_the_value_asks_for_nothing(self, panel, qtbot):
+        with qtbot.assertNotEmitted(panel.value_chosen):
+            panel.set_value(2)
+        assert panel.value() == 2
+        panel.set_value(0)
+        assert panel.value() is None
+
+    def test_tooltips_tell_key_and_amount(self, panel):
+        panel.set_drawn({2: 41})
+        assert "key 2" in self.chips(panel)[2].toolTip()
+        assert "41 voxels" in self.chips(panel)[2].toolTip()
+
+    def test_own_names_become_a_schema(self, panel, qtbot):
+        panel._preset_chosen(len(PRESETS))
+        panel._names.setText("liver, tumour")
+        with qtbot.waitSignal(panel.schema_changed) as changed:
+            panel._names.editingFinished.emit()
+        assert changed.args[0].names == ("background", "liver", "tumour")
+        assert panel.schema() == changed.args[0]
+
+    def test_names_that_can_t_be_used_are_refused_in_place(self, panel, qtbot):
+        panel._preset_chosen(len(PRESETS))
+        panel._names.setText("liver, liver")
+        with qtbot.assertNotEmitted(panel.schema_changed):
+            panel._names.editingFinished.emit()
+        assert "liver" in panel._problem.text()
+
+    def test_a_schema_from_elsewhere_is_offered(self, panel):
+        schema = LabelSchema.of("liver", "a very long name indeed", "spleen")
+        panel.set_schema(schema)
+        assert panel.schema() == schema
+        assert len(self.chips(panel)) == 4
+
+
+class TestTrainingPanel:
+    @pytest.fixture
+    def panel(self, qtbot) -> TrainingPanel:
+        panel = TrainingPanel()
+        qtbot.addWidget(panel)
+        panel.set_methods([entry("first"), entry("second")])
+        return panel
+
+    def test_there_is_nothing_to_train_before_the_methods_are_there(self, qtbot):
+        panel = TrainingPanel()
+        qtbot.addWidget(panel)
+        assert panel.value() is None
+
+    def test_the_first_method_and_its_quick_preset_are_proposed(self, panel):
+        assert panel.value() == Choice("first", "quick", {"tau": 0.9}, TrainConfig(steps=20))
+
+    def test_a_choice_round_trips(self, panel):
+        choice = Choice("second", "paper", {"tau": 0.25}, TrainConfig(steps=7, device="cpu"))
+        panel.set_value(choice)
+        assert panel.value() == choice
+
+    def test_a_changed_preset_says_so(self, panel, qtbot):
+        assert panel._note.text() == "Fast."
+        panel._options.set_value({"tau": 0.1})
+        qtbot.waitUntil(lambda: panel._note.text() == "Fast (changed).")
+
+    def test_a_setting_that_is_no_setting_is_refused(self, panel):
+        panel._training.set_value({"device": "abacus"})
+        with pytest.raises(InvalidInput, match="device"):
+            panel.value()
+
+    def test_buttons_follow_the_screen(self, panel):
+        panel.show_screen(Screen(why_not_train="Draw first."))
+        assert not panel._train.isEnabled()
+        assert panel._train.toolTip() == "Draw first."
+        panel.show_screen(Screen(phase=Phase.TRAINING, can_stop=True, share=0.25))
+        assert panel._stop.isEnabled()
+        assert panel._finish.isEnabled()
+        assert panel._progress.value() == 0.25 * panel._progress.maximum()
+
+
+class TestInputsPanel:
+    @pytest.fixture
+    def panel(self, qtbot) -> InputsPanel:
+        panel = InputsPanel()
+        qtbot.addWidget(panel)
+        return panel
+
+    def test_the_chosen_layer_stays_chosen_when_others_come_and_go(self, panel, qtbot):
+        first, second = (Labels(np.zeros((1, 2, 2), np.uint8), name="same") for _ in range(2))
+        panel.set_choices("scribbles", [first])
+        panel.set_value(Selected(scribbles=first))
+        with qtbot.assertNotEmitted(panel.value_changed):
+            panel.set_choices("scribbles", [second, first])
+        assert panel.value().scribbles is first
+
+    def test_a_layer_that_goes_is_no_longer_chosen(self, panel, qtbot):
+        image = Image(np.zeros((1, 2, 2)))
+        panel.set_choices("image", [image])
+        panel.set_value(Selected(image=image))
+        with qtbot.waitSignal(panel.value_changed):
+            panel.set_choices("image", [])
+        assert panel.value().image is None
+
+
+def test_scores_are_shown_as_they_are_worded(qtbot):
+    panel = ResultsPanel()
+    qtbot.addWidget(panel)
+    panel.set_rows([Row("RV", "#e69f00", "0.913", "4.2", "101.0"), Row("mean", "", "0.9", "4", "")])
+    cells = [panel.table.item(0, column).text() for column in range(4)]
+    assert cells == ["RV", "0.913", "4.2", "101.0"]
+    assert not panel.table.isHidden()
+    panel.set_rows([])
+    assert panel.table.isHidden()
+
+
+def test_the_status_line_keeps_warnings_and_says_what_is_missing(qtbot):
+    line = StatusLine()
+    qtbot.addWidget(line)
+    line.show_screen(Screen(warnings=("slow",), why_not_train="Draw first."))
+    assert line._warnings.text() == "slow"
+    assert line._wanted.text() == "Draw first."
+    line.show_screen(Screen(phase=Phase.TRAINING, why_not_train="A training is running."))
+    assert line._wanted.isHidden()
+
+
+def test_long_trainings_keep_the_curve_small(qtbot):
+    curve = LossCurve()
+    qtbot.addWidget(curve)
+    for step in range(5000):
+        curve.add(step, float("nan") if step % 7 == 0 else 1.0 / (step + 1))
+    points = curve.points()
+    assert len(points) < 1000
+    assert points[0][0] < 100
+    assert points[-1][0] > 4950
+    curve.grab()  # paints
+
+
+def test_cases_are_found_by_a_part_of_their_name(qtbot):
+    cases = tuple(
+        CaseFiles(id=f"p{n}_ED", patient=f"p{n}", image=Path("x.nii"), split="train")
+        for n in range(12)
+    )
+    dataset = Dataset("Hearts", "plain", Path(), PRESETS["cardiac"], cases)
+    chooser = CaseChooser(dataset)
+    qtbot.addWidget(chooser)
+    assert chooser.chosen is cases[0]
+    chooser._filter.setText("P11")
+    assert chooser.chosen is cases[11]
+    assert sum(not chooser.list.item(row).isHidden() for row in range(12)) == 1
