@@ -14,7 +14,7 @@ contains a class number, and other people's conventions are converted here and n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -33,8 +33,8 @@ BACKGROUND: Final = 255
 MAX_CLASSES: Final = 254
 """Most foreground classes a uint8 scribble can tell apart."""
 
-BACKGROUND_COLOR: Final = "#5c6770"
-"""Slate grey: lies outside the hue circle of the classes, visible on black and on white."""
+BACKGROUND_COLOR: Final = "#9048f0"
+"""Violet: far from every class colour for every kind of colour vision, and from grey images."""
 PALETTE: Final = (
     "#e69f00",
     "#56b4e9",
@@ -215,8 +215,17 @@ class ScribbleConvention:
         return cls("nnU-Net ignore label", n_foreground + 1, 0, _upto(n_foreground))
 
     @classmethod
-    def effdnet_prostate(cls) -> ScribbleConvention:
-        """0 background, 1..2 classes, 4 unlabelled (hard-coded in EFFDNet's loader)."""
+    def effdnet_prostate(cls, n_foreground: int = 2) -> ScribbleConvention:
+        """0 background, 1..2 classes, 4 unlabelled (hard-coded in EFFDNet's loader).
+
+        Raises:
+            InvalidInput: the schema has another number of classes than 2.
+        """
+        if n_foreground != 2:
+            raise InvalidInput(
+                "The convention 'EFFDNet prostate' is for two classes (PZ, CG), the schema has "
+                f"{n_foreground}. Choose another convention."
+            )
         return cls("EFFDNet prostate", 4, 0, (1, 2))
 
     @classmethod
@@ -270,6 +279,16 @@ class ScribbleConvention:
         if self.background is not None:
             meaning[self.background] = BACKGROUND
         return meaning
+
+
+CONVENTIONS: Final[dict[str, Callable[[int], ScribbleConvention]]] = {
+    "ours": ScribbleConvention.ours,
+    "wsl4mis": ScribbleConvention.wsl4mis,
+    "nnunet_ignore": ScribbleConvention.nnunet_ignore,
+    "effdnet_prostate": ScribbleConvention.effdnet_prostate,
+    "unlabelled_255": ScribbleConvention.unlabelled_255,
+}
+"""Every convention by the word that the command line takes; each is given the number of classes."""
 
 
 def _upto(n: int) -> tuple[int, ...]:

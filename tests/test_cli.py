@@ -32,14 +32,15 @@ from napari_scribseg.datasets import read_dataset
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Saved, Started, Stepped, Validated
-from napari_scribseg.io import read_labels, read_volume
+from napari_scribseg.io import read_labels, read_volume, write_volume
+from napari_scribseg.labels import ScribbleConvention
 from napari_scribseg.samples import sample_folder
 from napari_scribseg.volume import Volume
 
 SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
     "demo": {"--out"},
-    "check": set(),
+    "check": {"--convention"},
     "methods": set(),
     "train": {
         "--method",
@@ -48,6 +49,7 @@ COMMANDS = {
         "--validate",
         "--steps",
         "--minutes",
+        "--convention",
         "--device",
         "--random-seed",
         "--preset",
@@ -283,6 +285,17 @@ def test_check_tells_a_broken_case_and_goes_on(small: Path, capsys: Any) -> None
     assert code == 1
     assert [case["ok"] for case in document["cases"]] == [False, True]
     assert "heart01_ED" in err
+
+
+def test_foreign_scribbles_are_read_by_their_convention(small: Path, capsys: Any) -> None:
+    stored = ScribbleConvention.wsl4mis(3)
+    for path in (small / "scribbles").iterdir():
+        volume = read_labels(path)
+        write_volume(path, Volume(stored.write(volume.array), volume.grid))
+    assert call(capsys, "check", small)[0] == 1
+    code, document, _ = call(capsys, "check", small, "--convention", "wsl4mis")
+    assert code == 0
+    assert document["cases"][0]["scribbled_voxels"]["background"] > 0
 
 
 def test_simulate_draws_the_same_scribbles_for_a_seed(tmp_path: Path, capsys: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
+from napari_scribseg.cli.runs import add_convention, dataset_of
 from napari_scribseg.errors import InvalidInput, ScribsegError
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "Exit code 1 when a case can't be used.",
     )
     check.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset folder")
+    add_convention(check)
     check.set_defaults(run=run_check)
 
     simulate = commands.add_parser(
@@ -54,9 +56,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
     """Check a dataset."""
-    from napari_scribseg.datasets import check_dataset, read_dataset
+    from napari_scribseg.datasets import check_dataset
 
-    dataset = read_dataset(arguments.dataset)
+    dataset = dataset_of(arguments)
     report = check_dataset(dataset, progress=lambda n, of: display.count("reading cases", n, of))
     bad = [case for case in report.cases if not case.ok]
     problems = (*report.problems, *(f"{case.id}: {' '.join(case.problems)}" for case in bad))

@@ -12,12 +12,36 @@ from napari_scribseg.engine.process import refuse_when_running
 from napari_scribseg.engine.run import RunCase, RunFolder, is_run
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.events import Finished
+from napari_scribseg.labels import CONVENTIONS
 
 if TYPE_CHECKING:
     from napari_scribseg.cases import CaseFiles, Dataset
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that --validate auto holds out."""
+
+
+def add_convention(parser: argparse.ArgumentParser) -> None:
+    """Add --convention to a command that reads a dataset."""
+    parser.add_argument(
+        "--convention",
+        choices=tuple(CONVENTIONS),
+        help="how other people's scribble files are written, if not as their folder's layout says",
+    )
+
+
+def dataset_of(arguments: argparse.Namespace) -> Dataset:
+    """The dataset of DATASET, its scribbles read as --convention says.
+
+    Raises:
+        InvalidInput: the folder is no dataset, or the convention doesn't fit its classes.
+    """
+    from napari_scribseg.datasets import read_dataset
+
+    dataset = read_dataset(arguments.dataset)
+    if arguments.convention is None:
+        return dataset
+    return dataset.read_as(CONVENTIONS[arguments.convention])
 
 
 def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
@@ -31,7 +55,16 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
         return _resumed(arguments) if arguments.resume else _new_run(arguments)
     given = [
         name
-        for name in ("out", "split", "steps", "minutes", "device", "random_seed", "preset")
+        for name in (
+            "out",
+            "split",
+            "convention",
+            "steps",
+            "minutes",
+            "device",
+            "random_seed",
+            "preset",
+        )
         if getattr(arguments, name) is not None
     ]
     if given or arguments.assignments or arguments.validate != "none":
@@ -85,8 +118,6 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
 
 
 def _new_run(arguments: argparse.Namespace) -> RunFolder:
-    from napari_scribseg.datasets import read_dataset
-
     missing = [f"--{name}" for name in ("method", "out") if getattr(arguments, name) is None]
     if missing:
         raise InvalidInput(
@@ -94,7 +125,7 @@ def _new_run(arguments: argparse.Namespace) -> RunFolder:
             "existing run folder needs neither. `scribseg methods` lists the methods."
         )
     refuse_existing(arguments.out)
-    dataset = read_dataset(arguments.dataset)
+    dataset = dataset_of(arguments)
     return prepare_run(
         dataset,
         arguments.out,

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.runs import run_of
+from napari_scribseg.cli.runs import add_convention, run_of
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.worker import end_when_stdin_closes, record
 from napari_scribseg.errors import RunError, ScribsegError
@@ -38,6 +38,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "a second one at once.",
     )
     train.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset or run folder")
+    add_convention(train)
     train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
     train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
     train.add_argument(
