@@ -59,7 +59,9 @@ class TrainConfig(Config):
         "the largest slice.",
     )
     spacing_mm: Positive | None = Field(
-        default=None, description="In-plane pixel size in mm; empty = median of the training cases."
+        default=None,
+        description="In-plane pixel size in mm; empty = the median of the training cases, or "
+        "coarser where the patch would not show twice the extent of the structures.",
     )
     optimiser: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="Optimiser.")
     learning_rate: Positive = Field(default=2e-3, description="Highest learning rate.")

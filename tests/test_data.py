@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,13 @@ from phantoms import TWO_BALLS, two_ball_case
 
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.data import SliceSet, in_plane_shape, normalise, resample_in_plane
+from napari_scribseg.data import (
+    SliceSet,
+    choose_spacing,
+    in_plane_shape,
+    normalise,
+    resample_in_plane,
+)
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.labels import BACKGROUND, IGNORE, UNLABELLED
 from napari_scribseg.volume import Grid, Volume
@@ -276,3 +284,14 @@ def test_a_patch_is_never_larger_than_the_largest_slice_needs() -> None:
     slices = _slices(_case(np.zeros((1, 20, 33)), None, "a"), _case(np.zeros((1, 17, 40)), None))
     assert slices.patch((224, 224)) == (32, 48)
     assert slices.patch((16, 40)) == (16, 40)
+
+
+def test_pixels_are_the_median_unless_the_patch_would_show_too_little() -> None:
+    case = two_ball_case(shape=(2, 64, 64), spacing=(8.0, 0.5, 0.5))
+    drawn = np.isin(case.scribbles, (1, 2)).any(0)
+    rows, columns = np.flatnonzero(drawn.any(1)), np.flatnonzero(drawn.any(0))
+    extent_mm = 0.5 * max(np.ptp(rows) + 1, np.ptp(columns) + 1)
+    assert choose_spacing([case], (400, 400)) == 0.5
+    assert choose_spacing([case], (100, 32)) == pytest.approx(2 * extent_mm / 32)
+    unlabelled = replace(case, scribbles=None)
+    assert choose_spacing([unlabelled], (100, 32)) == 0.5

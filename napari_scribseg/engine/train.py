@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from napari_scribseg.cases import Case
-from napari_scribseg.data import Batch, SliceSet
+from napari_scribseg.data import Batch, SliceSet, choose_spacing
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import choose_machine
 from napari_scribseg.engine.prepare import prepare_cases
@@ -60,7 +60,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
-    slices = SliceSet(run.schema, config.spacing_mm or median_spacing(cases))
+    slices = SliceSet(run.schema, config.spacing_mm or choose_spacing(cases, config.patch))
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     for done, item in enumerate(prepared, start=1):
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled)
@@ -109,11 +109,6 @@ def task_of(cases: list[Case], schema: LabelSchema) -> Task:
         n_references=sum(case.reference is not None for case in cases),
         class_names=schema.names,
     )
-
-
-def median_spacing(cases: list[Case]) -> float:
-    """Median in-plane pixel size of the cases in mm."""
-    return float(np.median([case.image.spacing[1:] for case in cases]))
 
 
 def _must_end(run: RunFolder) -> bool:
