@@ -247,7 +247,7 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
 
     Args:
         labels: integers with their own geometry.
-        grid: the geometry of the image.
+        grid: the geometry they belong to, as a rule the image's.
         name: what the labels are, for sentences ("The scribbles of case A").
 
     Returns:
@@ -266,13 +266,13 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
         offset = grid.offset_from(moved)
         if offset > _NEARBY_VOXELS:
             raise InvalidInput(
-                f"{name} lie on another grid than the image ({_apart(offset)}): "
-                f"{labels.grid} against {grid}. "
-                "Resample them onto the image or choose the file that belongs to it."
+                f"{name}: stored on another grid than expected ({_apart(offset)}): got "
+                f"{labels.grid}, expected {grid}. "
+                "Resample them onto that grid or choose the file that belongs to it."
             )
-        notes.append(f"{name} were stored with other axes; they were put in place by position.")
+        notes.append(f"{name}: stored with other axes, put in place by position.")
     if offset > _SAME_VOXELS:
-        notes.append(f"{name} lie {offset:.2g} voxels beside the image's voxels; taken as equal.")
+        notes.append(f"{name}: {offset:.2g} voxels beside the expected place, taken as equal.")
     return array, tuple(notes)
 
 
@@ -307,7 +307,7 @@ def _our_scribbles(
         raise InvalidInput(f"{name}: {error}") from error
     schema.check_scribbles(scribbles, name)
     counts = ", ".join(f"{change} ({n} voxels)" for change, n in converted.items())
-    return scribbles, (f"{name} were converted from '{convention.title}': {counts}.",)
+    return scribbles, (f"{name}: converted from '{convention.title}': {counts}.",)
 
 
 def _apart(offset: float) -> str:

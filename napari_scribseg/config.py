@@ -1,6 +1,6 @@
 """TrainConfig and MethodConfig: every number of a run, as frozen values that check themselves.
 
-Forms in the GUI, `--set key=value` on the command line and `config.json` in the run folder are
+Forms in the GUI, `--set key=value` on the command line and `run.json` in the run folder are
 all made from these fields; their descriptions are the help texts.
 """
 
@@ -19,6 +19,9 @@ PositiveInt = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+DEVICE: Final = r"^(auto|cpu|mps|cuda(:\d{1,2})?)$"
+"""Every name of a device, as a regular expression."""
 
 
 class Config(BaseModel):
@@ -91,7 +94,7 @@ class TrainConfig(Config):
         default=0.3, description="Augmentation: strength of gamma, contrast, brightness and noise."
     )
     validation_interval: PositiveInt = Field(
-        default=200, description="Steps between two validations (and previews)."
+        default=200, description="Steps between two validations."
     )
     random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         default=0, description="Random seed."
@@ -99,7 +102,7 @@ class TrainConfig(Config):
     device: str = Field(
         default="auto",
         description="auto, cpu, cuda, cuda:1 or mps.",
-        pattern=r"^(auto|cpu|mps|cuda(:\d{1,2})?)$",
+        pattern=DEVICE,
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Arithmetic; auto = the fastest that this machine does well."

@@ -7,7 +7,7 @@ kind of pixels in both. Everything random about a batch follows from `(random_se
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -79,6 +79,9 @@ def normalise(array: Array) -> npt.NDArray[np.float32]:
 
     Args:
         array: (z, y, x), any real type; not modified.
+
+    Raises:
+        InvalidInput: no voxel is finite.
     """
     values = array.astype(np.float64)
     finite = np.isfinite(values)
@@ -86,7 +89,8 @@ def normalise(array: Array) -> npt.NDArray[np.float32]:
         raise InvalidInput("The image has no finite voxel, so there is nothing to learn from.")
     low, high = np.percentile(values[finite], _PERCENTILES)
     values = np.clip(np.where(finite, values, low), low, high)
-    return ((values - values.mean()) / max(values.std(), 1e-6)).astype(np.float32)
+    known = values[finite]
+    return ((values - known.mean()) / max(known.std(), 1e-6)).astype(np.float32)
 
 
 def choose_spacing(cases: Sequence[Case], patch: tuple[int, int]) -> float:
@@ -206,6 +210,20 @@ class SliceSet:
         Raises:
             InvalidInput: a map has another shape than the case, or the names changed.
         """
+        self.slices.extend(self._slices_of(case, maps, unlabelled=unlabelled))
+
+    def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
+        """Put other maps in the place of those that the case was added with.
+
+        Raises:
+            InvalidInput: see `add`.
+        """
+        fresh = iter(self._slices_of(case, maps, unlabelled=unlabelled))
+        self.slices = [next(fresh) if old.case == case.id else old for old in self.slices]
+
+    def _slices_of(
+        self, case: Case, maps: dict[str, Array], *, unlabelled: bool
+    ) -> Iterator[Slice]:
         if strange := [k for k in sorted(maps) if maps[k].dtype.kind not in "iuf"]:
             raise InvalidInput(
                 f"Case {case.id}: the map '{strange[0]}' holds {maps[strange[0]].dtype}, expected "
@@ -234,7 +252,7 @@ class SliceSet:
         for z in range(len(image)):
             labelled = (integers[z, 0] != IGNORE).nonzero()
             if unlabelled or len(labelled):
-                self.slices.append(Slice(image[z], integers[z], floats[z], labelled, case.id))
+                yield Slice(image[z], integers[z], floats[z], labelled, case.id)
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """The wanted patch (y, x), cut to the largest slice, rounded up to a multiple of 16."""

@@ -188,12 +188,25 @@ class ScribbleConvention:
         unlabelled: stored value of a voxel nobody drew on.
         background: stored value of background, or None where background is never drawn.
         classes: stored value of class index 1, 2, ...
+
+    Raises:
+        InvalidInput: one stored value would have two meanings.
     """
 
     title: str
     unlabelled: int
     background: int | None
     classes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        told = [self.unlabelled, *self.classes]
+        told += [] if self.background is None else [self.background]
+        if len(set(told)) < len(told):
+            raise InvalidInput(
+                f"In the convention '{self.title}' one value has two meanings: unlabelled "
+                f"{self.unlabelled}, background {self.background}, classes {list(self.classes)}. "
+                "Every meaning needs a value of its own."
+            )
 
     @classmethod
     def ours(cls, n_foreground: int) -> ScribbleConvention:

@@ -72,13 +72,6 @@ def volume_ml(mask: Array, spacing: Spacing) -> float:
     return _count(mask) * float(np.prod(spacing)) / 1000.0
 
 
-def dice_per_slice(segmentation: Array, reference: Array) -> npt.NDArray[np.float64]:
-    """Dice of every slice along z: (z,) float64, NaN where both are empty."""
-    _check_masks(segmentation, reference)
-    pairs = zip(segmentation, reference, strict=True)
-    return np.array([dice(s[None], r[None]) for s, r in pairs], dtype=np.float64)
-
-
 @dataclass(frozen=True, eq=False)
 class SurfaceDistances:
     """Distances in mm from each surface voxel of one mask to the nearest of the other.

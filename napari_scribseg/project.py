@@ -224,8 +224,7 @@ class Project:
         self._check_may_change()
         if not _METHOD.fullmatch(method):
             raise InvalidInput(f"{method!r} can't be the name of a method.")
-        now = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
-        return self._inside(f"runs/{now}_{method}_{secrets.token_hex(2)}")
+        return self._inside(f"runs/{run_folder_name(method)}")
 
     def close(self) -> None:
         """Give the lock back; the project can only be read from now on."""
@@ -343,6 +342,12 @@ class Project:
             aside = f".orphan-{folder.name}-{secrets.token_hex(4)}"
             folder.rename(folder.with_name(aside))
             self.notes += (f"A folder that belonged to no case was renamed to cases/{aside}.",)
+
+
+def run_folder_name(method: str) -> str:
+    """A fresh name for the folder of a run: <time>_<method>_<4 digits>, so names sort by time."""
+    now = datetime.now().astimezone()
+    return f"{now:%Y-%m-%dT%H-%M-%S}_{method}_{secrets.token_hex(2)}"
 
 
 def _write_labels(path: Path, array: Array, grid: Grid) -> None:

@@ -75,11 +75,6 @@ class Grid:
         """(3, 3): column k is the LPS unit vector along array axis k."""
         return self.affine[:3, :3] / np.asarray(self.spacing)
 
-    @property
-    def voxel_volume_ml(self) -> float:
-        """Volume of one voxel in millilitres."""
-        return float(np.prod(self.spacing)) / 1000.0
-
     def position(self, index: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """LPS positions in mm (..., 3) of array indices (..., 3) given as (z, y, x)."""
         return np.asarray(index, dtype=np.float64) @ self.affine[:3, :3].T + self.affine[:3, 3]

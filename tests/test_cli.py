@@ -518,6 +518,9 @@ def test_a_stopped_run_continues_only_when_asked_to(
     assert "other settings" in document["error"]
     assert call(capsys, "train", out, "--steps", 5)[0] == 2
     assert call(capsys, "train", SAMPLE, "--method", "effdnet", "--out", out, "--resume")[0] == 2
+    code, document, _ = call(capsys, "train", tmp_path, "--out", out, "--resume")
+    assert code == 2
+    assert "was made from the dataset" in document["error"]
     RunFolder.open(out).request("stop")  # left over; must not stop the new session
     assert call(capsys, *train_words(out, "--steps", 5, "--resume"))[0] == 0
     assert resumed == [(True, None)]

@@ -59,6 +59,12 @@ def test_one_bright_voxel_in_a_thousand_does_not_change_the_others() -> None:
     assert normalise(image).std() == pytest.approx(1)
 
 
+def test_voxels_that_are_not_finite_do_not_change_the_others() -> None:
+    image = np.arange(1000.0).reshape(10, 10, 10)
+    padded = np.concatenate([image, np.full((10, 10, 10), np.nan)])
+    np.testing.assert_allclose(normalise(padded)[:10], normalise(image))
+
+
 def test_voxels_that_are_not_finite_become_the_lowest_grey_level() -> None:
     image = np.arange(1000.0).reshape(10, 10, 10)
     image[0, 0, :3] = np.nan, np.inf, -np.inf

@@ -87,6 +87,12 @@ def test_foreign_scribbles_are_read_with_counts_and_written_back(convention, sto
     np.testing.assert_array_equal(convention.write(ours), theirs)
 
 
+def test_a_convention_in_which_a_value_means_two_things_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="two meanings: unlabelled 0, background 0"):
+        ScribbleConvention("theirs", 0, 0, (1, 2))
+    assert ScribbleConvention("theirs", 0, None, (1, 2)).background is None
+
+
 def test_what_a_convention_can_not_say_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"\[7\] have no meaning .* 'WSL4MIS'.*\[0, 1, 2, 3\]"):
         ScribbleConvention.wsl4mis(2).read(np.array([0, 7]))

@@ -74,12 +74,6 @@ def test_volume_in_millilitres():
     assert metrics.volume_ml(box((3, 9, 9), (0, 2), (0, 5), (0, 5)), (10, 2, 2)) == 2.0
 
 
-def test_dice_per_slice_knows_slices_where_there_is_nothing():
-    a, b = np.zeros((3, 2, 2), dtype=bool), np.zeros((3, 2, 2), dtype=bool)
-    a[0], b[0], a[1] = True, True, True
-    np.testing.assert_array_equal(metrics.dice_per_slice(a, b), [1, 0, np.nan])
-
-
 def test_numbers_instead_of_masks_are_refused():
     with pytest.raises(InvalidInput, match="boolean"):
         metrics.dice(np.ones((2, 2, 2)), np.ones((2, 2, 2)))

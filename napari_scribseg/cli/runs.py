@@ -105,6 +105,12 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
         raise InvalidInput(
             f"{run.path} is a run of {run.record.method}, not of {arguments.method}."
         )
+    made_from = run.record.dataset_folder
+    if made_from is not None and arguments.dataset.resolve() != made_from.resolve():
+        raise InvalidInput(
+            f"{run.path} was made from the dataset {made_from}, not from {arguments.dataset}, and "
+            "a run keeps its cases. Repeat the command that made it, or make a new run."
+        )
     from napari_scribseg.methods import method_named
 
     options = method_named(run.record.method).Config().updated(run.record.options)

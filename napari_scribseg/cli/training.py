@@ -147,7 +147,7 @@ def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answ
         f"{run.record.method}: {end.outcome} at step {end.step} after {duration(end.seconds)}.\n"
         f"The run is {run.path}"
     )
-    if run.checkpoint("best").exists():
+    if run.weights.exists():
         text += f"; segment images with: scribseg predict {run.path} INPUT --out DIR"
     return Answer(document, text, exit_code=130 if interrupted else 0)
 

@@ -138,8 +138,6 @@ def _notes(case: Case) -> tuple[str, ...]:
         notes.append("The scribble file is empty: nothing was drawn.")
     if case.scribbles is None and case.reference is None:
         notes.append("There are no scribbles and no reference: good for prediction only.")
-    if case.image.array.min() == case.image.array.max():
-        notes.append(f"All voxels of the image have the value {case.image.array.flat[0]}.")
     return tuple(notes)
 
 

@@ -38,6 +38,8 @@ class CheckpointInfo(BaseModel):
     """Time spent training so far."""
     batch_size: int
     """Smaller than configured after CUDA ran out of memory."""
+    relabels: int = 0
+    """How often the method has made new targets so far."""
     best_score: float | None = None
     loss_scale: float | None = None
     """Of float16 training."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from napari_scribseg.cases import CaseFiles
+from napari_scribseg.cases import CaseFiles, put_on_grid
 from napari_scribseg.datasets import read_dataset
+from napari_scribseg.datasets.names import stem_of
 from napari_scribseg.engine.scores import (
     Evaluation,
     Failure,
@@ -28,10 +29,6 @@ from napari_scribseg.volume import Volume
 
 ReadReference = Callable[[], Volume]
 
-SILENT_OFFSET: Final = 0.01
-"""Voxels between two grids up to which they are the same: rounding of headers."""
-NOTED_OFFSET: Final = 0.5
-"""Voxels up to which two grids are compared with a note; beyond, the case fails."""
 SUFFIX: Final = "_segmentation"
 """A prediction is called <case id> or <case id>_segmentation."""
 
@@ -84,18 +81,9 @@ def evaluate_folders(
 
 
 def _pair(case: str, prediction: Path, read_reference: ReadReference) -> Pair:
-    segmentation, reference = read_labels(prediction), read_reference()
-    offset = reference.grid.offset_from(segmentation.grid)
-    if offset > NOTED_OFFSET:
-        raise InvalidInput(
-            f"The segmentation lies elsewhere than the reference: it has {segmentation.grid}, the "
-            f"reference has {reference.grid}, and a corner is {offset:.3g} voxels away. Predict "
-            "on the image of the reference."
-        )
-    note = ""
-    if offset > SILENT_OFFSET:
-        note = f"Segmentation and reference lie {offset:.2g} voxels apart."
-    return Pair(case, segmentation.array, reference.array, reference.spacing, note)
+    reference = read_reference()
+    segmentation, notes = put_on_grid(read_labels(prediction), reference.grid, "The segmentation")
+    return Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
 
 
 def _expected(
@@ -172,9 +160,9 @@ def _volumes(folder: Path) -> dict[str, list[Path]]:
     """The volume files that lie directly in a folder, by name without extension."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        endings = [e for e in EXTENSIONS if path.name.lower().endswith(e)]
-        if endings and path.is_file() and not path.name.startswith("."):
-            found.setdefault(path.name[: -max(map(len, endings))], []).append(path)
+        stem = stem_of(path.name, EXTENSIONS)
+        if stem and path.is_file() and not path.name.startswith("."):
+            found.setdefault(stem, []).append(path)
     return found
 
 

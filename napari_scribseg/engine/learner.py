@@ -42,6 +42,7 @@ class Learner:
         self.step = 0
         self.seconds = 0.0
         self.batch_size = config.batch_size
+        self.relabels = 0
         self.best_score: float | None = None
         self._parameters = [p for p in self.method.parameters() if p.requires_grad]
         self._optimiser = make_optimiser(self._parameters, config)
@@ -76,7 +77,7 @@ class Learner:
         step = self.step + 1
         for group in self._optimiser.param_groups:
             group["lr"] = self.config.learning_rate * rate_factor(self.config, self.progress)
-        torch.manual_seed(self.config.random_seed * _SEED_STRIDE + step)
+        self.seed(step)
         batch = batch.to(self.machine.device, self.machine.memory_format)
         self.method.train()
         with self.machine.autocast():
@@ -90,6 +91,19 @@ class Learner:
             self._average.update(self.method, step)
         self.step = step
         return {name: float(term.detach()) for name, term in terms.items()}
+
+    @property
+    def relabels_due(self) -> int:
+        """How often the method should have made new targets by now."""
+        return sum(self.progress >= share for share in self.method.relabel_at)
+
+    def begin_anew(self) -> None:
+        """Forget what the optimiser has gathered, after the targets have changed."""
+        self._optimiser = make_optimiser(self._parameters, self.config)
+
+    def seed(self, step: int) -> None:
+        """Make everything random from here on follow from the random seed and this step."""
+        torch.manual_seed(self.config.random_seed * _SEED_STRIDE + step)
 
     def forget_gradients(self) -> None:
         """Give back what a step that ran out of memory has left behind."""
@@ -119,6 +133,7 @@ class Learner:
             step=self.step,
             seconds=self.seconds,
             batch_size=self.batch_size,
+            relabels=self.relabels,
             best_score=self.best_score,
             loss_scale=self._scaler.get_scale() if self._scaler.is_enabled() else None,
         )
@@ -139,6 +154,7 @@ class Learner:
             self._scaler.load_state_dict({**self._scaler.state_dict(), "scale": info.loss_scale})
         self.step, self.seconds = info.step, info.seconds
         self.batch_size, self.best_score = info.batch_size, info.best_score
+        self.relabels = info.relabels
 
     def _descend(self, loss: Tensor, batch: Batch) -> None:
         self._optimiser.zero_grad(set_to_none=True)

@@ -9,11 +9,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from napari_scribseg.config import DEVICE
 from napari_scribseg.errors import InvalidInput
 
 M = TypeVar("M", bound=nn.Module)
-
-_DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def choose_machine(device: str = "auto", precision: str = "auto") -> Machine:
     Raises:
         InvalidInput: there is no device of this name, or the computer lacks it.
     """
-    if not _DEVICES.fullmatch(device):
+    if not re.fullmatch(DEVICE, device):
         raise InvalidInput(f"There is no device '{device}'. Choose auto, cpu, cuda, cuda:1 or mps.")
     chosen = torch.device(_best_device() if device == "auto" else device)
     if chosen.type == "cuda" and not (
@@ -92,6 +91,7 @@ def _best_dtype(device: torch.device) -> torch.dtype:
             else torch.float16
         )
     if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
+        # Older versions of torch can't be asked.
+        able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
     return torch.float32

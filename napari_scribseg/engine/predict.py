@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -59,26 +59,21 @@ class Prediction:
     grid: Grid
 
 
-def load_model(
-    run: RunFolder | Path | str,
-    device: str = "auto",
-    *,
-    which: Literal["best", "last"] = "best",
-) -> Model:
-    """The model of a run.
+def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
+    """The model of a run, with the weights that `RunFolder.weights` names.
 
     Args:
         run: the run or its folder.
         device: see `choose_machine`.
-        which: the weights that are meant for prediction, or the newest saved ones.
 
     Raises:
-        RunError: the run has no such checkpoint, or it is damaged.
+        InvalidInput: the folder is no run, or the device is not there.
+        RunError: the run has no checkpoint, or it is damaged.
     """
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    groups, info = load_checkpoint(folder.checkpoint(which))
+    groups, info = load_checkpoint(folder.weights)
     kind = method_named(info.method)
-    method = kind(info.n_classes, kind.Config.model_validate(info.options))
+    method = kind(info.n_classes, kind.Config().updated(info.options))
     method.load_state_dict(groups.get("average") or groups["model"])
     machine = choose_machine(device, folder.record.training.precision)
     return Model(machine.place(method).eval(), folder.schema, info.spacing_mm, machine, info.step)

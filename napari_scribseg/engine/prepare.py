@@ -6,11 +6,13 @@ the user's, shared by all runs; a broken entry is computed again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -24,11 +26,14 @@ from safetensors.numpy import load_file, save
 
 from napari_scribseg.cases import Case
 from napari_scribseg.config import MethodConfig
+from napari_scribseg.errors import InvalidInput
 from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.methods.base import Maps, Method
 
 _VERSION = 1
 """Part of every key; raised when a `prepare` of the package computes something else."""
+_MOST_WORKERS = 61
+"""Windows can't wait for more processes than this."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,9 @@ class PreparedCase:
 def cache_folder() -> Path:
     """Where maps are kept: SCRIBSEG_CACHE, or the user's cache folder."""
     chosen = os.environ.get("SCRIBSEG_CACHE")
-    return Path(chosen) if chosen else platformdirs.user_cache_path("napari-scribseg")
+    return (
+        Path(chosen) if chosen else platformdirs.user_cache_path("napari-scribseg", appauthor=False)
+    )
 
 
 def prepare_cases(
@@ -66,7 +73,7 @@ def prepare_cases(
                 return
             yield PreparedCase(case, {}, cached=True)
         return
-    workers = os.cpu_count() or 1
+    workers = min(_cores(), _MOST_WORKERS)
     context = multiprocessing.get_context("spawn")  # a fork of a threaded process may hang
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
@@ -107,8 +114,10 @@ def _result(case: Case, entry: Path, maps: Maps | Future[Maps]) -> PreparedCase:
     if not isinstance(maps, Future):
         return PreparedCase(case, maps, cached=True)
     computed = maps.result()
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(entry, save(computed))
+    # The cache only saves time: a full or read-only disk under it must not end a training.
+    with contextlib.suppress(OSError, InvalidInput):
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(entry, save(computed))
     return PreparedCase(case, computed, cached=False)
 
 
@@ -117,6 +126,13 @@ def _read(entry: Path) -> Maps | None:
         return load_file(entry)
     except (OSError, SafetensorError):
         return None
+
+
+def _cores() -> int:
+    """Cores that this process may use: a cluster grants fewer than the machine has."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _begin_worker() -> None:

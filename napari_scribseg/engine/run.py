@@ -5,7 +5,7 @@
     log.txt                                what the training process printed
     heartbeat                              when the training process was last seen alive
     STOP | FINISH | PAUSE                  what a watcher asks of the training process
-    checkpoints/{last,best}.safetensors    weights, each with a .json beside it
+    checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
     previews/  predictions/                segmentations
 
 The folder is all that a training process and its watchers share, so a run can be watched,
@@ -148,6 +148,15 @@ class RunFolder:
     def checkpoint(self, which: Literal["last", "best"]) -> Path:
         """Where these weights are, whether they were written already or not."""
         return self.path / "checkpoints" / f"{which}.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint that predicts: the best, or the last of a run that ended without a best.
+
+        Like `checkpoint`, whether it was written already or not.
+        """
+        best = self.checkpoint("best")
+        return best if best.exists() else self.checkpoint("last")
 
     def files(self, role: Literal["train", "validate"]) -> tuple[CaseFiles, ...]:
         """The files of the cases with this role."""

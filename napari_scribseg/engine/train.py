@@ -22,13 +22,14 @@ from napari_scribseg.data import Batch, SliceSet, choose_spacing
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import choose_machine
 from napari_scribseg.engine.prepare import prepare_cases
+from napari_scribseg.engine.relabel import Relabelling
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.validate import validation_scores
 from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.labels import LabelSchema, targets_of
 from napari_scribseg.methods import method_named
-from napari_scribseg.methods.base import Task
+from napari_scribseg.methods.base import Maps, Task
 
 _REPORT_SECONDS = 0.5
 """Least time between two `Stepped` events."""
@@ -55,14 +56,16 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         torch.set_num_threads(config.threads)
     machine = choose_machine(config.device, config.precision)
     kind = method_named(run.record.method)
-    options = kind.Config.model_validate(run.record.options)
+    options = kind.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
     slices = SliceSet(run.schema, config.spacing_mm or choose_spacing(cases, config.patch))
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
+    maps: dict[str, Maps] = {}
     for done, item in enumerate(prepared, start=1):
+        maps[item.case.id] = item.maps
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     if _must_end(run):
@@ -78,8 +81,10 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
     learner = Learner(kind(run.schema.n_classes, options), config, machine)
+    relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))
+        relabelling.restore(learner)
     yield Started(
         method=kind.name,
         device=str(machine),
@@ -91,7 +96,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         minutes=config.minutes,
     )
     validation_cases = [files.load(run.schema) for files in run.files("validate")]
-    yield from _Loop(run, learner, slices, validation_cases).events()
+    yield from _Loop(run, learner, slices, relabelling, validation_cases).events()
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:
@@ -119,13 +124,18 @@ class _Loop:
     """Steps until the budget is used or somebody asks to stop."""
 
     def __init__(
-        self, run: RunFolder, learner: Learner, slices: SliceSet, validation_cases: list[Case]
+        self,
+        run: RunFolder,
+        learner: Learner,
+        slices: SliceSet,
+        relabelling: Relabelling,
+        validation_cases: list[Case],
     ) -> None:
         self._run = run
         self._learner = learner
         self._slices = slices
+        self._relabelling = relabelling
         self._validation_cases = validation_cases
-        self._first_step = learner.step
         self._out_of_memory = False
 
     def events(self) -> Iterator[Event]:
@@ -139,6 +149,10 @@ class _Loop:
                     yield self._save("last")
                     zero += self._wait_while_paused()
                     continue
+                if learner.relabels_due > learner.relabels:
+                    yield from self._relabelling.run(learner)
+                    yield self._save("last")
+                    batches.forget()
                 try:
                     terms = learner.learn(batches.take())
                 except torch.OutOfMemoryError as error:
@@ -263,6 +277,10 @@ class _Batches:
         batch = future.result()
         self._next = ((step + 1, size), self._make(step + 1, size))
         return replace(batch, progress=self._learner.progress)
+
+    def forget(self) -> None:
+        """Drop the batch made ahead, because the targets have changed."""
+        self._next = None
 
     def _make(self, step: int, size: int) -> Future[Batch]:
         config = self._learner.config.model_copy(update={"batch_size": size})

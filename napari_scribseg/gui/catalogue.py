@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.errors import RunError
+from napari_scribseg.io.files import reason
 
 _TIMEOUT_SECONDS = 120.0
 """A cold import of torch from a slow disk takes many seconds; beyond this something is broken."""
@@ -72,13 +73,19 @@ def load_in_child() -> tuple[MethodEntry, ...]:
             env={**os.environ, "PYTHONIOENCODING": "utf-8"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunError(f"The list of methods could not be loaded: {error}.") from error
+        raise RunError(
+            f"The list of methods could not be loaded: {reason(error)}. Close the dock and open it "
+            "again."
+        ) from error
     try:
         return Catalogue.model_validate_json(answer.stdout).methods
     except ValidationError as error:
         lines = answer.stderr.decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else "the answer can't be read"
-        raise RunError(f"The list of methods could not be loaded: {reason}") from error
+        said = lines[-1].rstrip(".") if lines else "the answer can't be read"
+        raise RunError(
+            f"The list of methods could not be loaded: {said}. Check the installation with "
+            "`scribseg methods`."
+        ) from error
 
 
 def describe() -> Catalogue:

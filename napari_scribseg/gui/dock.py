@@ -188,7 +188,7 @@ class ScribbleDock(QWidget):
         except ScribsegError as error:
             self.presenter.say(str(error), "error")
             return
-        if not run.checkpoint("best").exists():
+        if not run.weights.exists():
             self.presenter.say(f"The run {folder.name} has saved no weights yet.", "warning")
             return
         self.presenter.use_run(folder)

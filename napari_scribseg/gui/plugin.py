@@ -33,12 +33,20 @@ def read(path: str | list[str]) -> list[LayerData]:
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write an image layer with its true geometry; gives the written paths."""
+    """Write an image layer with its true geometry; gives the written paths.
+
+    Raises:
+        InvalidInput: the layer is no volume, or the file can't be written.
+    """
     return _write(path, data, meta, "image")
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write a labels layer with its true geometry; gives the written paths."""
+    """Write a labels layer with its true geometry, as uint8 or uint16; gives the written paths.
+
+    Raises:
+        InvalidInput: a value is outside 0 to 65535, or the file can't be written.
+    """
     return _write(path, data, meta, "labels")
 
 
@@ -59,13 +67,20 @@ def open_prostate_sample() -> list[LayerData]:
 def _write(path: str, data: Any, meta: dict[str, Any], kind: str) -> list[str]:
     import numpy as np
 
+    from napari_scribseg.errors import InvalidInput
     from napari_scribseg.gui.layers import layer_of, volume_of
     from napari_scribseg.io import write_volume
     from napari_scribseg.volume import Volume
 
     volume = volume_of(layer_of((data, meta, kind)))
     if kind == "labels":
-        small = volume.array.max() <= np.iinfo(np.uint8).max
+        low, high = int(volume.array.min()), int(volume.array.max())
+        if low < 0 or high > np.iinfo(np.uint16).max:
+            raise InvalidInput(
+                f"The labels have values from {low} to {high}, expected 0 to 65535; give the "
+                "structures smaller numbers and save again."
+            )
+        small = high <= np.iinfo(np.uint8).max
         array = volume.array.astype(np.uint8 if small else np.uint16)
         volume = Volume(array, volume.grid)
     write_volume(Path(path), volume)

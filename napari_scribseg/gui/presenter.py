@@ -1,7 +1,7 @@
 """What the dock decides: which button works, what is said, what happens next. No Qt, no napari.
 
 The presenter talks to a view (the dock) that shows a `Screen`, and to jobs that do the slow work
-elsewhere and report back through the methods of the third group below. All calls, in both
+elsewhere and report back through the methods under "What the jobs report". All calls, in both
 directions, are made in the GUI thread.
 """
 
@@ -196,7 +196,7 @@ class Presenter:
     def inputs_changed(self, inputs: Inputs) -> None:
         """Other layers were chosen, or something was drawn."""
         self.inputs = inputs
-        self._refresh()
+        self._update()
 
     def train(self, choice: Choice) -> None:
         """Train on the chosen layers."""
@@ -235,7 +235,10 @@ class Presenter:
         self.jobs.predict(self.run, snapshot)
 
     def use_run(self, run: Path) -> None:
-        """Predict with a run that was trained earlier."""
+        """Predict with a run that was trained earlier; not while something else is going on."""
+        if self.screen.phase is not Phase.IDLE:
+            self.say(_busy(self.screen.phase), "warning")
+            return
         self.run, self._has_weights = run, True
         self.say(f"Predictions now come from the run {run.name}.")
 
@@ -244,7 +247,7 @@ class Presenter:
     def methods_loaded(self) -> None:
         """The methods can be chosen now."""
         self.methods_ready = True
-        self._refresh()
+        self._update()
 
     def run_started(self, run: Path) -> None:
         """The run folder is written and its training process has been started."""
@@ -341,9 +344,6 @@ class Presenter:
             can_stop=screen.phase is Phase.TRAINING,
         )
         self.view.show_screen(self.screen)
-
-    def _refresh(self) -> None:
-        self._update()
 
     def _why_not_train(self, phase: Phase) -> str | None:
         if phase is not Phase.IDLE:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
@@ -73,8 +70,6 @@ class Panel(QWidget):
 class Fold(QWidget):
     """A title with an arrow that shows or hides what lies under it."""
 
-    toggled = Signal(bool)
-
     def __init__(self, title: str, content: QWidget) -> None:
         super().__init__()
         self._content = content
@@ -94,15 +89,10 @@ class Fold(QWidget):
         layout.addWidget(content)
         content.setVisible(False)
 
-    def set_open(self, is_open: bool) -> None:
-        """Show or hide the content."""
-        self._button.setChecked(is_open)
-
     def _toggle(self, is_open: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
         self._content.setVisible(is_open)
-        self.toggled.emit(is_open)
 
 
 def button(text: str, tooltip: str = "", *, primary: bool = False) -> QPushButton:

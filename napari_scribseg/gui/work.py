@@ -28,6 +28,7 @@ from napari_scribseg.gui.presenter import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.labels import UNLABELLED
 from napari_scribseg.metrics import score_case
+from napari_scribseg.project import run_folder_name
 from napari_scribseg.volume import Array, Volume
 
 
@@ -49,9 +50,9 @@ def write_run(project: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
         InvalidInput: the folder can't be written, or the snapshot has no scribbles.
     """
     if snapshot.scribbles is None:
-        raise RunError("There are no scribbles to train on.")
+        raise InvalidInput("There are no scribbles to train on: draw some strokes first.")
     snapshot.schema.check_scribbles(snapshot.scribbles)
-    folder = project / "runs" / _run_name(choice.method)
+    folder = project / "runs" / run_folder_name(choice.method)
     image, scribbles = (folder / "data" / f"{name}.mha" for name in ("image", "scribbles"))
     files = CaseFiles(id=snapshot.case, patient=snapshot.case, image=image, scribbles=scribbles)
     run = RunFolder.create(
@@ -186,11 +187,6 @@ def _complaint(document: dict[str, Any], log: bytes) -> str:
         return str(next(iter(cast("dict[str, Any]", failed).values())))
     lines = log.decode(errors="replace").strip().splitlines()
     return str(document.get("error") or (lines[-1] if lines else "It ended without a word."))
-
-
-def _run_name(method: str) -> str:
-    now = datetime.now().astimezone()
-    return f"{now:%Y-%m-%dT%H-%M-%S}_{method}_{secrets.token_hex(2)}"
 
 
 def _storable(volume: Volume) -> Volume:

@@ -26,8 +26,19 @@ Maps = dict[str, npt.NDArray[Any]]
 """Per-voxel maps of one case by name, each (z, y, x). Integers are class indices or IGNORE and
 are resampled by nearest neighbour; floats are resampled linearly."""
 
-Predictor = Callable[[Case], npt.NDArray[np.float32]]
-"""Probabilities (K, z, y, x) of a case on its own grid, by the current model."""
+
+@dataclass(frozen=True)
+class Shown:
+    """A case as the network is shown it, and the way back.
+
+    Args:
+        image: (Z, 1, y, x), slices at the network's pixel size, on the network's device.
+        to_grid: takes (Z, C, y, x) of the network's pixels to (C, z, y, x) float32 on the case's
+            own grid, linearly.
+    """
+
+    image: Tensor
+    to_grid: Callable[[Tensor], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -108,6 +119,24 @@ class Method(nn.Module, ABC):
 
         A class method, because it needs no weights: the engine runs it in a process pool and
         caches its result by the content of the case.
+        """
+        return {}
+
+    @property
+    def relabel_at(self) -> tuple[float, ...]:
+        """Shares of the budget, ascending, at which `relabel` makes new maps of every case."""
+        return ()
+
+    def relabel(self, case: Case, maps: Maps, shown: Shown) -> Maps:  # noqa: ARG002
+        """New maps from the current model (an E-step); those left out stay as they are.
+
+        Called without gradients, in evaluation mode, in the engine's arithmetic, on the averaged
+        weights where there are any. Afterwards the optimiser starts afresh.
+
+        Args:
+            case: one of the training cases.
+            maps: its maps as they are now.
+            shown: the case as the network sees it.
         """
         return {}
 

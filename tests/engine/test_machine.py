@@ -30,6 +30,11 @@ def test_auto_takes_bfloat16_on_a_cpu_that_multiplies_it(able, precision, monkey
     assert choose_machine("cpu", "auto").precision == precision
 
 
+def test_auto_takes_float32_where_torch_is_too_old_to_tell(monkeypatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert choose_machine("cpu", "auto").precision == "float32"
+
+
 @pytest.mark.parametrize(
     ("cuda", "mps", "chosen"),
     [(True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],

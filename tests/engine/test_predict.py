@@ -12,6 +12,7 @@ from training import phantom_run
 from napari_scribseg.config import MethodConfig
 from napari_scribseg.engine.machine import choose_machine
 from napari_scribseg.engine.predict import Model, Prediction, load_model, predict_case
+from napari_scribseg.engine.train import train
 from napari_scribseg.errors import RunError
 from napari_scribseg.methods import PartialCE
 from napari_scribseg.methods.base import Method
@@ -136,3 +137,14 @@ def test_a_run_that_was_not_trained_has_no_model(tmp_path) -> None:
     for folder in (run, run.path, str(run.path)):
         with pytest.raises(RunError, match="no checkpoint"):
             load_model(folder)
+
+
+def test_a_run_that_ended_before_it_had_a_best_predicts_with_the_last_weights(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1)
+    list(train(run))
+    best = load_model(run)
+    run.checkpoint("best").unlink()
+    last = load_model(run)
+    assert last.step == best.step == 1
+    for one, other in zip(last.method.parameters(), best.method.parameters(), strict=True):
+        assert torch.equal(one, other)

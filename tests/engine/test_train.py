@@ -191,6 +191,13 @@ def test_prepared_maps_are_kept_and_only_changed_cases_are_redone(tmp_path, monk
     assert sorted(again) == [False, True]
 
 
+def test_a_cache_that_can_not_be_written_costs_time_and_nothing_else(tmp_path, monkeypatch) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    monkeypatch.setenv("SCRIBSEG_CACHE", str(tmp_path / "cache"))
+    events = list(train(phantom_run(tmp_path, RandomWalker, steps=1)))
+    assert events[-1].outcome == "completed"
+
+
 def test_stopping_while_preparing_trains_nothing(tmp_path) -> None:
     run = phantom_run(tmp_path, PartialCEDice)
     run.request("stop")

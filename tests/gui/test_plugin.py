@@ -10,6 +10,7 @@ import pytest
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
+from napari_scribseg.errors import InvalidInput
 from napari_scribseg.gui import layers, plugin
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.labels import PRESETS
@@ -72,6 +73,15 @@ def test_labels_keep_voxels_and_place(tmp_path, extension):
     assert back.array.dtype == np.uint8
     assert np.array_equal(back.array, values)
     assert back.grid.offset_from(GRID) < 1e-4
+
+
+def test_labels_that_fit_no_file_are_refused_and_not_cut(tmp_path):
+    path = tmp_path / "labels.nii.gz"
+    made = layers.layer_of((np.full((2, 3, 3), 70_000, np.int32), {"name": "ids"}, "labels"))
+    data, settings, _ = made.as_layer_data_tuple()
+    with pytest.raises(InvalidInput, match="expected 0 to 65535"):
+        plugin.write_labels(str(path), data, settings)
+    assert not path.exists()
 
 
 def test_files_of_few_whole_numbers_open_as_labels(tmp_path):

@@ -216,6 +216,11 @@ class TestAPrediction:
         assert jobs.predict.call_args.args[0] == RUN
         assert presenter.screen.phase is Phase.PREDICTING
 
+    def test_another_run_is_not_chosen_while_one_is_trained(self, training):
+        training.use_run(Path("runs/earlier"))
+        assert training.run == RUN
+        assert "A training is running" in training.screen.status.text
+
     def test_shows_segmentation_and_scores(self, presenter, view):
         reference = np.zeros(GRID.shape, np.uint8)
         reference[0, :2] = 1

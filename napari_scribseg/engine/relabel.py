@@ -1,0 +1,102 @@
+"""E-steps: new targets of every training case from the current model, kept in the run folder.
+
+    relabelled/1/<case id>.safetensors    the maps after the first E-step, and so on
+
+A resumed run reads those of the E-step that its checkpoint knows of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from torch import Tensor
+
+from napari_scribseg.cases import Case
+from napari_scribseg.data import SliceSet, image_slices, resample_in_plane
+from napari_scribseg.engine.learner import Learner
+from napari_scribseg.errors import RunError
+from napari_scribseg.events import Event, Prepared, Relabelled
+from napari_scribseg.io.atomic import write_bytes
+from napari_scribseg.methods.base import Maps, Shown
+
+
+class Relabelling:
+    """The training cases with their current maps, and the E-steps that change them.
+
+    Args:
+        folder: of the run.
+        slices: what the network learns from.
+        cases: the training cases.
+        maps: their maps, by case id; changed in place by an E-step.
+    """
+
+    def __init__(
+        self, folder: Path, slices: SliceSet, cases: Sequence[Case], maps: dict[str, Maps]
+    ) -> None:
+        self._folder = folder / "relabelled"
+        self._slices = slices
+        self._cases = cases
+        self._maps = maps
+
+    @torch.no_grad()
+    def run(self, learner: Learner) -> Iterator[Event]:
+        """Make new maps of every case; tells of each, and at the end how much has changed."""
+        count, method = learner.relabels_due, learner.predictor.eval()
+        changed = voxels = 0
+        for done, case in enumerate(self._cases, start=1):
+            learner.seed(learner.step + done)
+            old = self._maps[case.id]
+            with learner.machine.autocast():
+                new = method.relabel(case, old, self._shown(case, learner))
+            changed += sum(int(np.count_nonzero(new[name] != old[name])) for name in new)
+            voxels += sum(array.size for array in new.values())
+            self._take(case, {**old, **new}, learner)
+            entry = self._entry(count, case)
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(entry, save(self._maps[case.id]))
+            yield Prepared(done=done, total=len(self._cases), case=case.id, cached=False)
+        learner.relabels = count
+        learner.begin_anew()
+        yield Relabelled(step=learner.step, changed=changed / max(voxels, 1))
+
+    def restore(self, learner: Learner) -> None:
+        """Take the maps of the last E-step that the learner knows of.
+
+        Raises:
+            RunError: one of them is missing or damaged.
+        """
+        if not learner.relabels:
+            return
+        for case in self._cases:
+            entry = self._entry(learner.relabels, case)
+            try:
+                self._take(case, load_file(entry), learner)
+            except (OSError, SafetensorError) as error:
+                raise RunError(
+                    f"The targets of case {case.id} in {entry.parent} are missing or damaged, so "
+                    "the run can't be continued; train anew."
+                ) from error
+
+    def _entry(self, count: int, case: Case) -> Path:
+        return self._folder / str(count) / f"{case.id}.safetensors"
+
+    def _take(self, case: Case, maps: Maps, learner: Learner) -> None:
+        self._maps[case.id] = maps
+        self._slices.replace_maps(case, maps, unlabelled=learner.method.uses_unlabelled)
+
+    def _shown(self, case: Case, learner: Learner) -> Shown:
+        machine = learner.machine
+        image = image_slices(case.image.array, case.image.spacing, self._slices.spacing_mm)
+        shape = (case.image.shape[1], case.image.shape[2])
+
+        def to_grid(pixels: Tensor) -> np.ndarray:
+            back = resample_in_plane(pixels.float(), shape)
+            return back.movedim(1, 0).contiguous().cpu().numpy()
+
+        placed = image.to(machine.device).contiguous(memory_format=machine.memory_format)
+        return Shown(placed, to_grid)
