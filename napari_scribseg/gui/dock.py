@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidge
 
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import catalogue, layers, work
+from napari_scribseg.gui import catalogue, layers, painting, work
 from napari_scribseg.gui.background import Background, BackgroundJobs
 from napari_scribseg.gui.case_opener import CaseOpener
 from napari_scribseg.gui.classes_panel import ClassesPanel
@@ -34,6 +34,7 @@ from napari_scribseg.gui.selection import (
     snapshot_of,
 )
 from napari_scribseg.gui.status_line import StatusLine
+from napari_scribseg.gui.stroke_watch import StrokeWatch
 from napari_scribseg.gui.style import MARGIN, SECTION_GAP
 from napari_scribseg.gui.training_panel import TrainingPanel
 from napari_scribseg.gui.wording import Row
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-_COUNT_DELAY_MS = 300
-"""Strokes are counted when nothing was drawn for this long."""
 _MINIMUM_WIDTH = 340
 
 
@@ -67,13 +66,7 @@ class ScribbleDock(QWidget):
         self.presenter = Presenter(view=self, jobs=self._jobs)
         self._jobs.presenter = self.presenter
         self.opener = CaseOpener(self, viewer, self._background, self.presenter.say)
-        self._drawn: dict[int, int] | None = None
-        self._stop_watching = _nothing
-        self._watched: Layer | None = None
-        self._count_timer = QTimer(self)
-        self._count_timer.setSingleShot(True)
-        self._count_timer.setInterval(_COUNT_DELAY_MS)
-        self._count_timer.timeout.connect(self._count)
+        self._strokes = StrokeWatch(self, self._background, self._refused)
         self._arrange()
         self._connect()
         self._offer_layers()
@@ -86,7 +79,7 @@ class ScribbleDock(QWidget):
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""
         self._jobs.end()
-        self._stop_watching()
+        self._strokes.end()
         events = self._viewer.layers.events
         events.inserted.disconnect(self._layer_inserted)
         events.removed.disconnect(self._offer_layers)
@@ -167,7 +160,7 @@ class ScribbleDock(QWidget):
             self.presenter.say("There is no scribbles layer yet: press New.", "warning")
             return
         self._viewer.layers.selection.active = layer
-        layers.select_value(layer, value)
+        painting.select_value(layer, value)
 
     def use_frame(self) -> None:
         """Take the time point that is shown as a 3D image of its own."""
@@ -235,6 +228,8 @@ class ScribbleDock(QWidget):
         self.inputs.open_asked.connect(self.opener.ask)
         self.classes.value_chosen.connect(self.choose_value)
         self.classes.schema_changed.connect(self._schema_changed)
+        self._strokes.value_selected.connect(self.classes.set_value)
+        self._strokes.counted.connect(self._strokes_counted)
         self.training.train_asked.connect(self._train)
         self.training.stop_asked.connect(self.presenter.stop)
         self.training.finish_asked.connect(partial(self.presenter.stop, keep_going_to_best=True))
@@ -318,8 +313,8 @@ class ScribbleDock(QWidget):
 
     def _inputs_changed(self) -> None:
         chosen = self.inputs.value()
-        if chosen.scribbles is not self._watched:
-            self._watch(chosen.scribbles)
+        if chosen.scribbles is not self._strokes.layer:
+            self._follow(chosen.scribbles)
         series = chosen.image is not None and chosen.image.ndim == TIME_SERIES_AXES
         if chosen.reference is not None and layers.schema_of(chosen.reference) is None:
             layers.recolour(chosen.reference, self.classes.schema())
@@ -334,60 +329,33 @@ class ScribbleDock(QWidget):
                 scribbles=None if chosen.scribbles is None else chosen.scribbles.name,
                 reference=None if chosen.reference is None else chosen.reference.name,
                 schema=self.classes.schema(),
-                drawn=self._drawn,
+                drawn=self._strokes.drawn,
                 problem=problem_of(chosen),
             )
         )
 
-    def _watch(self, layer: Layer | None) -> None:
-        """Follow what is drawn on another layer from now on, and make it a scribbles layer."""
-        self._stop_watching()
-        self._stop_watching = _nothing
-        self._watched, self._drawn = layer, None
+    def _follow(self, layer: Layer | None) -> None:
+        """Make another layer the scribbles layer, and follow what is drawn on it."""
         self.classes.set_drawn({})
-        if layer is None:
-            return
-        schema = layers.schema_of(layer)
-        if schema is not None:
-            self.classes.set_schema(schema)
-        layers.dress(layer, self.classes.schema())
-        self._stop_watching = layers.watch_drawing(
-            layer, drawn=self._count_timer.start, selected=self._value_selected
-        )
-        self._value_selected()
-        self._count()
+        if layer is not None:
+            schema = layers.schema_of(layer)
+            if schema is not None:
+                self.classes.set_schema(schema)
+            painting.dress(layer, self.classes.schema())
+        self._strokes.follow(layer)
 
-    def _value_selected(self) -> None:
-        if self._watched is not None:
-            self.classes.set_value(layers.selected_value(self._watched))
+    def _strokes_counted(self) -> None:
+        self.classes.set_drawn(self._strokes.drawn or {})
+        self._tell_presenter()
 
     def _schema_changed(self, schema: LabelSchema) -> None:
         chosen = self.inputs.value()
         if chosen.scribbles is not None:
-            layers.dress(chosen.scribbles, schema)
-            self._value_selected()
-            self._count()
+            painting.dress(chosen.scribbles, schema)
+            self.classes.set_value(painting.selected_value(chosen.scribbles))
+            self._strokes.count()
         if chosen.reference is not None:
             layers.recolour(chosen.reference, schema)
-        self._tell_presenter()
-
-    def _count(self) -> None:
-        layer = self._watched
-        if layer is None:
-            return
-        try:
-            scribbles = layers.volume_of(layer).array
-        except ScribsegError:
-            return  # the presenter is told of the problem with the inputs
-        self._background.run(
-            lambda: work.count_drawn(scribbles), partial(self._counted, layer), self._refused
-        )
-
-    def _counted(self, layer: Layer, drawn: dict[int, int]) -> None:
-        if layer is not self._watched:
-            return
-        self._drawn = drawn
-        self.classes.set_drawn(drawn)
         self._tell_presenter()
 
     def _train(self) -> None:
@@ -428,7 +396,3 @@ class ScribbleDock(QWidget):
         for layer in self._viewer.layers:
             if layers.role_of(layer) == "segmentation":
                 layers.set_outline(layer, outline=outline)
-
-
-def _nothing() -> None:
-    pass

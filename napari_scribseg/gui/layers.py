@@ -1,4 +1,4 @@
-"""Volumes as napari layers and back: the only file that knows napari's layer classes.
+"""Volumes as napari layers and back. This and `painting` alone know napari's layer classes.
 
 Layers lie in a world in millimetres whose axes are those of the volume's grid, turned around where
 that gives the view a radiologist expects (up is anterior or superior, right is the patient's
@@ -9,9 +9,8 @@ does the layer's role; layers are found by role, never by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Literal, cast
-from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +32,6 @@ METADATA_KEY = "scribseg"
 OUTLINE_WIDTH = 1
 """Width in voxels of a segmentation drawn as an outline."""
 
-_BRUSH_SIZE = 3
-"""Voxels: napari's 10 covers half a ventricle."""
 _TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
@@ -64,13 +61,13 @@ def scribbles_data(
     """The scribbles layer of a case; empty when no array (z, y, x) is given."""
     scribbles = np.zeros(grid.shape, np.uint8) if array is None else array.astype(np.uint8)
     schema.check_scribbles(scribbles)
-    more = {**_label_look(schema, schema.scribble_colors), "opacity": 0.9}
+    more = {**label_look(schema, schema.scribble_colors), "opacity": 0.9}
     return _data(Volume(scribbles, grid), "labels", "scribbles", case, "scribbles", more, schema)
 
 
 def reference_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
     """The layer of a reference, filled and faint."""
-    more = {**_label_look(schema, schema.segmentation_colors), "opacity": 0.35}
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.35}
     return _data(volume, "labels", "reference", case, "reference", more, schema)
 
 
@@ -78,7 +75,7 @@ def segmentation_data(
     volume: Volume, schema: LabelSchema, *, case: str, outline: bool = True
 ) -> LayerData:
     """The layer of a segmentation, as an outline or filled."""
-    more = {**_label_look(schema, schema.segmentation_colors), "opacity": 0.8}
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.8}
     array, settings, kind = _data(
         volume, "labels", "segmentation", case, "segmentation", more, schema
     )
@@ -205,78 +202,18 @@ def grid_of(layer: Layer) -> Grid:
     return Grid(shape, shown)
 
 
-def dress(layer: Layer, schema: LabelSchema) -> None:
-    """Give a labels layer the colours, names and keys of scribbles in this schema.
-
-    Digits 1 to 9 then choose a class and 0 background, and a value that is not in the schema
-    can't stay selected. May be called again, with another schema.
-
-    Args:
-        layer: the labels layer that is drawn on.
-        schema: the structures.
-    """
-    labels = cast("Labels", layer)
-    look = _label_look(schema, schema.scribble_colors)
-    labels.colormap = look["colormap"]
-    labels.features = look["features"]
-    note(labels, role="scribbles", schema=schema.model_dump())
-    for digit in range(10):
-        labels.bind_key(str(digit), _key_action(schema, digit), overwrite=True)
-    if labels not in _guarded:
-        _guarded.add(labels)
-        labels.brush_size = _BRUSH_SIZE
-        labels.events.selected_label.connect(lambda: _keep_inside(labels))
-    _keep_inside(labels)
-
-
 def recolour(layer: Layer, schema: LabelSchema) -> None:
     """Give a labels layer the colours and names of a segmentation in this schema."""
     labels = cast("Labels", layer)
-    look = _label_look(schema, schema.segmentation_colors)
+    look = label_look(schema, schema.segmentation_colors)
     labels.colormap = look["colormap"]
     labels.features = look["features"]
     note(labels, schema=schema.model_dump())
 
 
-def select_value(layer: Layer, value: int) -> None:
-    """Paint with this value on a labels layer from now on."""
-    labels = cast("Labels", layer)
-    labels.selected_label = value
-    labels.mode = "paint"
-
-
-def selected_value(layer: Layer) -> int:
-    """The value a labels layer paints with."""
-    return int(cast("Labels", layer).selected_label)
-
-
 def set_outline(layer: Layer, *, outline: bool) -> None:
     """Show a labels layer as an outline, or filled."""
     cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
-
-
-def watch_drawing(
-    layer: Layer, drawn: Callable[[], None], selected: Callable[[], None]
-) -> Callable[[], None]:
-    """Follow a labels layer; gives what ends that.
-
-    Args:
-        layer: the labels layer.
-        drawn: called when voxels changed.
-        selected: called when another value is painted.
-    """
-    events = layer.events
-    watched = [(events.paint, drawn), (events.labels_update, drawn), (events.data, drawn)]
-    watched.append((events.selected_label, selected))
-    connections = [(event, _ignoring_the_event(call)) for event, call in watched]
-    for event, react in connections:
-        event.connect(react)
-
-    def end() -> None:
-        for event, react in connections:
-            event.disconnect(react)
-
-    return end
 
 
 def key_of(value: int) -> str:
@@ -286,42 +223,8 @@ def key_of(value: int) -> str:
     return str(value) if value <= 9 else ""
 
 
-_guarded: WeakSet[Labels] = WeakSet()
-"""Layers whose selected value is kept inside their schema."""
-
-
-def _ignoring_the_event(call: Callable[[], None]) -> Callable[[Any], None]:
-    def react(_event: Any) -> None:
-        call()
-
-    return react
-
-
-def _keep_inside(layer: Labels) -> None:
-    schema = schema_of(layer)
-    if schema is None:
-        return
-    allowed = (UNLABELLED, *schema.scribble_values)
-    if int(layer.selected_label) not in allowed:
-        last = notes(layer).get("selected")
-        layer.selected_label = last if last in allowed else allowed[1]
-    elif notes(layer).get("selected") != int(layer.selected_label):
-        note(layer, selected=int(layer.selected_label))
-
-
-def _key_action(schema: LabelSchema, digit: int) -> Callable[[Labels], None]:
-    value = BACKGROUND if digit == 0 else digit
-    known = value in schema.scribble_values
-
-    def act(layer: Labels) -> None:
-        # A digit without a class must do nothing, not fall through to napari's tools.
-        if known:
-            select_value(layer, value)
-
-    return act
-
-
-def _label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
+def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
+    """The settings of a labels layer that shows these values in these colours, with their names."""
     names = {**dict(enumerate(schema.names)), **schema.scribble_values}
     values = [UNLABELLED, *colors]
     return {
