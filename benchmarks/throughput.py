@@ -23,10 +23,11 @@ import torch
 
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.data import SliceSet
+from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import Machine, choose_machine
-from napari_scribseg.engine.predict import slice_probabilities
+from napari_scribseg.engine.predict import image_probabilities
+from napari_scribseg.engine.prepare import empty_samples
 from napari_scribseg.labels import PRESETS
 from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Method
@@ -50,21 +51,23 @@ def synthetic_case() -> Case:
     return Case("noise", "noise", Volume(image, Grid.from_spacing(SHAPE, SPACING)), scribbles)
 
 
-def learner_and_slices(kind: type[Method], machine: Machine) -> tuple[Learner, SliceSet]:
+def chosen_machine(kind: type[Method]) -> Machine:
+    """The CPU in the arithmetic that the engine takes for this method."""
+    return choose_machine("cpu", volumes=kind.sample == "patch")
+
+
+def learner_and_slices(kind: type[Method], machine: Machine) -> tuple[Learner, SampleSet]:
     """A method as its quick preset builds it, and something to learn from."""
     preset = kind.presets()["quick"]
-    case, slices = synthetic_case(), SliceSet(PRESETS["cardiac"], SPACING[1])
-    maps = {name: np.zeros(SHAPE, np.int16) for name in _map_names(kind)}
-    slices.add(case, maps, unlabelled=True)
+    options = kind.fitted(preset.options, [SPACING])
+    case = synthetic_case()
+    slices = empty_samples(kind, options, PRESETS["cardiac"], SPACING[1])
+    slices.add(case, kind.prepare(case, options), unlabelled=True)
     torch.manual_seed(0)
-    return Learner(kind(4, preset.options), preset.training, machine), slices
+    return Learner(kind(4, options), preset.training, machine), slices
 
 
-def _map_names(kind: type[Method]) -> tuple[str, ...]:
-    return ("seeds",) if kind.name == "random_walker" else ()
-
-
-def step_seconds(learner: Learner, slices: SliceSet, config: TrainConfig, steps: int) -> float:
+def step_seconds(learner: Learner, slices: SampleSet, config: TrainConfig, steps: int) -> float:
     """Median wall time of a step, batches made beforehand."""
     times = []
     for _ in range(steps):
@@ -77,8 +80,9 @@ def step_seconds(learner: Learner, slices: SliceSet, config: TrainConfig, steps:
 
 def measure_memory(name: str, plain: str) -> None:
     """Print the peak memory of three steps in this process, in MiB."""
-    machine = plain_machine() if plain == "plain" else choose_machine("cpu")
-    learner, slices = learner_and_slices(method_named(name), machine)
+    kind = method_named(name)
+    machine = plain_machine() if plain == "plain" else chosen_machine(kind)
+    learner, slices = learner_and_slices(kind, machine)
     step_seconds(learner, slices, learner.config, 3)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
@@ -91,7 +95,7 @@ def peak_memory_mib(name: str, which: str) -> int:
 
 def measure(kind: type[Method], steps: int, rounds: int) -> dict[str, object]:
     """One row of the table."""
-    chosen = choose_machine("cpu")
+    chosen = chosen_machine(kind)
     pairs = {"plain": plain_machine(), "chosen": chosen}
     ready = {which: learner_and_slices(kind, machine) for which, machine in pairs.items()}
     seconds: dict[str, list[float]] = {which: [] for which in pairs}
@@ -104,7 +108,7 @@ def measure(kind: type[Method], steps: int, rounds: int) -> dict[str, object]:
     learner, _ = ready["chosen"]
     case = synthetic_case()
     began = time.perf_counter()
-    slice_probabilities(learner.predictor.eval(), case.image.array, SPACING, SPACING[1], chosen)
+    image_probabilities(learner.predictor.eval(), case.image.array, SPACING, SPACING[1], chosen)
     size = learner.config.batch_size
     return {
         "method": kind.name,

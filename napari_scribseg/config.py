@@ -108,7 +108,7 @@ class TrainConfig(Config):
         default="auto", description="Arithmetic; auto = the fastest that this machine does well."
     )
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
-        default=0, description="CPU threads; 0 = let PyTorch choose."
+        default=0, description="CPU threads; 0 = as many as are fastest when training begins."
     )
 
 

@@ -28,6 +28,8 @@ _PERCENTILES = (0.5, 99.5)
 """Grey levels beyond these percentiles of the volume are clipped (as nnU-Net does for CT)."""
 _CONTEXT = 2.0
 """A patch shows at least this many times the extent of the structures; our choice."""
+_SLICE_RANK = 4
+"""Axes of a batch of slices (B, C, Y, X); one of patches has Z too."""
 _CENTRE_JITTER = 0.1
 """Where an image is smaller than the patch, it is shifted by up to this share of the patch."""
 
@@ -37,9 +39,9 @@ class Batch:
     """What a method is shown in one step.
 
     Args:
-        image: (B, 1, Y, X) float, z-scored per volume.
-        target: (B, Y, X) int64, the scribbles as class index or IGNORE.
-        maps: per-voxel maps from `Method.prepare`, (B, Y, X): int64 class index or IGNORE, or
+        image: (B, 1, *S) float, z-scored per volume; S is Y, X of slices and Z, Y, X of patches.
+        target: (B, *S) int64, the scribbles as class index or IGNORE.
+        maps: per-voxel maps from `Method.prepare`, (B, *S): int64 class index or IGNORE, or
             float.
         cases: id of the case of each sample.
         progress: share of the training budget that is used, 0 to 1.
@@ -52,7 +54,9 @@ class Batch:
     progress: float = 0.0
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
-        """The batch on another device, images in this memory format."""
+        """The batch on another device, slices in this memory format, patches as they lie."""
+        if self.image.ndim != _SLICE_RANK:
+            memory_format = torch.preserve_format
         return replace(
             self,
             image=self.image.to(device, memory_format=memory_format, non_blocking=True),
@@ -167,7 +171,7 @@ class Slice:
     """One training slice at the target pixel size.
 
     Args:
-        image: (1, y, x) float32.
+        image: (C, y, x) float32; C = 1.
         integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
         floats: (F, y, x) float32, the float maps.
         labelled: (n, 2) positions (y, x) of scribbled pixels.
@@ -195,6 +199,11 @@ class SliceSet:
         self.slices: list[Slice] = []
         self._integer_names: tuple[str, ...] | None = None
         self._float_names: tuple[str, ...] = ()
+
+    @property
+    def map_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the integer maps and of the float maps, in the order of their layers."""
+        return self._integer_names or (), self._float_names
 
     def __len__(self) -> int:
         return len(self.slices)
@@ -269,32 +278,44 @@ class SliceSet:
             progress: share of the budget used, handed on to the method.
         """
         rng = np.random.default_rng((config.random_seed, step))
-        chosen = [self.slices[i] for i in self._draw(step, config)]
-        placement = _Placement.draw(chosen, config, rng)
-        image = _sampled([s.image for s in chosen], placement, "bilinear")
-        if config.intensity > 0:
-            image = _vary_intensity(image, config.intensity, rng)
-        integers = _sampled([s.integers for s in chosen], placement, "nearest")
-        maps = {
-            name: integers[:, i].contiguous()
-            for i, name in enumerate(self._integer_names or (), start=1)
-        }
-        if self._float_names:
-            floats = _sampled([s.floats for s in chosen], placement, "bilinear")
-            maps |= {name: floats[:, i].contiguous() for i, name in enumerate(self._float_names)}
+        chosen = [self.slices[i] for i in draw_indices(len(self.slices), step, config)]
+        image, integers, floats = augmented(chosen, config, rng)
+        integer_names, float_names = self.map_names
+        maps = {name: integers[:, i].contiguous() for i, name in enumerate(integer_names, start=1)}
+        maps |= {name: floats[:, i].contiguous() for i, name in enumerate(float_names)}
         return Batch(
             image, integers[:, 0].contiguous(), maps, tuple(s.case for s in chosen), progress
         )
 
-    def _draw(self, step: int, config: TrainConfig) -> list[int]:
-        """Indices of the slices of a step: every epoch is a permutation of all of them."""
-        n = len(self.slices)
-        first = (step - 1) * config.batch_size
-        indices: list[int] = []
-        for position in range(first, first + config.batch_size):
-            epoch, place = divmod(position, n)
-            indices.append(_permutation(config.random_seed, epoch, n)[place])
-        return indices
+
+def draw_indices(n: int, step: int, config: TrainConfig) -> list[int]:
+    """Which of n samples a step shows: every epoch is a permutation of all of them."""
+    first = (step - 1) * config.batch_size
+    indices: list[int] = []
+    for position in range(first, first + config.batch_size):
+        epoch, place = divmod(position, n)
+        indices.append(_permutation(config.random_seed, epoch, n)[place])
+    return indices
+
+
+def augmented(
+    chosen: Sequence[Slice], config: TrainConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Images, integer layers and float layers (B, C, *patch) of one augmented patch per slice.
+
+    Args:
+        chosen: slices with any number of channels; all channels of a slice move alike.
+        config: patch and augmentation.
+        rng: draws the augmentation.
+    """
+    placement = _Placement.draw(chosen, config, rng)
+    image = _sampled([s.image for s in chosen], placement, "bilinear")
+    if config.intensity > 0:
+        image = _vary_intensity(image, config.intensity, rng)
+    integers = _sampled([s.integers for s in chosen], placement, "nearest")
+    if not chosen[0].floats.shape[0]:
+        return image, integers, torch.zeros(len(chosen), 0, *config.patch)
+    return image, integers, _sampled([s.floats for s in chosen], placement, "bilinear")
 
 
 _cached_permutation: dict[tuple[int, int, int], list[int]] = {}
@@ -404,7 +425,7 @@ def _vary_intensity(image: Tensor, strength: float, rng: np.random.Generator) ->
     """Images with other contrast, brightness, gamma and noise, each sample its own.
 
     Args:
-        image: (B, 1, Y, X), z-scored.
+        image: (B, C, Y, X), z-scored; the channels of a sample change alike.
         strength: 0 = unchanged; 0.3 = contrast and brightness by up to 0.3, gamma 0.7 to 1.4.
         rng: draws the changes.
     """

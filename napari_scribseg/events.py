@@ -1,7 +1,7 @@
 """The events of a run: what training tells, in order, as frozen values and as JSON lines.
 
 `engine.train` yields them, the worker appends them to `events.jsonl`, the command line and the
-GUI read them from there. Arrays never travel in an event: a preview is a path.
+GUI read them from there. Arrays never travel in an event.
 """
 
 from __future__ import annotations
@@ -82,16 +82,6 @@ class Validated(_Event):
     best: bool
 
 
-class Previewed(_Event):
-    """A segmentation by the current model was written."""
-
-    kind: Literal["previewed"] = "previewed"
-    step: int
-    case: str
-    path: str
-    """Relative to the run folder."""
-
-
 class Saved(_Event):
     """A checkpoint was written."""
 
@@ -119,9 +109,7 @@ class Finished(_Event):
     """Time spent training, all sessions of the run together."""
 
 
-Event = (
-    Started | Prepared | Stepped | Relabelled | Validated | Previewed | Saved | Warned | Finished
-)
+Event = Started | Prepared | Stepped | Relabelled | Validated | Saved | Warned | Finished
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

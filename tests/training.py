@@ -8,13 +8,19 @@ from typing import Any
 import torch
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 
-from napari_scribseg.data import Batch, SliceSet
+from napari_scribseg.data import Batch
 from napari_scribseg.datasets import read_dataset
+from napari_scribseg.engine.prepare import empty_samples
 from napari_scribseg.engine.run import RunCase, RunFolder
 from napari_scribseg.methods.base import Method
 
 TINY = {"patch": (48, 48), "batch_size": 4, "steps": 4, "precision": "float32", "threads": 1}
 """Settings under which a step takes a fraction of a second."""
+
+
+def tiny(method: type[Method]) -> dict[str, Any]:
+    """TINY; of volumes, two at a time."""
+    return TINY if method.sample == "slice" else {**TINY, "batch_size": 2}
 
 
 def phantom_run(
@@ -45,7 +51,7 @@ def phantom_run(
         tmp_path / folder,
         method=method.name,
         options=preset.options.model_dump(mode="json"),
-        training=preset.training.updated({**TINY, **settings}),
+        training=preset.training.updated({**tiny(method), **settings}),
         schema=TWO_BALLS,
         cases=tuple(
             RunCase(files=case, role="train" if i < patients else "validate")
@@ -56,15 +62,15 @@ def phantom_run(
 
 
 def phantom_batch(method: type[Method], *, unlabelled: bool = False, size: int = 48) -> Batch:
-    """Four slices of a two-ball case with the maps of the method; without scribbles if so."""
+    """Four samples of a two-ball case with the maps of the method; without scribbles if so."""
     case = two_ball_case(shape=(4, size, size))
     options = method.presets()["quick"].options
     if unlabelled:
         case = type(case)(case.id, case.patient, case.image, None, case.reference)
-    slices = SliceSet(TWO_BALLS, case.image.spacing[1])
-    slices.add(case, method.prepare(case, options), unlabelled=True)
-    config = method.presets()["quick"].training.updated({**TINY, "patch": (size, size)})
-    return slices.batch(1, config, progress=0.5)
+    samples = empty_samples(method, options, TWO_BALLS, case.image.spacing[1])
+    samples.add(case, method.prepare(case, options), unlabelled=True)
+    config = method.presets()["quick"].training.updated({**tiny(method), "patch": (size, size)})
+    return samples.batch(1, config, progress=0.5)
 
 
 def quick_method(method: type[Method], seed: int = 0) -> Method:

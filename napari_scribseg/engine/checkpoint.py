@@ -33,6 +33,10 @@ class CheckpointInfo(BaseModel):
     n_classes: int
     spacing_mm: float
     """In-plane pixel size that the network was trained at."""
+    threads: int = 1
+    """CPU threads it was trained with."""
+    data_sha256: str = ""
+    """Of everything in the training cases; see `Learner`."""
     step: int
     seconds: float
     """Time spent training so far."""

@@ -47,8 +47,6 @@ class RunCase(BaseModel):
 
     files: CaseFiles
     role: Literal["train", "validate"]
-    content_hash: str | None = None
-    """`Case.content_hash` when the run was prepared; None = not computed."""
 
 
 class RunCases(_Document):

@@ -33,9 +33,13 @@ class Learner:
         method: what learns; moved to the machine.
         config: optimiser, schedule, clipping, averaging, random seed.
         machine: where it computes.
+        data_sha256: of everything in the training cases, so that a run isn't continued on others.
     """
 
-    def __init__(self, method: Method, config: TrainConfig, machine: Machine) -> None:
+    def __init__(
+        self, method: Method, config: TrainConfig, machine: Machine, data_sha256: str = ""
+    ) -> None:
+        self._data_sha256 = data_sha256
         self.config = config
         self.machine = machine
         self.method = machine.place(method)
@@ -130,6 +134,8 @@ class Learner:
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
             spacing_mm=spacing_mm,
+            threads=torch.get_num_threads(),
+            data_sha256=self._data_sha256,
             step=self.step,
             seconds=self.seconds,
             batch_size=self.batch_size,
@@ -143,9 +149,14 @@ class Learner:
         """Continue from a "last" checkpoint.
 
         Raises:
-            RunError: it is missing or damaged.
+            RunError: it is missing or damaged, or was trained on other data.
         """
         groups, info = load_checkpoint(path)
+        if info.data_sha256 != self._data_sha256:
+            raise RunError(
+                "The images, scribbles or references of the training cases have changed since the "
+                "checkpoint was saved, so the run can't be continued as it was: train anew."
+            )
         self.method.load_state_dict(groups["model"])
         if self._average is not None:
             self._average.model.load_state_dict(groups["average"])
@@ -155,6 +166,8 @@ class Learner:
         self.step, self.seconds = info.step, info.seconds
         self.batch_size, self.best_score = info.batch_size, info.best_score
         self.relabels = info.relabels
+        # Sums over other threads would be rounded otherwise, and the run would not be the same.
+        torch.set_num_threads(info.threads)
 
     def _descend(self, loss: Tensor, batch: Batch) -> None:
         self._optimiser.zero_grad(set_to_none=True)

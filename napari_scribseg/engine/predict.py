@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from napari_scribseg.data import image_slices, resample_in_plane
+from napari_scribseg.data_patches import padding
 from napari_scribseg.engine.checkpoint import load_checkpoint
-from napari_scribseg.engine.machine import Machine, choose_machine
+from napari_scribseg.engine.machine import Machine, choose_machine, choose_threads
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.labels import LabelSchema
 from napari_scribseg.methods import method_named
@@ -75,23 +76,41 @@ def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
     kind = method_named(info.method)
     method = kind(info.n_classes, kind.Config().updated(info.options))
     method.load_state_dict(groups.get("average") or groups["model"])
-    machine = choose_machine(device, folder.record.training.precision)
+    precision = folder.record.training.precision
+    machine = choose_machine(device, precision, volumes=kind.sample == "patch")
+    choose_threads(machine, folder.record.training.threads)
     return Model(machine.place(method).eval(), folder.schema, info.spacing_mm, machine, info.step)
 
 
 def predict_case(model: Model, image: Volume) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
-    The network sees the slices at the pixel size it was trained at. Its probabilities and its
+    The network sees slices, or windows of neighbouring slices, at the pixel size it was trained
+    at. Its probabilities and its
     uncertainty are brought back to the image's grid linearly; only then the likeliest class is
     taken.
     """
     method, machine = model.method, model.machine
-    probabilities, uncertainty = slice_probabilities(
+    probabilities, uncertainty = image_probabilities(
         method, image.array, image.spacing, model.spacing_mm, machine
     )
     segmentation = probabilities.argmax(0).astype(np.uint8)
     return Prediction(segmentation, probabilities, uncertainty, image.grid)
+
+
+def image_probabilities(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Probabilities (K, z, y, x) and uncertainty (z, y, x), whatever the method is shown.
+
+    Arguments are those of `slice_probabilities`.
+    """
+    predict = slice_probabilities if method.sample == "slice" else patch_probabilities
+    return predict(method, image, spacing, spacing_mm, machine)
 
 
 @torch.no_grad()
@@ -119,11 +138,73 @@ def slice_probabilities(
         with machine.autocast():
             logits = method(shown)
         probabilities = logits.float().softmax(1)
-        uncertainty = method.uncertainty(probabilities)[:, None]
-        back = resample_in_plane(probabilities, shape).clamp(0, 1)
-        back = back / back.sum(1, keepdim=True)
-        parts.append((back.cpu(), resample_in_plane(uncertainty, shape)[:, 0].clamp(0, 1).cpu()))
+        uncertainty = method.uncertainty(probabilities)
+        parts.append(_on_grid(probabilities, uncertainty, shape))
     return (
         torch.cat([p for p, _ in parts]).movedim(1, 0).contiguous().numpy(),
         torch.cat([u for _, u in parts]).numpy(),
     )
+
+
+@torch.no_grad()
+def patch_probabilities(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """What `slice_probabilities` gives, from a network that sees windows of several slices.
+
+    A window is as deep as a training patch and as wide as the image; windows overlap by half, and
+    where they do, their probabilities are averaged with Gaussian weights. A thinner volume gets
+    air around it, as in training.
+    """
+    slices = image_slices(image, spacing, spacing_mm)
+    n, depth = len(slices), method.patch_depth(method.options)
+    before, after = padding(n, depth)
+    volume = torch.nn.functional.pad(
+        slices.movedim(1, 0)[None], (0, 0, 0, 0, before, after), value=float(slices.min())
+    ).to(machine.device)
+    weight = _gaussian(depth).to(machine.device)[:, None, None]
+    summed, weights = None, torch.zeros(volume.shape[2], 1, 1, device=machine.device)
+    for start in _window_starts(volume.shape[2], depth):
+        window = slice(start, start + depth)
+        with machine.autocast():
+            logits = method(volume[:, :, window])
+        probabilities = logits[0].float().softmax(0)
+        if summed is None:
+            summed = probabilities.new_zeros(len(probabilities), *volume.shape[2:])
+        summed[:, window] += weight * probabilities
+        weights[window] += weight
+    assert summed is not None
+    mean = (summed / weights)[:, before : before + n]
+    uncertainty = method.uncertainty(mean[None])[0]
+    shape = (image.shape[1], image.shape[2])
+    back, unsure = _on_grid(mean.movedim(0, 1), uncertainty, shape)
+    return back.movedim(1, 0).contiguous().numpy(), unsure.numpy()
+
+
+def _window_starts(n: int, depth: int) -> list[int]:
+    """First slices of windows that cover n slices and overlap by half; the last one ends at n."""
+    last = max(n - depth, 0)
+    return [*range(0, last, max(depth // 2, 1)), last]
+
+
+def _gaussian(depth: int) -> Tensor:
+    """Weights (depth,) of the slices of a window: less towards its ends, never zero.
+
+    The standard deviation is an eighth of the window, as in nnU-Net and MONAI.
+    """
+    offset = torch.arange(depth, dtype=torch.float32) - (depth - 1) / 2
+    return torch.exp(-((8 * offset / depth) ** 2) / 2).clamp_min(1e-3)
+
+
+def _on_grid(
+    probabilities: Tensor, uncertainty: Tensor, shape: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """Probabilities (Z, K, y, x) and uncertainty (Z, y, x) on slices of this shape, on the CPU."""
+    back = resample_in_plane(probabilities, shape).clamp(0, 1)
+    back = back / back.sum(1, keepdim=True)
+    unsure = resample_in_plane(uncertainty[:, None], shape)[:, 0].clamp(0, 1)
+    return back.cpu(), unsure.cpu()

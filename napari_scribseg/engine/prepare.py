@@ -13,9 +13,10 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,11 @@ from safetensors.numpy import load_file, save
 
 from napari_scribseg.cases import Case
 from napari_scribseg.config import MethodConfig
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.data import SliceSet
+from napari_scribseg.data_patches import PatchSet, SampleSet
+from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.io.atomic import write_bytes
+from napari_scribseg.labels import LabelSchema
 from napari_scribseg.methods.base import Maps, Method
 
 _VERSION = 1
@@ -53,6 +57,22 @@ def cache_folder() -> Path:
     )
 
 
+def empty_samples(
+    method: type[Method], options: MethodConfig, schema: LabelSchema, spacing_mm: float
+) -> SampleSet:
+    """Where the cases go that the method learns from: as slices, or as volumes for patches.
+
+    Args:
+        method: decides which.
+        options: its options, `fitted`.
+        schema: the structures.
+        spacing_mm: in-plane pixel size that the network is shown.
+    """
+    if method.sample == "slice":
+        return SliceSet(schema, spacing_mm)
+    return PatchSet(schema, spacing_mm, method.patch_depth(options))
+
+
 def prepare_cases(
     method: type[Method],
     options: MethodConfig,
@@ -66,6 +86,9 @@ def prepare_cases(
         options: its options.
         cases: taken only a few ahead of what was handed out, to spare memory.
         cancelled: asked between cases; ends the iteration early when true.
+
+    Raises:
+        RunError: a process was killed.
     """
     if method.prepare.__func__ is Method.prepare.__func__:
         for case in cases:
@@ -78,6 +101,13 @@ def prepare_cases(
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
         yield from _in_order(method, options, cases, cancelled, pool, workers)
+    except BrokenExecutor as error:
+        if cancelled():  # a request to terminate has reached all processes
+            return
+        raise RunError(
+            "A process that prepares the cases was killed, most likely because memory ran out. "
+            "Close other programs, then train again: what was prepared is kept."
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -94,7 +124,9 @@ def _in_order(
     for case in cases:
         entry = cache_folder() / "maps" / f"{cache_key(method, options, case)}.safetensors"
         known = _read(entry)
-        waiting.append((case, entry, known or pool.submit(method.prepare, case, options)))
+        with _deaf_to_interrupts():
+            maps = known or pool.submit(method.prepare, case, options)
+        waiting.append((case, entry, maps))
         while len(waiting) > 2 * ahead:
             if cancelled():
                 return
@@ -135,6 +167,28 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Generator[None]:
+    """Processes started within never hear Ctrl-C, not even while they load: we answer it."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows, see `_deaf_to_interrupts`
+    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
     torch.set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """A worker of a pool never learns that its parent was killed: it would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

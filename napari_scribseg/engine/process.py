@@ -66,8 +66,8 @@ def start(
     run.clear_requests()
     since = run.position
     log_start = run.log_path.stat().st_size if run.log_path.exists() else 0
-    run.heartbeat()  # loading torch takes seconds in which the child can't say anything yet
     try:
+        run.heartbeat()  # loading torch takes seconds in which the child can't say anything yet
         with run.log_path.open("ab") as log:
             child = subprocess.Popen(  # noqa: S603  our own command line, no shell
                 list(command(run, detached, resume)),
@@ -81,7 +81,7 @@ def start(
             )
     except OSError as error:
         run.end_heartbeat()
-        raise RunError(f"The training process can't be started: {error}.") from error
+        raise RunError(f"The run {run.path} can't be started: {error}.") from error
     if not _WINDOWS:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
@@ -219,9 +219,10 @@ class TrainingProcess:
             message=message,
             seconds=self._earlier_seconds() + (time.time() - begun if begun else 0.0),
         )
-        with contextlib.suppress(RunError):  # a full disk: the caller still learns how it ended
+        try:
             return self.run.append(end)
-        return end
+        except RunError as error:  # a full disk, which is likely why the process ended
+            return end.model_copy(update={"message": f"{end.message} {error}"})
 
     def _earlier_seconds(self) -> float:
         return max((e.seconds for e in self.run.events() if isinstance(e, Finished)), default=0.0)

@@ -1,13 +1,14 @@
 """E-steps: new targets of every training case from the current model, kept in the run folder.
 
-    relabelled/1/<case id>.safetensors    the maps after the first E-step, and so on
+    relabelled/1/<case id>.safetensors    the maps after the first E-step; 2 after the second ...
 
-A resumed run reads those of the E-step that its checkpoint knows of.
+A resumed run reads those of the E-step that its checkpoint knows of; older ones are deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from napari_scribseg.cases import Case
-from napari_scribseg.data import SliceSet, image_slices, resample_in_plane
+from napari_scribseg.data import image_slices, resample_in_plane
+from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.errors import RunError
 from napari_scribseg.events import Event, Prepared, Relabelled
@@ -36,7 +38,7 @@ class Relabelling:
     """
 
     def __init__(
-        self, folder: Path, slices: SliceSet, cases: Sequence[Case], maps: dict[str, Maps]
+        self, folder: Path, slices: SampleSet, cases: Sequence[Case], maps: dict[str, Maps]
     ) -> None:
         self._folder = folder / "relabelled"
         self._slices = slices
@@ -44,25 +46,41 @@ class Relabelling:
         self._maps = maps
 
     @torch.no_grad()
-    def run(self, learner: Learner) -> Iterator[Event]:
-        """Make new maps of every case; tells of each, and at the end how much has changed."""
+    def run(self, learner: Learner, cancelled: Callable[[], bool]) -> Iterator[Event]:
+        """Make new maps of every case; tells of each, and at the end how much has changed.
+
+        Args:
+            learner: its averaged weights predict.
+            cancelled: asked between cases; when true, the E-step is given up and comes again when
+                the run is resumed.
+        """
         count, method = learner.relabels_due, learner.predictor.eval()
         changed = voxels = 0
         for done, case in enumerate(self._cases, start=1):
+            if cancelled():
+                return
             learner.seed(learner.step + done)
             old = self._maps[case.id]
             with learner.machine.autocast():
                 new = method.relabel(case, old, self._shown(case, learner))
-            changed += sum(int(np.count_nonzero(new[name] != old[name])) for name in new)
-            voxels += sum(array.size for array in new.values())
+            classes = [name for name, array in new.items() if array.dtype.kind in "iu"]
+            changed += sum(int(np.count_nonzero(new[name] != old[name])) for name in classes)
+            voxels += sum(new[name].size for name in classes)
             self._take(case, {**old, **new}, learner)
             entry = self._entry(count, case)
             entry.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(entry, save(self._maps[case.id]))
             yield Prepared(done=done, total=len(self._cases), case=case.id, cached=False)
         learner.relabels = count
-        learner.begin_anew()
+        if method.restarts_optimiser:
+            learner.begin_anew()
         yield Relabelled(step=learner.step, changed=changed / max(voxels, 1))
+
+    def forget_older(self, learner: Learner) -> None:
+        """Delete the maps of earlier E-steps, once a checkpoint knows of the last one."""
+        for folder in self._folder.glob("*"):
+            if folder.name != str(learner.relabels):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def restore(self, learner: Learner) -> None:
         """Take the maps of the last E-step that the learner knows of.

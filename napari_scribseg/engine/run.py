@@ -6,7 +6,8 @@
     heartbeat                              when the training process was last seen alive
     STOP | FINISH | PAUSE                  what a watcher asks of the training process
     checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
-    previews/  predictions/                segmentations
+    relabelled/                            targets that the method has made (see engine.relabel)
+    predictions/                           segmentations
 
 The folder is all that a training process and its watchers share, so a run can be watched,
 stopped and resumed from anywhere. Nothing here needs torch.
@@ -31,6 +32,7 @@ from napari_scribseg.config import TrainConfig
 from napari_scribseg.engine.documents import RunCase, RunCases, RunRecord
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.events import Event, Finished, from_line, to_line
+from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.labels import LabelSchema
 
@@ -107,7 +109,7 @@ class RunFolder:
             validate_on=validate_on,
             checkpoint_choice=checkpoint_choice,
         )
-        for name in ("checkpoints", "previews", "predictions"):
+        for name in ("checkpoints", "predictions"):
             (folder / name).mkdir(exist_ok=True)
         save_document(folder / "labels.json", schema)
         save_document(folder / "cases.json", RunCases(cases=cases))
@@ -276,6 +278,15 @@ class RunFolder:
         """Say that the training process is alive now."""
         (self.path / "heartbeat").write_text(f"{time.time():.3f}", encoding="utf-8")
 
+    def remove_leftovers(self) -> None:
+        """Remove what a training process left that was killed while it saved.
+
+        Only for the training process, since these may be files that another one is writing.
+        """
+        for folder in (self.path / "checkpoints", *self.path.glob("relabelled/*")):
+            with contextlib.suppress(OSError):  # untidy, but no reason not to train
+                remove_leftovers(folder)
+
     def end_heartbeat(self) -> None:
         """Say that the training process has ended in an orderly way."""
         (self.path / "heartbeat").unlink(missing_ok=True)
@@ -283,13 +294,17 @@ class RunFolder:
     @property
     def heartbeat_age_seconds(self) -> float | None:
         """Seconds since the training process was last seen alive, None if it never was."""
+        path = self.path / "heartbeat"
         try:
-            beat = float((self.path / "heartbeat").read_text(encoding="utf-8"))
-            return max(0.0, time.time() - beat)
+            try:
+                beat = float(path.read_text(encoding="utf-8"))
+            except ValueError:  # being written just now, or cut by a kill or a full disk
+                beat = path.stat().st_mtime
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError):
-            return 0.0  # read while it was being written
+        except OSError:
+            return 0.0  # Windows: it is being written
+        return max(0.0, time.time() - beat)
 
 
 def is_run(path: Path) -> bool:

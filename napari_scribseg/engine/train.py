@@ -7,6 +7,7 @@ any generator state being saved.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator
@@ -18,10 +19,11 @@ import numpy as np
 import torch
 
 from napari_scribseg.cases import Case
-from napari_scribseg.data import Batch, SliceSet, choose_spacing
+from napari_scribseg.data import Batch, choose_spacing
+from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.engine.learner import Learner
-from napari_scribseg.engine.machine import choose_machine
-from napari_scribseg.engine.prepare import prepare_cases
+from napari_scribseg.engine.machine import choose_machine, choose_threads
+from napari_scribseg.engine.prepare import empty_samples, prepare_cases
 from napari_scribseg.engine.relabel import Relabelling
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.validate import validation_scores
@@ -51,17 +53,21 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         RunError: the loss is not finite any more, memory ran out twice, or the checkpoint to
             resume from is missing or damaged.
     """
+    run.remove_leftovers()
     config = run.record.training
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    machine = choose_machine(config.device, config.precision)
     kind = method_named(run.record.method)
+    machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
+    choose_threads(machine, config.threads)
     options = kind.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
-    slices = SliceSet(run.schema, config.spacing_mm or choose_spacing(cases, config.patch))
+    spacing_mm = config.spacing_mm or choose_spacing(cases, config.patch)
+    data_sha256 = hashlib.sha256("".join(c.content_hash for c in cases).encode()).hexdigest()
+    spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
+    options = kind.fitted(options, spacings)
+    slices = empty_samples(kind, options, run.schema, spacing_mm)
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     maps: dict[str, Maps] = {}
     for done, item in enumerate(prepared, start=1):
@@ -69,8 +75,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     if _must_end(run):
-        message = "Stopped while preparing; nothing was trained yet."
-        yield Finished(outcome="stopped", step=0, message=message, seconds=0.0)
+        step = run.last_step if resume else 0
+        message = f"Stopped while preparing; nothing was trained {'further' if resume else 'yet'}."
+        yield Finished(outcome="stopped", step=step, message=message, seconds=0.0)
         return
 
     if not len(slices):
@@ -80,7 +87,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         )
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
-    learner = Learner(kind(run.schema.n_classes, options), config, machine)
+    learner = Learner(kind(run.schema.n_classes, options), config, machine, data_sha256)
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))
@@ -113,6 +120,7 @@ def task_of(cases: list[Case], schema: LabelSchema) -> Task:
         n_scribbled=scribbled,
         n_references=sum(case.reference is not None for case in cases),
         class_names=schema.names,
+        slices=tuple(case.image.shape[0] for case in cases),
     )
 
 
@@ -127,7 +135,7 @@ class _Loop:
         self,
         run: RunFolder,
         learner: Learner,
-        slices: SliceSet,
+        slices: SampleSet,
         relabelling: Relabelling,
         validation_cases: list[Case],
     ) -> None:
@@ -150,9 +158,11 @@ class _Loop:
                     zero += self._wait_while_paused()
                     continue
                 if learner.relabels_due > learner.relabels:
-                    yield from self._relabelling.run(learner)
-                    yield self._save("last")
+                    yield from self._relabelling.run(learner, lambda: _must_end(self._run))
                     batches.forget()
+                    yield self._save("last")
+                    self._relabelling.forget_older(learner)
+                    continue
                 try:
                     terms = learner.learn(batches.take())
                 except torch.OutOfMemoryError as error:
@@ -167,12 +177,14 @@ class _Loop:
                 if learner.seconds - saved >= _SAVE_SECONDS:
                     yield self._save("last")
                     saved = learner.seconds
-        if learner.step % interval:
+        stopped = self._run.requested == "stop" and learner.progress < 1.0
+        # Not when stopped: that is urgent, and would let a resumed run choose another "best".
+        if learner.step % interval and not stopped:
             yield from self._validate()
         yield self._save("last")
         if learner.best_score is None:
             yield self._save("best")
-        yield self._finished()
+        yield self._finished(stopped=stopped)
 
     def _stepped(self, terms: dict[str, float]) -> Event:
         learner, progress = self._learner, self._learner.progress
@@ -240,9 +252,8 @@ class _Loop:
             f"{learner.batch_size} instead of {learner.config.batch_size}."
         )
 
-    def _finished(self) -> Event:
+    def _finished(self, *, stopped: bool) -> Event:
         learner = self._learner
-        stopped = self._run.requested == "stop" and learner.progress < 1.0
         return Finished(
             outcome="stopped" if stopped else "completed",
             step=learner.step,
@@ -256,7 +267,7 @@ class _Loop:
 class _Batches:
     """The next batch is made in a thread while the current one is learnt from."""
 
-    def __init__(self, slices: SliceSet, learner: Learner) -> None:
+    def __init__(self, slices: SampleSet, learner: Learner) -> None:
         self._slices = slices
         self._learner = learner
         self._pool = ThreadPoolExecutor(1)

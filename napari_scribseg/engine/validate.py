@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_scribseg.cases import Case
 from napari_scribseg.engine.machine import Machine
-from napari_scribseg.engine.predict import slice_probabilities
+from napari_scribseg.engine.predict import image_probabilities
 from napari_scribseg.events import Validated
 from napari_scribseg.labels import LabelSchema, targets_of
 from napari_scribseg.methods.base import Method
@@ -38,7 +38,7 @@ def validation_scores(
         truth = case.reference if by_reference else case.scribbles
         if truth is None:
             continue
-        probabilities, _ = slice_probabilities(
+        probabilities, _ = image_probabilities(
             method, case.image.array, case.image.spacing, spacing_mm, machine
         )
         segmentation = probabilities.argmax(0)

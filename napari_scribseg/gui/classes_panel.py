@@ -17,9 +17,8 @@ from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QGridLayout, QLineEdit, QSizePolicy
 
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.gui.editors import tame
 from napari_scribseg.gui.layers import key_of
-from napari_scribseg.gui.style import GAP, LEVEL_COLORS, Panel, note_label
+from napari_scribseg.gui.style import GAP, LEVEL_COLORS, Panel, note_label, tame
 from napari_scribseg.labels import PRESETS, LabelSchema, schema_from_names
 
 _COLUMNS = 2

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 from napari_scribseg.gui.editors import Editor, Schema, editor_for
 from napari_scribseg.gui.style import GAP, Fold
 
-_UNITS = ("mm", "degrees")
+_UNITS = {"mm": "mm", "degrees": "°"}
 
 
 class ConfigForm(QWidget):
@@ -44,29 +44,23 @@ class ConfigForm(QWidget):
         super().__init__()
         fields: Schema = schema.get("properties", {})
         shown = list(fields) if important is None else [f for f in important if f in fields]
-        hidden = [name for name in fields if name not in shown]
-        self._editors: dict[str, Editor] = {}
+        self._editors = {
+            name: _editor(name, _resolved(fields[name], schema), (suggestions or {}).get(name, ()))
+            for name in (*shown, *(name for name in fields if name not in shown))
+        }
         # A preset changes every field; one signal for all of them is enough.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self.value_changed)
+        editors = list(self._editors.values())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GAP)
-        for names, title in ((shown, ""), (hidden, "More settings")):
-            if not names:
-                continue
-            rows = QWidget()
-            form = QFormLayout(rows)
-            form.setContentsMargins(0 if not title else 12, 0, 0, 0)
-            form.setHorizontalSpacing(12)
-            form.setVerticalSpacing(GAP)
-            form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-            form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-            for name in names:
-                self._add(form, name, _resolved(fields[name], schema), suggestions or {})
-            layout.addWidget(Fold(title, rows) if title else rows)
+        if shown:
+            layout.addWidget(self._rows(editors[: len(shown)], indent=0))
+        if len(editors) > len(shown):
+            layout.addWidget(Fold("More settings", self._rows(editors[len(shown) :], indent=12)))
 
     @classmethod
     def of(
@@ -82,33 +76,46 @@ class ConfigForm(QWidget):
 
     def value(self) -> dict[str, Any]:
         """Every field by name, as JSON values."""
-        return {name: editor.value() for name, editor in self._editors.items()}
+        values = ((name, editor.value) for name, editor in self._editors.items())
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
 
     def set_value(self, value: Mapping[str, Any]) -> None:
         """Show these fields; others stay as they are."""
         for name, item in value.items():
-            self._editors[name].set_value(item)
+            self._editors[name].value = item
 
     def editor(self, name: str) -> Editor:
         """The editor of one field."""
         return self._editors[name]
 
-    def _add(
-        self,
-        form: QFormLayout,
-        name: str,
-        field: Schema,
-        suggestions: Mapping[str, Sequence[str]],
-    ) -> None:
-        editor = editor_for(field, suggestions.get(name, ()))
-        if field.get("default") is not None:
-            editor.set_value(field["default"])
-        editor.value_changed.connect(self._timer.start)
-        label = QLabel(_caption(name))
-        for widget in (label, editor):
-            widget.setToolTip(f"<p>{field.get('description', '')}</p>")
-        form.addRow(label, editor)
-        self._editors[name] = editor
+    def _rows(self, editors: Sequence[Editor], indent: int) -> QWidget:
+        # Not a magicgui Container: that measures its labels in another font than napari's theme
+        # has, so that its columns are ragged.
+        rows = QWidget()
+        form = QFormLayout(rows)
+        form.setContentsMargins(indent, 0, 0, 0)
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(GAP)
+        # The same on every platform; a long name gets a line of its own.
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
+        for editor in editors:
+            label = QLabel(editor.label)
+            label.setToolTip(editor.tooltip or "")
+            form.addRow(label, editor.native)
+            editor.changed.connect(self._timer.start, max_args=0)
+        return rows
+
+
+def _editor(name: str, field: Schema, suggestions: Sequence[str]) -> Editor:
+    """The editor of a field, with its name, help text and default."""
+    editor = editor_for(field, suggestions)
+    editor.name, editor.label = name, _caption(name)
+    editor.tooltip = f"<p>{field.get('description', '')}</p>"
+    if field.get("default") is not None:
+        editor.value = field["default"]
+    return editor
 
 
 def _resolved(field: Schema, schema: Schema) -> Schema:
@@ -124,5 +131,5 @@ def _caption(name: str) -> str:
     """The name of a field as a person would write it; a unit at its end goes in brackets."""
     *words, last = name.split("_")
     if words and last in _UNITS:
-        return f"{' '.join(words)} ({last})".capitalize()
+        return f"{' '.join(words)} ({_UNITS[last]})".capitalize()
     return name.replace("_", " ").capitalize()

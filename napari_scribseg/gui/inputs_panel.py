@@ -13,9 +13,8 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QMenu, QSizePolicy, QWidget
 
-from napari_scribseg.gui.editors import tame
 from napari_scribseg.gui.selection import SLOTS, Selected, Slot
-from napari_scribseg.gui.style import GAP, Panel, button, note_label
+from napari_scribseg.gui.style import GAP, Panel, button, note_label, tame
 
 _NOTHING = {
     "image": "choose an image",

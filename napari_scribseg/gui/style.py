@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
@@ -122,3 +122,24 @@ def swatch(color: str, size: int = 14) -> QIcon:
     painter.drawRoundedRect(0, 0, size, size, 3, 3)
     painter.end()
     return QIcon(pixmap)
+
+
+def tame(widget: QWidget) -> None:
+    """Narrow enough for the dock, and deaf to a passing wheel."""
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.setMinimumWidth(70)
+    widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    widget.installEventFilter(_WheelGuard(widget))
+
+
+class _WheelGuard(QObject):
+    """Keeps the wheel from changing values while somebody scrolls past them."""
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802
+        """Leave the wheel to the scroll area unless the widget has the focus."""
+        if a1 is None or a1.type() != QEvent.Type.Wheel:
+            return False
+        if not isinstance(a0, QWidget) or a0.hasFocus():
+            return False
+        a1.ignore()
+        return True

@@ -19,10 +19,9 @@ from qtpy.QtWidgets import (
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.curve import LossCurve
-from napari_scribseg.gui.editors import tame
 from napari_scribseg.gui.forms import ConfigForm
 from napari_scribseg.gui.presenter import Choice, Phase, Screen
-from napari_scribseg.gui.style import GAP, Fold, Panel, button, note_label
+from napari_scribseg.gui.style import GAP, Fold, Panel, button, note_label, tame
 
 _IMPORTANT = ("steps", "minutes", "device")
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -201,7 +200,7 @@ class TrainingPanel(Panel):
 
     def _edited(self) -> None:
         by_steps = self._training.value()["minutes"] is None
-        self._training.editor("steps").setEnabled(by_steps)
+        self._training.editor("steps").enabled = by_steps
         self._note.setText(self._note_text())
         self.value_changed.emit()
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import numpy as np
@@ -79,18 +80,20 @@ def predict(run: Path, snapshot: Snapshot, children: Children) -> Outcome:
     """
     stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
     folder = run / "predictions" / stamp
-    image = folder / "input" / f"{snapshot.case}.mha"
-    image.parent.mkdir(parents=True)
-    write_volume(image, _storable(snapshot.image))
+    folder.mkdir(parents=True)
     out = folder / "output"
     opened = RunFolder.open(run)
     device, schema = opened.record.training.device, opened.schema
-    document = children.run(
-        [
-            *("predict", str(run), str(image), "--out", str(out)),
-            *("--uncertainty", "--device", device, "--json"),
-        ]
-    )
+    # No second copy of a patient's image stays behind, whatever happens.
+    with TemporaryDirectory(prefix="input-", dir=folder, ignore_cleanup_errors=True) as copies:
+        image = Path(copies) / f"{snapshot.case}.mha"
+        write_volume(image, _storable(snapshot.image))
+        document = children.run(
+            [
+                *("predict", str(run), str(image), "--out", str(out)),
+                *("--uncertainty", "--device", device, "--json"),
+            ]
+        )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.

@@ -46,6 +46,35 @@ def partial_cross_entropy(
     return summed / class_weights[target[labelled]].sum().clamp_min(1e-8)
 
 
+def soft_partial_cross_entropy(
+    logits: Tensor, target: Tensor, *, reduction: Reduction = "labelled"
+) -> Tensor:
+    """Cross-entropy against labels that may be shared between classes.
+
+    Args:
+        logits: (B, K, *S).
+        target: (B, K, *S), share of every class; all zero where nothing is labelled.
+        reduction: "labelled" divides by the sum of all shares, "all_pixels" by the number of
+            pixels.
+
+    Source: CycleMix (Zhang and Zhuang, CVPR 2022), for mixed labels.
+    """
+    summed = -(target * logits.float().log_softmax(1)).sum()
+    if reduction == "all_pixels":
+        return summed / (target.numel() / target.shape[1])
+    return summed / target.sum().clamp_min(1)
+
+
+def shares_of(target: Tensor, n_classes: int) -> Tensor:
+    """Labels as shares of classes (B, K, *S) float: one-hot, all zero where the target is IGNORE.
+
+    Args:
+        target: (B, *S), class index or IGNORE.
+        n_classes: K.
+    """
+    return _one_hot(target, n_classes) * (target != IGNORE).unsqueeze(1)
+
+
 def class_weights(target: Tensor, n_classes: int, balance: float) -> Tensor:
     """Weights (K,) that make up for how differently often the classes occur in a batch.
 

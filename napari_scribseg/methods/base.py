@@ -9,7 +9,7 @@ stopping belong to `napari_scribseg.engine`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -25,6 +25,9 @@ from napari_scribseg.data import Batch
 Maps = dict[str, npt.NDArray[Any]]
 """Per-voxel maps of one case by name, each (z, y, x). Integers are class indices or IGNORE and
 are resampled by nearest neighbour; floats are resampled linearly."""
+
+Spacing = tuple[float, float, float]
+"""Distances of voxels in mm (z, y, x)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Task:
         n_scribbled: training cases with scribbles.
         n_references: training cases with a dense reference.
         class_names: name of every class index.
+        slices: number of slices of each training case; empty where nobody counted.
     """
 
     n_classes: int
@@ -58,6 +62,7 @@ class Task:
     n_scribbled: int
     n_references: int
     class_names: tuple[str, ...]
+    slices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,11 +95,13 @@ class Method(nn.Module, ABC):
     """One line for whoever has to choose."""
     source: ClassVar[str]
     """Citation, and the address of paper and code."""
-    sample: ClassVar[Literal["slice"]] = "slice"
-    """What one element of a batch is."""
+    sample: ClassVar[Literal["slice", "patch"]] = "slice"
+    """What one element of a batch is: S is Y, X of a slice and Z, Y, X of a patch."""
     Config: ClassVar[type[MethodConfig]]
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
+    restarts_optimiser: ClassVar[bool] = True
+    """Whether the optimiser forgets what it has gathered when `relabel` has changed the targets."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
     """The options that `prepare` depends on; they are part of the key of its cache."""
 
@@ -107,6 +114,23 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def presets(cls) -> dict[str, Preset]:
         """Settings by name; "quick" always exists and is made for a CPU."""
+
+    @classmethod
+    def patch_depth(cls, options: MethodConfig) -> int:  # noqa: ARG003
+        """Slices (z) of a training patch and of a window of prediction; of patch methods only."""
+        return 1
+
+    @classmethod
+    def fitted(cls, options: MethodConfig, spacings: Sequence[Spacing]) -> MethodConfig:  # noqa: ARG003
+        """The options with what follows from the training cases filled in.
+
+        Asked before everything else of a run; the checkpoint keeps the answer.
+
+        Args:
+            options: as somebody chose them.
+            spacings: of the training cases as the network is shown them, mm (z, y, x).
+        """
+        return options
 
     @classmethod
     def unsupported(cls, task: Task) -> str | None:
@@ -131,7 +155,7 @@ class Method(nn.Module, ABC):
         """New maps from the current model (an E-step); those left out stay as they are.
 
         Called without gradients, in evaluation mode, in the engine's arithmetic, on the averaged
-        weights where there are any. Afterwards the optimiser starts afresh.
+        weights where there are any. See `restarts_optimiser`, too.
 
         Args:
             case: one of the training cases.
@@ -142,7 +166,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X) of any size."""
+        """Logits (B, K, *S) of images (B, 1, *S) of any size."""
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:

@@ -21,9 +21,11 @@ from napari_scribseg.config import (
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
+from napari_scribseg.losses.self_training import ramp_up
 from napari_scribseg.methods.base import Method, Preset
 from napari_scribseg.methods.recipes import WSL4MIS
 from napari_scribseg.mixing.paste import draw_donors, paste_regions, scribble_boxes
+from napari_scribseg.networks.teacher import follow
 from napari_scribseg.networks.unet import UNet
 
 _NOISE = 0.1
@@ -122,27 +124,17 @@ class EFFDNet(Method):
             )
         return terms
 
-    @torch.no_grad()
     def after_step(self, step: int) -> None:
-        """The teacher follows: decay min(1 - 1 / step, alpha), so after step 1 it is the student.
+        """The teacher follows the student.
 
         The authors average parameters only; we copy the batch-norm statistics too, so that the
         teacher could be evaluated.
         """
-        decay = min(1.0 - 1.0 / step, self.options.teacher_decay)
-        for teacher, student in zip(
-            self.teacher.parameters(), self.student.parameters(), strict=True
-        ):
-            teacher.lerp_(student, 1.0 - decay)
-        for teacher, student in zip(self.teacher.buffers(), self.student.buffers(), strict=True):
-            teacher.copy_(student)
+        follow(self.teacher, self.student, self.options.teacher_decay, step)
 
     def _ramp(self, progress: float) -> float:
-        """0 to 1 along exp(-5 (1 - t)^2) (Laine & Aila 2017); 1 without ramp-up."""
-        if self.options.ramp_up == 0:
-            return 1.0
-        t = min(progress / self.options.ramp_up, 1.0)
-        return float(torch.exp(torch.tensor(-5.0 * (1.0 - t) ** 2)))
+        """Share of lambda at this share of the budget."""
+        return ramp_up(progress / self.options.ramp_up) if self.options.ramp_up else 1.0
 
     @torch.no_grad()
     def _pseudo_labels(self, image: Tensor) -> Tensor:

@@ -6,8 +6,24 @@ import pytest
 import torch
 from torch import nn
 
-from napari_scribseg.engine.machine import choose_machine
+from napari_scribseg.engine.machine import choose_machine, choose_threads
 from napari_scribseg.errors import InvalidInput
+
+
+def test_threads_are_those_wanted_or_the_fastest(monkeypatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        cpu = choose_machine("cpu", "float32")
+        assert choose_threads(cpu, 1) == torch.get_num_threads() == 1
+        for fastest in (1, 3):
+            torch.set_num_threads(3)
+            seconds = {n: 1.0 + (n != fastest) for n in (1, 3)}
+            monkeypatch.setattr(
+                "napari_scribseg.engine.machine._trial_seconds", lambda _, n, s=seconds: s[n]
+            )
+            assert choose_threads(cpu) == torch.get_num_threads() == fastest
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_cpu_as_asked() -> None:

@@ -44,7 +44,7 @@ def test_targets_change_at_their_shares_of_the_budget(tmp_path) -> None:
             seen.append(f"relabelled after {event.step}")
             assert 0 < event.changed <= 1
     assert seen == ["relabelled after 2", "relabelled after 4"]
-    assert sorted(p.name for p in (run.path / "relabelled").iterdir()) == ["1", "2"]
+    assert [p.name for p in (run.path / "relabelled").iterdir()] == ["2"]
 
 
 def test_a_run_stopped_between_two_e_steps_ends_bit_equal(tmp_path) -> None:

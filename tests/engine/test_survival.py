@@ -6,6 +6,7 @@ seconds gets twice its time, since the machine that tests may be loaded.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -21,12 +22,14 @@ from typing import Any
 
 import pytest
 import torch
+from phantoms import phantom_dataset
 from training import phantom_run
 
 from napari_scribseg.cli import main
 from napari_scribseg.engine.checkpoint import load_checkpoint
 from napari_scribseg.engine.process import Command, start, worker_command
 from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.errors import RunError
 from napari_scribseg.events import Finished, Saved, Started
 from napari_scribseg.methods import PartialCE, RandomWalker
 from napari_scribseg.methods.base import Method
@@ -106,6 +109,12 @@ def _parts(_: str, names: list[str]) -> list[str]:
 
 def tiny_run(tmp_path: Path, method: type[Method] = PartialCE, steps: int = STEPS) -> RunFolder:
     return phantom_run(tmp_path, method, validate=1, validation_interval=4, steps=steps)
+
+
+def run_that_prepares(tmp_path: Path) -> RunFolder:
+    """A run that prepares for some seconds, in helper processes."""
+    phantom_dataset(tmp_path / "data", 7, shape=(6, 96, 96))
+    return phantom_run(tmp_path, RandomWalker, patients=6, validate=1, steps=10_000)
 
 
 def halfway_run(tmp_path: Path, trained: Trained) -> RunFolder:
@@ -266,17 +275,25 @@ time.sleep(600)
 class Phase:
     """What a training does when its starter dies."""
 
-    method: type[Method]
+    make: Callable[[Path], RunFolder]
     command: Command
     reached: Callable[[RunFolder, int], Any]
 
 
+def endless_run(tmp_path: Path) -> RunFolder:
+    return tiny_run(tmp_path, steps=10_000)
+
+
 PHASES = {
-    "preparing": Phase(RandomWalker, worker_command, lambda _, pid: len(session(pid)) > 2),
-    "training": Phase(PartialCE, worker_command, lambda run, _: reaches(run, "stepped")),
-    "saving": Phase(PartialCE, saving_often(), lambda run, _: leftovers(run.path)),
+    "starting": Phase(endless_run, worker_command, lambda run, pid: pid),
+    "loading helpers": Phase(
+        run_that_prepares, worker_command, lambda run, pid: len(session(pid)) > 2
+    ),
+    "preparing": Phase(run_that_prepares, worker_command, lambda run, _: reaches(run, "prepared")),
+    "training": Phase(endless_run, worker_command, lambda run, _: reaches(run, "stepped")),
+    "saving": Phase(endless_run, saving_often(), lambda run, _: leftovers(run.path)),
     "hanging in a save": Phase(
-        PartialCE, saving_often(DISK_HANGS), lambda run, _: leftovers(run.path)
+        endless_run, saving_often(DISK_HANGS), lambda run, _: leftovers(run.path)
     ),
 }
 
@@ -307,7 +324,7 @@ def is_running(pid: int) -> bool:
 @pytest.mark.parametrize("name", ["preparing", "training", "hanging in a save"])
 def test_a_training_and_its_helpers_end_with_their_starter(name, tmp_path) -> None:
     phase = PHASES[name]
-    run = tiny_run(tmp_path, phase.method, steps=10_000)
+    run = phase.make(tmp_path)
     assert outlive_the_starter(run, phase, delay=0.1) == set()
     if name == "training":
         assert run.status == "stopped"
@@ -319,18 +336,19 @@ def test_a_training_and_its_helpers_end_with_their_starter(name, tmp_path) -> No
 @pytest.mark.parametrize("name", PHASES)
 def test_no_process_outlives_its_starter_at_random_moments(name, tmp_path, monkeypatch) -> None:
     rng, phase = random.Random(name), PHASES[name]
-    for attempt in range(6):
+    for attempt in range(8):
         folder = tmp_path / str(attempt)
         monkeypatch.setenv("SCRIBSEG_CACHE", str(folder / "cache"))
-        run = tiny_run(folder, phase.method, steps=10_000)
+        run = phase.make(folder)
         assert outlive_the_starter(run, phase, rng.uniform(0.0, 1.0)) == set(), attempt
 
 
 def test_helpers_end_with_a_killed_training_that_nobody_watches(tmp_path) -> None:
-    process = interruptible(tiny_run(tmp_path, RandomWalker))
-    assert until(lambda: len(session(process.pid)) > 2)
+    run = run_that_prepares(tmp_path)
+    process = interruptible(run)
+    assert reaches(run, "prepared")
     process.kill()
-    process.communicate()
+    process.wait()
     assert until(lambda: not session(process.pid), PROMISED_SECONDS)
 
 
@@ -349,6 +367,29 @@ def test_a_full_disk_costs_neither_the_old_checkpoint_nor_the_run(trained, tmp_p
     assert leftovers(run.path) == []
     assert start(run, resume=True).wait(PATIENCE_SECONDS).outcome == "completed"
     assert_same_weights(run, trained.run)
+
+
+def test_a_disk_that_is_full_from_the_start_is_an_error_and_nothing_runs(
+    tmp_path, monkeypatch
+) -> None:
+    def on_full_disk(run: RunFolder) -> None:
+        (run.path / "heartbeat").touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    run = tiny_run(tmp_path)
+    monkeypatch.setattr(RunFolder, "heartbeat", on_full_disk)
+    with pytest.raises(RunError, match=f"{run.path} can't be started.*No space left"):
+        start(run)
+    assert run.status == "created"
+
+
+def test_an_end_that_can_t_be_written_down_is_told_with_the_reason(tmp_path) -> None:
+    run = tiny_run(tmp_path)
+    dies = "import os; os.mkdir('events.jsonl'); os.kill(os.getpid(), 9)"
+    end = start(run, command=lambda *_: [sys.executable, "-c", dies]).wait(PATIENCE_SECONDS)
+    assert end.outcome == "crashed"
+    assert "was killed" in end.message
+    assert f"can't be written to {run.events_path}" in end.message
 
 
 def test_a_frozen_training_grows_silent_and_is_ended_in_time(tmp_path) -> None:
@@ -411,7 +452,9 @@ def interrupt(run: RunFolder, process: subprocess.Popen[str], number: int) -> di
     return json.loads(out)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
 def test_an_interrupted_training_says_what_was_done(number, tmp_path) -> None:
     run = tiny_run(tmp_path, steps=10_000)
     process = interruptible(run)
@@ -421,11 +464,37 @@ def test_an_interrupted_training_says_what_was_done(number, tmp_path) -> None:
     assert answer["step"] == saved_step(run) > 0
 
 
-def test_an_interrupt_while_preparing_is_no_failure(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_an_interrupt_while_helpers_load_is_no_failure(number, tmp_path) -> None:
     run = tiny_run(tmp_path, RandomWalker)
     process = interruptible(run)
     assert until(lambda: len(session(process.pid)) > 2)
-    assert interrupt(run, process, signal.SIGINT)["status"] == "stopped"
+    time.sleep(0.4)
+    assert interrupt(run, process, number)["status"] == "stopped"
+
+
+@pytest.mark.slow
+def test_a_helper_that_is_killed_is_told_of_in_one_sentence(tmp_path) -> None:
+    run = tiny_run(tmp_path, RandomWalker)
+    process = start(run)
+    assert until(lambda: len(session(process.pid)) > 2)
+    os.kill(max(session(process.pid)), signal.SIGKILL)
+    end = process.wait(PATIENCE_SECONDS)
+    assert end.outcome == "failed"
+    assert "memory ran out" in end.message
+    assert not session(process.pid)
+
+
+def test_a_heartbeat_that_a_kill_cut_off_goes_silent_like_any_other(tmp_path) -> None:
+    run = tiny_run(tmp_path)
+    run.heartbeat()
+    (run.path / "heartbeat").write_text("")
+    assert run.status == "running"
+    long_ago = time.time() - 60
+    os.utime(run.path / "heartbeat", (long_ago, long_ago))
+    assert run.status == "crashed"
 
 
 @pytest.mark.slow
@@ -433,7 +502,7 @@ def test_an_interrupt_while_preparing_is_no_failure(tmp_path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("method", [PartialCE, RandomWalker])
 def test_interrupts_at_random_moments_change_no_bit(method, number, tmp_path, monkeypatch) -> None:
-    steps = 160
+    steps = 200
     unbroken = tiny_run(tmp_path / "unbroken", method, steps=steps)
     assert start(unbroken).wait(600).outcome == "completed"
     run = tiny_run(tmp_path / "broken", method, steps=steps)
@@ -443,7 +512,11 @@ def test_interrupts_at_random_moments_change_no_bit(method, number, tmp_path, mo
         since, resumed = run.position, saved_step(run) > 0
         process = interruptible(run, *(["--resume"] if resumed else []))
         assert until(lambda: run.heartbeat_age_seconds is not None)
-        time.sleep(rng.uniform(0.2, 6.0))
+        if rng.random() < 0.5:
+            assert reaches(run, "stepped", since)
+            time.sleep(rng.uniform(0.0, 0.5))
+        else:
+            time.sleep(rng.uniform(0.2, 4.0))
         interrupt(run, process, number)
         assert run.status == "stopped"
         ends = [e for e in run.follow(0.0, lambda: True, since=since) if isinstance(e, Finished)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from phantoms import TWO_BALLS
@@ -15,8 +16,10 @@ from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.train import train
 from napari_scribseg.errors import RunError, TaskNotSupported
 from napari_scribseg.events import Prepared, Started, Stepped, Validated, Warned
+from napari_scribseg.io import read_labels, write_volume
 from napari_scribseg.labels import BACKGROUND
 from napari_scribseg.methods import EFFDNet, PartialCE, PartialCEDice, RandomWalker
+from napari_scribseg.volume import Volume
 
 
 def _weights(run: RunFolder) -> dict[str, torch.Tensor]:
@@ -86,6 +89,24 @@ def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_pa
     assert end.seconds == pytest.approx(3.0, abs=2.0)
     assert last.progress == 1.0
     assert last.learning_rate < 0.05 * run.record.training.learning_rate
+
+
+def test_a_stop_is_urgent_and_scores_nothing(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, validate=1, steps=1000)
+    events = train(run)
+    next(e for e in events if isinstance(e, Stepped))
+    run.request("stop")
+    assert [e.kind for e in events] == ["saved", "saved", "finished"]
+
+
+def test_a_resumed_run_that_is_stopped_while_preparing_keeps_its_step(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1000)
+    for event in train(run):
+        run.append(event)
+        run.request("stop" if event.kind == "stepped" else "resume")
+    end = list(train(run, resume=True))[-1]
+    assert (end.outcome, end.step) == ("stopped", run.last_step)
+    assert end.step > 0
 
 
 def test_finish_now_keeps_a_model_and_counts_as_completed(tmp_path) -> None:
@@ -204,3 +225,17 @@ def test_stopping_while_preparing_trains_nothing(tmp_path) -> None:
     events = list(train(run))
     assert [e.kind for e in events] == ["finished"]
     assert not Path(run.checkpoint("last")).exists()
+
+
+def test_a_run_is_not_continued_on_other_strokes(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1000)
+    events = train(run)
+    next(e for e in events if isinstance(e, Stepped))
+    run.request("stop")
+    list(events)
+    run.clear_requests()
+    scribbles = run.files("train")[0].scribbles
+    volume = read_labels(scribbles)
+    write_volume(scribbles, Volume(np.flip(volume.array, 2).copy(), volume.grid))
+    with pytest.raises(RunError, match="have changed since"):
+        list(train(run, resume=True))

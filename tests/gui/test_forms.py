@@ -8,7 +8,8 @@ import pytest
 from pydantic import Field
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QLabel, QSpinBox
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QLabel
 
 from napari_scribseg.config import MethodConfig, Positive, PositiveInt, TrainConfig
 from napari_scribseg.errors import InvalidInput
@@ -25,6 +26,7 @@ class Options(MethodConfig):
     spacing_mm: Positive | None = None
     size: tuple[PositiveInt, PositiveInt] = (224, 160)
     blocks: tuple[int, ...] = (2, 4, 8)
+    network: str = Field("unet", pattern="^[a-z]+$")
 
 
 @pytest.fixture
@@ -49,6 +51,7 @@ def test_a_form_gives_back_what_it_was_given(form):
         {"spacing_mm": 1.25},
         {"size": (96, 128)},
         {"blocks": (3,)},
+        {"network": "resunet"},
     ],
 )
 def test_every_kind_of_field_round_trips(form, qtbot, changes):
@@ -72,14 +75,26 @@ def test_all_training_settings_round_trip(qtbot):
 
 
 def test_limits_are_those_of_the_field(form):
-    spin = form.editor("depth").findChild(QSpinBox)
+    spin = form.editor("depth").native.findChild(QAbstractSpinBox)
     spin.setValue(-3)
     assert form.value()["depth"] == 1
 
 
+@pytest.mark.parametrize(
+    ("number", "text"), [(2e-3, "0.002"), (1e-4, "0.0001"), (1e-5, "0.00001"), (250.0, "250")]
+)
+def test_numbers_have_the_decimals_they_need(form, number, text):
+    form.set_value({"rate": number})
+    spin = form.editor("rate").native.findChild(QAbstractSpinBox)
+    assert spin.text() == text
+    spin.selectAll()
+    QTest.keyClicks(spin, "0.00075")
+    assert form.value()["rate"] == 0.00075
+
+
 def test_what_a_form_can_t_check_the_settings_refuse(form):
-    form.set_value({"blocks": ["many"]})
-    with pytest.raises(InvalidInput, match="blocks"):
+    form.set_value({"network": "U-Net"})
+    with pytest.raises(InvalidInput, match="network"):
         Options().updated(form.value())
 
 
@@ -87,7 +102,7 @@ def test_only_important_fields_are_visible_at_first(qtbot):
     form = ConfigForm.of(TrainConfig(), ("steps", "device"))
     qtbot.addWidget(form)
     form.show()
-    shown = {n for n in TrainConfig.model_fields if form.editor(n).isVisible()}
+    shown = {n for n in TrainConfig.model_fields if form.editor(n).visible}
     assert shown == {"steps", "device"}
 
 
@@ -105,9 +120,17 @@ def test_one_signal_for_many_changes(form, qtbot):
     assert len(seen) == 1
 
 
+def test_showing_values_leaves_the_focus_where_it_is(form, qtbot):
+    form.show()
+    box = form.findChild(QCheckBox)
+    box.setFocus()
+    form.set_value(Options(depth=6, size=(32, 32), rate=1e-5).model_dump(mode="json"))
+    assert form.focusWidget() is box
+
+
 def test_the_wheel_scrolls_past_a_field(form, qtbot):
     form.show()
-    spin = form.editor("depth").findChild(QAbstractSpinBox)
+    spin = form.editor("depth").native.findChild(QAbstractSpinBox)
     form.findChild(QCheckBox).setFocus()
     middle = QPointF(spin.rect().center())
     wheel = QWheelEvent(

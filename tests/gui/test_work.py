@@ -140,6 +140,7 @@ class _Answering(work.Children):
         self.segmentation = segmentation
 
     def run(self, arguments):
+        assert work.Path(arguments[2]).is_file()
         out = arguments[arguments.index("--out") + 1]
         grid = two_ball_case().grid
         folder = work.Path(out)
@@ -172,3 +173,13 @@ class TestPredict:
         outcome = work.predict(run.path, taken, _Answering(two_ball_case().reference))
         assert outcome.scores is None
         assert outcome.note == ""
+
+    def test_no_copy_of_the_image_stays_behind(self, tmp_path):
+        taken = snapshot()
+        run = work.write_run(tmp_path, taken, CHOICE)
+        work.predict(run.path, taken, _Answering(taken.reference))
+        with pytest.raises(RunError, match="ZeroDivisionError"):
+            work.predict(run.path, taken, python("1 / 0"))
+        images = [path for path in run.path.rglob("*") if path.stem == taken.case]
+        assert images == []
+        assert len(list(run.path.glob("predictions/*/output/p.nii.gz"))) == 1

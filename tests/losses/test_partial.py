@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from napari_scribseg.labels import IGNORE
-from napari_scribseg.losses.partial import partial_cross_entropy, partial_dice
+from napari_scribseg.losses.partial import (
+    partial_cross_entropy,
+    partial_dice,
+    shares_of,
+    soft_partial_cross_entropy,
+)
 
 # Two classes on 2 x 2 pixels; a logit difference of ln 3 is a probability of 3/4.
 LN3 = math.log(3)
@@ -97,3 +102,36 @@ def test_half_precision_logits_are_summed_in_float32(loss) -> None:
 @each_loss
 def test_any_number_of_spatial_axes(loss) -> None:
     torch.testing.assert_close(loss(LOGITS[:, :, None], TARGET[:, None]), loss(LOGITS, TARGET))
+
+
+# Labels that are shared between classes
+
+
+def test_soft_cross_entropy_of_hard_labels_is_the_partial_one() -> None:
+    target = shares_of(TARGET, 2)
+    assert target[0, :, 0].tolist() == [[0, 1], [1, 0]]
+    assert not target[0, :, 1].any()
+    for reduction in ("labelled", "all_pixels"):
+        soft = soft_partial_cross_entropy(LOGITS, target, reduction=reduction)
+        torch.testing.assert_close(soft, partial_cross_entropy(LOGITS, TARGET, reduction=reduction))
+
+
+def test_soft_cross_entropy_by_hand() -> None:
+    """The first pixel half class 1 (3/4) and half unlabelled, the second half of each (1/4)."""
+    target = torch.tensor([[[[0.0, 0.5], [0, 0]], [[0.5, 0.5], [0, 0]]]])
+    summed = -0.5 * math.log(3 / 4) - 0.5 * math.log(1 / 4) - 0.5 * math.log(3 / 4)
+    labelled = soft_partial_cross_entropy(LOGITS, target)
+    assert float(labelled) == pytest.approx(summed / 1.5)
+    everything = soft_partial_cross_entropy(LOGITS, target, reduction="all_pixels")
+    assert float(everything) == pytest.approx(summed / 4)
+
+
+def test_soft_cross_entropy_teaches_labelled_pixels_only() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    soft_partial_cross_entropy(logits, shares_of(TARGET, 2)).backward()
+    assert logits.grad is not None
+    assert (logits.grad[:, :, 1] == 0).all()
+    assert (logits.grad[:, :, 0] != 0).all()
+    nothing = soft_partial_cross_entropy(logits, torch.zeros(1, 2, 2, 2))
+    assert float(nothing.detach()) == 0
+    nothing.backward()

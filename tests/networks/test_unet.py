@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.networks.unet import UNet, UNetCCT
 
 
 @pytest.mark.parametrize(("n_classes", "count"), [(4, 1_813_764), (3, 1_813_619), (2, 1_813_474)])
@@ -59,3 +59,49 @@ def test_every_weight_learns() -> None:
     network = UNet(2)
     network(torch.randn(2, 1, 32, 32)).square().sum().backward()
     assert all(p.grad is not None for p in network.parameters())
+
+
+# Decoded twice
+
+
+def test_the_twice_decoded_network_has_as_many_weights_as_the_original() -> None:
+    """Counted in HiLab-git/WSL4MIS with four classes."""
+    assert sum(p.numel() for p in UNetCCT(4).parameters()) == 2_447_064
+
+
+@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
+def test_both_decoders_have_the_size_of_the_slice(size) -> None:
+    network = UNetCCT(3)
+    first, second = network.both(torch.randn(2, 1, *size))
+    assert first.shape == second.shape == (2, 3, *size)
+
+
+def test_the_first_decoder_predicts() -> None:
+    network = UNetCCT(2).eval()
+    image = torch.randn(1, 1, 32, 32)
+    with torch.no_grad():
+        first, second = network.both(image)
+        torch.testing.assert_close(network(image), first)
+        assert not torch.allclose(first, second)
+
+
+def test_the_second_decoder_loses_whole_channels_while_training_only() -> None:
+    """Without dropout in the encoder, the first decoder repeats itself and the second doesn't."""
+    network = UNetCCT(2, dropout=(0.0,) * 5)
+    image = torch.randn(2, 1, 32, 32)
+    with torch.no_grad():
+        (first, second), (again, other) = network.both(image), network.both(image)
+        assert torch.equal(first, again)
+        assert not torch.equal(second, other)
+        network.eval()
+        assert torch.equal(network.both(image)[1], network.both(image)[1])
+
+
+def test_with_equal_weights_and_no_channels_lost_the_decoders_agree() -> None:
+    network = UNetCCT(2).eval()
+    network.second_squeeze.load_state_dict(network.squeeze.state_dict())
+    network.second_decoder.load_state_dict(network.decoder.state_dict())
+    network.second_head.load_state_dict(network.head.state_dict())
+    with torch.no_grad():
+        first, second = network.both(torch.randn(1, 1, 16, 16))
+    assert torch.equal(first, second)

@@ -1,0 +1,79 @@
+"""DMPLS: two decoders that disagree, and pseudo-labels mixed from both with a random share."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from napari_scribseg.config import MethodConfig, NonNegative, TrainConfig
+from napari_scribseg.data import Batch
+from napari_scribseg.losses.dense import dense_dice
+from napari_scribseg.losses.partial import partial_cross_entropy
+from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.networks.unet import UNetCCT
+
+
+class DMPLSConfig(MethodConfig):
+    """How much the mixed pseudo-labels weigh."""
+
+    pseudo_weight: NonNegative = Field(
+        default=0.5, description="Weight of Dice against the mixed pseudo-labels (lambda)."
+    )
+
+
+class DMPLS(Method):
+    """Two decoders learn from scribbles and from a random mixture of their own predictions."""
+
+    name = "dmpls"
+    title = "DMPLS"
+    summary = "Two decoders teach each other with dynamically mixed pseudo-labels (2022)."
+    source = (
+        "Luo et al., Scribble-supervised medical image segmentation via dual-branch network and "
+        "dynamically mixed pseudo labels supervision, MICCAI 2022; "
+        "https://github.com/HiLab-git/WSL4MIS"
+    )
+    Config = DMPLSConfig
+    uses_unlabelled = True
+    options: DMPLSConfig
+
+    def __init__(self, n_classes: int, options: DMPLSConfig) -> None:
+        super().__init__(n_classes, options)
+        self.network = UNetCCT(n_classes)
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Quick for a CPU; paper as published."""
+        return {
+            "quick": Preset("Minutes on a CPU.", DMPLSConfig(), TrainConfig()),
+            "paper": Preset("As published: 60 000 steps, for a GPU.", DMPLSConfig(), WSL4MIS),
+        }
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The first decoder's logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        return self.network(image)
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Each decoder: cross-entropy on the scribbles, Dice against the mixed pseudo-labels."""
+        both = self.network.both(batch.image)
+        pseudo = mixed_pseudo_labels(*both, share=float(torch.rand(())))
+        scribbles = [partial_cross_entropy(logits, batch.target) for logits in both]
+        mixed = [dense_dice(logits, pseudo) for logits in both]
+        return {
+            "scribbles": 0.5 * (scribbles[0] + scribbles[1]),
+            "pseudo_labels": self.options.pseudo_weight * 0.5 * (mixed[0] + mixed[1]),
+        }
+
+
+@torch.no_grad()
+def mixed_pseudo_labels(first: Tensor, second: Tensor, *, share: float) -> Tensor:
+    """Likeliest classes (B, *S) of share p_1 + (1 - share) p_2.
+
+    Args:
+        first: (B, K, *S), logits.
+        second: (B, K, *S), logits.
+        share: of the first; the paper draws it anew in every step, evenly from 0 to 1.
+    """
+    mixture = share * first.float().softmax(1) + (1.0 - share) * second.float().softmax(1)
+    return mixture.argmax(1)

@@ -1,0 +1,337 @@
+"""EM-CRF: seeds grown from the scribbles, then training and relabelling by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from napari_scribseg.cases import Case
+from napari_scribseg.config import (
+    Fraction,
+    MethodConfig,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    TrainConfig,
+)
+from napari_scribseg.data import Batch, resample_in_plane
+from napari_scribseg.errors import TaskNotSupported
+from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
+from napari_scribseg.methods.base import Maps, Method, Preset, Shown
+from napari_scribseg.networks.crf_rnn import CRFRNN
+from napari_scribseg.networks.unet_modified import ModifiedUNet
+from napari_scribseg.propagate.dense_crf import (
+    Backend,
+    PairwiseTerms,
+    choose_backend,
+    dense_crf,
+)
+from napari_scribseg.propagate.random_walker import random_walker_seeds
+from napari_scribseg.propagate.welch import Moments, welch_p_values
+
+_SLICES_AT_ONCE = 8
+
+
+class EMCRFConfig(MethodConfig):
+    """The rows of the paper's table as switches, and its numbers for the heart."""
+
+    recursions: Annotated[int, Field(ge=0, le=20)] = Field(
+        default=3, description="How often the training slices are relabelled."
+    )
+    crf: Literal["none", "dense", "rnn"] = Field(
+        default="rnn",
+        description="How labels are smoothed: not at all, by a separate dense CRF when relabelling,"
+        " or by a CRF-RNN layer of the network.",
+    )
+    uncertainty: bool = Field(
+        default=False, description="Relabel with dropout, and leave uncertain pixels unlabelled."
+    )
+    supervision: Literal["scribble", "dense"] = Field(
+        default="scribble",
+        description="dense = learn from the references instead, without recursion: the upper "
+        "bound of the paper's table.",
+    )
+    tau: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        default=0.99,
+        description="A pixel becomes a seed where its likeliest class is likelier than this; "
+        "the paper takes 0.90 for the prostate.",
+    )
+    beta: Positive = Field(
+        default=130.0, description="How much an edge of the image stops the growing of seeds."
+    )
+    base_width: PositiveInt = Field(
+        default=64, description="Channels of the network's first level; the paper has 64."
+    )
+    balance: Fraction = Field(
+        default=0.0,
+        description="Cross-entropy on the seeds, until the first relabelling: 0 = every pixel "
+        "counts the same (paper), 1 = every class does.",
+    )
+    passes: Annotated[int, Field(ge=2)] = Field(
+        default=50, description="Passes with dropout per slice when relabelling with uncertainty."
+    )
+    significance: Fraction = Field(
+        default=0.05,
+        description="A pixel stays unlabelled where Welch's p of its two likeliest classes is at "
+        "least this.",
+    )
+    bilateral_weight: NonNegative = Field(default=5.0, description="Dense CRF: w1.")
+    bilateral_sigma: Positive = Field(
+        default=2.0, description="Dense CRF: sigma alpha, in pixels (prostate 3)."
+    )
+    grey_sigma: Positive = Field(
+        default=0.1,
+        description="Dense CRF: sigma beta, share of the slice's grey range (prostate 0.01).",
+    )
+    spatial_weight: NonNegative = Field(default=10.0, description="Dense CRF: w2.")
+    spatial_sigma: Positive = Field(
+        default=5.0, description="Dense CRF: sigma gamma, in pixels (prostate 2)."
+    )
+    crf_backend: Backend = Field(
+        default="auto", description="Dense CRF: auto = pydensecrf where installed, else torch."
+    )
+    crf_iterations: PositiveInt = Field(default=5, description="Mean-field iterations.")
+    rnn_bilateral_sigma: Positive = Field(
+        default=160.0, description="CRF-RNN: sigma alpha, in pixels (prostate 250)."
+    )
+    rnn_grey_sigma: Positive = Field(
+        default=3.0, description="CRF-RNN: sigma beta, in grey levels of 0 to 255."
+    )
+    rnn_spatial_sigma: Positive = Field(
+        default=10.0, description="CRF-RNN: sigma gamma, in pixels."
+    )
+    rnn_every: PositiveInt = Field(
+        default=10, description="CRF-RNN: steps of the network between two of the CRF."
+    )
+    rnn_rate: Fraction = Field(
+        default=1e-4,
+        description="CRF-RNN: its learning rate as a share of the network's (1e-7 of 1e-3).",
+    )
+
+    @property
+    def pairwise(self) -> PairwiseTerms:
+        """The kernels of the dense CRF."""
+        return PairwiseTerms(
+            self.bilateral_weight,
+            self.bilateral_sigma,
+            self.grey_sigma,
+            self.spatial_weight,
+            self.spatial_sigma,
+            self.crf_iterations,
+        )
+
+
+ROWS: Final = {
+    "Base (no recursion)": EMCRFConfig(recursions=0, crf="none"),
+    "Base": EMCRFConfig(crf="none"),
+    "Base + separate CRF": EMCRFConfig(crf="dense"),
+    "Base + CRF-RNN": EMCRFConfig(crf="rnn"),
+    "Base + uncertainty": EMCRFConfig(crf="none", uncertainty=True),
+    "Base + sep. CRF & unc.": EMCRFConfig(crf="dense", uncertainty=True),
+    "Base + CRF-RNN & unc.": EMCRFConfig(crf="rnn", uncertainty=True),
+    "Fully supervised": EMCRFConfig(recursions=0, crf="none", supervision="dense"),
+}
+"""The paper's Table 1: what each row switches on."""
+
+_PAPER: Final = TrainConfig(
+    steps=30_000,
+    batch_size=10,
+    patch=(212, 212),
+    spacing_mm=1.36719,
+    optimiser="adam",
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    schedule="step_decay",
+    gradient_clip=0.0,
+    weight_average=0.0,
+    rotation_degrees=0.0,
+    zoom=0.0,
+    intensity=0.0,
+)
+"""Adam 1e-3, times 0.9 every 3000 of 30 000 steps. The paper states no number of steps; batch,
+resolution and the absence of augmentation are those of baumgach/acdc_segmenter."""
+
+
+class EMCRF(Method):
+    """Cross-entropy on labels that start as seeds and are made anew by the network itself."""
+
+    name = "em_crf"
+    title = "EM-CRF"
+    summary = "Random-walker seeds, then training and relabelling by turns, CRF optional (2018)."
+    source = (
+        "Can et al., Learning to segment medical images with scribble-supervision alone, "
+        "DLMIA 2018; network of https://github.com/baumgach/acdc_segmenter"
+    )
+    Config = EMCRFConfig
+    prepared_from = ("tau", "beta", "supervision")
+    options: EMCRFConfig
+
+    def __init__(self, n_classes: int, options: EMCRFConfig) -> None:
+        super().__init__(n_classes, options)
+        if options.crf == "dense":
+            choose_backend(options.crf_backend)
+        self.network = ModifiedUNet(n_classes, options.base_width, dropout=options.uncertainty)
+        self.crf = _crf_rnn(n_classes, options) if options.crf == "rnn" else None
+        self._before: list[Tensor] = []
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Quick for a CPU; paper as published, row "Base + CRF-RNN"."""
+        return {
+            "quick": Preset(
+                "For a CPU, but give it half an hour: a quarter of the width, no CRF.",
+                EMCRFConfig(recursions=1, crf="none", base_width=16, passes=10, balance=0.5),
+                TrainConfig(),
+            ),
+            "paper": Preset("As published for the heart, for a GPU.", EMCRFConfig(), _PAPER),
+        }
+
+    @classmethod
+    def prepare(cls, case: Case, options: MethodConfig) -> Maps:
+        """The seeds, and the targets that are learnt from: at first, the same.
+
+        Raises:
+            TaskNotSupported: supervision is dense and the case has no reference.
+        """
+        assert isinstance(options, EMCRFConfig)
+        if options.supervision == "dense":
+            if case.reference is None:
+                raise TaskNotSupported(
+                    f"Case {case.id} has no reference, from which supervision=dense learns: leave "
+                    "the case out, or choose supervision=scribble."
+                )
+            seeds = case.reference.astype(np.int16)
+        elif case.scribbles is None:
+            seeds = np.full(case.image.shape, IGNORE, np.int16)
+        else:
+            seeds = random_walker_seeds(
+                case.image.array, targets_of(case.scribbles), tau=options.tau, beta=options.beta
+            )
+        return {"seeds": seeds, "targets": seeds.copy()}
+
+    @property
+    def relabel_at(self) -> tuple[float, ...]:
+        """After the first M-step, and after later ones, which are a third as long."""
+        n = 0 if self.options.supervision == "dense" else self.options.recursions
+        return tuple((3 + i) / (3 + n) for i in range(n))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, Y, X) of images (B, 1, Y, X), after the CRF-RNN layer if there is one."""
+        return self._refined(self.network(image), image)
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Cross-entropy on the known pixels of the current targets (equation 8)."""
+        target = batch.maps["targets"]
+        on_seeds = not self.relabel_at or batch.progress < self.relabel_at[0]
+        weights = None
+        if on_seeds and self.options.balance:
+            weights = class_weights(target, self.n_classes, self.options.balance)
+        logits = self._learning_logits(batch.image, step)
+        return {"cross_entropy": partial_cross_entropy(logits, target, class_weights=weights)}
+
+    @torch.no_grad()
+    def after_step(self, step: int) -> None:  # noqa: ARG002
+        """Shorten the step of the CRF's weights: whatever the optimiser, `rnn_rate` of its way."""
+        if self.crf is not None:
+            for weight, before in zip(self.crf.parameters(), self._before, strict=False):
+                weight.copy_(torch.lerp(before, weight, self.options.rnn_rate))
+        self._before = []
+
+    def relabel(self, case: Case, maps: Maps, shown: Shown) -> Maps:  # noqa: ARG002
+        """The E-step: targets by the current model; seeds keep their class.
+
+        Slices without seeds stay unlabelled: they are not learnt from.
+        """
+        seeds = maps["seeds"]
+        drawn = np.flatnonzero((seeds != IGNORE).any((1, 2)))
+        targets = np.full(seeds.shape, IGNORE, np.int16)
+        if len(drawn):
+            steps = list(self._e_steps(seeds[drawn], shown.image[torch.from_numpy(drawn)]))
+            probabilities = shown.to_grid(torch.cat([p for p, _ in steps]))
+            sure = shown.to_grid(torch.cat([s for _, s in steps]).float())[0] >= 0.5
+            targets[drawn] = np.where(sure, probabilities.argmax(0), IGNORE)
+        return {"targets": np.where(seeds != IGNORE, seeds, targets).astype(np.int16)}
+
+    def _learning_logits(self, image: Tensor, step: int) -> Tensor:
+        """Logits through which only the network learns, or, every so often, only the CRF."""
+        if self.crf is None:
+            return self.network(image)
+        if step % (self.options.rnn_every + 1):
+            self._before = []
+            return self.crf(self.network(image), image, frozen=True)
+        self._before = [weight.detach().clone() for weight in self.crf.parameters()]
+        with torch.no_grad():
+            logits = self.network(image)
+        return self.crf(logits, image)
+
+    def _refined(self, logits: Tensor, image: Tensor) -> Tensor:
+        return logits if self.crf is None else self.crf(logits, image)
+
+    def _e_steps(self, seeds: np.ndarray, image: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Probabilities (b, K, Y, X) and certainty (b, 1, Y, X), some slices at a time.
+
+        Args:
+            seeds: (n, y, x), on the grid of the case.
+            image: (n, 1, Y, X), as the network sees it.
+        """
+        shape = (int(image.shape[-2]), int(image.shape[-1]))
+        shown_seeds = resample_in_plane(torch.from_numpy(seeds)[:, None], shape)[:, 0]
+        for some, its_seeds in zip(
+            image.split(_SLICES_AT_ONCE), shown_seeds.split(_SLICES_AT_ONCE), strict=True
+        ):
+            probabilities, sure = self._estimate(some)
+            if self.options.crf == "dense":
+                probabilities = dense_crf(
+                    probabilities,
+                    some,
+                    its_seeds.to(some.device),
+                    self.options.pairwise,
+                    self.options.crf_backend,
+                )
+            yield probabilities, sure
+
+    def _estimate(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network thinks of slices, and where it is certain (section 2.4)."""
+        if not self.options.uncertainty:
+            logits = self(image).float()
+            return logits.softmax(1), torch.ones_like(logits[:, :1], dtype=torch.bool)
+        features = self.network.shallow(image)
+        logits, softmax = Moments(), Moments()
+        for _ in range(self.options.passes):
+            values = self.network.deep(features, image, stochastic=True)
+            values = self._refined(values, image).float()
+            logits.add(values)
+            softmax.add(values.softmax(1))
+        sure = _differ(logits, softmax.mean, self.options.significance)
+        return softmax.mean, sure
+
+
+def _crf_rnn(n_classes: int, options: EMCRFConfig) -> CRFRNN:
+    return CRFRNN(
+        n_classes,
+        iterations=options.crf_iterations,
+        bilateral_sigma=options.rnn_bilateral_sigma,
+        grey_sigma=options.rnn_grey_sigma,
+        spatial_sigma=options.rnn_spatial_sigma,
+    )
+
+
+def _differ(logits: Moments, probabilities: Tensor, significance: float) -> Tensor:
+    """Where (B, 1, Y, X) the logits of the two likeliest classes differ by Welch's test.
+
+    Args:
+        logits: their moments over the passes.
+        probabilities: (B, K, Y, X), mean over the passes.
+        significance: p below which two means differ.
+    """
+    two = probabilities.topk(2, dim=1).indices
+    means = logits.mean.gather(1, two).cpu().numpy()
+    variances = logits.variance.gather(1, two).cpu().numpy()
+    p = welch_p_values(means[:, :1], variances[:, :1], means[:, 1:], variances[:, 1:], logits.count)
+    return torch.from_numpy(p < significance).to(probabilities.device)

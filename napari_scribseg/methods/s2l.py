@@ -1,0 +1,148 @@
+"""S2L (Scribble2Label): pseudo-labels from a running average of the network's predictions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from napari_scribseg.cases import Case
+from napari_scribseg.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
+from napari_scribseg.data import Batch
+from napari_scribseg.labels import IGNORE
+from napari_scribseg.losses.partial import partial_cross_entropy
+from napari_scribseg.methods.base import Maps, Method, Preset, Shown
+from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.networks.unet import UNet
+
+_SLICES_AT_ONCE = 8
+
+
+class S2LConfig(MethodConfig):
+    """The numbers of WSL4MIS, but for how often the average is moved."""
+
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.1, description="Share of the budget that learns from the scribbles alone."
+    )
+    updates: PositiveInt = Field(
+        default=54,
+        description="How often, from then on, all training cases are predicted for the average; "
+        "54 = every 1000 of 60 000 steps, where WSL4MIS takes every 100.",
+    )
+    newest: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.2, description="Share of the newest prediction in the running average."
+    )
+    threshold: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        default=0.8, description="A pixel is learnt from where its class's average exceeds this."
+    )
+    pseudo_weight: NonNegative = Field(
+        default=0.5, description="Weight of cross-entropy on the pseudo-labels (lambda)."
+    )
+
+
+class S2L(Method):
+    """Cross-entropy on scribbles, later also where predictions have long agreed."""
+
+    name = "s2l"
+    title = "Scribble2Label"
+    summary = "Fills in where its averaged predictions have become sure (2020)."
+    source = (
+        "Lee & Jeong, Scribble2Label: scribble-supervised cell segmentation via self-generating "
+        "pseudo-labels with consistency, MICCAI 2020; as in https://github.com/HiLab-git/WSL4MIS"
+    )
+    Config = S2LConfig
+    restarts_optimiser = False
+    uses_unlabelled = True
+    options: S2LConfig
+
+    def __init__(self, n_classes: int, options: S2LConfig) -> None:
+        super().__init__(n_classes, options)
+        self.network = UNet(n_classes)
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Quick for a CPU; paper as in WSL4MIS."""
+        return {
+            "quick": Preset(
+                "Minutes on a CPU: a longer warm-up and few updates, which predict all cases.",
+                S2LConfig(warm_up=0.3, updates=5),
+                TrainConfig(),
+            ),
+            "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", S2LConfig(), WSL4MIS),
+        }
+
+    @classmethod
+    def prepare(cls, case: Case, options: MethodConfig) -> Maps:  # noqa: ARG003
+        """No average yet: IGNORE as the likeliest class, and a confidence of zero."""
+        return {
+            "likeliest": np.full(case.image.shape, IGNORE, np.int16),
+            "confidence": np.zeros(case.image.shape, np.float32),
+        }
+
+    @property
+    def relabel_at(self) -> tuple[float, ...]:
+        """Evenly from the end of the warm-up on, none at the very end."""
+        rest = 1.0 - self.options.warm_up
+        n = self.options.updates
+        return tuple(self.options.warm_up + rest * i / n for i in range(n))
+
+    def relabel(self, case: Case, maps: Maps, shown: Shown) -> Maps:  # noqa: ARG002
+        """The average after taking in what the network predicts now."""
+        parts = [self(part).float().softmax(1) for part in shown.image.split(_SLICES_AT_ONCE)]
+        probabilities = shown.to_grid(torch.cat(parts))
+        likeliest, confidence = moved_average(
+            maps["likeliest"], maps["confidence"], probabilities, newest=self.options.newest
+        )
+        return {"likeliest": likeliest, "confidence": confidence}
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        return self.network(image)
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Cross-entropy on the scribbles and, once there are any, on the pseudo-labels."""
+        logits = self(batch.image)
+        terms = {"scribbles": partial_cross_entropy(logits, batch.target)}
+        believed = (batch.maps["confidence"] > self.options.threshold) & (batch.target == IGNORE)
+        pseudo = torch.where(believed, batch.maps["likeliest"], IGNORE)
+        if (pseudo != IGNORE).any():
+            cross_entropy = partial_cross_entropy(logits, pseudo)
+            terms["pseudo_labels"] = self.options.pseudo_weight * cross_entropy
+        return terms
+
+
+def moved_average(
+    likeliest: npt.NDArray[np.int16],
+    confidence: npt.NDArray[np.float32],
+    probabilities: npt.NDArray[np.float32],
+    *,
+    newest: float,
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.float32]]:
+    """The leading class of every voxel's running average, and its average, after one more update.
+
+    Only a class that holds more than half of the average can be a pseudo-label, so only the leading
+    class is followed: (1 - newest) of its average stays, and newest of its probability is added.
+    When it falls below one half and another class is likelier now, that one takes over with what is
+    left of the average, divided among the others as they are likely now. With two classes this
+    is the running average itself.
+
+    Args:
+        likeliest: (z, y, x) class index; IGNORE before the first update.
+        confidence: (z, y, x), its average.
+        probabilities: (K, z, y, x), the new prediction.
+        newest: its share.
+    """
+    now = probabilities.argmax(0).astype(np.int16)
+    highest = probabilities.max(0)
+    leading = np.maximum(likeliest, 0)[None].astype(np.intp)
+    its = np.take_along_axis(probabilities, leading, 0)[0]
+    kept = (1.0 - newest) * confidence + newest * its
+    rest = (1.0 - kept) * highest / np.maximum(1.0 - its, 1e-6)
+    first = likeliest == IGNORE
+    changed = ~first & (now != likeliest) & (kept < 0.5)
+    average = np.where(first, highest, np.where(changed, rest, kept))
+    return np.where(first | changed, now, likeliest), average.astype(np.float32)

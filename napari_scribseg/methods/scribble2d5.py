@@ -1,0 +1,259 @@
+"""Scribble2D5: a 2.5D network that learns from supervoxels and from borders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+
+from napari_scribseg.cases import Case
+from napari_scribseg.config import (
+    Fraction,
+    MethodConfig,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    TrainConfig,
+)
+from napari_scribseg.data import Batch
+from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.losses.boundary import active_boundary, static_boundary
+from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
+from napari_scribseg.methods.base import Maps, Method, Preset, Spacing, Task
+from napari_scribseg.networks.unet25d import (
+    BoundaryHead,
+    FinalHead,
+    InitialHead,
+    UNet25D,
+    flat_levels,
+    padded,
+)
+from napari_scribseg.propagate.edges import GRADIENT, edge_function, edge_map
+from napari_scribseg.propagate.random_walker import random_walker_seeds
+from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
+
+_ANISOTROPY = 4.0
+"""Distance of slices over pixel size as the paper finds it; taken where no case tells."""
+_TAU, _BETA = 0.99, 130.0
+"""Of the random walker, as the method of that name has them."""
+
+
+class Scribble2D5Config(MethodConfig):
+    """The paper's numbers; where it is silent, those of its code or of our measurements."""
+
+    lpm: Literal["supervoxels", "random_walker", "none"] = Field(
+        default="supervoxels",
+        description="Label propagation: how strokes grow before training; none = strokes only.",
+    )
+    sbpm: bool = Field(
+        default=True, description="Static boundary prediction: a branch that learns image edges."
+    )
+    abl: bool = Field(
+        default=True,
+        description="Active boundary loss: small surfaces around regions of even grey level.",
+    )
+    boundary_weight: NonNegative = Field(
+        default=0.3, description="Weight of the static boundary (beta 1)."
+    )
+    active_weight: NonNegative = Field(
+        default=0.3, description="Weight of the active boundary (beta 2)."
+    )
+    inner_weight: NonNegative = Field(
+        default=1.0, description="Active boundary: unevenness within a region (lambda 1)."
+    )
+    outer_weight: NonNegative = Field(
+        default=0.1, description="Active boundary: unevenness around it (lambda 2)."
+    )
+    supervoxel_mm3: Positive = Field(
+        default=1000.0,
+        description="Size of a supervoxel in cubic mm; 500 to 2000 for hearts (paper silent).",
+    )
+    compactness: Positive = Field(
+        default=0.1, description="Supervoxels: less follows the image more closely."
+    )
+    edges: str = Field(
+        default=GRADIENT,
+        description="Edge detector of the static boundary: gradient, or the name of one that an "
+        "installed package offers.",
+    )
+    anisotropy: Positive | None = Field(
+        default=None,
+        description="Distance of slices over pixel size, which decides how many levels are 2D; "
+        "empty = of the training cases.",
+    )
+    depth: PositiveInt = Field(default=8, description="Slices of a patch.")
+    base_width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+        default=16, description="Channels at full resolution; 16 in the paper."
+    )
+    norm: Literal["batch", "group"] = Field(
+        default="batch", description="Normalisation; batch as published, group for small batches."
+    )
+    balance: Fraction = Field(
+        default=0.0,
+        description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
+        "class does.",
+    )
+
+
+class Scribble2D5(Method):
+    """Two segmentations, one refining the other by a boundary, from labels grown in 3D."""
+
+    name = "scribble2d5"
+    title = "Scribble2D5"
+    summary = "A 2.5D network for thick slices, with supervoxels and boundary losses (2022)."
+    source = (
+        "Chen and Hong, Scribble2D5: weakly-supervised volumetric image segmentation via scribble "
+        "annotations, MICCAI 2022; https://github.com/Qybc/Scribble2D5 (not used: it has no "
+        "licence)"
+    )
+    sample = "patch"
+    Config = Scribble2D5Config
+    prepared_from = ("lpm", "sbpm", "supervoxel_mm3", "compactness", "edges")
+    options: Scribble2D5Config
+
+    def __init__(self, n_classes: int, options: Scribble2D5Config) -> None:
+        super().__init__(n_classes, options)
+        self.anisotropy = options.anisotropy or _ANISOTROPY
+        width, norm = options.base_width, options.norm
+        # Nothing asks for the full resolution of the backbone but the boundary.
+        self.backbone = UNet25D(
+            None, flat_levels(self.anisotropy), width, norm, top=0 if options.sbpm else 1
+        )
+        self.initial = InitialHead(n_classes, width)
+        self.boundary = BoundaryHead(width, norm) if options.sbpm else None
+        self.final = FinalHead(n_classes, width, boundary=options.sbpm)
+
+    @classmethod
+    def presets(cls) -> dict[str, Preset]:
+        """Quick for a CPU; paper as published."""
+        quick = Scribble2D5Config(base_width=4, norm="group", balance=0.5)
+        paper = Scribble2D5Config(anisotropy=_ANISOTROPY)
+        return {
+            "quick": Preset(
+                "A quarter of the width and small patches: for a CPU, where it wants an hour.",
+                quick,
+                TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
+            ),
+            "paper": Preset(
+                "As published: 200 epochs of 140 volumes, for a GPU.", paper, _PAPER_TRAINING
+            ),
+        }
+
+    @classmethod
+    def patch_depth(cls, options: MethodConfig) -> int:
+        """As the option says."""
+        assert isinstance(options, Scribble2D5Config)
+        return options.depth
+
+    @classmethod
+    def fitted(cls, options: MethodConfig, spacings: Sequence[Spacing]) -> MethodConfig:
+        """The anisotropy is the median of the training cases, unless somebody chose it."""
+        assert isinstance(options, Scribble2D5Config)
+        if options.anisotropy is not None or not spacings:
+            return options
+        ratio = float(np.median([z / min(y, x) for z, y, x in spacings]))
+        return options.updated({"anisotropy": round(ratio, 3)})
+
+    @classmethod
+    def unsupported(cls, task: Task) -> str | None:
+        """Single slices have no neighbours to learn from."""
+        if task.slices and max(task.slices) == 1:
+            return (
+                "Every training volume is a single slice, and this method learns from neighbouring "
+                "slices: choose a 2D method."
+            )
+        return super().unsupported(task)
+
+    @classmethod
+    def prepare(cls, case: Case, options: MethodConfig) -> Maps:
+        """Pseudo-labels, where the volume is, and its edges if the boundary is learnt."""
+        assert isinstance(options, Scribble2D5Config)
+        spacing = case.image.spacing
+        maps: Maps = {
+            "pseudo_labels": _grown(case, options),
+            "inside": np.zeros(case.image.shape, np.int16),
+        }
+        if options.sbpm:
+            function = edge_function(options.edges)
+            maps["edges"] = edge_map(case.image.array, spacing, function)
+        return maps
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Final logits (B, K, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        return self.segment(image)[0]
+
+    def segment(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Final logits, initial logits (B, K, Z, Y, X), and boundary logits (B, 1, Z, Y, X)."""
+        shown = padded(image, self.backbone.divisor)
+        decoder = self.backbone(shown).decoder
+        initial = _cropped(self.initial(decoder, shown.shape[2:]), image)
+        boundary = None if self.boundary is None else _cropped(self.boundary(decoder), image)
+        return self.final(initial, boundary), initial, boundary
+
+    def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """Cross-entropy of both segmentations, static and active boundary."""
+        options, pseudo = self.options, batch.maps["pseudo_labels"]
+        inside = batch.maps["inside"] != IGNORE
+        final, initial, boundary = self.segment(batch.image)
+        weights = None
+        if options.balance:
+            weights = class_weights(pseudo, self.n_classes, options.balance)
+        terms = {
+            "segmentation": partial_cross_entropy(final, pseudo, class_weights=weights),
+            "initial": partial_cross_entropy(initial, pseudo, class_weights=weights),
+        }
+        if boundary is not None:
+            loss = static_boundary(boundary, batch.maps["edges"], inside)
+            terms["boundary"] = options.boundary_weight * loss
+        if options.abl:
+            loss = active_boundary(
+                final.float().softmax(1),
+                batch.image,
+                inside,
+                anisotropy=self.anisotropy,
+                inner_weight=options.inner_weight,
+                outer_weight=options.outer_weight,
+            )
+            terms["active_boundary"] = options.active_weight * loss
+        return terms
+
+
+_PAPER_TRAINING = TrainConfig(
+    steps=7000,
+    batch_size=4,
+    patch=(224, 224),
+    optimiser="adam",
+    learning_rate=1e-4,
+    weight_decay=1e-7,
+    schedule="poly",
+    gradient_clip=0.0,
+    weight_average=0.0,
+    rotation_degrees=0.0,
+    flips=True,
+    zoom=0.0,
+    intensity=0.0,
+)
+"""Adam 1e-4 in batches of 4 (paper), poly decay and flips (code); 200 epochs of 140 volumes."""
+
+
+def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
+    """Targets (z, y, x) that the chosen propagation makes of the strokes."""
+    if case.scribbles is None:
+        return np.full(case.image.shape, IGNORE, np.int16)
+    targets, image = targets_of(case.scribbles).astype(np.int16), case.image.array
+    if options.lpm == "none" or (targets == IGNORE).all():
+        return targets
+    if options.lpm == "random_walker":
+        return random_walker_seeds(image, targets, tau=_TAU, beta=_BETA)
+    spacing = case.image.spacing
+    segments = supervoxels(image, spacing, options.supervoxel_mm3, options.compactness)
+    return grown_labels(segments, targets)
+
+
+def _cropped(x: Tensor, like: Tensor) -> Tensor:
+    """The part (B, C, Z, Y, X) that lies on the voxels of another volume."""
+    z, y, x_size = like.shape[2:]
+    return x[..., :z, :y, :x_size]
