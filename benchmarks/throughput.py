@@ -3,7 +3,7 @@
 Both are timed in one process, in turn, so that a busy machine slows both; quote the ratio. Peak
 memory is the process's, so each method and arithmetic is measured in a child of its own.
 
-    python benchmarks/throughput.py [--steps 6] [--rounds 3] [--threads 2]
+    python benchmarks/throughput.py [--steps 6] [--rounds 3] [--threads 2] [--methods NAME ...]
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -84,7 +86,17 @@ def measure_memory(name: str, plain: str) -> None:
     machine = plain_machine() if plain == "plain" else chosen_machine(kind)
     learner, slices = learner_and_slices(kind, machine)
     step_seconds(learner, slices, learner.config, 3)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(own_peak_mib())
+
+
+def own_peak_mib() -> int:
+    """Largest resident memory of this program, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would tell the parent's peak, which a child takes over
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        assert found is not None
+        return int(found[1]) // 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def peak_memory_mib(name: str, which: str) -> int:
@@ -129,14 +141,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--methods", nargs="+", default=[kind.name for kind in METHODS])
     parser.add_argument("--memory", nargs=2, metavar=("METHOD", "WHICH"))
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     if options.memory:
         measure_memory(*options.memory)
         return
-    for kind in METHODS:
-        print(json.dumps(measure(kind, options.steps, options.rounds)), flush=True)
+    for name in options.methods:
+        print(json.dumps(measure(method_named(name), options.steps, options.rounds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,7 @@ def prepare_cases(
         return
     workers = min(_cores(), _MOST_WORKERS)
     context = multiprocessing.get_context("spawn")  # a fork of a threaded process may hang
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
         yield from _in_order(method, options, cases, cancelled, pool, workers)
@@ -110,6 +111,9 @@ def prepare_cases(
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        # One that still computes, or missed the end of the others, would keep us from ending.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
 
 
 def _in_order(
