@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_scribseg.augmentation import Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.errors import InvalidInput
@@ -30,8 +31,6 @@ _CONTEXT = 2.0
 """A patch shows at least this many times the extent of the structures; our choice."""
 _SLICE_RANK = 4
 """Axes of a batch of slices (B, C, Y, X); one of patches has Z too."""
-_CENTRE_JITTER = 0.1
-"""Where an image is smaller than the patch, it is shifted by up to this share of the patch."""
 
 
 @dataclass(frozen=True)
@@ -166,25 +165,6 @@ def image_slices(
     return resample_in_plane(image, in_plane_shape(case_image.shape, spacing, target_mm))
 
 
-@dataclass(frozen=True)
-class Slice:
-    """One training slice at the target pixel size.
-
-    Args:
-        image: (C, y, x) float32; C = 1.
-        integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
-        floats: (F, y, x) float32, the float maps.
-        labelled: (n, 2) positions (y, x) of scribbled pixels.
-        case: id of its case.
-    """
-
-    image: Tensor
-    integers: Tensor
-    floats: Tensor
-    labelled: Tensor
-    case: str
-
-
 class SliceSet:
     """All training slices in memory, and the batches drawn from them.
 
@@ -298,26 +278,6 @@ def draw_indices(n: int, step: int, config: TrainConfig) -> list[int]:
     return indices
 
 
-def augmented(
-    chosen: Sequence[Slice], config: TrainConfig, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Images, integer layers and float layers (B, C, *patch) of one augmented patch per slice.
-
-    Args:
-        chosen: slices with any number of channels; all channels of a slice move alike.
-        config: patch and augmentation.
-        rng: draws the augmentation.
-    """
-    placement = _Placement.draw(chosen, config, rng)
-    image = _sampled([s.image for s in chosen], placement, "bilinear")
-    if config.intensity > 0:
-        image = _vary_intensity(image, config.intensity, rng)
-    integers = _sampled([s.integers for s in chosen], placement, "nearest")
-    if not chosen[0].floats.shape[0]:
-        return image, integers, torch.zeros(len(chosen), 0, *config.patch)
-    return image, integers, _sampled([s.floats for s in chosen], placement, "bilinear")
-
-
 _cached_permutation: dict[tuple[int, int, int], list[int]] = {}
 
 
@@ -343,99 +303,3 @@ def _stacked(
         return torch.zeros(n, 0, *shape)
     stacked = torch.from_numpy(np.stack([a.astype(dtype) for a in arrays], axis=1))
     return resample_in_plane(stacked, shape)
-
-
-@dataclass(frozen=True)
-class _Placement:
-    """Where the pixels of a batch of patches come from: in-plane rotation, zoom, flips, shift.
-
-    Args:
-        matrix: (B, 2, 2), patch offset (y, x) from its centre -> slice offset.
-        centre: (B, 2), position (y, x) in the slice of the patch's centre.
-        patch: pixels (y, x) of a patch.
-    """
-
-    matrix: Tensor
-    centre: Tensor
-    patch: tuple[int, int]
-
-    @classmethod
-    def draw(
-        cls, slices: Sequence[Slice], config: TrainConfig, rng: np.random.Generator
-    ) -> _Placement:
-        n = len(slices)
-        angle = np.deg2rad(rng.uniform(-1, 1, n) * config.rotation_degrees)
-        zoom = np.exp(rng.uniform(-1, 1, n) * math.log1p(config.zoom))
-        flips = rng.choice([-1.0, 1.0], (n, 2)) if config.flips else np.ones((n, 2))
-        cos, sin = np.cos(angle), np.sin(angle)
-        rotation = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
-        matrix = rotation * (flips / zoom[:, None])[:, None, :]
-        centre = np.stack([_patch_centre(s, config.patch, rng) for s in slices])
-        return cls(torch.from_numpy(matrix).float(), torch.from_numpy(centre).float(), config.patch)
-
-    def grid(self, canvas: tuple[int, int]) -> Tensor:
-        """Sampling positions (B, Y, X, 2) for `grid_sample` on slices padded to the canvas."""
-        y, x = (torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in self.patch)
-        offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)
-        positions = torch.einsum("yxk,bjk->byxj", offsets, self.matrix) + self.centre[:, None, None]
-        size = torch.tensor(canvas, dtype=torch.float32)
-        return ((2 * positions + 1) / size - 1).flip(-1)
-
-
-def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Position (y, x) of a patch's centre: on a scribbled pixel, the patch inside the slice.
-
-    Along an axis on which the slice is smaller than the patch: the middle, jittered.
-    """
-    shape = np.array(item.image.shape[-2:], dtype=np.float64)
-    size = np.array(patch, dtype=np.float64)
-    middle = (shape - 1) / 2
-    jitter = rng.uniform(-1, 1, 2) * _CENTRE_JITTER * size
-    pick = rng.random()
-    wanted = middle
-    if len(item.labelled):
-        wanted = item.labelled[int(pick * len(item.labelled))].numpy().astype(np.float64)
-    # On whole pixels: halfway between two, images blur and the nearest label is a toss-up.
-    first = np.clip(np.ceil(wanted - (size - 1) / 2), 0, np.maximum(shape - size, 0))
-    return np.where(shape > size, first + (size - 1) / 2, middle + jitter)
-
-
-def _sampled(slices: Sequence[Tensor], placement: _Placement, mode: str) -> Tensor:
-    """Patches (B, C, *patch) of slices (C, y, x) of different sizes.
-
-    Outside a slice, images and float maps continue with the slice's lowest value (air); integer
-    maps with IGNORE, never with background.
-    """
-    height, width = (max(int(s.shape[axis]) for s in slices) for axis in (-2, -1))
-    integer = not slices[0].is_floating_point()
-    if integer:
-        floor = torch.full((len(slices), 1, 1, 1), float(IGNORE))
-    else:
-        floor = torch.stack([s.min() for s in slices])[:, None, None, None]
-    canvas = torch.zeros(len(slices), slices[0].shape[0], height, width)
-    for i, item in enumerate(slices):
-        canvas[i, :, : item.shape[-2], : item.shape[-1]] = item - floor[i]
-    grid = placement.grid((height, width))
-    patches = F.grid_sample(canvas, grid, mode=mode, padding_mode="zeros", align_corners=False)
-    patches = patches + floor
-    return patches.round().long() if integer else patches
-
-
-def _vary_intensity(image: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """Images with other contrast, brightness, gamma and noise, each sample its own.
-
-    Args:
-        image: (B, C, Y, X), z-scored; the channels of a sample change alike.
-        strength: 0 = unchanged; 0.3 = contrast and brightness by up to 0.3, gamma 0.7 to 1.4.
-        rng: draws the changes.
-    """
-    n = len(image)
-
-    def uniform() -> Tensor:
-        return torch.from_numpy(rng.uniform(-strength, strength, (n, 1, 1, 1))).float()
-
-    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
-    span = (high - low).clamp_min(1e-6)
-    bent = ((image - low) / span) ** torch.exp(uniform()) * span + low
-    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
-    return bent * torch.exp(uniform()) + uniform() + noise * (uniform().abs() * 0.5)

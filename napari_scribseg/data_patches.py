@@ -14,9 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_scribseg.augmentation import Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.data import Batch, Slice, SliceSet, augmented, draw_indices
+from napari_scribseg.data import Batch, SliceSet, draw_indices
 from napari_scribseg.labels import IGNORE, LabelSchema
 
 Array = npt.NDArray[Any]

@@ -86,9 +86,8 @@ def predict_case(model: Model, image: Volume) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
     The network sees slices, or windows of neighbouring slices, at the pixel size it was trained
-    at. Its probabilities and its
-    uncertainty are brought back to the image's grid linearly; only then the likeliest class is
-    taken.
+    at. Its probabilities and its uncertainty are brought back to the image's grid linearly; only
+    then the likeliest class is taken.
     """
     method, machine = model.method, model.machine
     probabilities, uncertainty = image_probabilities(

@@ -64,7 +64,6 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
     spacing_mm = config.spacing_mm or choose_spacing(cases, config.patch)
-    data_sha256 = hashlib.sha256("".join(c.content_hash for c in cases).encode()).hexdigest()
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
@@ -87,7 +86,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         )
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
-    learner = Learner(kind(run.schema.n_classes, options), config, machine, data_sha256)
+    learner = Learner(kind(run.schema.n_classes, options), config, machine, _sha256_of(cases))
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))
@@ -102,8 +101,8 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         steps=None if config.minutes else config.steps,
         minutes=config.minutes,
     )
-    validation_cases = [files.load(run.schema) for files in run.files("validate")]
-    yield from _Loop(run, learner, slices, relabelling, validation_cases).events()
+    validation = [files.load(run.schema) for files in run.files("validate")]
+    yield from _Loop(run, learner, slices, relabelling, validation).events()
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:
@@ -122,6 +121,11 @@ def task_of(cases: list[Case], schema: LabelSchema) -> Task:
         class_names=schema.names,
         slices=tuple(case.image.shape[0] for case in cases),
     )
+
+
+def _sha256_of(cases: list[Case]) -> str:
+    """A hash over everything in the cases."""
+    return hashlib.sha256("".join(case.content_hash for case in cases).encode()).hexdigest()
 
 
 def _must_end(run: RunFolder) -> bool:
