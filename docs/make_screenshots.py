@@ -24,7 +24,8 @@ from qtpy.QtWidgets import QApplication
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.events import Stepped
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.presenter import Choice, Phase
+from napari_scribseg.gui.training_presenter import Phase
+from napari_scribseg.gui.values import Choice
 
 IMAGES = Path(__file__).parent / "images"
 MINUTES = "5"
@@ -41,14 +42,14 @@ def main(given: str) -> None:
         viewer.open_sample("napari-scribseg", "cardiac")
         dock = ScribbleDock(viewer, Path(project))
         viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
-        wait(lambda: dock.presenter.screen.why_not_train is None, SLACK_SECONDS)
+        wait(lambda: dock.train_tab.presenter.screen.why_not_train is None, SLACK_SECONDS)
         if Path(given).is_dir():
             show_run(dock, RunFolder.open(given))
         else:
             train(dock, float(given))
-        wait(lambda: dock.presenter.screen.phase is Phase.IDLE, SLACK_SECONDS)
+        wait(lambda: dock.train_tab.presenter.screen.phase is Phase.IDLE, SLACK_SECONDS)
         QTest.qWait(1000)
-        if dock.results.table.rowCount() == 0:
+        if dock.results_tab.results.table.rowCount() == 0:
             raise SystemExit(dock.status.text())
         IMAGES.mkdir(exist_ok=True)
         viewer.window.screenshot(str(IMAGES / "dock.png"), canvas_only=False, flash=False)
@@ -59,23 +60,25 @@ def main(given: str) -> None:
 def train(dock: ScribbleDock, minutes: float) -> None:
     """Train for some minutes; a prediction follows by itself."""
     # The sample is small: larger patches would only be padding.
-    dock.training.change_training(minutes=minutes, patch=[128, 128], batch_size=8)
-    dock.training.train_asked.emit()
-    wait(lambda: dock.presenter.screen.phase is Phase.TRAINING, SLACK_SECONDS)
+    dock.train_tab.training.change_training(minutes=minutes, patch=[128, 128], batch_size=8)
+    dock.train_tab.training.train_asked.emit()
+    wait(lambda: dock.train_tab.presenter.screen.phase is Phase.TRAINING, SLACK_SECONDS)
     going = (Phase.TRAINING, Phase.STOPPING)
-    wait(lambda: dock.presenter.screen.phase not in going, 60 * minutes + SLACK_SECONDS)
+    wait(lambda: dock.train_tab.presenter.screen.phase not in going, 60 * minutes + SLACK_SECONDS)
 
 
 def show_run(dock: ScribbleDock, run: RunFolder) -> None:
     """Show the settings and the curve of a run, and predict with it."""
     asked = run.record
-    dock.training.set_value(Choice(asked.method, asked.preset, asked.options, asked.training))
-    dock.training.clear_losses()
+    dock.train_tab.training.set_value(
+        Choice(asked.method, asked.preset, asked.options, asked.training)
+    )
+    dock.train_tab.training.clear_losses()
     for event in run.events():
         if isinstance(event, Stepped):
             dock.show_loss(event.step, event.loss)
     dock.use_run(run.path)
-    dock.presenter.predict()
+    dock.results_tab.presenter.predict()
 
 
 def wait(until: Callable[[], bool], seconds: float) -> None:

@@ -55,6 +55,11 @@ class TrainConfig(Config):
         default=None,
         description="Train for this long instead of a number of steps; the schedule follows.",
     )
+    clock: Literal["wall", "cpu"] = Field(
+        default="wall",
+        description="What minutes counts: time that passes, or processor time of the training, "
+        "which compares methods fairly on a busy machine.",
+    )
     batch_size: PositiveInt = Field(default=12, description="Slices (or patches) per step.")
     patch: tuple[PositiveInt, PositiveInt] = Field(
         default=(160, 160),

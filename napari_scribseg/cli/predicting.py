@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from napari_scribseg.cli.progress import Display
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.worker import sentence_of
 from napari_scribseg.errors import InvalidInput
+from napari_scribseg.post_processing import PostProcessing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,6 +55,16 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "--probabilities", action="store_true", help="also write one map per class, 0 to 1"
     )
     predict.add_argument("--uncertainty", action="store_true", help="also write a map, 0 to 1")
+    predict.add_argument(
+        "--largest-component",
+        action="store_true",
+        help="keep only the largest piece of each class (off: no method here does it)",
+    )
+    predict.add_argument(
+        "--fill-holes",
+        action="store_true",
+        help="fill background that a slice's structures enclose (off, likewise)",
+    )
     predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     predict.set_defaults(run=run_predict)
 
@@ -88,6 +99,9 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
         device=arguments.device,
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
+        cleaning=PostProcessing(
+            largest_component=arguments.largest_component, fill_holes=arguments.fill_holes
+        ),
     )
 
 
@@ -100,6 +114,7 @@ def predict_into(
     device: str = "auto",
     probabilities: bool = False,
     uncertainty: bool = False,
+    cleaning: PostProcessing = PostProcessing(),  # noqa: B008  frozen
 ) -> Answer:
     """Segment every item into a new folder; what fails is told at the end."""
     from napari_scribseg.engine.predict import load_model, predict_case
@@ -108,6 +123,7 @@ def predict_into(
     model = load_model(run, device=device)
     out = new_folder(folder)
     save_document(out / "labels.json", run.schema)
+    save_document(out / "post_processing.json", cleaning)
     written: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
     interrupted = False
@@ -116,6 +132,7 @@ def predict_into(
         try:
             prediction = predict_case(model, item.read())
             names = run.schema.names if probabilities else ()
+            prediction = replace(prediction, segmentation=cleaning.applied(prediction.segmentation))
             maps = _maps(item.id, prediction, names, uncertainty=uncertainty)
             written[item.id] = _write(out, maps, prediction.grid)
         except KeyboardInterrupt:
@@ -125,6 +142,7 @@ def predict_into(
             failures[item.id] = sentence_of(error)
     document = {
         "out": out,
+        "post_processing": cleaning.model_dump(),
         "written": written,
         "failed": failures,
         "not_done": [i.id for i in items if i.id not in written and i.id not in failures],

@@ -149,11 +149,12 @@ class _Loop:
         self._relabelling = relabelling
         self._validation_cases = validation_cases
         self._out_of_memory = False
+        self._clock = time.process_time if learner.config.clock == "cpu" else time.monotonic
 
     def events(self) -> Iterator[Event]:
         """What happens, a `Finished` last."""
         learner, interval = self._learner, self._learner.config.validation_interval
-        zero = time.monotonic() - learner.seconds
+        zero = self._clock() - learner.seconds
         reported, saved = -math.inf, learner.seconds
         with _Batches(self._slices, learner) as batches:
             while learner.progress < 1.0 and not _must_end(self._run):
@@ -172,7 +173,7 @@ class _Loop:
                 except torch.OutOfMemoryError as error:
                     yield self._shrink(error)
                     continue
-                learner.seconds = time.monotonic() - zero
+                learner.seconds = self._clock() - zero
                 if learner.seconds - reported >= _REPORT_SECONDS or learner.progress >= 1.0:
                     yield self._stepped(terms)
                     reported = learner.seconds
@@ -230,11 +231,11 @@ class _Loop:
         return Saved(step=self._learner.step, path=relative)
 
     def _wait_while_paused(self) -> float:
-        """Seconds that passed until the pause was over."""
-        began = time.monotonic()
+        """Seconds that the budget's clock ran until the pause was over."""
+        began = self._clock()
         while self._run.requested == "pause":
             time.sleep(_PAUSE_POLL_SECONDS)
-        return time.monotonic() - began
+        return self._clock() - began
 
     def _shrink(self, error: torch.OutOfMemoryError) -> Event:
         """Go on with half the batch after the first time memory ran out.

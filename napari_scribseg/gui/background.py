@@ -1,4 +1,4 @@
-"""Work in threads that report to the GUI thread, and the dock's jobs made of it.
+"""Work in threads that report to the GUI thread.
 
 Plain daemon threads instead of napari's `thread_worker`: those share a pool with as many places
 as there are cores, and one that watches a training for an hour would block the pool of a small
@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from qtpy.QtCore import (
@@ -19,15 +18,9 @@ from qtpy.QtCore import (
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
 
-from napari_scribseg.engine.process import TrainingProcess, start
 from napari_scribseg.engine.worker import sentence_of
-from napari_scribseg.gui import work
-from napari_scribseg.gui.presenter import Choice, Presenter, Snapshot
 
 T = TypeVar("T")
-
-_STOP_SECONDS = 60.0
-"""A step of a large batch and a checkpoint on a slow disk may still be under way."""
 
 
 class Background(QObject):
@@ -74,71 +67,3 @@ class Background(QObject):
     def _do(self, action: Callable[[], None]) -> None:
         if not self._over:
             action()
-
-
-class BackgroundJobs:
-    """The presenter's jobs, done in threads and child processes."""
-
-    def __init__(self, background: Background, project: Path) -> None:
-        self.project = project
-        self.presenter: Presenter | None = None
-        """Whom to report to; set once, right after both are made."""
-        self._background = background
-        self._children = work.Children()
-        self._process: TrainingProcess | None = None
-        self._over = False
-
-    def train(self, snapshot: Snapshot, choice: Choice) -> None:
-        """Write a run and train it in a child process, passing its events on."""
-        presenter = self._presenter
-        project = self.project
-
-        def body() -> None:
-            run = work.write_run(project, snapshot, choice)
-            process = start(run)
-            self._process = process
-            if self._over:  # the window was closed while the files were written
-                process.close()
-                return
-            self._background.post(lambda: presenter.run_started(run.path))
-            for event in process.events():
-                self._background.post(lambda event=event: presenter.happened(event))
-
-        self._background.run(body, lambda _: None, presenter.failed)
-
-    def stop(self, *, keep_going_to_best: bool) -> None:
-        """End the training; its last event tells when that has happened."""
-        process = self._process
-        if process is None:
-            return
-        if keep_going_to_best:
-            process.request("finish")
-        else:
-            self._background.run(
-                lambda: process.stop(_STOP_SECONDS), lambda _: None, self._presenter.failed
-            )
-
-    def predict(self, run: Path, snapshot: Snapshot) -> None:
-        """Segment an image in a child process and score the result."""
-        presenter = self._presenter
-        self._background.run(
-            lambda: work.predict(run, snapshot, self._children),
-            presenter.predicted,
-            presenter.failed,
-        )
-
-    def end(self) -> None:
-        """The window closes: whatever still runs ends now."""
-        self._over = True
-        self._background.end()
-        self._children.end()
-        if self._process is not None and self._process.is_alive:
-            # Not in this thread: closing a window must not take seconds. Should the interpreter
-            # end first, the lifeline ends the child.
-            threading.Thread(target=self._process.close, name="scribseg-end", daemon=True).start()
-
-    @property
-    def _presenter(self) -> Presenter:
-        if self.presenter is None:
-            raise RuntimeError("set `presenter` before asking for jobs")
-        return self.presenter

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from napari.layers import Layer
 from qtpy.QtCore import Qt
@@ -13,15 +12,11 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_scribseg.cases import CaseFiles, Dataset
 from napari_scribseg.datasets import read_dataset
 from napari_scribseg.gui import layers, opening
-from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.case_chooser import CaseChooser
-from napari_scribseg.gui.presenter import Level
+from napari_scribseg.gui.session import Session
 from napari_scribseg.io import EXTENSIONS
 from napari_scribseg.labels import LabelSchema
 from napari_scribseg.samples import SampleName, sample_folder
-
-if TYPE_CHECKING:
-    import napari.viewer
 
 _FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in EXTENSIONS)})"
 
@@ -31,22 +26,13 @@ class CaseOpener:
 
     Args:
         parent: over which the dialogs appear.
-        viewer: napari's viewer.
-        background: where files are read.
-        say: tells the user a sentence.
+        session: what the window works on.
     """
 
-    def __init__(
-        self,
-        parent: QWidget,
-        viewer: napari.viewer.Viewer,
-        background: Background,
-        say: Callable[[str, Level], None],
-    ) -> None:
+    def __init__(self, parent: QWidget, session: Session) -> None:
         self._parent = parent
-        self._viewer = viewer
-        self._background = background
-        self._say = say
+        self._session = session
+        self._viewer = session.viewer
         self._shelf: dict[str, list[Layer]] = {}
         """Scribbles layers of the cases that were open before, by case id."""
 
@@ -67,30 +53,28 @@ class CaseOpener:
 
     def open_dataset(self, folder: Path) -> None:
         """Read a dataset folder and ask which of its cases to open."""
-        self._say(f"Reading {folder.name} …", "info")
-        self._background.run(lambda: read_dataset(folder), self.choose_case, self._refused)
+        self._session.say(f"Reading {folder.name} …")
+        self._session.run(lambda: read_dataset(folder), self.choose_case)
 
     def open_case(self, files: CaseFiles, schema: LabelSchema) -> None:
         """Show a case of a dataset."""
-        self._say(f"Opening {files.id} …", "info")
-        self._background.run(
-            lambda: opening.layers_of_case(files, schema), self.show, self._refused
-        )
+        self._session.say(f"Opening {files.id} …")
+        self._session.run(lambda: opening.layers_of_case(files, schema), self.show)
 
     def open_volume(self, path: Path) -> None:
         """Show a volume file or a DICOM folder."""
-        self._say(f"Opening {path.name} …", "info")
-        self._background.run(lambda: opening.layers_of_path(path), self.show, self._refused)
+        self._session.say(f"Opening {path.name} …")
+        self._session.run(lambda: opening.layers_of_path(path), self.show)
 
     def choose_case(self, dataset: Dataset) -> None:
         """Ask which case of a dataset to open; not if there is only one."""
         if not dataset.cases:
-            self._refused(f"{dataset.title} has no cases.")
+            self._session.refuse(f"{dataset.title} has no cases.")
             return
         if len(dataset.cases) == 1:
             self.open_case(dataset.cases[0], dataset.schema)
             return
-        self._say(f"{dataset.title}: {len(dataset.cases)} cases.", "info")
+        self._session.say(f"{dataset.title}: {len(dataset.cases)} cases.")
         chooser = CaseChooser(dataset, self._parent)
         chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         chooser.accepted.connect(lambda: self._case_chosen(chooser, dataset.schema))
@@ -113,7 +97,7 @@ class CaseOpener:
         self._viewer.reset_view()
         others = sorted(put_away - {case})
         told = f" The strokes on {', '.join(others)} are kept until it is opened again."
-        self._say(f"{case} is open.{told if others else ''}", "info")
+        self._session.say(f"{case} is open.{told if others else ''}")
 
     def _put_away(self) -> set[str]:
         """Take the layers of all cases out of the viewer; gives the cases with drawn strokes."""
@@ -131,6 +115,3 @@ class CaseOpener:
     def _case_chosen(self, chooser: CaseChooser, schema: LabelSchema) -> None:
         if chooser.chosen is not None:
             self.open_case(chooser.chosen, schema)
-
-    def _refused(self, message: str) -> None:
-        self._say(message, "error")

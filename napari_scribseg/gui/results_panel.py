@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QTableWidgetItem,
 )
 
-from napari_scribseg.gui.presenter import Screen
+from napari_scribseg.gui.results_presenter import ResultsScreen
 from napari_scribseg.gui.style import GAP, Panel, button, note_label, swatch
 from napari_scribseg.gui.wording import Row
 
@@ -64,7 +64,7 @@ class ResultsPanel(Panel):
         """Whether segmentations are shown as outlines."""
         return self._outline.isChecked()
 
-    def show_screen(self, screen: Screen) -> None:
+    def show_screen(self, screen: ResultsScreen) -> None:
         """Show whether prediction is possible."""
         self._predict.setEnabled(screen.why_not_predict is None)
         self._predict.setToolTip(screen.why_not_predict or "Segment the chosen image")

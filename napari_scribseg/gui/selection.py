@@ -10,7 +10,7 @@ from napari.layers import Layer
 
 from napari_scribseg.errors import InvalidInput, ScribsegError
 from napari_scribseg.gui import layers, work
-from napari_scribseg.gui.presenter import Snapshot
+from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.labels import LabelSchema
 from napari_scribseg.volume import Array
 

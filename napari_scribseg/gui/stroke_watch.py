@@ -29,7 +29,10 @@ class StrokeWatch(QObject):
         failed: is told in a sentence when counting failed.
     """
 
+    drawn_on = Signal()
+    """Something was drawn just now."""
     counted = Signal()
+    """`drawn` is up to date."""
     value_selected = Signal(int)
     """The layer paints this value from now on."""
 
@@ -55,7 +58,7 @@ class StrokeWatch(QObject):
         if layer is None:
             return
         self._stop_watching = painting.watch_drawing(
-            layer, drawn=self._timer.start, selected=partial(self._tell_value, layer)
+            layer, drawn=self._drew, selected=partial(self._tell_value, layer)
         )
         self._tell_value(layer)
         self.count()
@@ -77,6 +80,10 @@ class StrokeWatch(QObject):
         """Stop watching."""
         self._stop_watching()
         self._stop_watching = _nothing
+
+    def _drew(self) -> None:
+        self._timer.start()
+        self.drawn_on.emit()
 
     def _tell_value(self, layer: Layer) -> None:
         self.value_selected.emit(painting.selected_value(layer))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -65,6 +66,29 @@ class Panel(QWidget):
         outer.addWidget(line)
         outer.addLayout(self.body)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+
+
+class Tab(QScrollArea):
+    """The scrolling content of one tab; `column` is where its panels go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        content = QWidget()
+        content.setObjectName("content")
+        outer = QVBoxLayout(content)
+        outer.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        self.column = QVBoxLayout()
+        self.column.setSpacing(SECTION_GAP)
+        outer.addLayout(self.column)
+        outer.addStretch()
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def reveal(self, widget: QWidget) -> None:
+        """Scroll to a widget, once the layout has made room for it."""
+        QTimer.singleShot(0, lambda: self.ensureWidgetVisible(widget))
 
 
 class Fold(QWidget):

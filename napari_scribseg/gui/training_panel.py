@@ -20,8 +20,9 @@ from napari_scribseg.config import TrainConfig
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.curve import LossCurve
 from napari_scribseg.gui.forms import ConfigForm
-from napari_scribseg.gui.presenter import Choice, Phase, Screen
-from napari_scribseg.gui.style import GAP, Fold, Panel, button, note_label, tame
+from napari_scribseg.gui.style import GAP, LEVEL_COLORS, Fold, Panel, button, note_label, tame
+from napari_scribseg.gui.training_presenter import Phase, TrainingScreen
+from napari_scribseg.gui.values import Choice
 
 _IMPORTANT = ("steps", "minutes", "device")
 _DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -39,7 +40,7 @@ class TrainingPanel(Panel):
     def __init__(self) -> None:
         super().__init__("Training")
         self._entries: tuple[MethodEntry, ...] = ()
-        self._screen = Screen()
+        self._screen = TrainingScreen()
         self._method = QComboBox()
         self._preset = QComboBox()
         for box in (self._method, self._preset):
@@ -100,17 +101,21 @@ class TrainingPanel(Panel):
         """Show these settings of the engine; the others stay as they are."""
         self._training.set_value(settings)
 
-    def show_screen(self, screen: Screen) -> None:
+    def show_screen(self, screen: TrainingScreen) -> None:
         """Show which buttons work, and how far the training is."""
         self._screen = screen
         self._train.setEnabled(screen.why_not_train is None)
         self._train.setToolTip(screen.why_not_train or "Train on the chosen layers (background)")
+        wanted = screen.why_not_train if screen.phase is Phase.IDLE else None
+        for label, text in ((self._wanted, wanted), (self._warnings, "\n".join(screen.warnings))):
+            label.setText(text or "")
+            label.setVisible(bool(text))
         self._stop.setEnabled(screen.can_stop)
         self._finish.setEnabled(screen.can_stop)
         training = screen.phase in (Phase.PREPARING, Phase.TRAINING, Phase.STOPPING)
         self._progress.setVisible(training)
-        self._progress_text.setVisible(training)
-        self._progress_text.setText(screen.progress_text or screen.status.text)
+        self._progress_text.setVisible(training and bool(screen.progress_text))
+        self._progress_text.setText(screen.progress_text)
         if screen.share is None:
             self._progress.setRange(0, 0)
         else:
@@ -159,7 +164,10 @@ class TrainingPanel(Panel):
         self.curve = LossCurve()
         self.curve.setVisible(False)
         self.body.addLayout(row)
-        for widget in (self._progress, self._progress_text, self.curve):
+        self._wanted, self._warnings = note_label(), note_label()
+        self._warnings.setStyleSheet(f"color: {LEVEL_COLORS['warning']};")
+        parts = (self._wanted, self._progress, self._progress_text, self._warnings, self.curve)
+        for widget in parts:
             self.body.addWidget(widget)
 
     def _method_changed(self) -> None:

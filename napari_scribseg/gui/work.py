@@ -25,7 +25,7 @@ import platformdirs
 from napari_scribseg.cases import CaseFiles
 from napari_scribseg.engine.run import RunCase, RunFolder
 from napari_scribseg.errors import InvalidInput, RunError
-from napari_scribseg.gui.presenter import Choice, Outcome, Snapshot
+from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.labels import UNLABELLED
 from napari_scribseg.metrics import score_case

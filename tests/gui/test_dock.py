@@ -17,10 +17,11 @@ from qtpy.QtWidgets import QWidget
 
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.events import Finished, Saved, Started, Stepped
-from napari_scribseg.gui import background, catalogue, layers, work
+from napari_scribseg.gui import catalogue, layers, training_jobs, work
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.presenter import Outcome, Phase
 from napari_scribseg.gui.selection import Selected
+from napari_scribseg.gui.training_presenter import Phase
+from napari_scribseg.gui.values import Outcome
 from napari_scribseg.labels import BACKGROUND
 from napari_scribseg.metrics import score_case
 from napari_scribseg.volume import Volume
@@ -60,7 +61,7 @@ def open_case(viewer, **changes) -> list:
 def open_dock(viewer, tmp_path, qtbot) -> ScribbleDock:
     dock = ScribbleDock(viewer, tmp_path)
     viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
-    qtbot.waitUntil(lambda: dock.presenter.methods_ready)
+    qtbot.waitUntil(lambda: dock.train_tab.presenter.methods_ready)
     return dock
 
 
@@ -107,20 +108,21 @@ def predict_the_reference(run, snapshot, children) -> Outcome:
 
 
 def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):
-    monkeypatch.setattr(background, "start", _FakeTraining)
+    monkeypatch.setattr(training_jobs, "start", _FakeTraining)
     monkeypatch.setattr(work, "predict", predict_the_reference)
     image, reference, scribbles = open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
-    chosen = dock.inputs.value()
+    chosen = dock.case_tab.inputs.value()
     assert (chosen.image, chosen.scribbles, chosen.reference) == (image, scribbles, reference)
-    assert dock.classes.schema() == TWO_BALLS
-    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+    assert dock.scribble_tab.classes.schema() == TWO_BALLS
+    qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
 
-    qtbot.mouseClick(dock.training._train, LEFT)
-    qtbot.waitUntil(lambda: dock.results.table.rowCount() == 3)
-    assert dock.presenter.screen.phase is Phase.IDLE
-    assert [step for step, _ in dock.training.curve.points()] == [1, 2, 3, 4]
-    assert dock.results.table.item(0, 1).text() == "1.000"
+    qtbot.mouseClick(dock.train_tab.training._train, LEFT)
+    qtbot.waitUntil(lambda: dock.results_tab.results.table.rowCount() == 3)
+    assert dock.train_tab.presenter.screen.phase is Phase.IDLE
+    assert dock.tabs.currentWidget() is dock.results_tab
+    assert [step for step, _ in dock.train_tab.training.curve.points()] == [1, 2, 3, 4]
+    assert dock.results_tab.results.table.item(0, 1).text() == "1.000"
     assert "Mean Dice 1.000" in dock.status.text()
     names = [layers.role_of(layer) for layer in viewer.layers]
     assert names == ["image", "reference", "segmentation", "uncertainty", "scribbles"]
@@ -130,22 +132,22 @@ def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "data" / "image.mha").exists()
 
-    dock.results._outline.setChecked(False)
+    dock.results_tab.results._outline.setChecked(False)
     assert segmentation.contour == 0
-    qtbot.mouseClick(dock.results._predict, LEFT)
-    qtbot.waitUntil(lambda: dock.presenter.screen.phase is Phase.IDLE)
+    qtbot.mouseClick(dock.results_tab.results._predict, LEFT)
+    qtbot.waitUntil(lambda: not dock.results_tab.presenter.screen.predicting)
     assert len(viewer.layers) == 5, "a newer segmentation replaces the older one"
 
 
 def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
     open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
-    dock.new_scribbles()
-    scribbles = dock.inputs.value().scribbles
+    dock.session.new_scribbles()
+    scribbles = dock.case_tab.inputs.value().scribbles
     assert scribbles is viewer.layers.selection.active
     assert not scribbles.data.any()
-    assert "bright, dim and background" in dock.presenter.screen.why_not_train or (
-        dock.presenter.screen.why_not_train == "The strokes are being counted."
+    assert "bright, dim and background" in dock.train_tab.presenter.screen.why_not_train or (
+        dock.train_tab.presenter.screen.why_not_train == "The strokes are being counted."
     )
     canvas = viewer.window._qt_window._qt_viewer.canvas.native
     viewer.window._qt_window.activateWindow()
@@ -155,7 +157,7 @@ def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
         QTest.keyClick(canvas, key)
         assert scribbles.selected_label == value
         assert scribbles.mode == "paint"
-        assert dock.classes.value() == value
+        assert dock.scribble_tab.classes.value() == value
         QTest.mouseMove(canvas, centre)
         QTest.mousePress(canvas, LEFT, NO_BUTTON, centre)
         for step in range(1, 4):
@@ -167,36 +169,36 @@ def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
     QTest.keyClick(canvas, Qt.Key.Key_7)
     assert scribbles.selected_label == 1, "a digit without a class does nothing"
     assert scribbles.mode == "paint", "and does not fall through to napari's tools"
-    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+    qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
 
 
 def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
     frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
     viewer.add_layer(layers.layer_of(layers.series_data(frames, case="cine")))
     dock = open_dock(viewer, tmp_path, qtbot)
-    dock.new_scribbles()
-    assert "time series" in dock.presenter.screen.why_not_train
+    dock.session.new_scribbles()
+    assert "time series" in dock.train_tab.presenter.screen.why_not_train
     viewer.dims.set_current_step(0, 2)
-    dock.use_frame()
-    image = dock.inputs.value().image
+    dock.session.use_frame()
+    image = dock.case_tab.inputs.value().image
     assert (layers.volume_of(image).array == 2).all()
     assert layers.volume_of(image).frame == 2
-    dock.new_scribbles()
-    assert dock.inputs.value().scribbles.data.shape == CASE.image.shape
+    dock.session.new_scribbles()
+    assert dock.case_tab.inputs.value().scribbles.data.shape == CASE.image.shape
 
 
 def test_strokes_come_back_with_their_case(viewer, tmp_path, qtbot):
     open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
-    drawn = dock.inputs.value().scribbles
+    drawn = dock.case_tab.inputs.value().scribbles
     drawn.data[0, :2, :2] = 1
     other = two_ball_case(seed=1)
-    dock.opener.show(layers.case_data(other, TWO_BALLS))
+    dock.case_tab.opener.show(layers.case_data(other, TWO_BALLS))
     assert {layers.case_of(layer) for layer in viewer.layers} == {other.id}
-    assert dock.inputs.value().scribbles is not drawn
+    assert dock.case_tab.inputs.value().scribbles is not drawn
     assert CASE.id in dock.status.text()
-    dock.opener.show(layers.case_data(CASE, TWO_BALLS))
-    assert dock.inputs.value().scribbles is drawn
+    dock.case_tab.opener.show(layers.case_data(CASE, TWO_BALLS))
+    assert dock.case_tab.inputs.value().scribbles is drawn
     assert (drawn.data[0, :2, :2] == 1).all()
     assert len(viewer.layers) == 3
 
@@ -205,12 +207,12 @@ def test_layers_that_do_not_fit_are_explained(viewer, tmp_path, qtbot):
     image, _, scribbles = open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
     small = viewer.add_labels(np.zeros((2, 5, 5), np.uint8), name="small")
-    dock.inputs.set_value(Selected(image=image, scribbles=small))
-    assert "'small' does not lie on the voxels" in dock.presenter.screen.why_not_train
-    dock.inputs.set_value(Selected(image=image, scribbles=scribbles))
-    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
+    dock.case_tab.inputs.set_value(Selected(image=image, scribbles=small))
+    assert "'small' does not lie on the voxels" in dock.train_tab.presenter.screen.why_not_train
+    dock.case_tab.inputs.set_value(Selected(image=image, scribbles=scribbles))
+    qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
     viewer.layers.remove(image)
-    assert "Choose an image" in dock.presenter.screen.why_not_train
+    assert "Choose an image" in dock.train_tab.presenter.screen.why_not_train
 
 
 def test_opening_is_quick_and_narrow(viewer, tmp_path, qtbot):
@@ -226,7 +228,7 @@ def test_opening_is_quick_and_narrow(viewer, tmp_path, qtbot):
 def test_a_closed_dock_ends_its_training(viewer, tmp_path, qtbot, monkeypatch):
     ended = []
     dock = open_dock(viewer, tmp_path, qtbot)
-    dock._jobs._process = SimpleNamespace(is_alive=True, close=lambda: ended.append(True))
+    dock.train_tab._jobs._process = SimpleNamespace(is_alive=True, close=lambda: ended.append(True))
     viewer.window.remove_dock_widget(dock)
     qtbot.waitUntil(lambda: bool(ended))
     viewer.add_image(np.zeros((2, 3, 4)))  # nobody listens any more
@@ -238,9 +240,9 @@ def test_a_real_training_and_prediction(viewer, tmp_path, qtbot):
     """The same with child processes that really learn, for a few steps."""
     open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
-    dock.training.change_training(steps=6, device="cpu", patch=[64, 64])
-    qtbot.waitUntil(lambda: dock.presenter.screen.why_not_train is None)
-    qtbot.mouseClick(dock.training._train, LEFT)
-    qtbot.waitUntil(lambda: dock.results.table.rowCount() == 3, timeout=120_000)
+    dock.train_tab.training.change_training(steps=6, device="cpu", patch=[64, 64])
+    qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
+    qtbot.mouseClick(dock.train_tab.training._train, LEFT)
+    qtbot.waitUntil(lambda: dock.results_tab.results.table.rowCount() == 3, timeout=120_000)
     assert layers.find(viewer.layers, "segmentation").data.shape == CASE.image.shape
     assert layers.find(viewer.layers, "uncertainty") is not None

@@ -17,11 +17,11 @@ from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.classes_panel import ClassChip, ClassesPanel
 from napari_scribseg.gui.curve import LossCurve
 from napari_scribseg.gui.inputs_panel import InputsPanel
-from napari_scribseg.gui.presenter import Choice, Phase, Screen
 from napari_scribseg.gui.results_panel import ResultsPanel
 from napari_scribseg.gui.selection import Selected
-from napari_scribseg.gui.status_line import StatusLine
 from napari_scribseg.gui.training_panel import TrainingPanel
+from napari_scribseg.gui.training_presenter import Phase, TrainingScreen
+from napari_scribseg.gui.values import Choice
 from napari_scribseg.gui.wording import Row
 from napari_scribseg.labels import BACKGROUND, PRESETS, LabelSchema
 
@@ -130,10 +130,12 @@ class TestTrainingPanel:
             panel.value()
 
     def test_buttons_follow_the_screen(self, panel):
-        panel.show_screen(Screen(why_not_train="Draw first."))
+        panel.show_screen(TrainingScreen(why_not_train="Draw first.", warnings=("slow",)))
         assert not panel._train.isEnabled()
+        assert panel._wanted.text() == "Draw first."
+        assert panel._warnings.text() == "slow"
         assert panel._train.toolTip() == "Draw first."
-        panel.show_screen(Screen(phase=Phase.TRAINING, can_stop=True, share=0.25))
+        panel.show_screen(TrainingScreen(phase=Phase.TRAINING, can_stop=True, share=0.25))
         assert panel._stop.isEnabled()
         assert panel._finish.isEnabled()
         assert panel._progress.value() == 0.25 * panel._progress.maximum()
@@ -172,16 +174,6 @@ def test_scores_are_shown_as_they_are_worded(qtbot):
     assert not panel.table.isHidden()
     panel.set_rows([])
     assert panel.table.isHidden()
-
-
-def test_the_status_line_keeps_warnings_and_says_what_is_missing(qtbot):
-    line = StatusLine()
-    qtbot.addWidget(line)
-    line.show_screen(Screen(warnings=("slow",), why_not_train="Draw first."))
-    assert line._warnings.text() == "slow"
-    assert line._wanted.text() == "Draw first."
-    line.show_screen(Screen(phase=Phase.TRAINING, why_not_train="A training is running."))
-    assert line._wanted.isHidden()
 
 
 def test_long_trainings_keep_the_curve_small(qtbot):

@@ -15,7 +15,7 @@ from napari_scribseg.config import TrainConfig
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.gui import work
-from napari_scribseg.gui.presenter import Choice, Snapshot
+from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
 from napari_scribseg.labels import BACKGROUND
 from napari_scribseg.volume import Volume

@@ -1,4 +1,4 @@
-"""The dock's decisions, without a dock: what works when, and what is said."""
+"""The decisions of the Train tab, without a tab: what works when, and what is said."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ import pytest
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.events import Finished, Prepared, Saved, Started, Stepped, Validated, Warned
-from napari_scribseg.gui.presenter import (
-    Choice,
-    Inputs,
-    Jobs,
-    Outcome,
+from napari_scribseg.gui.training_presenter import (
     Phase,
-    Presenter,
-    Snapshot,
-    View,
+    TrainingJobs,
+    TrainingPresenter,
+    TrainingView,
 )
+from napari_scribseg.gui.values import Choice, Inputs, Snapshot
 from napari_scribseg.labels import BACKGROUND, PRESETS
-from napari_scribseg.metrics import score_case
 from napari_scribseg.volume import Grid, Volume
 
 SCHEMA = PRESETS["prostate"]
@@ -60,30 +56,36 @@ def snapshot() -> Snapshot:
 
 @pytest.fixture
 def view() -> MagicMock:
-    view = MagicMock(spec=View)
+    view = MagicMock(spec=TrainingView)
     view.snapshot.side_effect = snapshot
     return view
 
 
 @pytest.fixture
 def jobs() -> MagicMock:
-    return MagicMock(spec=Jobs)
+    return MagicMock(spec=TrainingJobs)
 
 
 @pytest.fixture
-def presenter(view, jobs) -> Presenter:
-    presenter = Presenter(view, jobs)
+def presenter(view, jobs) -> TrainingPresenter:
+    presenter = TrainingPresenter(view, jobs)
     presenter.methods_loaded()
     presenter.inputs_changed(READY)
     return presenter
 
 
 @pytest.fixture
-def training(presenter) -> Presenter:
+def training(presenter) -> TrainingPresenter:
     presenter.train(CHOICE)
     presenter.run_started(RUN)
     presenter.happened(STARTED)
     return presenter
+
+
+def said(presenter: TrainingPresenter) -> tuple[str, str]:
+    """The last sentence and its level."""
+    text, *level = presenter.view.say.call_args.args
+    return text, level[0] if level else "info"
 
 
 class TestWhetherTrainingIsPossible:
@@ -105,7 +107,7 @@ class TestWhetherTrainingIsPossible:
         assert word in presenter.screen.why_not_train
 
     def test_not_before_the_methods_are_there(self, view, jobs):
-        presenter = Presenter(view, jobs)
+        presenter = TrainingPresenter(view, jobs)
         presenter.inputs_changed(READY)
         assert "loading" in presenter.screen.why_not_train
         presenter.methods_loaded()
@@ -114,13 +116,13 @@ class TestWhetherTrainingIsPossible:
     def test_pressing_train_anyway_says_why_and_starts_nothing(self, presenter, jobs):
         presenter.inputs_changed(replace(READY, scribbles=None))
         presenter.train(CHOICE)
-        assert presenter.screen.status.level == "warning"
+        assert said(presenter)[1] == "warning"
         jobs.train.assert_not_called()
 
     def test_layers_that_can_t_be_read_are_told(self, presenter, view, jobs):
         view.snapshot.side_effect = InvalidInput("The values are too large.")
         presenter.train(CHOICE)
-        assert presenter.screen.status.text == "The values are too large."
+        assert said(presenter)[0] == "The values are too large."
         assert presenter.screen.phase is Phase.IDLE
         jobs.train.assert_not_called()
 
@@ -158,15 +160,20 @@ class TestATraining:
     def test_validation_is_told(self, training):
         scores = {"PZ": 0.8, "CG": 0.7}
         training.happened(Validated(step=5, measure="dice", scores=scores, mean=0.75, best=True))
-        assert training.screen.status.text == "Step 5: dice 0.750, the best so far."
+        assert said(training)[0] == "Step 5: dice 0.750, the best so far."
 
-    def test_its_end_leads_to_a_prediction(self, training, jobs):
+    def test_its_end_is_passed_on(self, training, view):
         training.happened(Saved(step=10, path="checkpoints/best.safetensors"))
         training.happened(finished("completed"))
-        assert training.screen.phase is Phase.PREDICTING
-        assert jobs.predict.call_args.args[0] == RUN
+        assert training.screen.phase is Phase.IDLE
+        view.completed.assert_called_once_with(RUN)
 
-    def test_stopping_keeps_what_was_saved(self, training, jobs):
+    def test_the_first_weights_are_announced_once(self, training, view):
+        for step in (5, 10):
+            training.happened(Saved(step=step, path="checkpoints/last.safetensors"))
+        view.has_weights.assert_called_once_with(RUN)
+
+    def test_stopping_keeps_what_was_saved(self, training, jobs, view):
         training.stop()
         assert training.screen.phase is Phase.STOPPING
         assert not training.screen.can_stop
@@ -174,82 +181,18 @@ class TestATraining:
         training.happened(Saved(step=5, path="checkpoints/best.safetensors"))
         training.happened(finished("stopped", 5))
         assert training.screen.phase is Phase.IDLE
-        assert training.screen.why_not_predict is None
-        jobs.predict.assert_not_called()
-
-    def test_stopped_before_anything_was_saved_can_t_predict(self, training):
-        training.stop()
-        training.happened(finished("stopped", 0))
-        assert "Train first" in training.screen.why_not_predict
+        view.has_weights.assert_called_once_with(RUN)
+        view.completed.assert_not_called()
 
     @pytest.mark.parametrize("outcome", ["failed", "crashed"])
     def test_a_failure_is_told_in_its_own_words(self, training, outcome):
         training.happened(finished(outcome, message="Memory ran out."))
-        assert training.screen.status.text == "Memory ran out."
-        assert training.screen.status.level == "error"
+        assert said(training)[0] == "Memory ran out."
+        assert said(training)[1] == "error"
         assert training.screen.why_not_train is None, "it can be tried again"
 
     def test_a_run_folder_that_can_t_be_written_is_told(self, presenter):
         presenter.train(CHOICE)
         presenter.failed("No space left on device.")
         assert presenter.screen.phase is Phase.IDLE
-        assert presenter.screen.status.level == "error"
-
-
-class TestAPrediction:
-    def outcome(self, reference=None, note="") -> Outcome:
-        segmentation = np.zeros(GRID.shape, np.uint8)
-        segmentation[0, :2] = 1
-        scores = None
-        if reference is not None:
-            scores = score_case(segmentation, reference, GRID.spacing, SCHEMA)
-        return Outcome("mr", Volume(segmentation, GRID), None, SCHEMA, scores, note)
-
-    def test_needs_weights(self, presenter, jobs):
-        presenter.predict()
-        jobs.predict.assert_not_called()
-        assert "Train first" in presenter.screen.status.text
-
-    def test_works_with_an_earlier_run(self, presenter, jobs):
-        presenter.use_run(RUN)
-        presenter.predict()
-        assert jobs.predict.call_args.args[0] == RUN
-        assert presenter.screen.phase is Phase.PREDICTING
-
-    def test_another_run_is_not_chosen_while_one_is_trained(self, training):
-        training.use_run(Path("runs/earlier"))
-        assert training.run == RUN
-        assert "A training is running" in training.screen.status.text
-
-    def test_shows_segmentation_and_scores(self, presenter, view):
-        reference = np.zeros(GRID.shape, np.uint8)
-        reference[0, :2] = 1
-        outcome = self.outcome(reference)
-        presenter.predicted(outcome)
-        view.show_outcome.assert_called_once_with(outcome)
-        rows = view.show_scores.call_args.args[0]
-        assert [(row.name, row.dice, row.hd95_mm) for row in rows] == [
-            ("PZ", "1.000", "0.0"),
-            ("CG", "\N{EN DASH}", "\N{EN DASH}"),
-            ("mean", "1.000", "0.0"),
-        ]
-        assert "Mean Dice 1.000" in presenter.screen.status.text
-
-    def test_a_lost_structure_shows_in_the_mean(self, presenter, view):
-        reference = np.zeros(GRID.shape, np.uint8)
-        reference[0, :2], reference[1] = 1, 2
-        presenter.predicted(self.outcome(reference))
-        rows = view.show_scores.call_args.args[0]
-        assert rows[1].hd95_mm == "∞"
-        assert rows[2].dice == "0.500"
-        assert rows[2].hd95_mm == "0.0 (+1 ∞)"
-
-    def test_without_a_reference_there_is_no_table(self, presenter, view):
-        presenter.predicted(self.outcome())
-        view.show_scores.assert_called_once_with([])
-        assert "Choose a reference" in presenter.screen.status.text
-
-    def test_a_reference_that_does_not_fit_is_told(self, presenter):
-        presenter.predicted(self.outcome(note="The reference has strange values."))
-        assert "strange values" in presenter.screen.status.text
-        assert presenter.screen.status.level == "warning"
+        assert said(presenter)[1] == "error"

@@ -1,0 +1,295 @@
+"""Session: what one window works on - the chosen layers, the structures, the strokes, the project.
+
+The tabs read it, ask it to change, and hear from it; they don't know each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari.layers import Layer
+from qtpy.QtCore import (
+    QObject,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+
+from napari_scribseg.errors import ScribsegError
+from napari_scribseg.gui import layers, painting, work
+from napari_scribseg.gui.background import Background
+from napari_scribseg.gui.selection import (
+    SLOTS,
+    TIME_SERIES_AXES,
+    Selected,
+    Slot,
+    case_of,
+    problem_of,
+    snapshot_of,
+)
+from napari_scribseg.gui.stroke_watch import StrokeWatch
+from napari_scribseg.gui.values import Inputs, Level, Snapshot
+from napari_scribseg.labels import PRESETS, LabelSchema
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+T = TypeVar("T")
+
+
+class Session(QObject):
+    """What the window works on.
+
+    Args:
+        viewer: napari's viewer.
+        project_folder: the folder that receives the runs; the user's own when None.
+    """
+
+    offers_changed = Signal()
+    """Other layers may be chosen now: layers came, went or were renamed."""
+    selected_changed = Signal()
+    """Other layers are chosen."""
+    case_changed = Signal(object)
+    """The id of the case that is worked on, or None."""
+    schema_changed = Signal(object)
+    """A LabelSchema."""
+    strokes_drawn = Signal()
+    """Something was drawn on the chosen scribbles just now; comes with every movement."""
+    strokes_counted = Signal()
+    """`drawn` is up to date."""
+    value_selected = Signal(int)
+    """The scribbles layer paints this value from now on."""
+    run_chosen = Signal(object)
+    """The folder of a run with weights, that predicts from now on."""
+    run_completed = Signal(object)
+    """The folder of a run whose training has just used up its budget."""
+    said = Signal(str, str)
+    """A sentence for the user and its level."""
+
+    def __init__(self, viewer: napari.viewer.Viewer, project_folder: Path | None = None) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.project_folder = project_folder or work.default_project()
+        self.background = Background()
+        self.schema: LabelSchema = PRESETS["cardiac"]
+        self.selected = Selected()
+        self.case: str | None = None
+        self._strokes = StrokeWatch(self, self.background, self.refuse)
+        self._strokes.drawn_on.connect(self.strokes_drawn)
+        self._strokes.counted.connect(self.strokes_counted)
+        self._strokes.value_selected.connect(self.value_selected)
+        events = viewer.layers.events
+        events.inserted.connect(self._layer_inserted)
+        events.removed.connect(self._offer)
+        events.reordered.connect(self._offer)
+        for layer in viewer.layers:
+            layer.events.name.connect(self._offer)
+
+    # What is there
+
+    @property
+    def drawn(self) -> dict[int, int] | None:
+        """Voxels of the chosen scribbles by scribble value; None = not counted yet."""
+        return self._strokes.drawn
+
+    @property
+    def frame(self) -> int:
+        """The time point that is shown, when the image is a time series."""
+        return int(self.viewer.dims.current_step[-TIME_SERIES_AXES]) if self.is_series else 0
+
+    @property
+    def is_series(self) -> bool:
+        """Whether the chosen image is a time series."""
+        image = self.selected.image
+        return image is not None and image.ndim == TIME_SERIES_AXES
+
+    def offered(self, slot: Slot) -> list[Layer]:
+        """The layers that may be chosen for a slot."""
+        return [layer for layer in self.viewer.layers if layers.usable_as(layer, slot)]
+
+    def inputs(self) -> Inputs:
+        """What is chosen, as far as it decides what can be done."""
+        names = {slot: _name_of(getattr(self.selected, slot)) for slot in SLOTS}
+        problem = problem_of(self.selected)
+        return Inputs(**names, schema=self.schema, drawn=self.drawn, problem=problem)
+
+    def snapshot(self) -> Snapshot:
+        """The chosen layers as they are now.
+
+        Raises:
+            InvalidInput: no image is chosen, or a layer can't be used.
+        """
+        return snapshot_of(self.selected, self.schema, self.frame)
+
+    # What may be asked
+
+    def say(self, text: str, level: Level = "info") -> None:
+        """Tell the user a sentence, which stays until the next one."""
+        self.said.emit(text, level)
+
+    def refuse(self, message: str) -> None:
+        """Tell the user what went wrong."""
+        self.say(message, "error")
+
+    def run(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
+        """Do something slow in the background, then `done` with its result; errors are told."""
+        self.background.run(job, done, self.refuse)
+
+    def adopt(self) -> None:
+        """Choose among the layers that were there before us."""
+        images = self.offered("image")
+        ours = [layer for layer in images if layers.role_of(layer) is not None]
+        if images:
+            self.choose(image=(ours or images)[-1])
+
+    def choose(self, **changes: Layer | None) -> None:
+        """Choose layers by slot; with another image come its own scribbles and reference."""
+        chosen = self.selected
+        image = changes.get("image", chosen.image)
+        if image is not chosen.image:
+            case = None if image is None else layers.case_of(image)
+            chosen = Selected(
+                image, self._of_case("scribbles", case), self._of_case("reference", case)
+            )
+        self.set_selected(
+            Selected(
+                image=image,
+                scribbles=changes.get("scribbles", chosen.scribbles),
+                reference=changes.get("reference", chosen.reference),
+            )
+        )
+
+    def set_selected(self, selected: Selected) -> None:
+        """Choose exactly these layers."""
+        before, self.selected = self.selected, selected
+        if all(getattr(before, slot) is getattr(selected, slot) for slot in SLOTS):
+            return
+        if selected.scribbles is not before.scribbles:
+            self._follow(selected.scribbles)
+        if selected.reference is not None and layers.schema_of(selected.reference) is None:
+            layers.recolour(selected.reference, self.schema)
+        case = None if selected.image is None else case_of(selected.image)
+        changed, self.case = case != self.case, case
+        self.selected_changed.emit()
+        if changed:
+            self.case_changed.emit(case)
+
+    def set_schema(self, schema: LabelSchema) -> None:
+        """Draw these structures from now on."""
+        if schema == self.schema:
+            return
+        self.schema = schema
+        if self.selected.scribbles is not None:
+            painting.dress(self.selected.scribbles, schema)
+            self._strokes.count()
+        if self.selected.reference is not None:
+            layers.recolour(self.selected.reference, schema)
+        self.schema_changed.emit(schema)
+
+    def new_scribbles(self) -> None:
+        """Add an empty scribbles layer on the grid of the image, ready to paint."""
+        image = self.selected.image
+        if image is None:
+            self.say("Choose an image, or open a case.", "warning")
+            return
+        try:
+            grid = layers.grid_of(image)
+        except ScribsegError as error:
+            self.refuse(str(error))
+            return
+        layer = layers.layer_of(layers.scribbles_data(grid, self.schema, case=case_of(image)))
+        self.viewer.add_layer(layer)
+        self.choose(scribbles=layer)
+        self.choose_value(1)
+
+    def choose_value(self, value: int) -> None:
+        """Paint this scribble value from now on."""
+        layer = self.selected.scribbles
+        if layer is None:
+            self.say("There is no scribbles layer yet: press New.", "warning")
+            return
+        self.viewer.layers.selection.active = layer
+        painting.select_value(layer, value)
+
+    def use_frame(self) -> None:
+        """Take the time point that is shown as a 3D image of its own."""
+        series = self.selected.image
+        if series is None:
+            return
+        case = f"{case_of(series)}_t{self.frame:02d}"
+        volume = layers.volume_of(series, self.frame)
+        layer = layers.layer_of(layers.image_data(volume, case=case))
+        self.viewer.add_layer(layer)
+        series.visible = False
+        self.choose(image=layer)
+
+    def put(self, data: layers.LayerData, role: layers.Role, case: str) -> Layer:
+        """Add a layer under the scribbles, or renew the one with this role of this case."""
+        known = self.viewer.layers
+        old = layers.find(known, role, case)
+        active = known.selection.active
+        new = layers.layer_of(data)
+        if old is not None:
+            new.visible = old.visible
+            new.opacity = old.opacity
+            place = known.index(old)
+            known.remove(old)
+        else:
+            scribbles = self.selected.scribbles
+            place = known.index(scribbles) if scribbles in known else len(known)
+        known.insert(place, new)
+        if active is None or active not in known:
+            active = self.selected.scribbles
+        if active is not None:
+            known.selection.active = active
+        return new
+
+    def end(self) -> None:
+        """Hear and tell nothing any more."""
+        self.background.end()
+        self._strokes.end()
+        events = self.viewer.layers.events
+        events.inserted.disconnect(self._layer_inserted)
+        events.removed.disconnect(self._offer)
+        events.reordered.disconnect(self._offer)
+
+    # Inside
+
+    def _of_case(self, role: layers.Role, case: str | None) -> Layer | None:
+        return None if case is None else layers.find(self.viewer.layers, role, case)
+
+    def _layer_inserted(self, event: Any) -> None:
+        layer: Layer = event.value
+        layer.events.name.connect(self._offer)
+        self._offer()
+        role, image = layers.role_of(layer), self.selected.image
+        if role in ("image", "series") or (image is None and layers.usable_as(layer, "image")):
+            self.choose(image=layer)
+        elif role in ("scribbles", "reference") and (
+            image is None or layers.case_of(image) == layers.case_of(layer)
+        ):
+            self.choose(**{role: layer})
+
+    def _offer(self, _event: object = None) -> None:
+        """Let go of chosen layers that are gone, and tell what may be chosen now."""
+        kept = {slot: _if_in(getattr(self.selected, slot), self.offered(slot)) for slot in SLOTS}
+        self.offers_changed.emit()
+        self.set_selected(Selected(**kept))
+
+    def _follow(self, layer: Layer | None) -> None:
+        """Make another layer the scribbles layer, and follow what is drawn on it."""
+        if layer is not None:
+            schema = layers.schema_of(layer)
+            if schema is not None and schema != self.schema:
+                self.schema = schema
+                self.schema_changed.emit(schema)
+            painting.dress(layer, self.schema)
+        self._strokes.follow(layer)
+
+
+def _name_of(layer: Layer | None) -> str | None:
+    return None if layer is None else layer.name
+
+
+def _if_in(layer: Layer | None, offered: Iterable[Layer]) -> Layer | None:
+    return layer if any(layer is one for one in offered) else None

@@ -1,0 +1,78 @@
+"""Values that travel between the tabs, their presenters and their jobs. No Qt, no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.labels import LabelSchema
+from napari_scribseg.metrics import ClassScore
+from napari_scribseg.volume import Array, Volume
+
+Level = Literal["info", "good", "warning", "error"]
+"""How a sentence is meant; decides its colour."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is chosen among the layers, as far as it decides what can be done.
+
+    Args:
+        image: name of the image, None = none is chosen.
+        scribbles: name of the scribbles, None = none are chosen.
+        reference: name of the reference, None = none is chosen.
+        schema: the structures.
+        drawn: voxels by scribble value; None = not counted yet.
+        problem: why the chosen layers don't fit together, in a sentence.
+    """
+
+    image: str | None
+    scribbles: str | None
+    reference: str | None
+    schema: LabelSchema
+    drawn: Mapping[int, int] | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to train, with which settings."""
+
+    method: str
+    preset: str
+    options: Mapping[str, Any]
+    training: TrainConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The chosen layers at one moment, safe to be read in another thread.
+
+    Args:
+        case: id of the case.
+        image: intensities.
+        scribbles: (z, y, x) scribbles, a copy; None when none are chosen.
+        reference: (z, y, x) class indices, None when none is chosen.
+        schema: the structures.
+    """
+
+    case: str
+    image: Volume
+    scribbles: Array | None
+    reference: Array | None
+    schema: LabelSchema
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A prediction that has come back, with its scores when there was a reference."""
+
+    case: str
+    segmentation: Volume
+    uncertainty: Volume | None
+    schema: LabelSchema
+    scores: tuple[ClassScore, ...] | None
+    note: str = ""
+    """Why there are no scores although there is a reference."""
