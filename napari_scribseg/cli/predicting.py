@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +132,7 @@ def predict_into(
         try:
             prediction = predict_case(model, item.read())
             names = run.schema.names if probabilities else ()
-            prediction = replace(prediction, segmentation=cleaning.applied(prediction.segmentation))
-            maps = _maps(item.id, prediction, names, uncertainty=uncertainty)
+            maps = _maps(item.id, prediction, cleaning, names, uncertainty=uncertainty)
             written[item.id] = _write(out, maps, prediction.grid)
         except KeyboardInterrupt:
             interrupted = True
@@ -208,10 +207,16 @@ def _looks_like_a_dataset(folder: Path) -> bool:
 
 
 def _maps(
-    case: str, prediction: Prediction, names: tuple[str, ...], *, uncertainty: bool
+    case: str,
+    prediction: Prediction,
+    cleaning: PostProcessing,
+    names: tuple[str, ...],
+    *,
+    uncertainty: bool,
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays to write, by file name without ending; `names`: classes of wanted maps."""
-    maps: dict[str, npt.NDArray[Any]] = {case: prediction.segmentation}
+    segmentation = cleaning.applied(prediction.segmentation)
+    maps: dict[str, npt.NDArray[Any]] = {case: segmentation}
     for k, name in enumerate(names):
         slug = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or str(k)
         key = f"{case}_probabilities_{slug}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,17 @@ def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_pa
     assert end.seconds == pytest.approx(3.0, abs=2.0)
     assert last.progress == 1.0
     assert last.learning_rate < 0.05 * run.record.training.learning_rate
+
+
+def test_a_budget_of_processor_time_is_not_used_up_by_waiting(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, minutes=0.02, clock="cpu", steps=100_000)
+    events = train(run)
+    first = next(e for e in events if isinstance(e, Stepped))
+    time.sleep(1.5)
+    second = next(e for e in events if isinstance(e, Stepped))
+    assert second.progress < 1.0
+    assert first.progress < second.progress
+    assert list(events)[-1].seconds == pytest.approx(1.2, abs=1.0)
 
 
 def test_a_stop_is_urgent_and_scores_nothing(tmp_path) -> None:
