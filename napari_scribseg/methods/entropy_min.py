@@ -9,9 +9,9 @@ from napari_scribseg.config import MethodConfig, NonNegative, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.regularisers import normalised_entropy
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.base import Preset
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 
 class EntropyMinConfig(MethodConfig):
@@ -22,7 +22,7 @@ class EntropyMinConfig(MethodConfig):
     )
 
 
-class EntropyMin(Method):
+class EntropyMin(UNetMethod):
     """Cross-entropy on labelled pixels, and low entropy on all."""
 
     name = "entropy_min"
@@ -36,10 +36,6 @@ class EntropyMin(Method):
     uses_unlabelled = True
     options: EntropyMinConfig
 
-    def __init__(self, n_classes: int, options: EntropyMinConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
-
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper as in WSL4MIS."""
@@ -47,10 +43,6 @@ class EntropyMin(Method):
             "quick": Preset("Minutes on a CPU.", EntropyMinConfig(), TrainConfig()),
             "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", EntropyMinConfig(), WSL4MIS),
         }
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy on the scribbles and entropy on all pixels."""

@@ -11,15 +11,15 @@ from napari_scribseg.data import Batch
 from napari_scribseg.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.base import Maps, Method, Preset, Task
+from napari_scribseg.methods.base import Maps, Preset, Task
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 _HALF = 0.5
 """Cross-entropy and Dice count the same (WSL4MIS)."""
 
 
-class Full2D(Method):
+class Full2D(UNetMethod):
     """Cross-entropy and Dice on every pixel of the references; scribbles are not looked at."""
 
     name = "full_2d"
@@ -31,10 +31,6 @@ class Full2D(Method):
     )
     Config = MethodConfig
     uses_unlabelled = True
-
-    def __init__(self, n_classes: int, options: MethodConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:
@@ -61,10 +57,6 @@ class Full2D(Method):
         if case.reference is None:
             return {"reference": np.full(case.image.shape, IGNORE, np.int16)}
         return {"reference": case.reference.astype(np.int16)}
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Half cross-entropy, half Dice, on the references."""

@@ -9,9 +9,9 @@ from napari_scribseg.config import MethodConfig, NonNegative, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.regularisers import mumford_shah
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.base import Preset
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 
 class MumfordShahConfig(MethodConfig):
@@ -24,7 +24,7 @@ class MumfordShahConfig(MethodConfig):
     )
 
 
-class MumfordShah(Method):
+class MumfordShah(UNetMethod):
     """Cross-entropy on labelled pixels, and the Mumford-Shah functional on all."""
 
     name = "mumford_shah"
@@ -38,10 +38,6 @@ class MumfordShah(Method):
     uses_unlabelled = True
     options: MumfordShahConfig
 
-    def __init__(self, n_classes: int, options: MumfordShahConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
-
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper as in WSL4MIS."""
@@ -49,10 +45,6 @@ class MumfordShah(Method):
             "quick": Preset("Minutes on a CPU.", MumfordShahConfig(), TrainConfig()),
             "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", MumfordShahConfig(), WSL4MIS),
         }
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy on the scribbles and Mumford-Shah on all pixels."""

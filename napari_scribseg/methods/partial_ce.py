@@ -8,12 +8,12 @@ from torch import Tensor
 from napari_scribseg.config import MethodConfig, NonNegative, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.partial import partial_cross_entropy, partial_dice
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.base import Preset
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 
-class PartialCE(Method):
+class PartialCE(UNetMethod):
     """Cross-entropy on labelled pixels, nothing else."""
 
     name = "partial_ce"
@@ -25,10 +25,6 @@ class PartialCE(Method):
     )
     Config = MethodConfig
 
-    def __init__(self, n_classes: int, options: MethodConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
-
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper as in WSL4MIS."""
@@ -36,10 +32,6 @@ class PartialCE(Method):
             "quick": Preset("Minutes on a CPU.", MethodConfig(), TrainConfig()),
             "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", MethodConfig(), WSL4MIS),
         }
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy on the scribbles."""
@@ -53,7 +45,7 @@ class PartialCEDiceConfig(MethodConfig):
     dice_weight: NonNegative = Field(default=1.0, description="Weight of partial Dice.")
 
 
-class PartialCEDice(Method):
+class PartialCEDice(UNetMethod):
     """Cross-entropy and soft Dice on labelled pixels: nnU-Net's ignore label."""
 
     name = "partial_ce_dice"
@@ -66,18 +58,10 @@ class PartialCEDice(Method):
     Config = PartialCEDiceConfig
     options: PartialCEDiceConfig
 
-    def __init__(self, n_classes: int, options: PartialCEDiceConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
-
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; nnU-Net's own network and schedule are a different program."""
         return {"quick": Preset("Minutes on a CPU.", PartialCEDiceConfig(), TrainConfig())}
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy and Dice on the scribbles."""

@@ -13,8 +13,8 @@ from napari_scribseg.config import Fraction, MethodConfig, NonNegative, Positive
 from napari_scribseg.data import Batch
 from napari_scribseg.labels import IGNORE, targets_of
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
-from napari_scribseg.methods.base import Maps, Method, Preset
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.base import Maps, Preset
+from napari_scribseg.methods.unet_method import UNetMethod
 from napari_scribseg.propagate.random_walker import random_walker_seeds
 
 
@@ -37,7 +37,7 @@ class RandomWalkerConfig(MethodConfig):
     dice_weight: NonNegative = Field(default=1.0, description="Weight of Dice on the seeds.")
 
 
-class RandomWalker(Method):
+class RandomWalker(UNetMethod):
     """Cross-entropy and Dice on seeds grown from the scribbles."""
 
     name = "random_walker"
@@ -50,10 +50,6 @@ class RandomWalker(Method):
     Config = RandomWalkerConfig
     prepared_from = ("tau", "beta")
     options: RandomWalkerConfig
-
-    def __init__(self, n_classes: int, options: RandomWalkerConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:
@@ -70,10 +66,6 @@ class RandomWalker(Method):
             case.image.array, targets_of(case.scribbles), tau=options.tau, beta=options.beta
         )
         return {"seeds": seeds}
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy and Dice on the seeds."""

@@ -15,9 +15,9 @@ from napari_scribseg.config import MethodConfig, NonNegative, PositiveInt, Train
 from napari_scribseg.data import Batch
 from napari_scribseg.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.base import Maps, Method, Preset, Shown
+from napari_scribseg.methods.base import Maps, Preset, Shown
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 _SLICES_AT_ONCE = 8
 
@@ -44,7 +44,7 @@ class S2LConfig(MethodConfig):
     )
 
 
-class S2L(Method):
+class S2L(UNetMethod):
     """Cross-entropy on scribbles, later also where predictions have long agreed."""
 
     name = "s2l"
@@ -58,10 +58,6 @@ class S2L(Method):
     restarts_optimiser = False
     uses_unlabelled = True
     options: S2LConfig
-
-    def __init__(self, n_classes: int, options: S2LConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:
@@ -98,10 +94,6 @@ class S2L(Method):
             maps["likeliest"], maps["confidence"], probabilities, newest=self.options.newest
         )
         return {"likeliest": likeliest, "confidence": confidence}
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy on the scribbles and, once there are any, on the pseudo-labels."""

@@ -7,12 +7,12 @@ from torch import Tensor
 from napari_scribseg.config import MethodConfig, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.base import Preset
 from napari_scribseg.methods.recipes import WSL4MIS
-from napari_scribseg.networks.unet import UNet
+from napari_scribseg.methods.unet_method import UNetMethod
 
 
-class WPCE(Method):
+class WPCE(UNetMethod):
     """Cross-entropy on labelled pixels, each weighed by how rare its class is in the batch."""
 
     name = "wpce"
@@ -25,10 +25,6 @@ class WPCE(Method):
     )
     Config = MethodConfig
 
-    def __init__(self, n_classes: int, options: MethodConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
-
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper with the schedule of the other 2D baselines."""
@@ -36,10 +32,6 @@ class WPCE(Method):
             "quick": Preset("Minutes on a CPU.", MethodConfig(), TrainConfig()),
             "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", MethodConfig(), WSL4MIS),
         }
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
-        return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy on the scribbles; a class weighs labelled pixels / those of the class."""
