@@ -7,10 +7,10 @@ RUN_IN_DISPLAY = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test test-slow check lint samples bench wheel clean
+.PHONY: help install demo app test test-slow check lint samples figures bench bench-accuracy wheel clean
 
 help:  ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 install: $(VENV)/.has-test  ## Make .venv with everything that running and testing needs
 
@@ -38,8 +38,15 @@ lint: $(VENV)/.has-dev  ## Check style, types, layers and the plugin manifest
 samples: $(VENV)/.has-test  ## Make the synthetic sample data again (same bytes)
 	@$(BIN)/python sample_data/make.py
 
-bench: $(VENV)/.has-test  ## Measure training throughput and memory
+figures: $(VENV)/.has-test  ## Make the figures of the methods' pages again
+	@$(BIN)/python docs/make_method_figures.py $(ARGS)
+
+bench: $(VENV)/.has-test  ## Time steps, predictions, E-steps, preparing; memory: ten minutes
 	@$(BIN)/python benchmarks/throughput.py $(ARGS)
+	@$(BIN)/python benchmarks/preparing.py
+
+bench-accuracy: $(VENV)/.has-test  ## Train and score all methods: ARGS="DATASET OUT", a day
+	@$(BIN)/python benchmarks/accuracy.py $(ARGS)
 
 wheel: $(VENV)/.has-dev  ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,91 +1,190 @@
-"""Training throughput of every method: plain float32 against what the engine chooses.
+"""Cost of a training step, of prediction and of an E-step, for every method there is.
 
-Both are timed in one process, in turn, so that a busy machine slows both; quote the ratio. Peak
-memory is the process's, so each method and arithmetic is measured in a child of its own.
+Naive (plain float32 in the default memory format, and `naive.py` where that has a straightforward
+version of a part) and ours are timed in one process, in turn, so that a busy machine slows both;
+quote the ratio. With one thread, time is that of the processor, else that of the clock. Peak memory
+is a process's, so each is measured in a child of its own.
 
-    python benchmarks/throughput.py [--steps 6] [--rounds 3] [--threads 2] [--methods NAME ...]
+    python benchmarks/throughput.py [--rounds 3] [--threads 1] [--methods NAME ...] [--json]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from naive import naive_parts
 
 from napari_scribseg.cases import Case
-from napari_scribseg.config import TrainConfig
+from napari_scribseg.config import MethodConfig
 from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import Machine, choose_machine
 from napari_scribseg.engine.predict import image_probabilities
 from napari_scribseg.engine.prepare import empty_samples
+from napari_scribseg.engine.relabel import Relabelling
 from napari_scribseg.labels import PRESETS
 from napari_scribseg.methods import METHODS, method_named
-from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.base import Maps, Method
 from napari_scribseg.volume import Grid, Volume
 
-SHAPE, SPACING = (12, 256, 256), (8.0, 1.5, 1.5)
+SHAPE, SPACING = (8, 256, 256), (8.0, 1.5, 1.5)
+STEPS_FOR_MEMORY = 2
+"""Enough for the optimiser to have all it keeps."""
+ROWS: dict[str, tuple[dict[str, Any], ...]] = {
+    "em_crf": (
+        {},
+        {"crf": "rnn"},
+        {"crf": "none", "uncertainty": True},
+        {"crf": "dense"},
+    )
+}
+"""Options over the quick preset, where one method has more than one cost."""
 
 
-def plain_machine() -> Machine:
-    """float32 in the default memory format, on the CPU."""
-    return Machine(torch.device("cpu"), torch.float32, torch.contiguous_format)
+@dataclass
+class Contender:
+    """A method that is timed: ours, or the naive one.
+
+    Args:
+        kind: the method.
+        learner: takes its steps.
+        samples: what it learns from.
+        case: the same, on its own grid.
+        maps: of the case.
+        parts: opened around everything that is timed.
+        milliseconds: that the last job took.
+    """
+
+    kind: type[Method]
+    learner: Learner
+    samples: SampleSet
+    case: Case
+    maps: Maps
+    parts: Callable[[], AbstractContextManager[None]]
+    milliseconds: float = 0.0
+
+    def step(self) -> None:
+        """One training step; its batch is made beforehand."""
+        batch = self.samples.batch(self.learner.step + 1, self.learner.config, 0.5)
+        self._timed(lambda: self.learner.learn(batch))
+
+    def predict(self) -> None:
+        """All slices of the case."""
+        model = self.learner.predictor.eval()
+        arguments = (self.case.image.array, SPACING, SPACING[1], self.learner.machine)
+        self._timed(lambda: image_probabilities(model, *arguments))
+
+    def relabel(self) -> None:
+        """New targets of all slices of the case."""
+        with tempfile.TemporaryDirectory() as folder:
+            maps = {self.case.id: self.maps}
+            e_step = Relabelling(Path(folder), self.samples, [self.case], maps)
+            self._timed(lambda: list(e_step.run(self.learner, lambda: False)))
+
+    def _timed(self, work: Callable[[], object]) -> None:
+        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        with self.parts():
+            began = clock()
+            work()
+            self.milliseconds = 1000 * (clock() - began)
 
 
 def synthetic_case() -> Case:
-    """Noise with a stroke of every class on every slice."""
+    """Noise with a stroke of every class on every slice, and references for who needs them."""
     rng = np.random.default_rng(0)
     scribbles = np.zeros(SHAPE, np.uint8)
+    reference = np.zeros(SHAPE, np.uint8)
     for value, row in ((1, 90), (2, 120), (3, 150), (255, 60)):
         scribbles[:, row : row + 2, 90:170] = value
+        reference[:, row : row + 20, 90:170] = value % 255
     image = rng.standard_normal(SHAPE).astype(np.float32)
-    return Case("noise", "noise", Volume(image, Grid.from_spacing(SHAPE, SPACING)), scribbles)
+    volume = Volume(image, Grid.from_spacing(SHAPE, SPACING))
+    return Case("noise", "noise", volume, scribbles, reference)
 
 
-def chosen_machine(kind: type[Method]) -> Machine:
-    """The CPU in the arithmetic that the engine takes for this method."""
-    return choose_machine("cpu", volumes=kind.sample == "patch")
-
-
-def learner_and_slices(kind: type[Method], machine: Machine) -> tuple[Learner, SampleSet]:
-    """A method as its quick preset builds it, and something to learn from."""
-    preset = kind.presets()["quick"]
-    options = kind.fitted(preset.options, [SPACING])
+def contender(kind: type[Method], changes: dict[str, Any], maps: Maps, which: str) -> Contender:
+    """The method with its quick preset and some options changed, ready for its first step."""
+    options, training = options_of(kind, changes), kind.presets()["quick"].training
     case = synthetic_case()
-    slices = empty_samples(kind, options, PRESETS["cardiac"], SPACING[1])
-    slices.add(case, kind.prepare(case, options), unlabelled=True)
+    samples = empty_samples(kind, options, PRESETS["cardiac"], SPACING[1])
+    samples.add(case, maps, unlabelled=True)
+    training = training.updated({"patch": samples.patch(training.patch)})
     torch.manual_seed(0)
-    return Learner(kind(4, options), preset.training, machine), slices
+    if which == "naive":
+        machine = Machine(torch.device("cpu"), torch.float32, torch.contiguous_format)
+        parts: Callable[[], AbstractContextManager[None]] = lambda: naive_parts(kind)  # noqa: E731
+    else:
+        machine = choose_machine("cpu", volumes=kind.sample == "patch")
+        parts = nullcontext
+    learner = Learner(kind(4, options), training, machine)
+    return Contender(kind, learner, samples, case, maps, parts)
 
 
-def step_seconds(learner: Learner, slices: SampleSet, config: TrainConfig, steps: int) -> float:
-    """Median wall time of a step, batches made beforehand."""
-    times = []
-    for _ in range(steps):
-        batch = slices.batch(learner.step + 1, config, 0.5)
-        began = time.perf_counter()
-        learner.learn(batch)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def options_of(kind: type[Method], changes: dict[str, Any]) -> MethodConfig:
+    """The options of the quick preset, with changes."""
+    return kind.fitted(kind.presets()["quick"].options.updated(changes), [SPACING])
 
 
-def measure_memory(name: str, plain: str) -> None:
-    """Print the peak memory of three steps in this process, in MiB."""
-    kind = method_named(name)
-    machine = plain_machine() if plain == "plain" else chosen_machine(kind)
-    learner, slices = learner_and_slices(kind, machine)
-    step_seconds(learner, slices, learner.config, 3)
+def measure(kind: type[Method], changes: dict[str, Any], rounds: int) -> dict[str, Any]:
+    """One row of the table: milliseconds and MiB, naive and ours."""
+    maps = kind.prepare(synthetic_case(), options_of(kind, changes))
+    both = [contender(kind, changes, maps, which) for which in ("naive", "ours")]
+    work = {"step": Contender.step, "predict": Contender.predict}
+    if kind.relabel is not Method.relabel:
+        work["relabel"] = Contender.relabel
+    row: dict[str, Any] = {"method": kind.name, "changes": changes}
+    row["batch"] = both[0].learner.config.batch_size
+    for name, job in work.items():
+        times = in_turn(both, job, rounds)
+        per = 1 if name == "step" else SHAPE[0]
+        row[name] = [round(statistics.median(t) / per, 1) for t in times]
+        ratios = [naive / ours for naive, ours in zip(*times, strict=True)]
+        row[f"{name}_ratio"] = round(statistics.median(ratios), 2)
+    row["mib"] = [peak_memory_mib(kind, changes, which) for which in ("naive", "ours")]
+    return row
+
+
+def in_turn(
+    both: Sequence[Contender], job: Callable[[Contender], None], rounds: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of both, round by round, after one round to warm up."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 1):
+        for one, its_times in zip(both, times, strict=True):
+            job(one)
+            if turn:
+                its_times.append(one.milliseconds)
+    return times
+
+
+def peak_memory_mib(kind: type[Method], changes: dict[str, Any], which: str) -> int:
+    """Peak memory of some training steps in a fresh process."""
+    command = [sys.executable, __file__, "--memory", kind.name, json.dumps(changes), which]
+    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+
+def print_memory(name: str, changes: str, which: str) -> None:
+    """Take some training steps and print the peak memory of this process, in MiB."""
+    kind, options = method_named(name), json.loads(changes)
+    maps = kind.prepare(synthetic_case(), options_of(kind, options))
+    one = contender(kind, options, maps, which)
+    for _ in range(STEPS_FOR_MEMORY):
+        one.step()
     print(own_peak_mib())
 
 
@@ -99,57 +198,41 @@ def own_peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def peak_memory_mib(name: str, which: str) -> int:
-    """Peak memory of three training steps in a fresh process."""
-    command = [sys.executable, __file__, "--memory", name, which]
-    return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+HEAD = (
+    "| method | batch | step ms, naive | ours | ratio | slice ms, naive | ours | ratio "
+    "| E-step ms, naive | ours | ratio | MiB, naive | ours |"
+)
 
 
-def measure(kind: type[Method], steps: int, rounds: int) -> dict[str, object]:
-    """One row of the table."""
-    chosen = chosen_machine(kind)
-    pairs = {"plain": plain_machine(), "chosen": chosen}
-    ready = {which: learner_and_slices(kind, machine) for which, machine in pairs.items()}
-    seconds: dict[str, list[float]] = {which: [] for which in pairs}
-    for learner, slices in ready.values():
-        step_seconds(learner, slices, learner.config, 1)  # warm up
-    for _ in range(rounds):
-        for which, (learner, slices) in ready.items():
-            seconds[which].append(step_seconds(learner, slices, learner.config, steps))
-    ratios = [p / c for p, c in zip(seconds["plain"], seconds["chosen"], strict=True)]
-    learner, _ = ready["chosen"]
-    case = synthetic_case()
-    began = time.perf_counter()
-    image_probabilities(learner.predictor.eval(), case.image.array, SPACING, SPACING[1], chosen)
-    size = learner.config.batch_size
-    return {
-        "method": kind.name,
-        "chosen": chosen.precision,
-        "slices_per_second_plain": round(size / statistics.median(seconds["plain"]), 2),
-        "slices_per_second_chosen": round(size / statistics.median(seconds["chosen"]), 2),
-        "ratio": round(statistics.median(ratios), 2),
-        "step_ms_chosen": round(1000 * statistics.median(seconds["chosen"])),
-        "predict_ms_per_slice": round(1000 * (time.perf_counter() - began) / SHAPE[0]),
-        "peak_mib_plain": peak_memory_mib(kind.name, "plain"),
-        "peak_mib_chosen": peak_memory_mib(kind.name, "chosen"),
-    }
+def as_line(row: dict[str, Any]) -> str:
+    """The row in Markdown."""
+    changes = " ".join(f"{k}={str(v).lower()}" for k, v in row["changes"].items())
+    cells = [f"`{row['method']}`" + (f" {changes}" if changes else ""), str(row["batch"])]
+    for name in ("step", "predict", "relabel"):
+        values = [f"{v:.0f}" for v in row[name]] if name in row else ["", ""]
+        cells += [*values, f"{row[f'{name}_ratio']:.1f}" if name in row else ""]
+    return "| " + " | ".join([*cells, *map(str, row["mib"])]) + " |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print a JSON line per method."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=6)
+    """Print a line of the table, or a JSON document, per method."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--methods", nargs="+", default=[kind.name for kind in METHODS])
-    parser.add_argument("--memory", nargs=2, metavar=("METHOD", "WHICH"))
+    parser.add_argument("--json", action="store_true", help="a JSON document per line instead")
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     if options.memory:
-        measure_memory(*options.memory)
+        print_memory(*options.memory)
         return
+    if not options.json:
+        print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", sep="\n", flush=True)
     for name in options.methods:
-        print(json.dumps(measure(method_named(name), options.steps, options.rounds)), flush=True)
+        for changes in ROWS.get(name, ({},)):
+            row = measure(method_named(name), changes, options.rounds)
+            print(json.dumps(row) if options.json else as_line(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,11 @@ from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.methods.base import Maps, Shown
 
 
+def relabelled_file(run: Path, count: int, case_id: str) -> Path:
+    """Where a case's maps after this many E-steps are, in the folder of a run."""
+    return run / "relabelled" / str(count) / f"{case_id}.safetensors"
+
+
 class Relabelling:
     """The training cases with their current maps, and the E-steps that change them.
 
@@ -101,7 +106,7 @@ class Relabelling:
                 ) from error
 
     def _entry(self, count: int, case: Case) -> Path:
-        return self._folder / str(count) / f"{case.id}.safetensors"
+        return relabelled_file(self._folder.parent, count, case.id)
 
     def _take(self, case: Case, maps: Maps, learner: Learner) -> None:
         self._maps[case.id] = maps

@@ -10,6 +10,7 @@ from napari_scribseg.methods.em_crf import EMCRF
 from napari_scribseg.methods.entropy_min import EntropyMin
 from napari_scribseg.methods.exmod import CycleMix, ExMod
 from napari_scribseg.methods.full_2d import Full2D
+from napari_scribseg.methods.full_25d import Full25D
 from napari_scribseg.methods.mumford_shah import MumfordShah
 from napari_scribseg.methods.partial_ce import PartialCE, PartialCEDice
 from napari_scribseg.methods.random_walker import RandomWalker
@@ -36,6 +37,7 @@ METHODS: tuple[type[Method], ...] = (
     DMPLS,
     UNetCRF,
     Full2D,
+    Full25D,
 )
 """Every method there is; the first one is what we propose to somebody who has no opinion."""
 

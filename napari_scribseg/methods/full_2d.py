@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
 from torch import Tensor
 
 from napari_scribseg.cases import Case
 from napari_scribseg.config import MethodConfig, TrainConfig
 from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
-from napari_scribseg.losses.dense import dense_dice
-from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Preset, Task
 from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.references import (
+    reference_losses,
+    reference_map,
+    references_missing,
+)
 from napari_scribseg.methods.unet_method import UNetMethod
-
-_HALF = 0.5
-"""Cross-entropy and Dice count the same (WSL4MIS)."""
 
 
 class Full2D(UNetMethod):
@@ -44,24 +42,13 @@ class Full2D(UNetMethod):
     @classmethod
     def unsupported(cls, task: Task) -> str | None:
         """Why this method can't do the task: it needs references, and no scribbles."""
-        if task.n_references == 0:
-            return (
-                "No training case has a dense reference, and full supervision learns from nothing "
-                "else: choose a method that learns from scribbles."
-            )
-        return None
+        return references_missing(task)
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:  # noqa: ARG003
         """The reference of a case as a target; IGNORE throughout where it has none."""
-        if case.reference is None:
-            return {"reference": np.full(case.image.shape, IGNORE, np.int16)}
-        return {"reference": case.reference.astype(np.int16)}
+        return reference_map(case)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Half cross-entropy, half Dice, on the references."""
-        logits, reference = self(batch.image), batch.maps["reference"]
-        return {
-            "cross_entropy": _HALF * partial_cross_entropy(logits, reference),
-            "dice": _HALF * dense_dice(logits, reference),
-        }
+        return reference_losses(self(batch.image), batch.maps["reference"])

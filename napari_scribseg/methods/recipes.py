@@ -27,3 +27,21 @@ WSL4MIS: Final = TrainConfig(
 Theirs stretches every slice to 256 x 256 and rotates by multiples of 90 or up to 20 degrees; ours
 keeps pixels square and rotates by any angle.
 """
+
+SCRIBBLE2D5: Final = TrainConfig(
+    steps=7000,
+    batch_size=4,
+    patch=(224, 224),
+    optimiser="adam",
+    learning_rate=1e-4,
+    weight_decay=1e-7,
+    schedule="poly",
+    gradient_clip=0.0,
+    weight_average=0.0,
+    rotation_degrees=0.0,
+    flips=True,
+    zoom=0.0,
+    intensity=0.0,
+)
+"""Chen and Hong, Scribble2D5: Adam 1e-4 in batches of 4 (paper), poly decay and flips (code);
+200 epochs of 140 volumes."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,19 +14,21 @@ from napari_scribseg.config import (
     MethodConfig,
     NonNegative,
     Positive,
-    PositiveInt,
     TrainConfig,
 )
 from napari_scribseg.data import Batch
 from napari_scribseg.labels import IGNORE, targets_of
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
-from napari_scribseg.methods.base import Maps, Method, Preset, Spacing, Task
+from napari_scribseg.methods.base import Maps, Preset
+from napari_scribseg.methods.recipes import SCRIBBLE2D5
+from napari_scribseg.methods.unet25d_method import ANISOTROPY, UNet25DConfig, UNet25DMethod
 from napari_scribseg.networks.unet25d import (
     BoundaryHead,
     FinalHead,
     InitialHead,
     UNet25D,
+    cropped,
     flat_levels,
     padded,
 )
@@ -35,13 +36,11 @@ from napari_scribseg.propagate.edges import GRADIENT, edge_function, edge_map
 from napari_scribseg.propagate.random_walker import random_walker_seeds
 from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
-_ANISOTROPY = 4.0
-"""Distance of slices over pixel size as the paper finds it; taken where no case tells."""
 _TAU, _BETA = 0.99, 130.0
 """Of the random walker, as the method of that name has them."""
 
 
-class Scribble2D5Config(MethodConfig):
+class Scribble2D5Config(UNet25DConfig):
     """The paper's numbers; where it is silent, those of its code or of our measurements."""
 
     lpm: Literal["supervoxels", "random_walker", "none"] = Field(
@@ -79,18 +78,6 @@ class Scribble2D5Config(MethodConfig):
         description="Edge detector of the static boundary: gradient, or the name of one that an "
         "installed package offers.",
     )
-    anisotropy: Positive | None = Field(
-        default=None,
-        description="Distance of slices over pixel size, which decides how many levels are 2D; "
-        "empty = of the training cases.",
-    )
-    depth: PositiveInt = Field(default=8, description="Slices of a patch.")
-    base_width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
-        default=16, description="Channels at full resolution; 16 in the paper."
-    )
-    norm: Literal["batch", "group"] = Field(
-        default="batch", description="Normalisation; batch as published, group for small batches."
-    )
     balance: Fraction = Field(
         default=0.0,
         description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
@@ -98,7 +85,7 @@ class Scribble2D5Config(MethodConfig):
     )
 
 
-class Scribble2D5(Method):
+class Scribble2D5(UNet25DMethod):
     """Two segmentations, one refining the other by a boundary, from labels grown in 3D."""
 
     name = "scribble2d5"
@@ -109,14 +96,12 @@ class Scribble2D5(Method):
         "annotations, MICCAI 2022; https://github.com/Qybc/Scribble2D5 (not used: it has no "
         "licence)"
     )
-    sample = "patch"
     Config = Scribble2D5Config
     prepared_from = ("lpm", "sbpm", "supervoxel_mm3", "compactness", "edges")
     options: Scribble2D5Config
 
     def __init__(self, n_classes: int, options: Scribble2D5Config) -> None:
         super().__init__(n_classes, options)
-        self.anisotropy = options.anisotropy or _ANISOTROPY
         width, norm = options.base_width, options.norm
         # Nothing asks for the full resolution of the backbone but the boundary.
         self.backbone = UNet25D(
@@ -130,7 +115,7 @@ class Scribble2D5(Method):
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper as published."""
         quick = Scribble2D5Config(base_width=4, norm="group", balance=0.5)
-        paper = Scribble2D5Config(anisotropy=_ANISOTROPY)
+        paper = Scribble2D5Config(anisotropy=ANISOTROPY)
         return {
             "quick": Preset(
                 "A quarter of the width and small patches: for a CPU, where it wants an hour.",
@@ -138,34 +123,9 @@ class Scribble2D5(Method):
                 TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
             ),
             "paper": Preset(
-                "As published: 200 epochs of 140 volumes, for a GPU.", paper, _PAPER_TRAINING
+                "As published: 200 epochs of 140 volumes, for a GPU.", paper, SCRIBBLE2D5
             ),
         }
-
-    @classmethod
-    def patch_depth(cls, options: MethodConfig) -> int:
-        """As the option says."""
-        assert isinstance(options, Scribble2D5Config)
-        return options.depth
-
-    @classmethod
-    def fitted(cls, options: MethodConfig, spacings: Sequence[Spacing]) -> MethodConfig:
-        """The anisotropy is the median of the training cases, unless somebody chose it."""
-        assert isinstance(options, Scribble2D5Config)
-        if options.anisotropy is not None or not spacings:
-            return options
-        ratio = float(np.median([z / min(y, x) for z, y, x in spacings]))
-        return options.updated({"anisotropy": round(ratio, 3)})
-
-    @classmethod
-    def unsupported(cls, task: Task) -> str | None:
-        """Single slices have no neighbours to learn from."""
-        if task.slices and max(task.slices) == 1:
-            return (
-                "Every training volume is a single slice, and this method learns from neighbouring "
-                "slices: choose a 2D method."
-            )
-        return super().unsupported(task)
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:
@@ -189,8 +149,8 @@ class Scribble2D5(Method):
         """Final logits, initial logits (B, K, Z, Y, X), and boundary logits (B, 1, Z, Y, X)."""
         shown = padded(image, self.backbone.divisor)
         decoder = self.backbone(shown).decoder
-        initial = _cropped(self.initial(decoder, shown.shape[2:]), image)
-        boundary = None if self.boundary is None else _cropped(self.boundary(decoder), image)
+        initial = cropped(self.initial(decoder, shown.shape[2:]), image)
+        boundary = None if self.boundary is None else cropped(self.boundary(decoder), image)
         return self.final(initial, boundary), initial, boundary
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -221,24 +181,6 @@ class Scribble2D5(Method):
         return terms
 
 
-_PAPER_TRAINING = TrainConfig(
-    steps=7000,
-    batch_size=4,
-    patch=(224, 224),
-    optimiser="adam",
-    learning_rate=1e-4,
-    weight_decay=1e-7,
-    schedule="poly",
-    gradient_clip=0.0,
-    weight_average=0.0,
-    rotation_degrees=0.0,
-    flips=True,
-    zoom=0.0,
-    intensity=0.0,
-)
-"""Adam 1e-4 in batches of 4 (paper), poly decay and flips (code); 200 epochs of 140 volumes."""
-
-
 def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     """Targets (z, y, x) that the chosen propagation makes of the strokes."""
     if case.scribbles is None:
@@ -251,9 +193,3 @@ def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     spacing = case.image.spacing
     segments = supervoxels(image, spacing, options.supervoxel_mm3, options.compactness)
     return grown_labels(segments, targets)
-
-
-def _cropped(x: Tensor, like: Tensor) -> Tensor:
-    """The part (B, C, Z, Y, X) that lies on the voxels of another volume."""
-    z, y, x_size = like.shape[2:]
-    return x[..., :z, :y, :x_size]

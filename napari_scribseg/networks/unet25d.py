@@ -131,6 +131,26 @@ class UNet25D(nn.Module):
         return Features(decoder, logits, tuple(maps))
 
 
+class SegmentingUNet25D(nn.Module):
+    """The backbone with its own head, for volumes of any size.
+
+    Args:
+        n_classes: channels of the output (K).
+        flat: see `UNet25D`.
+        base_width: see `UNet25D`.
+        norm: see `UNet25D`.
+    """
+
+    def __init__(self, n_classes: int, flat: int, base_width: int, norm: Norm) -> None:
+        super().__init__()
+        self.backbone = UNet25D(n_classes, flat, base_width, norm)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits (B, K, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        logits = self.backbone(padded(image, self.backbone.divisor)).logits
+        return cropped(logits, image)
+
+
 class Attention(nn.Module):
     """Features that a map between 0 and 1 amplifies: x a + x; gives them and the map.
 
@@ -291,6 +311,12 @@ def padded(image: Tensor, divisor: Size) -> Tensor:
     sizes[1:] = [max(size, 2 * d) for size, d in zip(sizes[1:], divisor[1:], strict=True)]
     z, y, x = (size - n for size, n in zip(sizes, image.shape[2:], strict=True))
     return F.pad(image, (0, x, 0, y, 0, z), mode="replicate")
+
+
+def cropped(x: Tensor, like: Tensor) -> Tensor:
+    """The part (B, C, Z, Y, X) that lies on the voxels of another volume: `padded` undone."""
+    z, y, x_size = like.shape[2:]
+    return x[..., :z, :y, :x_size]
 
 
 class _Shortcut(nn.Module):

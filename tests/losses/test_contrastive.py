@@ -81,6 +81,17 @@ def test_two_blocks_of_each_label_by_hand() -> None:
     assert float(alike) == pytest.approx(math.log(1 + 2))
 
 
+def test_the_papers_temperature_by_hand() -> None:
+    """Within a label cosine 1, between labels 0.8: log(1 + 2 e^(0.8 / 0.07) / e^(1 / 0.07))."""
+    features = torch.zeros(1, 2, 2, 2)
+    features[0, :, 0], features[0, :, 1] = torch.tensor([[1.0], [0]]), torch.tensor([[0.8], [0.6]])
+    target = torch.tensor([[[1, 2], [IGNORE, 0]]])
+    expected = math.log(1 + 2 * math.exp(-0.2 / 0.07))
+    assert expected == pytest.approx(0.108734, abs=1e-6)
+    paper = foreground_background_separation(features, target, blocks=2)
+    assert float(paper) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_order_of_the_samples_and_the_length_of_features_do_not_matter() -> None:
     features, target = _example()
     torch.testing.assert_close(_loss(features.flip(0), target.flip(0)), _loss(features, target))

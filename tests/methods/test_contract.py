@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,11 +40,12 @@ PARTIAL_TERMS: dict[str, dict[str, str]] = {
     "dmpls": {"scribbles": "target"},
     "unet_crf": {"scribbles": "target"},
     "full_2d": {"cross_entropy": "reference", "dice": "reference"},
+    "full_25d": {"cross_entropy": "reference", "dice": "reference"},
     "scribble2d5": {"segmentation": "pseudo_labels"},
 }
 """Terms that may teach only voxels which this target labels."""
 
-JUDGED = {"unet_crf": "crf"}
+JUDGED = {"unet_crf": "crf", "full_25d": "network"}
 """Whose output that is said of, where it is not the head's."""
 
 LEARNT: dict[str, tuple[int, float]] = {
@@ -61,6 +64,7 @@ LEARNT: dict[str, tuple[int, float]] = {
     "dmpls": (60, 0.75),
     "unet_crf": (60, 0.75),
     "full_2d": (40, 0.85),
+    "full_25d": (40, 0.6),
     "scribble2d5": (50, 0.4),
 }
 """Steps within which a method must reach which Dice on a phantom it was trained on."""
@@ -88,6 +92,35 @@ def test_presets_fit_the_method(method: type[Method]) -> None:
         assert preset.note.endswith(".")
     settings = set(TrainConfig.model_fields) & set(method.Config.model_fields)
     assert not settings, "an option named like a training setting can't be told from it"
+
+
+@each_method
+def test_it_can_be_built_with_its_own_defaults(method: type[Method]) -> None:
+    """On a device without memory: the papers' networks are large."""
+    with torch.device("meta"):
+        model = method(TWO_BALLS.n_classes, method.Config())
+    assert any(p.requires_grad for p in model.parameters())
+
+
+def test_import_linter_keeps_all_methods_apart() -> None:
+    """Its list is by hand; a method that is missing there could import another one unseen."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (apart,) = (c["modules"] for c in contracts if c["type"] == "independence")
+    assert {method.__module__ for method in METHODS} == set(apart)
+
+
+@each_method
+def test_cases_that_lack_a_class_or_all_strokes_are_prepared(method: type[Method]) -> None:
+    case = two_ball_case(shape=(2, 16, 16))
+    assert case.scribbles is not None
+    lacking = replace(case, scribbles=np.where(case.scribbles == 2, 0, case.scribbles))
+    blank = replace(case, scribbles=np.zeros_like(case.scribbles))
+    options = method.presets()["quick"].options
+    for one in (lacking, blank, replace(case, scribbles=None)):
+        for name, array in method.prepare(one, options).items():
+            assert array.shape == case.image.shape, name
+            assert np.isfinite(array).all()
 
 
 @each_method

@@ -1,0 +1,72 @@
+"""UNet25DMethod: what methods have in common whose network is the 2.5D U-Net."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from napari_scribseg.config import MethodConfig, Positive, PositiveInt
+from napari_scribseg.methods.base import Method, Spacing, Task
+
+ANISOTROPY = 4.0
+"""Distance of slices over pixel size as Scribble2D5 finds it; taken where no case tells."""
+
+
+class UNet25DConfig(MethodConfig):
+    """Shape of the network and of its patches, as Scribble2D5 has them."""
+
+    anisotropy: Positive | None = Field(
+        default=None,
+        description="Distance of slices over pixel size, which decides how many levels are 2D; "
+        "empty = of the training cases.",
+    )
+    depth: PositiveInt = Field(default=8, description="Slices of a patch.")
+    base_width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
+        default=16, description="Channels at full resolution; 16 in the paper."
+    )
+    norm: Literal["batch", "group"] = Field(
+        default="batch", description="Normalisation; batch as published, group for small batches."
+    )
+
+
+class UNet25DMethod(Method):
+    """A method that learns from patches of neighbouring slices; losses are its own."""
+
+    sample = "patch"
+
+    def __init__(self, n_classes: int, options: UNet25DConfig) -> None:
+        super().__init__(n_classes, options)
+        self.anisotropy = options.anisotropy or ANISOTROPY
+
+    @classmethod
+    def patch_depth(cls, options: MethodConfig) -> int:
+        """As the option says."""
+        assert isinstance(options, UNet25DConfig)
+        return options.depth
+
+    @classmethod
+    def fitted(cls, options: MethodConfig, spacings: Sequence[Spacing]) -> MethodConfig:
+        """The anisotropy is the median of the training cases, unless somebody chose it."""
+        assert isinstance(options, UNet25DConfig)
+        if options.anisotropy is not None or not spacings:
+            return options
+        ratio = float(np.median([z / min(y, x) for z, y, x in spacings]))
+        return options.updated({"anisotropy": round(ratio, 3)})
+
+    @classmethod
+    def unsupported(cls, task: Task) -> str | None:
+        """Single slices have no neighbours to learn from."""
+        return neighbours_missing(task) or super().unsupported(task)
+
+
+def neighbours_missing(task: Task) -> str | None:
+    """Why the task is one for 2D methods, in one sentence; None when it has volumes."""
+    if task.slices and max(task.slices) == 1:
+        return (
+            "Every training volume is a single slice, and this method learns from neighbouring "
+            "slices: choose a 2D method."
+        )
+    return None
