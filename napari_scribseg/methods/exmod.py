@@ -35,6 +35,11 @@ class ExModConfig(MethodConfig):
     base_width: PositiveInt = Field(
         default=64, description="Channels of the network at full resolution (paper: 64)."
     )
+    normalised_logits: bool = Field(
+        default=True,
+        description="Batch norm after the output convolution (CycleMix's code); it keeps the "
+        "logits small for so long that short trainings don't become sure.",
+    )
     mixing: bool = Field(
         default=True, description="Learn from mixed slices; else scribbles and L_con-l only."
     )
@@ -82,7 +87,11 @@ class ExMod(Method):
         self.network = self._network()
 
     def _network(self) -> WideUNet:
-        return WideUNet(self.n_classes, base_width=self.options.base_width)
+        return WideUNet(
+            self.n_classes,
+            base_width=self.options.base_width,
+            normalised_logits=self.options.normalised_logits,
+        )
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:
@@ -187,6 +196,7 @@ class CycleMix(ExMod):
             base_width=self.options.base_width,
             convolutions=2,
             norm_first=False,
+            normalised_logits=self.options.normalised_logits,
         )
 
     @classmethod
@@ -229,7 +239,7 @@ class _Chance:
         return cls(partner, float(share), side, torch.rand(n, 2), 2 * torch.rand(n) - 1)
 
 
-_QUICK = ExModConfig(base_width=8, reduction="labelled")
+_QUICK = ExModConfig(base_width=8, normalised_logits=False, reduction="labelled")
 """Divided by all pixels, the strokes weigh little beside the consistencies, and short trainings
 learn less: on the two-ball phantom, a mean Dice of 0.52 after 60 steps instead of 0.80."""
 _QUICK_TRAINING = TrainConfig(batch_size=4)

@@ -24,6 +24,7 @@ class ModifiedUNet(nn.Module):
         n_classes: channels of the output (K).
         base_width: channels of the first level; each deeper one has twice as many.
         dropout: whether the outputs of the five innermost blocks are dropped out (p = 0.5).
+        normalised_logits: batch norm after the output convolution (the source), else a bias.
 
     Source: `unet2D_bn_modified` of baumgach/acdc_segmenter, as used by Can et al. 2018: blocks of
     two 3 x 3 convolutions without bias, each with batch norm and ReLU; 4 x 4 transposed
@@ -32,7 +33,14 @@ class ModifiedUNet(nn.Module):
     forgets at 0.01 per step; ours at 0.1, for trainings of some hundred steps.
     """
 
-    def __init__(self, n_classes: int, base_width: int = 64, *, dropout: bool = False) -> None:
+    def __init__(
+        self,
+        n_classes: int,
+        base_width: int = 64,
+        *,
+        dropout: bool = False,
+        normalised_logits: bool = True,
+    ) -> None:
         super().__init__()
         widths = [base_width * 2**level for level in range(_LEVELS)]
         self.dropout = dropout
@@ -41,7 +49,8 @@ class ModifiedUNet(nn.Module):
         )
         self.up = nn.ModuleList(_up(width, n_classes) for width in widths[:0:-1])
         self.decoder = nn.ModuleList(_block(n_classes + w, w) for w in widths[-2::-1])
-        self.head = nn.Sequential(nn.Conv2d(base_width, n_classes, 1, bias=False), _norm(n_classes))
+        head = nn.Conv2d(base_width, n_classes, 1, bias=not normalised_logits)
+        self.head = nn.Sequential(head, _norm(n_classes)) if normalised_logits else head
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight)

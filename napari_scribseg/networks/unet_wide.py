@@ -24,6 +24,8 @@ class WideUNet(nn.Module):
         base_width: channels at full resolution; each deeper level has twice as many.
         convolutions: 3 x 3 convolutions per block.
         norm_first: batch norm before the ReLU (our reading of ExMod) or after it (CycleMix).
+        normalised_logits: batch norm after the output convolution, which bounds the logits
+            (CycleMix), or none.
 
     Source: CycleMix (Zhang and Zhuang, CVPR 2022), ExMod section 3.3. CycleMix surrounds its
     212 x 212 input by 92 zeros on every side and shrinks it with unpadded convolutions; ours are
@@ -40,6 +42,7 @@ class WideUNet(nn.Module):
         base_width: int = 64,
         convolutions: int = 4,
         norm_first: bool = True,
+        normalised_logits: bool = True,
     ) -> None:
         super().__init__()
         widths = [base_width * 2**level for level in range(_LEVELS)]
@@ -56,8 +59,9 @@ class WideUNet(nn.Module):
             _block(width + narrow, width, convolutions, norm_first=norm_first)
             for width, narrow in zip(widths[-2::-1], squeezed, strict=True)
         )
-        # CycleMix normalises the logits too, which bounds their size.
-        self.head = nn.Sequential(nn.Conv2d(base_width, n_classes, 1), nn.BatchNorm2d(n_classes))
+        head = nn.Conv2d(base_width, n_classes, 1)
+        norm = nn.BatchNorm2d(n_classes)
+        self.head = nn.Sequential(head, norm) if normalised_logits else head
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K, Y, X) of images (B, C, Y, X)."""

@@ -19,6 +19,13 @@ def test_it_has_as_many_weights_as_the_original(n_classes, count) -> None:
     assert sum(p.numel() for p in ModifiedUNet(n_classes).parameters()) == count
 
 
+def test_without_normalised_logits_only_the_head_differs() -> None:
+    plain = ModifiedUNet(3, base_width=4, normalised_logits=False).state_dict()
+    other = {name for name in set(plain) ^ set(_network().state_dict()) if "head" not in name}
+    assert not other
+    assert {name for name in plain if "head" in name} == {"head.weight", "head.bias"}
+
+
 def test_dropout_adds_no_weights() -> None:
     plain, dropping = _network().state_dict(), _network(dropout=True).state_dict()
     assert plain.keys() == dropping.keys()

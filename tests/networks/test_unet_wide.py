@@ -70,3 +70,13 @@ def test_the_layers_of_a_block(settings, order) -> None:
     network = WideUNet(3, base_width=2, **settings)
     for block in (*network.encoder, *network.decoder):
         assert [type(layer).__name__ for layer in block] == order
+
+
+def test_logits_are_free_only_without_their_batch_norm() -> None:
+    image = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    for normalised in (True, False):
+        torch.manual_seed(0)
+        network = WideUNet(3, base_width=2, normalised_logits=normalised)
+        logits = network(100 * image)
+        standard = torch.allclose(logits.std((0, 2, 3)), torch.ones(3), atol=0.01)
+        assert standard == normalised
