@@ -91,6 +91,18 @@ class Saved(_Event):
     """Relative to the run folder."""
 
 
+class Previewed(_Event):
+    """The current weights have segmented the case that somebody wants to see."""
+
+    kind: Literal["previewed"] = "previewed"
+    step: int
+    case: str
+    path: str
+    """Of the segmentation, relative to the run folder."""
+    seconds: float
+    """How long it took; not part of the training's time."""
+
+
 class Warned(_Event):
     """Something the user should know, that does not end the run."""
 
@@ -109,7 +121,9 @@ class Finished(_Event):
     """Time spent training, all sessions of the run together."""
 
 
-Event = Started | Prepared | Stepped | Relabelled | Validated | Saved | Warned | Finished
+Event = (
+    Started | Prepared | Stepped | Relabelled | Validated | Saved | Previewed | Warned | Finished
+)
 
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="kind")])
 

@@ -106,7 +106,9 @@ class SurfaceDistances:
         return max(float(np.percentile(d, percentile)) for d in directions)
 
 
-def surface_distances(segmentation: Array, reference: Array, spacing: Spacing) -> SurfaceDistances:
+def surface_distances(
+    segmentation: Array, reference: Array, spacing: tuple[float, ...]
+) -> SurfaceDistances:
     """Distances between the surfaces of two masks, both directions.
 
     Raises:

@@ -33,7 +33,10 @@ from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Saved, Started, Stepped, Validated
 from napari_scribseg.io import read_labels, read_volume, write_volume
+from napari_scribseg.io.documents import load_document
 from napari_scribseg.labels import ScribbleConvention
+from napari_scribseg.post_processing import PostProcessing
+from napari_scribseg.project import Project
 from napari_scribseg.samples import sample_folder
 from napari_scribseg.volume import Volume
 
@@ -55,11 +58,31 @@ COMMANDS = {
         "--preset",
         "--set",
         "--resume",
+        "--continue-from",
     },
+    "estimate": {"--method", "--preset", "--classes", "--set"},
     "stop": set(),
-    "predict": {"--out", "--split", "--probabilities", "--uncertainty", "--device"},
+    "maps": {"--out"},
+    "predict": {
+        "--out",
+        "--split",
+        "--probabilities",
+        "--uncertainty",
+        "--largest-component",
+        "--fill-holes",
+        "--slice",
+        "--device",
+    },
+    "export": {"--layout", "--out", "--case", "--predictions", "--reference-images"},
     "evaluate": {"--out", "--split"},
     "simulate": {"--out", "--style", "--random-seed"},
+    "experiment": {
+        *("--out", "--dry-run", "--save-recipe", "--jobs", "--scheduler", "--retry-failed"),
+        *("--only", "--open-locked", "--title", "--method", "--set", "--convention", "--part"),
+        *("--patients", "--folds", "--fold-seed", "--published", "--train-split", "--test-split"),
+        *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
+        *("--locked", "--device", "--threads"),
+    },
 }
 
 
@@ -513,7 +536,9 @@ def test_a_stopped_run_continues_only_when_asked_to(
     code, document, _ = call(capsys, "train", out)
     assert code == 4
     assert "--resume" in document["error"]
-    code, document, _ = call(capsys, *train_words(out, "--steps", 6, "--resume"))
+    code, document, _ = call(
+        capsys, *train_words(out, "--steps", 5, "--random-seed", 7, "--resume")
+    )
     assert code == 2
     assert "other settings" in document["error"]
     assert call(capsys, "train", out, "--steps", 5)[0] == 2
@@ -601,7 +626,7 @@ def test_stop_waits_for_the_end(tmp_path: Path, capsys: Any) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """A run whose predictions are made up: one voxel of class 2, uncertainty 0.5."""
 
-    def predict_case(model: str, image: Volume) -> SimpleNamespace:
+    def predict_case(model: str, image: Volume, z: int | None = None) -> SimpleNamespace:
         assert model == "model"
         segmentation = np.zeros(image.shape, np.uint8)
         segmentation[0, 0, 0] = 2
@@ -628,11 +653,44 @@ def test_predict_writes_what_is_asked_for_on_the_grid_of_the_image(
     names = {f"heart05_ED_probabilities_{c}.nii.gz" for c in ("background", "RV", "MYO", "LV")}
     names |= {"heart05_ED.nii.gz", "heart05_ED_uncertainty.nii.gz"}
     assert set(document["written"]["heart05_ED"]) == names
-    assert {p.name for p in out.iterdir()} == names | {"labels.json"}
+    assert {p.name for p in out.iterdir()} == names | {"labels.json", "post_processing.json"}
     segmentation = read_labels(out / "heart05_ED.nii.gz")
     assert segmentation.array[0, 0, 0] == 2
     assert segmentation.grid.offset_from(read_volume(image).grid) < 0.001
     assert math.isclose(read_volume(out / "heart05_ED_uncertainty.nii.gz").array.mean(), 0.5)
+
+
+def test_predict_takes_the_cases_of_a_project(run: RunFolder, tmp_path: Path, capsys: Any) -> None:
+    dataset = read_dataset(SAMPLE)
+    with Project.create(tmp_path / "project", dataset.schema) as project:
+        for case in dataset.cases[:2]:
+            project.add_case(case, copy=False)
+    words = ("predict", run.path, tmp_path / "project", "--out", tmp_path / "out")
+    code, document, _ = call(capsys, *words)
+    assert code == 0
+    assert list(document["written"]) == [case.id for case in dataset.cases[:2]]
+
+
+def test_predict_cleans_up_when_asked_and_says_so(
+    run: RunFolder, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["napari_scribseg.engine.predict"]
+    whole = module.predict_case
+
+    def two_pieces(model: str, image: Volume, z: int | None = None) -> SimpleNamespace:
+        prediction = whole(model, image)
+        prediction.segmentation[0, 5:7, 5] = 2
+        return prediction
+
+    monkeypatch.setattr(module, "predict_case", two_pieces)
+    image = f"{SAMPLE}/images/heart05_ED.nii.gz"
+    plain, clean = tmp_path / "plain", tmp_path / "clean"
+    call(capsys, "predict", run.path, image, "--out", plain)
+    call(capsys, "predict", run.path, image, "--out", clean, "--largest-component")
+    counts = [int((read_labels(f / "heart05_ED.nii.gz").array == 2).sum()) for f in (plain, clean)]
+    assert counts == [3, 2]
+    done = [load_document(f / "post_processing.json", PostProcessing) for f in (plain, clean)]
+    assert [d.largest_component for d in done] == [False, True]
 
 
 def test_predict_goes_on_after_a_bad_image(run: RunFolder, tmp_path: Path, capsys: Any) -> None:
@@ -682,7 +740,7 @@ def test_an_interrupted_prediction_lists_what_was_done(
     module = sys.modules["napari_scribseg.engine.predict"]
     whole, calls = module.predict_case, []
 
-    def second_is_interrupted(model: str, image: Volume) -> Any:
+    def second_is_interrupted(model: str, image: Volume, z: int | None = None) -> Any:
         calls.append(image)
         if len(calls) == 2:
             raise KeyboardInterrupt

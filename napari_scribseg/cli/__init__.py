@@ -15,7 +15,16 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from napari_scribseg import __version__
-from napari_scribseg.cli import checking, demo, predicting, training
+from napari_scribseg.cli import (
+    checking,
+    demo,
+    estimating,
+    experiments,
+    exporting,
+    maps,
+    predicting,
+    training,
+)
 from napari_scribseg.cli.answer import Answer, printable
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.engine.worker import sentence_of
@@ -86,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for group in (demo, checking, training, predicting):
+    for group in (demo, checking, training, estimating, maps, predicting, exporting, experiments):
         group.add_commands(commands, common)
     return parser
 

@@ -47,7 +47,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         nargs="+",
         type=Path,
-        help="image files, folders of one DICOM series, or dataset folders",
+        help="image files, folders of one DICOM series, dataset or project folders",
     )
     predict.add_argument("--out", required=True, type=Path, help="a new folder")
     predict.add_argument("--split", default="all", help="part of a dataset folder; default: all")
@@ -64,6 +64,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "--fill-holes",
         action="store_true",
         help="fill background that a slice's structures enclose (off, likewise)",
+    )
+    predict.add_argument(
+        "--slice", type=int, metavar="N", help="only this slice (from 0), as of the whole volume"
     )
     predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     predict.set_defaults(run=run_predict)
@@ -99,6 +102,7 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
         device=arguments.device,
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
+        z=arguments.slice,
         cleaning=PostProcessing(
             largest_component=arguments.largest_component, fill_holes=arguments.fill_holes
         ),
@@ -114,6 +118,7 @@ def predict_into(
     device: str = "auto",
     probabilities: bool = False,
     uncertainty: bool = False,
+    z: int | None = None,
     cleaning: PostProcessing = PostProcessing(),  # noqa: B008  frozen
 ) -> Answer:
     """Segment every item into a new folder; what fails is told at the end."""
@@ -130,7 +135,7 @@ def predict_into(
     for done, item in enumerate(items):
         display.count(f"segmenting {item.id},", done, len(items))
         try:
-            prediction = predict_case(model, item.read())
+            prediction = predict_case(model, item.read(), z)
             names = run.schema.names if probabilities else ()
             maps = _maps(item.id, prediction, cleaning, names, uncertainty=uncertainty)
             written[item.id] = _write(out, maps, prediction.grid)
@@ -180,6 +185,11 @@ def _items_of(path: Path, split: str) -> list[Item]:
 
     if not path.exists():
         raise InvalidInput(f"{path} does not exist; expected an image file or a dataset folder.")
+    if (path / "project.json").is_file():
+        from napari_scribseg.project import Project
+
+        with Project.open(path, read_only=True) as project:
+            return dataset_items(project.dataset(), split)
     if path.is_dir() and _looks_like_a_dataset(path):
         return dataset_items(read_dataset(path), split)
     if split != "all":

@@ -12,6 +12,7 @@ from napari_scribseg.events import (
     Event,
     Finished,
     Prepared,
+    Previewed,
     Relabelled,
     Saved,
     Started,
@@ -137,5 +138,5 @@ def _line_of(event: Event) -> str | None:
             return f"step {event.step}: new targets, {event.changed:.1%} of the voxels changed"
         case Warned():
             return f"Note: {event.message}"
-        case Saved() | Stepped() | Prepared() | Finished():
+        case Saved() | Stepped() | Prepared() | Previewed() | Finished():
             return None  # shown as a bar, or told by the answer of the command

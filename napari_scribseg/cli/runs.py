@@ -16,6 +16,7 @@ from napari_scribseg.labels import CONVENTIONS
 
 if TYPE_CHECKING:
     from napari_scribseg.cases import CaseFiles, Dataset
+    from napari_scribseg.methods.base import Method, Preset
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that --validate auto holds out."""
@@ -51,7 +52,13 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
         InvalidInput: options are missing, contradict each other or the run.
         RunError: the run is being trained now, is complete, or was trained and --resume is missing.
     """
-    if arguments.method is not None or not is_run(arguments.dataset):
+    if arguments.resume and arguments.continue_from is not None:
+        raise InvalidInput(
+            "--resume trains a run further, --continue-from starts a new one with its weights; "
+            "give one of them."
+        )
+    fresh = arguments.method is not None or arguments.continue_from is not None
+    if fresh or not is_run(arguments.dataset):
         return _resumed(arguments) if arguments.resume else _new_run(arguments)
     given = [
         name
@@ -66,22 +73,40 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
             "preset",
         )
         if getattr(arguments, name) is not None
+        and not (arguments.resume and name in {"steps", "minutes"})
     ]
     if given or arguments.assignments or arguments.validate != "none":
         raise InvalidInput(
             f"{arguments.dataset} is a run folder and keeps the settings it was made with. Leave "
             "the other options out, or train a dataset with --method and --out."
         )
-    return _checked(RunFolder.open(arguments.dataset), arguments.resume, is_worker=is_worker)
+    run = RunFolder.open(arguments.dataset)
+    return _checked(run, arguments.resume, _budget(arguments), is_worker=is_worker)
 
 
-def _checked(run: RunFolder, resume: bool, *, is_worker: bool = False) -> RunFolder:
-    """The run, if it can be trained as asked; a worker's starter has looked at the heartbeat."""
+def _budget(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The budget that was given for a run to resume, by name; empty if none was."""
+    given = {name: getattr(arguments, name) for name in ("steps", "minutes")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _checked(
+    run: RunFolder, resume: bool, budget: dict[str, Any], *, is_worker: bool = False
+) -> RunFolder:
+    """The run, if it can be trained as asked; a worker's starter has looked at the heartbeat.
+
+    A larger budget is written to the run.
+    """
     if not is_worker:
         refuse_when_running(run)
+    if budget:
+        run = run.extended(**budget)
     ends = [event for event in run.events() if isinstance(event, Finished)]
-    if ends and ends[-1].outcome == "completed":
-        raise RunError(f"The run {run.path} is complete. Train a new one for more.")
+    if ends and ends[-1].outcome == "completed" and not (resume and run.has_budget_left):
+        raise RunError(
+            f"The run {run.path} is complete. Give it a larger budget, --resume with --steps or "
+            "--minutes, or start a new one from its weights with --continue-from."
+        )
     saved = run.checkpoint("last").exists()
     if resume and not saved:
         raise RunError(
@@ -114,17 +139,24 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
     from napari_scribseg.methods import method_named
 
     options = method_named(run.record.method).Config().updated(run.record.options)
-    wanted = settings.apply(_changes(arguments), options, run.record.training)
+    budget = _budget(arguments)
+    others = {k: v for k, v in _changes(arguments).items() if k not in budget}
+    wanted = settings.apply(others, options, run.record.training)
     if wanted != (options, run.record.training):
         raise InvalidInput(
             f"{run.path} was made with other settings (see its run.json), and a run keeps its "
             "settings. Leave them out to continue it, or make a new run."
         )
-    return _checked(run, resume=True)
+    # Repeating the command as it was is no wish for another budget.
+    training = run.record.training
+    longer = {k: v for k, v in budget.items() if v != getattr(training, k)}
+    return _checked(run, True, longer)
 
 
 def _new_run(arguments: argparse.Namespace) -> RunFolder:
-    missing = [f"--{name}" for name in ("method", "out") if getattr(arguments, name) is None]
+    source = arguments.continue_from and RunFolder.open(arguments.continue_from)
+    wanted = ("out",) if source else ("method", "out")
+    missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
     if missing:
         raise InvalidInput(
             f"Give {' and '.join(missing)} to train on the dataset {arguments.dataset}; only an "
@@ -135,11 +167,12 @@ def _new_run(arguments: argparse.Namespace) -> RunFolder:
     return prepare_run(
         dataset,
         arguments.out,
-        method=arguments.method,
-        preset=arguments.preset or "quick",
+        method=arguments.method or source.record.method,
+        preset=arguments.preset or ("" if source else "quick"),
         changes=_changes(arguments),
         split=arguments.split,
         validate=arguments.validate,
+        continues=source,
     )
 
 
@@ -152,6 +185,7 @@ def prepare_run(
     changes: dict[str, Any] | None = None,
     split: str | None = None,
     validate: str = "none",
+    continues: RunFolder | None = None,
 ) -> RunFolder:
     """A run folder for a dataset, ready to be trained.
 
@@ -159,23 +193,25 @@ def prepare_run(
         dataset: where the cases come from.
         out: a new folder.
         method: name of a method.
-        preset: settings to start from.
+        preset: settings to start from; "" = those of the run that is continued.
         changes: settings to change, of the method or of the training.
         split: cases to train on; None = "train" where there is one, else all.
         validate: a split, "auto" or "none".
+        continues: a run whose weights the new one starts from.
 
     Raises:
-        InvalidInput: there is no such method, preset, setting or split, or a patient would be on
-            both sides.
+        InvalidInput: there is no such method, preset, setting or split, a patient would be on
+            both sides, or the weights to start from don't fit.
     """
     from napari_scribseg.methods import method_named
 
     kind = method_named(method)
-    presets = kind.presets()
-    if preset not in presets:
-        raise InvalidInput(f"{kind.title} has no preset '{preset}'; it has: {', '.join(presets)}.")
-    chosen = presets[preset]
+    chosen, preset = _start_settings(kind, preset, continues)
     options, training = settings.apply(changes or {}, chosen.options, chosen.training)
+    if continues is not None:
+        from napari_scribseg.engine.warm_start import check_start
+
+        check_start(continues, kind(dataset.schema.n_classes, options), dataset.schema)
     split = split or ("train" if "train" in dataset.splits else "all")
     cases = _cases_of(dataset, split, validate, training.random_seed)
     validated = any(case.role == "validate" for case in cases)
@@ -191,7 +227,29 @@ def prepare_run(
         dataset_folder=dataset.folder.absolute(),
         validate_on=validate,
         checkpoint_choice="score on the validation cases" if validated else "last step",
+        continues=continues,
     )
+
+
+def _start_settings(
+    kind: type[Method], preset: str, continues: RunFolder | None
+) -> tuple[Preset, str]:
+    """The settings that a new run starts from, and the name of their preset."""
+    if continues is not None and kind.name != continues.record.method:
+        raise InvalidInput(
+            f"{continues.path} is a run of {continues.record.method}, not of {kind.name}; weights "
+            "only fit the same method. Leave --method out, or train without --continue-from."
+        )
+    if continues is not None and not preset:
+        from napari_scribseg.methods.base import Preset
+
+        record = continues.record
+        options = kind.Config().updated(record.options)
+        return Preset("", options, record.training), record.preset
+    presets = kind.presets()
+    if preset not in presets:
+        raise InvalidInput(f"{kind.title} has no preset '{preset}'; it has: {', '.join(presets)}.")
+    return presets[preset], preset
 
 
 def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:

@@ -66,7 +66,19 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         dest="assignments",
         help="change a setting of the method or of the training; may be repeated",
     )
-    train.add_argument("--resume", action="store_true", help="continue the run from where it is")
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run from where it is; with --steps or --minutes also one that is "
+        "complete, up to this larger budget",
+    )
+    train.add_argument(
+        "--continue-from",
+        metavar="RUN",
+        type=Path,
+        help="start the new run with the weights of this one; its method and settings are kept "
+        "unless given",
+    )
     train.add_argument("--lifeline", action="store_true", help=argparse.SUPPRESS)
     train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
     train.set_defaults(run=run_train)

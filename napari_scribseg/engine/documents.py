@@ -1,14 +1,14 @@
-"""The documents of a run folder, written once: run.json and cases.json."""
+"""The documents of a run folder: run.json and cases.json, budget.json and preview.json."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_scribseg.cases import CaseFiles
-from napari_scribseg.config import TrainConfig
+from napari_scribseg.config import Positive, PositiveInt, TrainConfig
 
 
 class _Document(BaseModel):
@@ -38,6 +38,8 @@ class RunRecord(_Document):
     """Name of the split that validates; "auto" = held-out patients, "none" = no case does."""
     checkpoint_choice: str = "last step"
     """What decides which weights become the best checkpoint."""
+    continues: str = ""
+    """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
 
 
 class RunCase(BaseModel):
@@ -53,3 +55,21 @@ class RunCases(_Document):
     """The document cases.json."""
 
     cases: tuple[RunCase, ...]
+
+
+class Budget(_Document):
+    """The document budget.json: a budget that was asked for after the run was made."""
+
+    steps: PositiveInt
+    minutes: Positive | None
+
+
+class PreviewRequest(_Document):
+    """The document preview.json: which case somebody wants to see while the run is trained."""
+
+    case: CaseFiles
+    """With an absolute path; only its image is read."""
+    every_seconds: Positive = 10.0
+    """Least time between two previews; more where one takes long, see `engine.preview`."""
+    most: Annotated[int, Field(ge=2, le=1000)] = 24
+    """How many are kept."""

@@ -16,6 +16,7 @@ from napari_scribseg.data_patches import padding
 from napari_scribseg.engine.checkpoint import load_checkpoint
 from napari_scribseg.engine.machine import Machine, choose_machine, choose_threads
 from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.errors import InvalidInput
 from napari_scribseg.labels import LabelSchema
 from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Method
@@ -82,19 +83,38 @@ def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
     return Model(machine.place(method).eval(), folder.schema, info.spacing_mm, machine, info.step)
 
 
-def predict_case(model: Model, image: Volume) -> Prediction:
+def predict_case(model: Model, image: Volume, z: int | None = None) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
     The network sees slices, or windows of neighbouring slices, at the pixel size it was trained
     at. Its probabilities and its uncertainty are brought back to the image's grid linearly; only
     then the likeliest class is taken.
+
+    Args:
+        model: of `load_model`.
+        image: intensities.
+        z: only this slice, as it comes out of the whole volume: the result is one slice thick.
+
+    Raises:
+        InvalidInput: there is no such slice.
     """
+    if z is not None and not 0 <= z < image.shape[0]:
+        raise InvalidInput(
+            f"There is no slice {z}: the image has {image.shape[0]} slices, counted from 0."
+        )
     method, machine = model.method, model.machine
     probabilities, uncertainty = image_probabilities(
-        method, image.array, image.spacing, model.spacing_mm, machine
+        method, image.array, image.spacing, model.spacing_mm, machine, z
     )
     segmentation = probabilities.argmax(0).astype(np.uint8)
-    return Prediction(segmentation, probabilities, uncertainty, image.grid)
+    grid = image.grid if z is None else _grid_of_slice(image.grid, z)
+    return Prediction(segmentation, probabilities, uncertainty, grid)
+
+
+def _grid_of_slice(grid: Grid, z: int) -> Grid:
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.position((z, 0, 0))
+    return Grid((1, grid.shape[1], grid.shape[2]), affine)
 
 
 def image_probabilities(
@@ -103,13 +123,16 @@ def image_probabilities(
     spacing: tuple[float, float, float],
     spacing_mm: float,
     machine: Machine,
+    z: int | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Probabilities (K, z, y, x) and uncertainty (z, y, x), whatever the method is shown.
 
     Arguments are those of `slice_probabilities`.
     """
-    predict = slice_probabilities if method.sample == "slice" else patch_probabilities
-    return predict(method, image, spacing, spacing_mm, machine)
+    if method.sample == "slice":
+        return slice_probabilities(method, image, spacing, spacing_mm, machine, z)
+    found = patch_probabilities(method, image, spacing, spacing_mm, machine)
+    return found if z is None else (found[0][:, z : z + 1], found[1][z : z + 1])
 
 
 @torch.no_grad()
@@ -119,6 +142,7 @@ def slice_probabilities(
     spacing: tuple[float, float, float],
     spacing_mm: float,
     machine: Machine,
+    z: int | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Probabilities (K, z, y, x) and uncertainty (z, y, x) on the image's grid.
 
@@ -128,8 +152,10 @@ def slice_probabilities(
         spacing: of the image, mm (z, y, x).
         spacing_mm: in-plane pixel size that the network expects.
         machine: where to compute.
+        z: only this slice; intensities are normalised over the volume all the same.
     """
     slices = image_slices(image, spacing, spacing_mm)
+    slices = slices if z is None else slices[z : z + 1]
     shape = (image.shape[1], image.shape[2])
     parts: list[tuple[Tensor, Tensor]] = []
     for some in slices.split(_SLICES_AT_ONCE):

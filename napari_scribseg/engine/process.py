@@ -49,6 +49,7 @@ def start(
     *,
     detached: bool = False,
     resume: bool = False,
+    most_threads: int = 0,
     command: Command = worker_command,
 ) -> TrainingProcess:
     """Train a run in a child process of low priority, and give the handle on it.
@@ -57,6 +58,8 @@ def start(
         run: a prepared run folder.
         detached: the child lives on when this process ends.
         resume: continue from the last checkpoint.
+        most_threads: CPU threads it may compute with, unless the run's settings name a number;
+            0 = all.
         command: makes the command line.
 
     Raises:
@@ -75,7 +78,7 @@ def start(
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=run.path,  # not where somebody's torch.py may lie
-                env=_environment(run.record.training.threads),
+                env=_environment(run.record.training.threads or most_threads),
                 start_new_session=not _WINDOWS,
                 creationflags=_WINDOWS_FLAGS if _WINDOWS else 0,
             )
@@ -86,6 +89,29 @@ def start(
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
     return TrainingProcess(run, child, since=since, log_start=log_start, detached=detached)
+
+
+def threads_beside_a_window() -> int:
+    """Threads for a training beside a window: one core stays free for it, if there are more."""
+    if sys.platform == "linux":
+        return max(1, len(os.sched_getaffinity(0)) - 1)
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
+def watch(run: RunFolder, poll_seconds: float = 0.5, *, since: int = 0) -> Iterator[Event]:
+    """Events of a run that some other process started, as they come, a Finished last.
+
+    Args:
+        run: a run that is being trained, as its heart tells.
+        poll_seconds: time between two looks.
+        since: position in the log of events to begin at.
+    """
+    for event in run.follow(poll_seconds, lambda: run.status != "running", since=since):
+        yield event
+        if isinstance(event, Finished):
+            return
+    message = "The training process is gone; it can be resumed from the last checkpoint."
+    yield Finished(outcome="crashed", step=run.last_step, message=message, seconds=run.used[1])
 
 
 def refuse_when_running(run: RunFolder) -> None:
@@ -174,6 +200,11 @@ class TrainingProcess:
         except subprocess.TimeoutExpired as error:
             raise RunError(f"The run {self.run.path.name} is still being trained.") from error
         return self._conclude()
+
+    def let_go(self) -> None:
+        """Let the process live on when this one ends."""
+        self.run.let_go()
+        self.detached = True
 
     def close(self) -> None:
         """Let go: a detached process lives on, any other is stopped."""

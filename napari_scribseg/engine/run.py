@@ -1,11 +1,16 @@
 """RunFolder: the record of one training run, and the only place where its files are named.
 
     run.json  labels.json  cases.json      what was asked for; written once, never changed
+    budget.json                            a larger budget that was asked for later
+    preview.json                           which case somebody wants to see while it is trained
     events.jsonl                           what happened: one event per line, only appended to
     log.txt                                what the training process printed
     heartbeat                              when the training process was last seen alive
+    DETACHED                               it trains on without whoever started it
     STOP | FINISH | PAUSE                  what a watcher asks of the training process
     checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
+    checkpoints/start.safetensors          the weights of another run that it starts from
+    previews/<case id>/<step>.nii.gz       what the weights of a step made of a case
     relabelled/                            targets that the method has made (see engine.relabel)
     predictions/                           segmentations
 
@@ -29,14 +34,20 @@ from typing import Any, Literal, TypeVar
 from napari_scribseg import __version__
 from napari_scribseg.cases import CaseFiles
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.engine.documents import RunCase, RunCases, RunRecord
+from napari_scribseg.engine.documents import (
+    Budget,
+    PreviewRequest,
+    RunCase,
+    RunCases,
+    RunRecord,
+)
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.events import Event, Finished, from_line, to_line
-from napari_scribseg.io.atomic import remove_leftovers
+from napari_scribseg.io.atomic import remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.labels import LabelSchema
 
-__all__ = ["Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
+__all__ = ["PreviewRequest", "Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
 
 Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
 Request = Literal["stop", "finish", "pause"]
@@ -74,6 +85,7 @@ class RunFolder:
         dataset_folder: Path | None = None,
         validate_on: str = "none",
         checkpoint_choice: str = "last step",
+        continues: RunFolder | None = None,
     ) -> RunFolder:
         """A new run folder, ready to be trained.
 
@@ -89,10 +101,14 @@ class RunFolder:
             dataset_folder: where it is.
             validate_on: see `RunRecord`.
             checkpoint_choice: see `RunRecord`.
+            continues: a run to start from: its weights are copied. Whether they fit is found out
+                by `engine.warm_start`.
 
         Raises:
-            InvalidInput: the path exists and is not empty, or can't be written to.
+            InvalidInput: the path exists and is not empty, or can't be written to; or the run to
+                continue has no weights.
         """
+        start = None if continues is None else _weights_of(continues)
         folder = Path(path).absolute()
         _make_empty_folder(folder)
         record = RunRecord(
@@ -108,11 +124,14 @@ class RunFolder:
             dataset_folder=dataset_folder,
             validate_on=validate_on,
             checkpoint_choice=checkpoint_choice,
+            continues="" if continues is None else continues.path.name,
         )
         for name in ("checkpoints", "predictions"):
             (folder / name).mkdir(exist_ok=True)
         save_document(folder / "labels.json", schema)
         save_document(folder / "cases.json", RunCases(cases=cases))
+        if start is not None:
+            write_bytes(folder / "checkpoints" / "start.safetensors", start)
         # Last, because its presence is what makes the folder a run.
         save_document(folder / "run.json", record)
         return cls(folder, record, schema, cases)
@@ -130,9 +149,14 @@ class RunFolder:
                 f"{folder} is not a run: it has no run.json. Give a folder that "
                 "`scribseg train` made with --out."
             )
+        record = load_document(folder / "run.json", RunRecord)
+        if (folder / "budget.json").is_file():
+            budget = load_document(folder / "budget.json", Budget)
+            longer = {"steps": budget.steps, "minutes": budget.minutes}
+            record = record.model_copy(update={"training": record.training.updated(longer)})
         return cls(
             folder,
-            load_document(folder / "run.json", RunRecord),
+            record,
             load_document(folder / "labels.json", LabelSchema),
             load_document(folder / "cases.json", RunCases).cases,
         )
@@ -159,6 +183,87 @@ class RunFolder:
         """
         best = self.checkpoint("best")
         return best if best.exists() else self.checkpoint("last")
+
+    @property
+    def start_weights(self) -> Path | None:
+        """The weights of another run that this one starts from, if it does."""
+        path = self.path / "checkpoints" / "start.safetensors"
+        return path if path.exists() else None
+
+    @property
+    def used(self) -> tuple[int, float]:
+        """Steps and seconds of training that the ended sessions have used of the budget."""
+        ends = [event for event in self.events() if isinstance(event, Finished)]
+        return (ends[-1].step, ends[-1].seconds) if ends else (0, 0.0)
+
+    @property
+    def has_budget_left(self) -> bool:
+        """Whether continuing would train any further."""
+        steps, seconds = self.used
+        training = self.record.training
+        return seconds < 60 * training.minutes if training.minutes else steps < training.steps
+
+    def extended(self, *, steps: int | None = None, minutes: float | None = None) -> RunFolder:
+        """The run with another budget, which it keeps: a complete run can be resumed then.
+
+        The learning rate follows the new budget: it continues from the share of it that is used.
+
+        Args:
+            steps: of the whole run, for one with a budget in steps.
+            minutes: of the whole run, for one with a budget in minutes.
+
+        Raises:
+            InvalidInput: the budget is of the other kind, or not more than what is used already.
+        """
+        training = self.record.training
+        by_minutes = training.minutes is not None
+        if (minutes is None) is by_minutes or (steps is None) is not by_minutes:
+            kind = "minutes" if by_minutes else "steps"
+            raise InvalidInput(
+                f"The budget of {self.path.name} is in {kind}, since its learning rate follows "
+                f"them; give the larger one in {kind}, too."
+            )
+        new = training.updated({"minutes": minutes} if by_minutes else {"steps": steps})
+        record = self.record.model_copy(update={"training": new})
+        run = RunFolder(self.path, record, self.schema, self.cases)
+        if not run.has_budget_left:
+            used, seconds = self.used
+            has = f"{seconds / 60:.1f} minutes" if by_minutes else f"{used} steps"
+            raise InvalidInput(
+                f"{self.path.name} was trained for {has} already; give more than that to train on."
+            )
+        save_document(self.path / "budget.json", Budget(steps=new.steps, minutes=new.minutes))
+        return run
+
+    def ask_preview(self, request: PreviewRequest | None) -> None:
+        """Have a case segmented now and then while the run is trained; None = no case any more.
+
+        May be asked before and during the training.
+
+        Raises:
+            InvalidInput: the wish can't be written.
+        """
+        path = self.path / "preview.json"
+        if request is None:
+            path.unlink(missing_ok=True)
+        else:
+            save_document(path, request)
+
+    @property
+    def preview_request(self) -> PreviewRequest | None:
+        """Which case shall be shown while the run is trained.
+
+        Raises:
+            InvalidInput: the document is damaged.
+        """
+        path = self.path / "preview.json"
+        return load_document(path, PreviewRequest) if path.exists() else None
+
+    def previews(self, case: str) -> dict[int, Path]:
+        """The segmentations of a case that were made during training, by step, ascending."""
+        found = (self.path / "previews" / case).glob("*.nii.gz")
+        steps = {path.name.removesuffix(".nii.gz"): path for path in found}
+        return {int(s): steps[s] for s in sorted(filter(str.isdecimal, steps), key=int)}
 
     def files(self, role: Literal["train", "validate"]) -> tuple[CaseFiles, ...]:
         """The files of the cases with this role."""
@@ -269,8 +374,18 @@ class RunFolder:
         """What is asked of the training process now; the most urgent if several are."""
         return next((what for what in _REQUESTS if (self.path / what.upper()).exists()), None)
 
+    def let_go(self) -> None:
+        """Let the training process go on when the one that started it ends."""
+        (self.path / "DETACHED").touch()
+
+    @property
+    def is_let_go(self) -> bool:
+        """Whether the training process goes on without the one that started it."""
+        return (self.path / "DETACHED").exists()
+
     def clear_requests(self) -> None:
         """Forget what was asked, as every start of the training process does."""
+        (self.path / "DETACHED").unlink(missing_ok=True)
         for what in _REQUESTS:
             (self.path / what.upper()).unlink(missing_ok=True)
 
@@ -310,6 +425,16 @@ class RunFolder:
 def is_run(path: Path) -> bool:
     """Whether this folder is a run."""
     return (path / "run.json").is_file()
+
+
+def _weights_of(run: RunFolder) -> bytes:
+    try:
+        return run.weights.read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            f"The run {run.path.name} can't be continued from: it has no weights yet. Train it "
+            "first, or choose another run."
+        ) from error
 
 
 def _make_empty_folder(folder: Path) -> None:

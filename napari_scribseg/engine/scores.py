@@ -186,8 +186,8 @@ def save_evaluation(evaluation: Evaluation, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"The folder {out} can't be made: {error.strerror}.") from error
-    write_text(out / "metrics.csv", _csv(_metrics_rows(evaluation)))
-    write_text(out / "summary.csv", _csv(_summary_rows(evaluation)))
+    write_text(out / "metrics.csv", csv_text(_metrics_rows(evaluation)))
+    write_text(out / "summary.csv", csv_text(_summary_rows(evaluation)))
     write_json(out / "summary.json", document(evaluation))
 
 
@@ -223,10 +223,16 @@ def _summary_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
     return rows
 
 
-def _csv(rows: Iterable[Sequence[Cell]]) -> str:
+def csv_text(rows: Iterable[Sequence[Cell]], *, copied: bool = False) -> str:
+    """Rows as a CSV file: NaN is an empty cell, infinity is "inf", no text is a formula.
+
+    Args:
+        rows: the heading first.
+        copied: the cells are text out of such a file, and stay as they are.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+    writer.writerows(rows if copied else ([_csv_cell(cell) for cell in row] for row in rows))
     return text.getvalue()
 
 

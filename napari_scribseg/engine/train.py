@@ -24,9 +24,11 @@ from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import choose_machine, choose_threads
 from napari_scribseg.engine.prepare import empty_samples, prepare_cases
+from napari_scribseg.engine.preview import Previews
 from napari_scribseg.engine.relabel import Relabelling
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.validate import validation_scores
+from napari_scribseg.engine.warm_start import begin_with, read_start
 from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.labels import LabelSchema, targets_of
@@ -63,7 +65,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
-    spacing_mm = config.spacing_mm or choose_spacing(cases, config.patch)
+    start = None if run.start_weights is None else read_start(run.start_weights)
+    learnt_at = None if start is None else start.spacing_mm
+    spacing_mm = config.spacing_mm or learnt_at or choose_spacing(cases, config.patch)
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
@@ -86,7 +90,10 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         )
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
-    learner = Learner(kind(run.schema.n_classes, options), config, machine, _sha256_of(cases))
+    method = kind(run.schema.n_classes, options)
+    if start is not None:
+        begin_with(start, method)
+    learner = Learner(method, config, machine, _sha256_of(cases))
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))
@@ -148,6 +155,7 @@ class _Loop:
         self._slices = slices
         self._relabelling = relabelling
         self._validation_cases = validation_cases
+        self._previews = Previews(run, slices.spacing_mm)
         self._out_of_memory = False
         self._clock = time.process_time if learner.config.clock == "cpu" else time.monotonic
 
@@ -179,6 +187,10 @@ class _Loop:
                     reported = learner.seconds
                 if learner.step % interval == 0:
                     yield from self._validate()
+                before = self._clock()
+                if preview := self._previews.make(learner):
+                    yield preview
+                    zero += self._clock() - before  # somebody who looks on costs no training
                 if learner.seconds - saved >= _SAVE_SECONDS:
                     yield self._save("last")
                     saved = learner.seconds
@@ -189,6 +201,8 @@ class _Loop:
         yield self._save("last")
         if learner.best_score is None:
             yield self._save("best")
+        if not stopped and (preview := self._previews.make(learner, last=True)):
+            yield preview
         yield self._finished(stopped=stopped)
 
     def _stepped(self, terms: dict[str, float]) -> Event:

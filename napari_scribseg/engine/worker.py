@@ -78,7 +78,7 @@ def end_when_stdin_closes(run: RunFolder, stdin: BinaryIO | None = None) -> thre
 
     The parent holds the other end and never writes, so the input closes when the parent dies,
     however it dies, on every system. Training is asked to stop first; what has not ended after
-    GRACE_SECONDS is ended without further ado.
+    GRACE_SECONDS is ended without further ado. A training that was let go trains on.
 
     Args:
         run: the run that is asked to stop.
@@ -92,6 +92,8 @@ def end_when_stdin_closes(run: RunFolder, stdin: BinaryIO | None = None) -> thre
             # ever, would make the interpreter's own end fail.
             while os.read(descriptor, 4096):
                 pass
+        if run.is_let_go:
+            return
         with contextlib.suppress(OSError):
             run.request("stop")
         time.sleep(GRACE_SECONDS)

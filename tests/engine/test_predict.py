@@ -13,7 +13,7 @@ from napari_scribseg.config import MethodConfig
 from napari_scribseg.engine.machine import choose_machine
 from napari_scribseg.engine.predict import Model, Prediction, load_model, predict_case
 from napari_scribseg.engine.train import train
-from napari_scribseg.errors import RunError
+from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.methods import PartialCE
 from napari_scribseg.methods.base import Method
 from napari_scribseg.volume import Volume
@@ -111,6 +111,17 @@ def test_many_slices_are_predicted_as_each_alone() -> None:
     reversed_image = Volume(image.array[::-1].copy(), image.grid)
     turned = predict_case(_model(1.5), reversed_image)
     np.testing.assert_allclose(turned.probabilities[:, ::-1], plain.probabilities, atol=1e-6)
+
+
+def test_one_slice_comes_out_as_of_the_whole_volume() -> None:
+    image = _image()
+    whole = predict_case(_model(1.3), image)
+    alone = predict_case(_model(1.3), image, z=1)
+    np.testing.assert_allclose(alone.probabilities, whole.probabilities[:, 1:2], atol=1e-6)
+    np.testing.assert_array_equal(alone.segmentation, whole.segmentation[1:2])
+    np.testing.assert_allclose(alone.grid.position((0, 3, 5)), whole.grid.position((1, 3, 5)))
+    with pytest.raises(InvalidInput, match="no slice 3"):
+        predict_case(_model(1.3), image, z=3)
 
 
 def test_brightness_and_contrast_of_the_scanner_do_not_matter() -> None:

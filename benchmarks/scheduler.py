@@ -1,0 +1,178 @@
+"""What the scheduler of experiments costs: planning many cells, and computing tiny ones.
+
+The cells' own programs do nothing but sleep, so whatever the experiment takes beyond their sum is
+the scheduler's: preparing runs, starting and watching processes, hashing, reading results.
+
+    python benchmarks/scheduler.py [--cells 24] [--seconds 0.5] [--jobs 1 2] [--plan 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.engine.cell_process import Programs
+from napari_scribseg.engine.experiment import Experiment, cells_of, state_of
+from napari_scribseg.engine.method_settings import MethodSettings
+from napari_scribseg.engine.planning import draft, estimate
+from napari_scribseg.engine.recipe import Recipe
+from napari_scribseg.engine.results import write_results
+from napari_scribseg.engine.scheduling import at_work, compute_cells
+from napari_scribseg.io import write_volume
+from napari_scribseg.labels import LabelSchema
+from napari_scribseg.volume import Grid, Volume
+
+PATIENTS = 6
+FOLDS = 2
+SHAPE = (2, 32, 32)
+
+TRAIN = """
+import json, pathlib, sys, time
+run = pathlib.Path(sys.argv[1])
+time.sleep(float(sys.argv[2]))
+end = {"kind": "finished", "time": time.time(), "outcome": "completed", "step": 1,
+       "message": "Done.", "seconds": 0.1}
+(run / "heartbeat").unlink(missing_ok=True)
+with (run / "events.jsonl").open("a") as file:
+    file.write(json.dumps(end) + "\\n")
+"""
+SCORE = """
+import json, pathlib, sys
+there = pathlib.Path(sys.argv[1])
+for name, heading in json.loads(sys.argv[3]).items():
+    (there / name).write_text(heading + "\\n")
+result = {"version": 1, "sha256": sys.argv[2], "outcome": "finished"}
+(there / "result.json").write_text(json.dumps(result))
+"""
+
+
+def dataset(folder: Path) -> Path:
+    """A dataset of small cases in the plain layout."""
+    rng = np.random.default_rng(0)
+    grid = Grid.from_spacing(SHAPE, (8.0, 1.5, 1.5))
+    reference = np.zeros(SHAPE, np.uint8)
+    reference[:, 8:24, 8:24] = 1
+    for kind in ("images", "scribbles", "labels"):
+        (folder / kind).mkdir(parents=True)
+    for index in range(PATIENTS):
+        image = rng.normal(size=SHAPE).astype(np.float32)
+        for kind, array in (("images", image), ("scribbles", reference), ("labels", reference)):
+            write_volume(folder / kind / f"patient{index:02d}.nii.gz", Volume(array, grid))
+    schema = LabelSchema.of("square")
+    (folder / "labels.json").write_text(schema.model_dump_json(), encoding="utf-8")
+    return folder
+
+
+def experiment_of(data: Path, n_methods: int, n_seeds: int) -> Experiment:
+    """An experiment of n_methods * FOLDS * n_seeds cells."""
+    labels = [f"method{i}" for i in range(n_methods)]
+    recipe = Recipe.model_validate(
+        {
+            "dataset": str(data),
+            "methods": [{"label": label, "method": label} for label in labels],
+            "split": {"kind": "cross-validation", "folds": FOLDS},
+            "random_seeds": tuple(range(n_seeds)),
+        }
+    )
+    settings = [
+        MethodSettings(
+            label=label,
+            method=label,
+            preset="quick",
+            options={},
+            training=TrainConfig(threads=1),
+            parameters=0,
+        )
+        for label in labels
+    ]
+    experiment = draft(recipe, settings).experiment
+    assert experiment is not None
+    return experiment
+
+
+def sleepers(experiment: Experiment, seconds: float) -> Programs:
+    """Programs of cells that sleep instead of training, and have nothing to score."""
+    from napari_scribseg.engine.cell_scores import CLINICAL_COLUMNS, SCORE_COLUMNS, SLICE_COLUMNS
+
+    cells = cells_of(experiment)
+    headings = {
+        "scores.csv": ",".join(SCORE_COLUMNS),
+        "slices.csv": ",".join(SLICE_COLUMNS),
+        "clinical.csv": ",".join(CLINICAL_COLUMNS),
+    }
+    python = [sys.executable, "-S", "-c"]
+    return Programs(
+        lambda run, _detached, _resume: [*python, TRAIN, str(run.path), str(seconds)],
+        lambda folder, name, _locked: [
+            *(*python, SCORE, str(folder / "cells" / name)),
+            *(cells[name].sha256, json.dumps(headings)),
+        ],
+    )
+
+
+def overhead(data: Path, out: Path, n_cells: int, seconds: float, jobs: int) -> dict[str, float]:
+    """Wall and processor time of an experiment of cells that sleep."""
+    experiment = experiment_of(data, 1, n_cells // FOLDS)
+    names = list(cells_of(experiment))
+    wall, cpu = time.perf_counter(), time.process_time()
+    with at_work(out, experiment, "benchmark"):
+        programs = sleepers(experiment, seconds)
+        done = list(compute_cells(out, experiment, names, jobs=jobs, programs=programs))
+        write_results(out, experiment)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    assert {one.state for one in done} == {"finished"}
+    own = len(names) * seconds / jobs
+    return {
+        "cells": len(names),
+        "jobs": jobs,
+        "own_seconds": own,
+        "wall_seconds": round(wall, 2),
+        "overhead_seconds_per_cell": round((wall - own) * jobs / len(names), 3),
+        "scheduler_cpu_seconds_per_cell": round(cpu / len(names), 4),
+    }
+
+
+def planning(data: Path, out: Path, n_cells: int) -> dict[str, float]:
+    """Seconds to plan, list and estimate many cells."""
+    began = time.perf_counter()
+    experiment = experiment_of(data, 20, n_cells // (20 * FOLDS))
+    cells = cells_of(experiment)
+    planned = time.perf_counter() - began
+    began = time.perf_counter()
+    states = [state_of(out, cell) for cell in cells.values()]
+    estimate(out, experiment, list(cells.values()))
+    listed = time.perf_counter() - began
+    assert len(states) == len(cells)
+    return {
+        "cells": len(cells),
+        "plan_seconds": round(planned, 2),
+        "list_seconds": round(listed, 2),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one JSON line per measurement."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--cells", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a cell's own")
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--plan", type=int, default=10_000, help="cells that are only planned")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        data = dataset(Path(folder) / "data")
+        print(json.dumps(planning(data, Path(folder) / "plan", options.plan)))
+        for jobs in options.jobs:
+            out = Path(folder) / f"out{jobs}"
+            print(json.dumps(overhead(data, out, options.cells, options.seconds, jobs)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,363 @@
+"""experiment: methods compared by cross-validation, planned, run, continued, scored."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_scribseg.cli.answer import Answer, columns, refuse_existing
+from napari_scribseg.cli.progress import Display, duration
+from napari_scribseg.cli.recipes import (
+    add_plan_options,
+    costs_answer,
+    recipe_and_folder,
+    settings_answer,
+)
+from napari_scribseg.errors import InvalidInput, RunError
+
+if TYPE_CHECKING:
+    from napari_scribseg.engine.experiment import Cell, Experiment
+    from napari_scribseg.engine.method_settings import Cost
+    from napari_scribseg.engine.planning import Estimate
+    from napari_scribseg.engine.recipe import Recipe
+    from napari_scribseg.engine.scheduling import Done
+
+MOST_ROWS: Final = 200
+"""Of the table of cells; --json has all of them."""
+
+
+def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Add experiment."""
+    parser = commands.add_parser(
+        "experiment",
+        parents=[common],
+        help="compare methods on a dataset by patient-wise cross-validation",
+        description="Compare methods on a dataset: train every method on every fold, score the "
+        "test cases, compare by patient. SOURCE is a dataset folder (then say what to compare), a "
+        "recipe file, or the folder of an experiment to continue. Repeating a command continues: "
+        "finished cells are not computed again. Ctrl-C saves and stops.",
+    )
+    parser.add_argument("source", metavar="SOURCE", type=Path, help="dataset, recipe or experiment")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the experiment")
+    add_plan_options(parser.add_argument_group("what to compare (SOURCE is a dataset)"))
+    how = parser.add_argument_group("how to run it")
+    how.add_argument(
+        "--dry-run", action="store_true", help="read and check everything, list the cells, stop"
+    )
+    how.add_argument("--save-recipe", metavar="FILE", type=Path, help="write the recipe and stop")
+    how.add_argument("--jobs", type=int, help="cells at once; default: one per two cores")
+    how.add_argument("--scheduler", metavar="ADDRESS", help="compute on a Dask cluster instead")
+    how.add_argument("--retry-failed", action="store_true", help="also repeat cells that failed")
+    how.add_argument(
+        "--only", metavar="CELL", nargs="+", default=[], help="compute these cells only"
+    )
+    how.add_argument(
+        "--open-locked",
+        action="store_true",
+        help="score the locked patients, once all cells are finished; nothing can change after",
+    )
+    for hidden in ("--score", "--score-locked"):
+        parser.add_argument(hidden, metavar="CELL", help=argparse.SUPPRESS)
+    for hidden in ("--settings", "--costs"):
+        parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
+    parser.set_defaults(run=run_experiment)
+
+
+def run_experiment(arguments: argparse.Namespace, display: Display) -> Answer:
+    """Plan, run or continue an experiment, or do a part of it for another process."""
+    if arguments.score or arguments.score_locked:
+        return _score(arguments)
+    recipe, out = recipe_and_folder(arguments)
+    if arguments.settings or arguments.costs:
+        return settings_answer(recipe) if arguments.settings else costs_answer(recipe)
+    if arguments.save_recipe is not None:
+        return _save_recipe(arguments.save_recipe, recipe)
+    if out is None and not arguments.dry_run:
+        raise InvalidInput("Give the folder of the experiment with --out, or ask for --dry-run.")
+    if arguments.jobs is not None and arguments.jobs < 1:
+        raise InvalidInput(f"--jobs must be at least 1, got {arguments.jobs}.")
+    return _plan_and_run(arguments, display, recipe, out)
+
+
+def _plan_and_run(
+    arguments: argparse.Namespace, display: Display, recipe: Recipe, out: Path | None
+) -> Answer:
+    from napari_scribseg.engine.experiment import cells_of, state_of
+    from napari_scribseg.engine.planning import disk_obstacle, draft, estimate
+    from napari_scribseg.engine.scheduling import default_jobs, known_settings, refuse_another
+
+    folder = (out or Path()).absolute()
+    if out is not None:
+        refuse_another(folder, recipe)
+    known = known_settings(folder, recipe) if out is not None else None
+    drafted = draft(recipe, known, lambda n, of: display.count("reading cases", n, of))
+    experiment = drafted.experiment
+    if experiment is None:
+        return _refused(drafted.obstacles)
+    cells = cells_of(experiment)
+    unknown = [name for name in arguments.only if name not in cells]
+    if unknown:
+        raise InvalidInput(f"There is no cell {unknown[0]}; --dry-run lists the cells.")
+    names = [name for name in cells if not arguments.only or name in arguments.only]
+    states = {name: state_of(folder, cells[name]) if out else "waiting" for name in names}
+    open_names = [
+        name
+        for name in names
+        if states[name] != "finished" and (arguments.retry_failed or states[name] != "failed")
+    ]
+    measured = arguments.dry_run and open_names and not drafted.obstacles
+    costs = _costs(recipe, display) if measured else {}
+    cost = estimate(folder, experiment, [cells[name] for name in open_names], costs)
+    full = disk_obstacle(folder, cost.bytes)
+    obstacles = (*drafted.obstacles, *([full] if full else []))
+    jobs = arguments.jobs or default_jobs(recipe.threads)
+    if arguments.dry_run:
+        return _plan_answer(experiment, cells, states, cost, jobs, costs, obstacles)
+    if obstacles:
+        return _refused(obstacles)
+    return _work(arguments, display, experiment, folder, open_names, jobs)
+
+
+def _work(
+    arguments: argparse.Namespace,
+    display: Display,
+    experiment: Experiment,
+    folder: Path,
+    names: Sequence[str],
+    jobs: int,
+) -> Answer:
+    """Compute what is open, write the results, and say what came out."""
+    from napari_scribseg.engine.experiment import cells_of
+    from napari_scribseg.engine.results import code_note, write_results
+    from napari_scribseg.engine.scheduling import at_work, compute_cells, is_stopping, open_locked
+
+    interrupted = False
+    unsaved: dict[str, str] = {}
+    with at_work(folder, experiment, " ".join(["scribseg", *sys.argv[1:]])):
+        try:
+            with _interrupted_by_sigterm():
+                done: Iterator[Done]
+                if arguments.scheduler:
+                    from napari_scribseg.engine.cluster import compute_on_cluster
+
+                    done = compute_on_cluster(
+                        arguments.scheduler,
+                        folder,
+                        experiment,
+                        names,
+                        retry=arguments.retry_failed,
+                    )
+                else:
+                    done = compute_cells(
+                        folder, experiment, names, jobs=jobs, retry=arguments.retry_failed
+                    )
+                unsaved |= _watched(done, len(names), display)
+                interrupted = is_stopping(folder)
+                unsaved = {} if interrupted else unsaved
+                if arguments.open_locked and not interrupted:
+                    opened = open_locked(folder, experiment, jobs=jobs)
+                    unsaved |= _watched(opened, len(cells_of(experiment)), display)
+        except KeyboardInterrupt:
+            interrupted = True
+        sentences = write_results(folder, experiment)
+        if arguments.open_locked and not interrupted:
+            sentences = write_results(folder, experiment, locked=True)
+        note = code_note(folder, experiment)
+    sentences = (*sentences, *([note] if note else []))
+    return _result_answer(experiment, folder, sentences, unsaved, interrupted=interrupted)
+
+
+def _watched(done: Iterator[Done], total: int, display: Display) -> dict[str, str]:
+    """Tell of every cell that is done with; gives why some have no scores."""
+    failed: dict[str, str] = {}
+    with contextlib.closing(done) as cells:  # pyright: ignore[reportArgumentType]  a generator
+        for count, one in enumerate(cells, start=1):
+            display.count("cells done", count, total)
+            if one.state == "failed":
+                failed[one.cell] = one.reason
+                display.say(f"{one.cell} failed: {one.reason}")
+            elif one.state != "finished":
+                failed[one.cell] = "It was stopped before its end; repeat the command to continue."
+            else:
+                display.say(f"{one.cell} finished ({count}/{total})")
+    display.clear()
+    return failed
+
+
+@contextlib.contextmanager
+def _interrupted_by_sigterm() -> Generator[None]:
+    """A request to terminate is like Ctrl-C: what runs is saved and stopped."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: object) -> None:  # noqa: ARG001
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _score(arguments: argparse.Namespace) -> Answer:
+    """Predict and score a trained cell; what an experiment's child processes do."""
+    from napari_scribseg.engine.cell_work import score_cell
+    from napari_scribseg.engine.experiment import cell_folder, cells_of, load_experiment
+    from napari_scribseg.engine.run import RunFolder
+    from napari_scribseg.engine.worker import end_when_stdin_closes
+
+    folder: Path = arguments.source
+    name = arguments.score or arguments.score_locked
+    experiment = load_experiment(folder)
+    cells = cells_of(experiment)
+    if name not in cells:
+        raise InvalidInput(f"{folder} has no cell {name}.")
+    end_when_stdin_closes(RunFolder.open(cell_folder(folder, name) / "run"))
+    score_cell(folder, experiment, cells[name], locked=bool(arguments.score_locked))
+    return Answer({"cell": name}, f"{name}: scored.")
+
+
+def _save_recipe(path: Path, recipe: Recipe) -> Answer:
+    from napari_scribseg.io.documents import save_document
+
+    refuse_existing(path)
+    save_document(path, recipe)
+    document = {"recipe": path, **recipe.model_dump(mode="json")}
+    return Answer(document, f"{path} repeats it: scribseg experiment {path} --out DIR")
+
+
+def _refused(obstacles: Sequence[str]) -> Answer:
+    document = {"error": " ".join(obstacles), "exit_code": InvalidInput.exit_code}
+    return Answer({**document, "obstacles": list(obstacles)}, "", tuple(obstacles), 2)
+
+
+def _plan_answer(
+    experiment: Experiment,
+    cells: dict[str, Cell],
+    states: dict[str, Any],
+    cost: Estimate,
+    jobs: int,
+    costs: dict[str, Cost],
+    obstacles: Sequence[str],
+) -> Answer:
+    rows = [_plan_row(cells[name], state) for name, state in states.items()]
+    document = {
+        "title": experiment.recipe.title,
+        "dataset": experiment.dataset_title,
+        "cells": rows,
+        "folds": [fold.model_dump(mode="json") for fold in experiment.folds],
+        "locked": list(experiment.locked),
+        "left_out": [case.model_dump(mode="json") for case in experiment.left_out],
+        "obstacles": list(obstacles),
+        "notes": list(experiment.notes),
+        "estimate": {
+            "seconds": cost.seconds / jobs,
+            "bytes": cost.bytes,
+            "jobs": jobs,
+            "trainings": [one.model_dump(mode="json") for one in costs.values()],
+        },
+    }
+    heading = ("cell", "train", "test", "budget", "state")
+    shown = [tuple(row[k] for k in ("cell", "train", "test", "budget", "state")) for row in rows]
+    text = [
+        f"{experiment.dataset_title}: {len(rows)} cells of {len(experiment.settings)} method(s)",
+        "",
+        columns([heading, *shown[:MOST_ROWS]]),
+    ]
+    if len(rows) > MOST_ROWS:
+        text.append(f"  ... and {len(rows) - MOST_ROWS} more; --json lists all")
+    text += [
+        "",
+        *experiment.notes,
+        *(
+            f"A training of {c.label} on {c.device}: about {duration(c.seconds)} and "
+            f"{c.memory_mib:.0f} MiB of memory."
+            for c in costs.values()
+        ),
+        f"In all about {duration(cost.seconds / jobs)} with {jobs} cell(s) at once, and "
+        f"{cost.bytes / 1e6:.0f} MB on the disk.",
+    ]
+    problems = (*obstacles, *_left_out(experiment))
+    return Answer(document, "\n".join(text), problems, 2 if obstacles else 1 if problems else 0)
+
+
+def _costs(recipe: Recipe, display: Display) -> dict[str, Cost]:
+    """What a training of each method takes; nothing where it can't be measured."""
+    from napari_scribseg.engine.method_settings import ask_for_costs
+
+    display.say("Measuring two steps of every method ...")
+    try:
+        return ask_for_costs(recipe)
+    except RunError as error:
+        display.say(f"The times below are rough guesses. {error}")
+        return {}
+
+
+def _plan_row(cell: Cell, state: str) -> dict[str, str]:
+    training = cell.training
+    minutes = f"{training.minutes:g} min" if training.minutes is not None else None
+    return {
+        "cell": cell.name,
+        "train": _sides(cell.train),
+        "test": _sides(cell.test),
+        "budget": minutes or f"{training.steps} steps",
+        "state": state,
+        "sha256": cell.sha256,
+    }
+
+
+def _sides(cases: Sequence[Any]) -> str:
+    return f"{len({case.files.patient for case in cases})} patients, {len(cases)} cases"
+
+
+def _left_out(experiment: Experiment) -> list[str]:
+    return [f"{case.case} is left out: {case.reason}" for case in experiment.left_out]
+
+
+def _result_answer(
+    experiment: Experiment,
+    folder: Path,
+    sentences: Sequence[str],
+    unsaved: dict[str, str],
+    *,
+    interrupted: bool,
+) -> Answer:
+    from napari_scribseg.engine.experiment import cells_of, result_of, state_of
+
+    cells = cells_of(experiment)
+    states = {name: state_of(folder, cell) for name, cell in cells.items()}
+    failed = dict(unsaved)
+    for name, cell in cells.items():
+        result = result_of(folder, cell)
+        if result is not None and result.outcome == "failed":
+            failed[name] = result.reason
+        elif result is not None:
+            failed |= {f"{name}: {f.case}": f.reason for f in result.failures}
+    n_finished = sum(state == "finished" for state in states.values())
+    document = {
+        "out": folder,
+        "cells": states,
+        "finished": n_finished,
+        "failed": failed,
+        "left_out": [case.model_dump(mode="json") for case in experiment.left_out],
+        "comparisons": list(sentences),
+        "interrupted": interrupted,
+    }
+    problems = [*(f"{name}: {reason}" for name, reason in failed.items()), *_left_out(experiment)]
+    if interrupted:
+        problems.append(
+            f"Interrupted with {n_finished} of {len(cells)} cells finished; continue with "
+            f"`scribseg experiment {folder}`."
+        )
+    code = 130 if interrupted else 1 if problems else 0
+    told = f"{n_finished} of {len(cells)} cells finished. The tables are in {folder}."
+    text = [*sentences, "", told]
+    return Answer(document, "\n".join(text), tuple(problems), code)

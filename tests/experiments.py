@@ -1,0 +1,137 @@
+"""Experiments whose children are small programs instead of trainings, for everybody's tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from phantoms import phantom_dataset
+
+from napari_scribseg.config import TrainConfig
+from napari_scribseg.engine.cell_process import Programs
+from napari_scribseg.engine.experiment import Experiment
+from napari_scribseg.engine.method_settings import MethodSettings
+from napari_scribseg.engine.planning import draft
+from napari_scribseg.engine.recipe import Recipe
+
+TRAIN = """
+import json, pathlib, sys, time
+run = pathlib.Path(sys.argv[1])
+cell = run.parent.name
+with (run.parent.parent.parent / "trained.txt").open("a") as file:
+    file.write(cell + "\\n")
+until = time.monotonic() + SECONDS
+while time.monotonic() < until and not (run / "STOP").exists():
+    time.sleep(0.02)
+outcome = "failed" if cell.startswith("bad") else "completed"
+outcome = "stopped" if (run / "STOP").exists() else outcome
+message = "The loss is not finite any more." if outcome == "failed" else "Done."
+(run / "checkpoints" / "last.safetensors").write_bytes(b"weights")
+(run / "heartbeat").unlink(missing_ok=True)
+end = {"kind": "finished", "time": time.time(), "outcome": outcome, "step": 3,
+       "message": message, "seconds": 0.1}
+with (run / "events.jsonl").open("a") as file:
+    file.write(json.dumps(end) + "\\n")
+"""
+"""Trains nothing; methods whose label begins with "bad" fail."""
+
+SCORE = """
+import hashlib, json, os, pathlib, sys
+folder, cell, locked = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "locked"
+there = folder / "cells" / cell
+experiment = json.loads((folder / "experiment.json").read_text())
+fold = cell.rsplit("-", 2)[0].split("-", 1)[1]
+ids = experiment["locked"] if locked else next(
+    f["test"] for f in experiment["folds"] if f["name"] == fold)
+scores = ["case,patient,group,phase,class,class_index,status,dice,hd95_mm,assd_mm,precision,"
+          "recall,volume_ml,reference_volume_ml,volume_error_ml,volume_error_share,note"]
+for case in ids:
+    for index, name in enumerate(("bright", "dim"), start=1):
+        draw = hashlib.sha256(f"{cell} {case} {name}".encode()).digest()[0] / 1000
+        dice = round(0.5 + draw + (0.2 if cell.startswith("good") else 0.0), 6)
+        scores.append(f"{case},{case},,,{name},{index},scored,{dice},{round(10 - dice, 6)},1.0,"
+                      f"0.5,0.5,2.0,2.5,-0.5,-0.2,")
+slices = "case,patient,class,class_index,slice_index,status,dice,hd95_mm,area_mm2," \\
+         "reference_area_mm2\\n"
+clinical = "patient,group,measurement,unit,value,reference,error,note\\n"
+prefix = "locked_" if locked else ""
+for name, text in (("scores", "\\n".join(scores) + "\\n"), ("slices", slices),
+                   ("clinical", clinical)):
+    (there / f"{prefix}{name}.csv").write_text(text)
+result = {"version": 1, "sha256": sys.argv[4], "outcome": "finished", "step": 3,
+          "scribbled_voxels": 10, "scribbled_slices": 2, "labelled_share": 0.1}
+temp = there / f".result-{os.getpid()}"
+temp.write_text(json.dumps(result))
+temp.replace(there / f"{prefix}result.json")
+"""
+"""Makes up scores that follow from the names; methods called "good..." are better."""
+
+
+def stubs(train_seconds: float = 0.0) -> Programs:
+    """Programs that end at once, or after some seconds; without closures of test modules."""
+    python, train, score = sys.executable, TRAIN.replace("SECONDS", str(train_seconds)), SCORE
+
+    def train_command(run: Any, detached: bool, resume: bool) -> Sequence[str]:
+        return [python, "-S", "-c", train, str(run.path)]
+
+    def score_command(folder: Path, name: str, locked: bool) -> Sequence[str]:
+        from napari_scribseg.engine.experiment import cells_of, load_experiment, locked_sum
+
+        experiment = load_experiment(folder)
+        cell = cells_of(experiment)[name]
+        sha256 = locked_sum(experiment, cell) if locked else cell.sha256
+        which = "locked" if locked else "test"
+        return [python, "-S", "-c", score, str(folder), name, which, sha256]
+
+    return Programs(train_command, score_command)
+
+
+def made_up_settings(*labels: str, **training: Any) -> tuple[MethodSettings, ...]:
+    """Settings of methods that nobody trains."""
+    return tuple(
+        MethodSettings(
+            label=label,
+            method=label,
+            preset="quick",
+            options={"tau": 0.9},
+            training=TrainConfig().updated({"steps": 3, "threads": 1, **training}),
+            parameters=1000,
+        )
+        for label in labels
+    )
+
+
+def recipe_of(folder: Path, *labels: str, **changes: Any) -> Recipe:
+    """A recipe of a dataset with two folds."""
+    methods = [{"label": label, "method": label} for label in labels]
+    split = {"kind": "cross-validation", "folds": 2}
+    values = {"dataset": str(folder), "methods": methods, "split": split, **changes}
+    return Recipe.model_validate(values)
+
+
+def phantom_experiment(
+    tmp_path: Path,
+    *labels: str,
+    patients: int = 4,
+    change: Callable[[Path], None] = lambda _: None,
+    **changes: Any,
+) -> Experiment:
+    """An experiment on two-ball cases, planned without a child process.
+
+    Args:
+        tmp_path: holds the dataset, in data/.
+        labels: of its methods.
+        patients: one case each.
+        change: is given the folder of the dataset before it is read.
+        changes: of the recipe.
+    """
+    data = tmp_path / "data"
+    if not data.exists():
+        phantom_dataset(data, patients, shape=(2, 32, 32))
+    change(data)
+    drafted = draft(recipe_of(data, *labels, **changes), made_up_settings(*labels))
+    assert drafted.obstacles == ()
+    assert drafted.experiment is not None
+    return drafted.experiment
