@@ -22,7 +22,6 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_scribseg.engine.run import RunFolder
-from napari_scribseg.events import Stepped
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.training_presenter import Phase
 from napari_scribseg.gui.values import Choice
@@ -49,7 +48,7 @@ def main(given: str) -> None:
             train(dock, float(given))
         wait(lambda: dock.train_tab.presenter.screen.phase is Phase.IDLE, SLACK_SECONDS)
         QTest.qWait(1000)
-        if dock.results_tab.results.table.rowCount() == 0:
+        if dock.results_tab.scores.table.rowCount() == 0:
             raise SystemExit(dock.status.text())
         IMAGES.mkdir(exist_ok=True)
         viewer.window.screenshot(str(IMAGES / "dock.png"), canvas_only=False, flash=False)
@@ -73,10 +72,6 @@ def show_run(dock: ScribbleDock, run: RunFolder) -> None:
     dock.train_tab.training.set_value(
         Choice(asked.method, asked.preset, asked.options, asked.training)
     )
-    dock.train_tab.training.clear_losses()
-    for event in run.events():
-        if isinstance(event, Stepped):
-            dock.show_loss(event.step, event.loss)
     dock.use_run(run.path)
     dock.results_tab.presenter.predict()
 

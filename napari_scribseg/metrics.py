@@ -315,7 +315,8 @@ def _surface(mask: Array) -> npt.NDArray[np.intp]:
     if not boxes:
         return np.empty((0, mask.ndim), dtype=np.intp)
     inside = mask[boxes[0]]  # what touches the box has no neighbour of the mask beyond it
-    found = np.argwhere(inside & ~ndimage.binary_erosion(inside))
+    core = np.asarray(ndimage.binary_erosion(inside), dtype=np.bool_)
+    found = np.argwhere(inside & ~core)
     return found + np.array([side.start for side in boxes[0]])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 import numpy as np
 from pydantic import (
@@ -21,6 +21,12 @@ from napari_scribseg.config import explain
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.labels import LabelSchema
 from napari_scribseg.volume import Grid
+
+Progress = Literal["untouched", "scribbled", "predicted", "reviewed"]
+"""How far the work on a case is; a step never goes back by itself."""
+Status = Literal["untouched", "scribbled", "predicted", "reviewed", "flagged"]
+"""What a list shows of a case: flagged for another look, or else its progress."""
+STEPS: Final[tuple[Progress, ...]] = get_args(Progress)
 
 Row = tuple[float, float, float, float]
 Count = Annotated[int, Field(ge=1)]
@@ -44,6 +50,12 @@ class ProjectCase(BaseModel):
     group: str | None = None
     phase: str | None = None
     frame: int | None = None
+    labels: LabelSchema | None = None
+    """The structures of this case, where they are not the project's."""
+    progress: Progress = "untouched"
+    flagged: bool = False
+    oriented: bool = True
+    """Whether it is known where left and right are."""
 
     @classmethod
     def of(cls, case: CaseFiles | Case, loaded: Case, *, copied: bool) -> ProjectCase:
@@ -81,6 +93,11 @@ class ProjectCase(BaseModel):
             raise InvalidInput(f"Case {case.id!r}: {explain(error, cls)}") from error
 
     @property
+    def status(self) -> Status:
+        """What a list shows of the case."""
+        return "flagged" if self.flagged else self.progress
+
+    @property
     def grid(self) -> Grid:
         """The geometry that scribbles and reference have to have."""
         return Grid(self.shape, np.array(self.affine))
@@ -96,6 +113,34 @@ class ProjectDocument(BaseModel):
     title: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     labels: LabelSchema
     cases: tuple[ProjectCase, ...] = ()
+
+    def with_entry(self, entry: ProjectCase) -> ProjectDocument:
+        """The document with another entry in the place of the one with the same id."""
+        cases = tuple(entry if case.id == entry.id else case for case in self.cases)
+        return self.model_copy(update={"cases": cases})
+
+    def with_phase(self, case_id: str, phase: str | None) -> ProjectDocument:
+        """The document in which a frame has this phase, and no other frame of its image."""
+        (chosen,) = [case for case in self.cases if case.id == case_id]
+
+        def changed(case: ProjectCase) -> ProjectCase:
+            if case.id == case_id:
+                return case.model_copy(update={"phase": phase})
+            rival = phase is not None and case.phase == phase
+            if rival and case.image_sha256 == chosen.image_sha256:
+                return case.model_copy(update={"phase": None})
+            return case
+
+        return self.model_copy(update={"cases": tuple(map(changed, self.cases))})
+
+    def free_id(self, wanted: str) -> str:
+        """An id that no case has yet: the wanted one, or with a number behind."""
+        taken = {case.id.casefold() for case in self.cases}
+        number, free = 1, wanted
+        while free.casefold() in taken:
+            number += 1
+            free = f"{wanted[:60]}-{number}"
+        return free
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def commands() -> set[str]:
         text=True,
         check=True,
     )
-    found = set(re.findall(r"^ {4}([a-z]+) {2,}\S", done.stdout, re.MULTILINE))
+    found = set(re.findall(r"^ {4}([a-z]+)(?: {2,}\S|$)", done.stdout, re.MULTILINE))
     assert "train" in found, done.stdout
     return found
 
@@ -146,3 +146,19 @@ def test_no_page_is_about_a_method_that_does_not_exist():
 
     pages = {path.stem for path in (ROOT / "docs/methods").glob("*.md")} - {"index", "README"}
     assert pages <= {method.name for method in METHODS}
+
+
+def test_every_method_has_a_figure_that_its_page_shows():
+    from napari_scribseg.methods import METHODS
+
+    spec = importlib.util.spec_from_file_location("figures", ROOT / "docs/make_method_figures.py")
+    assert spec is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules["figures"] = script  # dataclasses look their module up
+    spec.loader.exec_module(script)
+    names = {method.name for method in METHODS}
+    assert set(script.FIGURES) == names
+    assert {path.stem for path in (ROOT / "docs/images/methods").glob("*.png")} == names
+    for name in names:
+        page = (ROOT / f"docs/methods/{name}.md").read_text(encoding="utf-8")
+        assert f"](../images/methods/{name}.png)" in page

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from skimage.color import rgb2lab
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.labels import (
@@ -144,6 +144,15 @@ def test_colours_of_seven_classes_and_background_differ_for_every_eye(sight) -> 
     seen = [_seen_lab(color, np.array(SIGHT[sight])) for color in (*PALETTE, BACKGROUND_COLOR)]
     distances = [float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)]
     assert min(distances) > 16
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_colours_of_a_preset_and_background_are_far_apart_for_every_eye(preset, sight) -> None:
+    """The closest pair (MYO, LV in tritanopia) is 12.1 CIEDE2000 apart; 1 to 2 can be seen."""
+    colors = PRESETS[preset].scribble_colors.values()
+    seen = [_seen_lab(color, np.array(SIGHT[sight])) for color in colors]
+    assert min(float(deltaE_ciede2000(a, b)) for a, b in combinations(seen, 2)) > 12
 
 
 def _seen_lab(color: str, sight: np.ndarray) -> np.ndarray:

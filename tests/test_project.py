@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 
+import nibabel
 import numpy as np
 import pytest
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
 
-from napari_scribseg.cases import Case
+from napari_scribseg.cases import Case, CaseFiles
 from napari_scribseg.datasets import read_dataset
 from napari_scribseg.errors import InvalidInput
+from napari_scribseg.io import read_labels
 from napari_scribseg.io.documents import read_json
-from napari_scribseg.labels import BACKGROUND
+from napari_scribseg.labels import BACKGROUND, LabelSchema
 from napari_scribseg.lock import LOCK_NAME, FolderLock
 from napari_scribseg.project import Project
 
@@ -361,3 +363,140 @@ def test_a_case_of_the_wrong_classes_does_not_get_in(project):
     strange = Case(case.id, case.patient, case.image, scribbles=np.full_like(case.scribbles, 9))
     with pytest.raises(InvalidInput, match="not in the schema"):
         project.add_case(strange)
+
+
+def test_a_second_window_reads_and_is_told_who_writes(project):
+    project.add_case(two_ball_case())
+    second = Project.open_or_read_only(project.folder)
+    assert second.read_only
+    assert f"process {os.getpid()}" in second.notes[0]
+    assert second.load_case("phantom0").id == "phantom0"
+    project.close()
+    with Project.open_or_read_only(project.folder) as third:
+        assert not third.read_only
+
+
+def test_a_project_is_made_where_only_runs_were(tmp_path):
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    with Project.open_or_create(tmp_path, TWO_BALLS) as project:
+        project.add_case(two_ball_case())
+    with Project.open_or_create(tmp_path, LabelSchema.of("other")) as again:
+        assert again.schema == TWO_BALLS
+        assert again.case_ids == ("phantom0",)
+    assert (tmp_path / "runs" / "one").is_dir()
+
+
+def test_progress_flags_and_phases_are_remembered(project, files):
+    empty = two_ball_case(seed=3, case_id="empty")
+    project.add_case(Case("empty", "p", empty.image))
+    project.add_case(files[0], copy=False)
+    assert [case.status for case in project.cases] == ["untouched", "scribbled"]
+    project.save_scribbles("empty", two_ball_case().scribbles)
+    project.set_progress("empty", "predicted", only_up=True)
+    project.set_progress("empty", "scribbled", only_up=True)
+    project.set_progress("patient00", "reviewed")
+    project.set_flagged("patient00", flagged=True)
+    project.set_phase("empty", "ED")
+    project.close()
+    with Project.open(project.folder) as again:
+        assert [case.status for case in again.cases] == ["predicted", "flagged"]
+        assert again.case("empty").phase == "ED"
+        again.set_flagged("patient00", flagged=False)
+        again.set_progress("patient00", "scribbled")
+        assert again.case("patient00").status == "scribbled"
+
+
+def test_a_document_of_before_opens_and_its_scribbles_count(project):
+    project.add_case(two_ball_case())
+    entry = read_json(project.folder / "project.json")["cases"][0]
+    old = {k: v for k, v in entry.items() if k not in ("labels", "progress", "flagged")}
+    rewrite(project, cases=[old])
+    project.close()
+    with Project.open(project.folder) as again:
+        assert again.case("phantom0").status == "scribbled"
+
+
+def test_frames_of_a_time_series_are_cases_and_one_of_them_is_ed(project, tmp_path):
+    case = two_ball_case()
+    frames = np.stack([case.image.array + k for k in range(3)])
+    cine = write_cine(tmp_path / "cine.nii.gz", frames, case.grid)
+    for frame in (0, 2):
+        files = CaseFiles(id=f"cine_frame{frame:02d}", patient="cine", image=cine, frame=frame)
+        project.add_case(files, copy=False)
+    project.set_phase("cine_frame00", "ED")
+    project.set_phase("cine_frame02", "ED")
+    phases = {one.frame: one.phase for one in project.frames_of(cine).values()}
+    assert phases == {0: None, 2: "ED"}
+    assert project.case_with_image(cine, 2) == "cine_frame02"
+    assert project.case_with_image(cine, 1) is None
+    loaded = project.load_case("cine_frame02")
+    np.testing.assert_array_equal(loaded.image.array, frames[2])
+
+
+def test_structures_may_differ_from_case_to_case(project):
+    more = LabelSchema.of("one", "two", "three")
+    other = two_ball_case(seed=1)
+    scribbles = other.scribbles.copy()
+    scribbles[0, 0, 0] = 3
+    project.add_case(two_ball_case())
+    project.add_case(Case("three", "p", other.image, scribbles), schema=more)
+    assert project.schema_of("three") == more
+    np.testing.assert_array_equal(project.load_case("three").scribbles, scribbles)
+    project.save_scribbles("phantom0", scribbles, schema=more)
+    assert project.schema_of("phantom0") == more
+    dataset = project.dataset()
+    assert dataset.cases == ()
+    assert "2 case(s)" in dataset.notes[0]
+    project.save_scribbles("phantom0", two_ball_case().scribbles, schema=TWO_BALLS)
+    assert project.schema_of("phantom0") == TWO_BALLS
+
+
+def test_ids_and_images_that_are_there_are_found(project, files):
+    project.add_case(files[0], copy=False)
+    assert project.free_id("patient00") == "patient00-2"
+    assert project.free_id("PATIENT00") == "PATIENT00-2"
+    assert project.free_id("new") == "new"
+    assert project.case_with_image(files[0].image) == "patient00"
+    assert project.case_with_image(files[1].image) is None
+
+
+@pytest.mark.parametrize("how", ["file", "revision", "lock"])
+def test_a_conflict_keeps_both_and_names_where(project, how):
+    project.add_case(two_ball_case())
+    project.load_case("phantom0")
+    folder = project.folder / "cases/phantom0"
+    if how == "file":
+        (folder / "scribbles.nii.gz").write_bytes(b"somebody else's")
+    elif how == "revision":
+        rewrite(project, revision=9)
+    else:
+        (project.folder / LOCK_NAME).unlink()
+    before = (folder / "scribbles.nii.gz").read_bytes()
+    for row in (1, 2):  # an autosave comes again and again
+        mine = np.zeros((4, 48, 48), np.uint8)
+        mine[0, row] = 1
+        with pytest.raises(InvalidInput, match=r"What you drew is in scribbles\.conflict-\w+"):
+            project.save_scribbles("phantom0", mine)
+    (beside,) = folder.glob("scribbles.conflict-*")
+    np.testing.assert_array_equal(read_labels(beside).array, mine)
+    assert (folder / "scribbles.nii.gz").read_bytes() == before
+
+
+def test_saving_again_and_again_is_no_conflict(project):
+    project.add_case(two_ball_case())
+    project.load_case("phantom0")
+    for row in range(3):
+        scribbles = np.zeros((4, 48, 48), np.uint8)
+        scribbles[0, row] = 1
+        project.save_scribbles("phantom0", scribbles)
+    assert list(project.folder.rglob("*conflict*")) == []
+
+
+def write_cine(path, frames, grid):
+    """A NIfTI time series of arrays (t, z, y, x), written by nibabel alone."""
+    to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
+    affine = to_ras @ grid.affine @ np.eye(4)[[2, 1, 0, 3]]
+    image = nibabel.Nifti1Image(frames.transpose(3, 2, 1, 0), affine)
+    image.header.set_xyzt_units("mm", "msec")
+    nibabel.save(image, path)
+    return path

@@ -1,9 +1,10 @@
-"""Which case of a dataset to open."""
+"""Which cases of a dataset to add to the project."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QAbstractItemView,
     QDialog,
     QDialogButtonBox,
     QLineEdit,
@@ -18,17 +19,18 @@ from napari_scribseg.gui.style import GAP, MARGIN, note_label
 
 
 class CaseChooser(QDialog):
-    """A list of cases with a filter; `chosen` is what was picked."""
+    """A list of cases with a filter; `chosen` is what was picked, the one to open first."""
 
     def __init__(self, dataset: Dataset, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle(f"Open a case of {dataset.title}")
+        self.setWindowTitle(f"Open cases of {dataset.title}")
         self.resize(420, 480)
         self._cases = dataset.cases
         self._filter = QLineEdit()
         self._filter.setPlaceholderText("part of the name")
         self._filter.textChanged.connect(self._show_matching)
         self.list = QListWidget()
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         for case in dataset.cases:
             QListWidgetItem(_describe(case), self.list)
         self.list.setCurrentRow(0)
@@ -41,7 +43,12 @@ class CaseChooser(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         layout.setSpacing(GAP)
-        layout.addWidget(note_label(f"{len(dataset.cases)} cases; {dataset.schema.title}"))
+        layout.addWidget(
+            note_label(
+                f"{len(dataset.cases)} cases; {dataset.schema.title}. Choose several with Shift, "
+                "Ctrl or Ctrl+A. They are added to the project; their images stay where they are."
+            )
+        )
         for widget in (self._filter, self.list, buttons):
             layout.addWidget(widget)
 
@@ -50,6 +57,20 @@ class CaseChooser(QDialog):
         """The case of the current line."""
         row = self.list.currentRow()
         return self._cases[row] if row >= 0 else None
+
+    @property
+    def all_chosen(self) -> tuple[CaseFiles, ...]:
+        """The cases of all selected lines that the filter shows, the current one first."""
+        rows = [
+            row
+            for row in range(self.list.count())
+            if (item := self.list.item(row)) is not None
+            and item.isSelected()
+            and not item.isHidden()
+        ]
+        current = self.list.currentRow()
+        ordered = sorted(rows, key=lambda row: (row != current, row))
+        return tuple(self._cases[row] for row in ordered)
 
     def _show_matching(self, text: str) -> None:
         for row in range(self.list.count()):

@@ -35,8 +35,10 @@ class ScribbleDock(QWidget):
         self.session = Session(viewer, project)
         self.status = StatusLine(self.session)
         self.case_tab = CaseTab(self.session)
+        self.case_tab.save_state_changed.connect(self.status.show_saved)
         self.scribble_tab = ScribbleTab(self.session)
         self.train_tab = TrainTab(self.session)
+        self.case_tab.leaving.trainings = self.train_tab.jobs
         self.results_tab = ResultsTab(self.session)
         self.tabs = QTabWidget()
         # The letter after & chooses the tab together with Alt.
@@ -61,6 +63,8 @@ class ScribbleDock(QWidget):
 
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""
+        self.case_tab.end()
+        self.scribble_tab.end()
         self.train_tab.end()
         self.results_tab.end()
         self.session.end()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from napari.layers import Layer
 from qtpy.QtCore import (
     QSignalBlocker,
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
-from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QMenu, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.selection import SLOTS, Selected, Slot
-from napari_scribseg.gui.style import GAP, Panel, button, note_label, tame
+from napari_scribseg.gui.style import GAP, button, tame
 
 _NOTHING = {
     "image": "choose an image",
@@ -23,27 +21,19 @@ _NOTHING = {
 }
 
 
-class InputsPanel(Panel):
+class InputsPanel(QWidget):
     """Edits a `Selected`."""
 
     value_changed = Signal()
     new_scribbles_asked = Signal()
-    frame_asked = Signal()
-    open_asked = Signal(str)
-    """"dataset", "file", "dicom", or "sample:" and the name of a sample."""
 
     def __init__(self) -> None:
-        self._open = button("Open case", "Open a dataset folder, a file, a DICOM folder, a sample")
-        super().__init__("Case", aside=self._open)
-        self._open.setMenu(self._menu())
+        super().__init__()
         self._boxes: dict[Slot, QComboBox] = {}
         self._layers: dict[Slot, list[Layer]] = {slot: [] for slot in SLOTS}
         self._new = button("New", "Make an empty scribbles layer on the grid of the image")
         self._new.clicked.connect(self.new_scribbles_asked)
-        self._frame = button("Use this frame", "Take the time point that is shown as the image")
-        self._frame.clicked.connect(self.frame_asked)
-        self._frame.setVisible(False)
-        asides: dict[Slot, QWidget] = {"image": self._frame, "scribbles": self._new}
+        asides: dict[Slot, QWidget] = {"scribbles": self._new}
         form = QFormLayout()
         form.setHorizontalSpacing(12)
         form.setVerticalSpacing(GAP)
@@ -59,9 +49,9 @@ class InputsPanel(Panel):
             if slot in asides:
                 row.addWidget(asides[slot])
             form.addRow(slot.capitalize(), row)
-        self.body.addLayout(form)
-        self._facts = note_label()
-        self.body.addWidget(self._facts)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addLayout(form)
         for slot in SLOTS:
             self.set_choices(slot, [])
 
@@ -92,12 +82,6 @@ class InputsPanel(Panel):
         if self._chosen(slot) is not chosen:
             self.value_changed.emit()
 
-    def show_facts(self, text: str, *, is_series: bool) -> None:
-        """Say what the image is; a time series gets a button to take one frame."""
-        self._facts.setText(text)
-        self._facts.setVisible(bool(text))
-        self._frame.setVisible(is_series)
-
     def _chosen(self, slot: Slot) -> Layer | None:
         index = self._boxes[slot].currentIndex() - 1
         return self._layers[slot][index] if 0 <= index < len(self._layers[slot]) else None
@@ -106,24 +90,3 @@ class InputsPanel(Panel):
         """Where a layer stands in its combo box; 0 = nothing is chosen."""
         offered = self._layers[slot]
         return offered.index(layer) + 1 if layer is not None and layer in offered else 0
-
-    def _ask_to_open(self, what: str, *_checked: bool) -> None:
-        self.open_asked.emit(what)
-
-    def _menu(self) -> QMenu:
-        menu = QMenu(self)
-        for what, text in (
-            ("dataset", "Dataset folder …"),
-            ("file", "Volume file …"),
-            ("dicom", "DICOM folder …"),
-            ("", ""),
-            ("sample:cardiac", "Sample: cardiac phantom"),
-            ("sample:prostate", "Sample: prostate phantom"),
-        ):
-            if not what:
-                menu.addSeparator()
-                continue
-            action = QAction(text, menu)
-            action.triggered.connect(partial(self._ask_to_open, what))
-            menu.addAction(action)
-        return menu

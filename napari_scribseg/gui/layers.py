@@ -1,4 +1,6 @@
-"""Volumes as napari layers and back. This and `painting` alone know napari's layer classes.
+"""Volumes as napari layers and back.
+
+Besides this only `painting`, `brush` and `pen` know what napari's layers are made of.
 
 Layers lie in a world in millimetres whose axes are those of the volume's grid, turned around where
 that gives the view a radiologist expects (up is anterior or superior, right is the patient's
@@ -20,10 +22,27 @@ from napari.utils import DirectLabelColormap
 from napari_scribseg.cases import Case
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.gui.placement import placement, same_place, shown_affine
+from napari_scribseg.io.geometry import UNKNOWN_SIDES
 from napari_scribseg.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.volume import Array, Grid, Volume
 
-Role = Literal["image", "series", "scribbles", "reference", "segmentation", "uncertainty"]
+Role = Literal[
+    "image",
+    "series",
+    "scribbles",
+    "reference",
+    "segmentation",
+    "uncertainty",
+    "preview",
+    "proposal",
+    "growth",
+    "difference",
+    "doubt",
+    "probabilities",
+    "learnt",
+    "comparison",
+]
 LayerData = tuple[Any, dict[str, Any], str]
 
 METADATA_KEY = "scribseg"
@@ -31,6 +50,9 @@ METADATA_KEY = "scribseg"
 
 OUTLINE_WIDTH = 1
 """Width in voxels of a segmentation drawn as an outline."""
+
+DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
+"""Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
 
 _TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
@@ -72,15 +94,28 @@ def reference_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerDa
 
 
 def segmentation_data(
-    volume: Volume, schema: LabelSchema, *, case: str, outline: bool = True
+    volume: Volume,
+    schema: LabelSchema,
+    *,
+    case: str,
+    outline: bool = True,
+    title: str = "",
+    run: str | None = None,
 ) -> LayerData:
-    """The layer of a segmentation, as an outline or filled."""
+    """The layer of a segmentation, as an outline or filled; `title` and `run` tell whose it is."""
     more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.8}
     array, settings, kind = _data(
-        volume, "labels", "segmentation", case, "segmentation", more, schema
+        volume, "labels", "segmentation", case, _named("segmentation", title), more, schema
     )
+    settings["metadata"][METADATA_KEY]["run"] = run
     settings["metadata"][METADATA_KEY]["contour"] = OUTLINE_WIDTH if outline else 0
     return array, settings, kind
+
+
+def preview_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+    """The layer of what a training makes of a case at the moment, filled and faint."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.45}
+    return _data(volume, "labels", "preview", case, "preview of the training", more, schema)
 
 
 def uncertainty_data(volume: Volume, *, case: str) -> LayerData:
@@ -92,6 +127,62 @@ def uncertainty_data(volume: Volume, *, case: str) -> LayerData:
         "visible": False,
     }
     return _data(volume, "image", "uncertainty", case, "uncertainty", more)
+
+
+def proposal_data(grid: Grid, schema: LabelSchema, *, case: str, array: Array) -> LayerData:
+    """The layer of strokes that may become scribbles (z, y, x), fainter than those."""
+    more = {**label_look(schema, schema.scribble_colors), "opacity": 0.6}
+    return _data(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
+
+
+def growth_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+    """The faint layer of strokes grown over their slice."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
+    return _data(volume, "labels", "growth", case, "grown strokes", more, schema)
+
+
+def difference_data(volume: Volume, *, case: str) -> LayerData:
+    """The layer of what a segmentation missed, has too much, or took for another class."""
+    values = [UNLABELLED, *DIFFERENCE_COLORS]
+    more = {
+        "colormap": DirectLabelColormap(
+            color_dict={None: _TRANSPARENT, UNLABELLED: _TRANSPARENT, **DIFFERENCE_COLORS}
+        ),
+        "features": {"index": values, "name": ["", *(COMPARISON_NAMES[v] for v in values[1:])]},
+        "opacity": 0.75,
+    }
+    return _data(volume, "labels", "difference", case, "missed, extra", more)
+
+
+def doubt_data(volume: Volume, *, case: str, name: str) -> LayerData:
+    """The image layer of a disagreement or uncertainty between 0 and 1."""
+    more = {"colormap": "inferno", "contrast_limits": (0.0, 1.0), "blending": "additive"}
+    return _data(volume, "image", "doubt", case, name, more)
+
+
+def probability_data(volume: Volume, *, case: str, name: str, run: str) -> LayerData:
+    """The hidden image layer of the probability of one class."""
+    more = {
+        "colormap": "viridis",
+        "contrast_limits": (0.0, 1.0),
+        "blending": "additive",
+        "visible": False,
+    }
+    array, settings, kind = _data(
+        volume, "image", "probabilities", case, f"probability of {name}", more
+    )
+    settings["metadata"][METADATA_KEY]["run"] = run
+    return array, settings, kind
+
+
+def learnt_data(volume: Volume, schema: LabelSchema, *, case: str, name: str) -> LayerData:
+    """The layer of labels that a run learns from, or of another map that it has made."""
+    drawn = volume.array.dtype == np.uint8
+    look = label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
+    kind = "labels" if drawn else "image"
+    array, settings, _ = _data(volume, kind, "learnt", case, name, {**look, "opacity": 0.5})
+    settings["metadata"][METADATA_KEY]["run"] = name
+    return array, settings, kind
 
 
 def plain_labels_data(volume: Volume, *, name: str) -> LayerData:
@@ -141,11 +232,14 @@ def schema_of(layer: Layer) -> LabelSchema | None:
     return None if stored is None else LabelSchema.model_validate(stored)
 
 
-def find(layers: Iterable[Layer], role: Role, case: str | None = None) -> Layer | None:
-    """The last layer with this role, of this case if one is given."""
+def find(
+    layers: Iterable[Layer], role: Role, case: str | None = None, run: str | None = None
+) -> Layer | None:
+    """The last layer with this role, of this case and of this run if they are given."""
     found = None
     for layer in layers:
-        if role_of(layer) == role and case in (None, case_of(layer)):
+        of_run = run is None or notes(layer).get("run") == run
+        if role_of(layer) == role and case in (None, case_of(layer)) and of_run:
             found = layer
     return found
 
@@ -211,6 +305,20 @@ def recolour(layer: Layer, schema: LabelSchema) -> None:
     note(labels, schema=schema.model_dump())
 
 
+def refill(layer: Layer, array: Array) -> bool:
+    """Show other values on the same voxels; False = the shapes differ, nothing was done."""
+    labels = cast("Any", layer)
+    if tuple(labels.data.shape) != array.shape:
+        return False
+    labels.data = array
+    return True
+
+
+def empty(layer: Layer) -> bool:
+    """Erase a layer of labels; False = it has no plain voxels, nothing was done."""
+    return refill(layer, np.zeros(_voxels(layer).shape, np.uint8))
+
+
 def set_outline(layer: Layer, *, outline: bool) -> None:
     """Show a labels layer as an outline, or filled."""
     cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
@@ -254,6 +362,7 @@ def _data(
         "case": case,
         "affine": volume.grid.affine.tolist(),
         "frame": volume.frame,
+        "oriented": UNKNOWN_SIDES not in volume.notes,
         "schema": None if schema is None else schema.model_dump(),
     }
     settings = {
@@ -266,6 +375,10 @@ def _data(
         **more,
     }
     return volume.array, {k: v for k, v in settings.items() if v is not None}, kind
+
+
+def _named(name: str, title: str) -> str:
+    return f"{name} · {title}" if title else name
 
 
 def _sample(array: Array) -> Array:

@@ -30,7 +30,9 @@ def layers_of_path(path: Path) -> list[layers.LayerData]:
     frames = frame_count(path)
     if frames > 1:
         volumes = [read_volume(path, frame=frame) for frame in range(frames)]
-        return [layers.series_data(volumes, case=name)]
+        series = layers.series_data(volumes, case=name)
+        series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
+        return [series]
     volume = read_volume(path)
     if _looks_like_labels(volume):
         return [layers.plain_labels_data(volume, name=name)]

@@ -17,13 +17,13 @@ _TWIN_TOLERANCE = 1e-4
 
 def placement(grid: Grid) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Scale and translate, (z, y, x) in mm, that show a grid the way it is usually looked at."""
-    signs = _signs(grid)
+    signs = axis_signs(grid)
     scale = signs * np.asarray(grid.spacing)
     translate = signs * (grid.directions.T @ grid.affine[:3, 3])
     return tuple(map(float, scale)), tuple(map(float, translate + 0.0))
 
 
-def _signs(grid: Grid) -> npt.NDArray[np.float64]:
+def axis_signs(grid: Grid) -> npt.NDArray[np.float64]:
     """+1 or -1 per axis (z, y, x): which way round it is shown.
 
     Right on the screen is the patient's left, or posterior; down is posterior, or inferior; the

@@ -16,7 +16,7 @@ from qtpy.QtCore import (
 )
 
 from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import layers, painting, work
+from napari_scribseg.gui import layers, painting, recent, work
 from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.selection import (
     SLOTS,
@@ -63,13 +63,17 @@ class Session(QObject):
     """The folder of a run with weights, that predicts from now on."""
     run_completed = Signal(object)
     """The folder of a run whose training has just used up its budget."""
+    project_changed = Signal(object)
+    """The folder of another project, which receives the runs from now on."""
+    device_used = Signal(str)
+    """What computes now ("cpu, bfloat16"), "" = nothing does."""
     said = Signal(str, str)
     """A sentence for the user and its level."""
 
     def __init__(self, viewer: napari.viewer.Viewer, project_folder: Path | None = None) -> None:
         super().__init__()
         self.viewer = viewer
-        self.project_folder = project_folder or work.default_project()
+        self.project_folder = project_folder or recent.newest_project() or work.default_project()
         self.background = Background()
         self.schema: LabelSchema = PRESETS["cardiac"]
         self.selected = Selected()
@@ -95,7 +99,9 @@ class Session(QObject):
     @property
     def frame(self) -> int:
         """The time point that is shown, when the image is a time series."""
-        return int(self.viewer.dims.current_step[-TIME_SERIES_AXES]) if self.is_series else 0
+        step = self.viewer.dims.current_step
+        # While the series leaves the viewer its axis is gone already.
+        return int(step[-TIME_SERIES_AXES]) if self.is_series and len(step) > 3 else 0
 
     @property
     def is_series(self) -> bool:
@@ -126,6 +132,12 @@ class Session(QObject):
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence, which stays until the next one."""
         self.said.emit(text, level)
+
+    def set_project(self, folder: Path) -> None:
+        """Let another project receive the runs from now on."""
+        if folder != self.project_folder:
+            self.project_folder = folder
+            self.project_changed.emit(folder)
 
     def refuse(self, message: str) -> None:
         """Tell the user what went wrong."""
@@ -211,6 +223,10 @@ class Session(QObject):
         self.viewer.layers.selection.active = layer
         painting.select_value(layer, value)
 
+    def touch_strokes(self) -> None:
+        """Tell that strokes changed in a way that napari does not tell: undo and redo."""
+        self._strokes.touch()
+
     def use_frame(self) -> None:
         """Take the time point that is shown as a 3D image of its own."""
         series = self.selected.image
@@ -223,10 +239,12 @@ class Session(QObject):
         series.visible = False
         self.choose(image=layer)
 
-    def put(self, data: layers.LayerData, role: layers.Role, case: str) -> Layer:
-        """Add a layer under the scribbles, or renew the one with this role of this case."""
+    def put(
+        self, data: layers.LayerData, role: layers.Role, case: str, run: str | None = None
+    ) -> Layer:
+        """Add a layer under the scribbles, or renew the one of this role, case and run."""
         known = self.viewer.layers
-        old = layers.find(known, role, case)
+        old = layers.find(known, role, case, run)
         active = known.selection.active
         new = layers.layer_of(data)
         if old is not None:

@@ -1,16 +1,17 @@
-"""The foot of the dock: what was said last. It stays until something else is said."""
+"""The foot of the dock: what was said last, and always the case, the device and what is unsaved."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
+from napari_scribseg.gui.autosave import SaveState
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.style import GAP, LEVEL_COLORS, MARGIN
+from napari_scribseg.gui.style import GAP, LEVEL_COLORS, MARGIN, QUIET
 
 
 class StatusLine(QFrame):
-    """Shows the last sentence, whatever tab is open.
+    """Shows the last sentence, whatever tab is open, and under it how things stand.
 
     Args:
         session: whom to listen to.
@@ -23,11 +24,29 @@ class StatusLine(QFrame):
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.case, self.device, self.saved = QLabel(), QLabel(), QLabel()
+        self.case.setToolTip("The case that is worked on")
+        self.device.setToolTip("What computes at the moment")
+        self.saved.setToolTip("Whether the strokes are saved in the project; F2 saves them")
+        row = QHBoxLayout()
+        row.setSpacing(2 * GAP)
+        for label in (self.case, self.device, self.saved):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setStyleSheet(QUIET)
+            row.addWidget(label)
+        self.case.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        row.setStretch(0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, GAP, MARGIN, GAP)
         layout.setSpacing(GAP)
         layout.addWidget(self._text)
+        layout.addLayout(row)
         session.said.connect(self.say)
+        session.case_changed.connect(self.show_case)
+        session.device_used.connect(self.show_device)
+        self.show_case(session.case)
+        self.show_device("")
+        self.show_saved(SaveState())
 
     def text(self) -> str:
         """What was said last."""
@@ -38,3 +57,23 @@ class StatusLine(QFrame):
         color = LEVEL_COLORS[level]
         self._text.setStyleSheet(f"color: {color};" if color else "")
         self._text.setText(text)
+
+    def show_case(self, case: str | None) -> None:
+        """Show which case is worked on."""
+        self.case.setText(case or "no case")
+
+    def show_device(self, device: str) -> None:
+        """Show what computes; "" = nothing does."""
+        self.device.setText(device or "idle")
+
+    def show_saved(self, state: SaveState) -> None:
+        """Show whether the strokes are safe."""
+        color = ""
+        if state.read_only:
+            text = "read-only"
+        elif state.unsaved:
+            text, color = "● unsaved strokes", LEVEL_COLORS["warning"]
+        else:
+            text = f"saved {state.saved_at}" if state.saved_at else "nothing unsaved"
+        self.saved.setText(text)
+        self.saved.setStyleSheet(f"color: {color};" if color else QUIET)

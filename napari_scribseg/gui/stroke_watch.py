@@ -76,6 +76,10 @@ class StrokeWatch(QObject):
             lambda: work.count_drawn(scribbles), partial(self._take, layer), self._failed
         )
 
+    def touch(self) -> None:
+        """Take note of a change that napari does not tell: undo and redo."""
+        self._drew()
+
     def end(self) -> None:
         """Stop watching."""
         self._stop_watching()

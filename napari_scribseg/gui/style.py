@@ -37,7 +37,7 @@ QPushButton:pressed { background-color: #255bb0; }
 QPushButton:disabled { background-color: rgba(128, 128, 128, 50);
                        color: rgba(150, 150, 150, 200); }
 """
-_SECONDARY = "QPushButton { padding: 7px 12px; border-radius: 3px; }"
+SECONDARY = "QPushButton { padding: 7px 12px; border-radius: 3px; }"
 
 
 class Panel(QWidget):
@@ -123,7 +123,7 @@ def button(text: str, tooltip: str = "", *, primary: bool = False) -> QPushButto
     """A push button; the primary one is what the panel is for."""
     made = QPushButton(text)
     made.setToolTip(tooltip)
-    made.setStyleSheet(_PRIMARY if primary else _SECONDARY)
+    made.setStyleSheet(_PRIMARY if primary else SECONDARY)
     return made
 
 

@@ -1,20 +1,31 @@
-"""The Train tab: choose a method, train it in the background, watch."""
+"""The Train tab: choose a method, train it in the background, watch; all runs of the project."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QInputDialog, QMessageBox
 
-from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import catalogue
+from napari_scribseg.engine.history import History
+from napari_scribseg.errors import InvalidInput, ScribsegError
+from napari_scribseg.gui import catalogue, layers
+from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset
+from napari_scribseg.gui.run_cards import Action, RunCard
+from napari_scribseg.gui.runs_panel import RunsPanel
+from napari_scribseg.gui.selection import case_of
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.style import Tab
 from napari_scribseg.gui.training_jobs import BackgroundTraining
 from napari_scribseg.gui.training_panel import TrainingPanel
 from napari_scribseg.gui.training_presenter import Phase, TrainingPresenter, TrainingScreen
 from napari_scribseg.gui.values import Level, Snapshot
+from napari_scribseg.volume import Array, Volume
+
+_ESTIMATE_AFTER_MS = 1500
+"""Settings are measured once they have not changed for this long."""
 
 
 class TrainTab(Tab):
@@ -27,41 +38,89 @@ class TrainTab(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._jobs = BackgroundTraining(session)
-        self.presenter = TrainingPresenter(view=self, jobs=self._jobs)
-        self._jobs.presenter = self.presenter
-        self.training = TrainingPanel()
+        self.jobs = BackgroundTraining(session)
+        self.presenter = TrainingPresenter(view=self, jobs=self.jobs)
+        self.jobs.presenter = self.presenter
+        self.training, self.runs = TrainingPanel(), RunsPanel()
         self.column.addWidget(self.training)
+        self.column.addWidget(self.runs)
         self.training.train_asked.connect(self._train)
-        self.training.stop_asked.connect(self.presenter.stop)
-        self.training.finish_asked.connect(partial(self.presenter.stop, keep_going_to_best=True))
+        self.training.train_all_asked.connect(self._train_all)
+        self.training.keep_asked.connect(self._keep_preset)
+        self.training.forget_asked.connect(self._forget_preset)
+        self.runs.chosen.connect(self.presenter.choose)
+        self.runs.asked.connect(self._act)
+        self.runs.preview_asked.connect(self.presenter.preview)
+        self.runs.preview_shown.connect(self._show_previews)
         for news in (session.selected_changed, session.strokes_counted, session.schema_changed):
             news.connect(self._tell_inputs)
+        session.project_changed.connect(self._list_runs)
+        session.case_changed.connect(self._case_changed)
+        self._estimate_soon = QTimer(self)
+        self._estimate_soon.setSingleShot(True)
+        self._estimate_soon.setInterval(_ESTIMATE_AFTER_MS)
+        self._estimate_soon.timeout.connect(self._estimate)
+        self.training.value_changed.connect(self._estimate_soon.start)
         # After the first paint: the dock shows at once, the methods come when they come.
         QTimer.singleShot(0, self._load_methods)
         # Bound to the jobs and not to this object, which is gone by then.
-        self.destroyed.connect(self._jobs.end)
+        self.destroyed.connect(self.jobs.end)
         self._tell_inputs()
 
     def end(self) -> None:
         """End what runs in the background."""
-        self._jobs.end()
+        self._estimate_soon.stop()
+        self.jobs.end()
 
     # What the presenter asks for
 
     def show_screen(self, screen: TrainingScreen) -> None:
         """Show a state."""
         if screen.phase is Phase.TRAINING and not self.training.is_training:
-            self.reveal(self.training.curve)
+            self.reveal(self.runs.foot)
+        if screen.phase is Phase.PREPARING and self.training.phase is Phase.IDLE:
+            self._make_preview_layer()
         self.training.show_screen(screen)
 
-    def show_loss(self, step: int, loss: float) -> None:
-        """Add a point to the curve."""
-        self.training.add_loss(step, loss)
+    def show_runs(self, cards: Sequence[RunCard], chosen: Path | None) -> None:
+        """Show the runs of the project, one of them chosen."""
+        self.runs.show_cards(cards, chosen)
 
-    def clear_losses(self) -> None:
-        """Begin a new curve."""
-        self.training.clear_losses()
+    def show_history(self, history: History | None) -> None:
+        """Show the curves of the chosen run."""
+        schema = self._session.schema
+        colors = schema.segmentation_colors
+        names = {name: colors[i] for i, name in enumerate(schema.names) if i in colors}
+        self.runs.show_history(history, names)
+
+    def show_previews(
+        self, steps: Sequence[int], scores: Mapping[int, Mapping[str, float | None]]
+    ) -> None:
+        """Offer the previews of these steps, and show the Dice of those that could be scored."""
+        self.runs.show_previews(steps, scores)
+
+    def show_preview(self, step: int, segmentation: Array | None) -> None:
+        """Show a preview on the image it was made of; None = take it away."""
+        image = self._session.selected.image
+        if image is None:
+            return
+        case, known = case_of(image), self._session.viewer.layers
+        old = layers.find(known, "preview", case)
+        if segmentation is None:
+            if old is not None:
+                known.remove(old)
+            return
+        following = self.runs.preview_step
+        if following is not None and step != following:
+            return  # somebody has moved the slider to another one
+        if old is not None and layers.refill(old, segmentation):
+            old.visible = True
+        else:
+            self._put_preview(segmentation)
+
+    def device_used(self, text: str) -> None:
+        """Say what computes now."""
+        self._session.device_used.emit(text)
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence."""
@@ -81,12 +140,50 @@ class TrainTab(Tab):
 
     def completed(self, run: Path) -> None:
         """Show at once what the run has learnt."""
+        shown = layers.find(self._session.viewer.layers, "preview", self._session.case)
+        if shown is not None:
+            shown.visible = False  # the segmentation takes its place
         self._session.run_completed.emit(run)
 
     # Inside
 
+    def _make_preview_layer(self) -> None:
+        """Make the layer now: a new layer costs a quarter of a second, later somebody draws."""
+        image = self._session.selected.image
+        if image is None or not self.presenter.shows_previews:
+            return
+        known = self._session.viewer.layers
+        old = layers.find(known, "preview", case_of(image))
+        if old is None or not layers.empty(old):
+            self._put_preview(None)
+
+    def _put_preview(self, segmentation: Array | None) -> None:
+        """Add the layer of previews, empty for None; not when it doesn't fit the image."""
+        image = self._session.selected.image
+        if image is None:
+            return
+        try:
+            grid = layers.grid_of(image)
+        except ScribsegError:
+            return
+        shown = np.zeros(grid.shape, np.uint8) if segmentation is None else segmentation
+        if grid.shape == shown.shape:
+            case = case_of(image)
+            data = layers.preview_data(Volume(shown, grid), self._session.schema, case=case)
+            self._session.put(data, "preview", case)
+
     def _tell_inputs(self, _news: object = None) -> None:
         self.presenter.inputs_changed(self._session.inputs())
+
+    def _list_runs(self, _folder: object = None) -> None:
+        self.jobs.list_runs()
+
+    def _show_previews(self, shown: bool) -> None:
+        self.presenter.show_previews(shown, self.runs.preview_step)
+
+    def _case_changed(self, _case: object = None) -> None:
+        if self.presenter.chosen is not None:
+            self.jobs.load_previews(self.presenter.chosen, None)
 
     def _load_methods(self) -> None:
         def show(entries: tuple[catalogue.MethodEntry, ...]) -> None:
@@ -94,6 +191,7 @@ class TrainTab(Tab):
             self.presenter.methods_loaded()
 
         self._session.run(catalogue.load_in_child, show)
+        self.jobs.list_runs()
 
     def _train(self) -> None:
         try:
@@ -103,3 +201,62 @@ class TrainTab(Tab):
             return
         if choice is not None:
             self.presenter.train(choice)
+
+    def _train_all(self) -> None:
+        try:
+            self.presenter.train_all(self.training.choices())
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+
+    def _estimate(self) -> None:
+        if not self.isVisible():  # measuring costs seconds of a core; nobody looks
+            return
+        try:
+            self.presenter.want_estimate(self.training.value())
+        except ScribsegError:
+            return  # a setting out of its range is told when somebody wants to train
+
+    def _act(self, action: Action, run: Path) -> None:
+        if action == "delete" and not self._is_sure(run):
+            return
+        self.presenter.act(action, run)
+
+    def _is_sure(self, run: Path) -> bool:
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        text = f"Delete the run {run.name} with its weights, previews and predictions for good?"
+        question = QMessageBox(self)
+        question.setWindowTitle("Delete a run")
+        question.setText(text)
+        question.addButton(yes)
+        question.addButton(no)
+        question.setDefaultButton(no)
+        return question.exec_() == yes
+
+    def _keep_preset(self) -> None:
+        name, agreed = QInputDialog.getText(self, "Keep these settings", "Name of the preset:")
+        name = name.strip()
+        try:
+            choice = self.training.value()
+            if not agreed or not name or choice is None:
+                return
+            if name in ("quick", "paper"):
+                raise InvalidInput(f"'{name}' is a preset of the method; choose another name.")
+            keep_preset(
+                OwnPreset(
+                    method=choice.method,
+                    name=name,
+                    options=dict(choice.options),
+                    training=choice.training,
+                )
+            )
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            return
+        self.training.own_presets_changed(name)
+        self._session.say(f"The settings are kept as '{name}'.", "good")
+
+    def _forget_preset(self, name: str) -> None:
+        choice = self.training.value()
+        if choice is not None:
+            forget_preset(choice.method, name)
+            self.training.own_presets_changed(None)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -18,8 +20,8 @@ from qtpy.QtWidgets import (
 
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
-from napari_scribseg.gui.curve import LossCurve
 from napari_scribseg.gui.forms import ConfigForm
+from napari_scribseg.gui.own_presets import OwnPreset, own_presets
 from napari_scribseg.gui.style import GAP, LEVEL_COLORS, Fold, Panel, button, note_label, tame
 from napari_scribseg.gui.training_presenter import Phase, TrainingScreen
 from napari_scribseg.gui.values import Choice
@@ -34,12 +36,16 @@ class TrainingPanel(Panel):
 
     value_changed = Signal()
     train_asked = Signal()
-    stop_asked = Signal()
-    finish_asked = Signal()
+    train_all_asked = Signal()
+    keep_asked = Signal()
+    """The shown settings shall become a preset of the user's own."""
+    forget_asked = Signal(str)
+    """The user's preset of this name shall be removed."""
 
     def __init__(self) -> None:
         super().__init__("Training")
         self._entries: tuple[MethodEntry, ...] = ()
+        self._presets: tuple[PresetEntry, ...] = ()
         self._screen = TrainingScreen()
         self._method = QComboBox()
         self._preset = QComboBox()
@@ -54,7 +60,16 @@ class TrainingPanel(Panel):
         form.setVerticalSpacing(GAP)
         form.addRow("Method", self._method)
         form.addRow(self._summary)
-        form.addRow("Preset", self._preset)
+        own = QHBoxLayout()
+        own.setSpacing(GAP)
+        own.addWidget(self._preset, 1)
+        self._keep = button("Keep …", "Keep the settings below as a preset of your own")
+        self._keep.clicked.connect(self.keep_asked)
+        self._forget = button("Forget", "Remove this preset of your own")
+        self._forget.clicked.connect(self._ask_to_forget)
+        own.addWidget(self._keep)
+        own.addWidget(self._forget)
+        form.addRow("Preset", own)
         form.addRow(self._note)
         self.body.addLayout(form)
         self._training = ConfigForm.of(TrainConfig(), _IMPORTANT, {"device": _DEVICES})
@@ -84,16 +99,18 @@ class TrainingPanel(Panel):
             preset=self._shown_preset.name,
             options=self._options.value(),
             training=TrainConfig().updated(self._training.value()),
+            all_cases=self._all_cases.isChecked(),
         )
 
     def set_value(self, value: Choice) -> None:
         """Show this choice; its method must be one of those offered."""
         names = [entry.name for entry in self._entries]
         self._method.setCurrentIndex(names.index(value.method))
-        presets = [preset.name for preset in self._entry.presets]
+        presets = [preset.name for preset in self._presets]
         if value.preset in presets:
             self._preset.setCurrentIndex(presets.index(value.preset))
         self._training.set_value(value.training.model_dump(mode="json"))
+        self._all_cases.setChecked(value.all_cases)
         if self._options is not None:
             self._options.set_value(value.options)
 
@@ -110,8 +127,9 @@ class TrainingPanel(Panel):
         for label, text in ((self._wanted, wanted), (self._warnings, "\n".join(screen.warnings))):
             label.setText(text or "")
             label.setVisible(bool(text))
-        self._stop.setEnabled(screen.can_stop)
-        self._finish.setEnabled(screen.can_stop)
+        self._train_all.setEnabled(screen.why_not_train is None)
+        self._estimate.setText(screen.estimate if screen.phase is Phase.IDLE else "")
+        self._estimate.setVisible(bool(self._estimate.text()))
         training = screen.phase in (Phase.PREPARING, Phase.TRAINING, Phase.STOPPING)
         self._progress.setVisible(training)
         self._progress_text.setVisible(training and bool(screen.progress_text))
@@ -123,18 +141,44 @@ class TrainingPanel(Panel):
             self._progress.setValue(round(screen.share * _PROGRESS_PARTS))
 
     @property
+    def phase(self) -> Phase:
+        """What is shown to go on."""
+        return self._screen.phase
+
+    @property
     def is_training(self) -> bool:
         """Whether the progress of a training is shown."""
         return self._screen.phase is Phase.TRAINING
 
-    def add_loss(self, step: int, loss: float) -> None:
-        """Add a point to the curve."""
-        self.curve.add(step, loss)
+    def choices(self) -> tuple[Choice, ...]:
+        """Every method with its quick preset, the shown budget and the shown device.
 
-    def clear_losses(self) -> None:
-        """Begin a new curve."""
-        self.curve.clear()
-        self.curve.setVisible(True)
+        Raises:
+            InvalidInput: a setting is out of its range.
+        """
+        shown = self.value()
+        if shown is None:
+            return ()
+        same = {name: getattr(shown.training, name) for name in ("steps", "minutes", "device")}
+        return tuple(
+            replace(
+                shown,
+                method=entry.name,
+                preset=quick.name,
+                options=quick.options,
+                training=quick.training.updated(same),
+            )
+            for entry in self._entries
+            for quick in (entry.preset("quick"),)
+        )
+
+    def own_presets_changed(self, name: str | None) -> None:
+        """Offer the user's presets anew, and show one of them."""
+        self._offer_presets()
+        names = [preset.name for preset in self._presets]
+        if name in names:
+            self._preset.setCurrentIndex(names.index(name))
+        self._preset_changed()
 
     @property
     def _entry(self) -> MethodEntry:
@@ -142,31 +186,39 @@ class TrainingPanel(Panel):
 
     @property
     def _shown_preset(self) -> PresetEntry:
-        return self._entry.presets[max(0, self._preset.currentIndex())]
+        return self._presets[max(0, self._preset.currentIndex())]
 
     def _add_controls(self) -> None:
+        self._all_cases = QCheckBox("Also the project's other scribbled cases")
+        self._all_cases.setToolTip(
+            "Learn from them, too: their strokes are copied into the run as they are saved now"
+        )
+        self.body.addWidget(self._all_cases)
         self._train = button("Train", primary=True)
         self._train.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._train.clicked.connect(self.train_asked)
-        self._finish = button("Finish", "End now as if the budget were used up, then predict")
-        self._finish.clicked.connect(self.finish_asked)
-        self._stop = button("Stop", "Stop training; what was saved so far can still predict")
-        self._stop.clicked.connect(self.stop_asked)
+        self._train_all = button(
+            "Train all methods", "Every method with its quick preset and this budget, in turn"
+        )
+        self._train_all.clicked.connect(self.train_all_asked)
         row = QHBoxLayout()
         row.setSpacing(GAP)
         row.addWidget(self._train, 1)
-        row.addWidget(self._finish)
-        row.addWidget(self._stop)
+        row.addWidget(self._train_all)
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._progress.setFixedHeight(8)
         self._progress_text = note_label()
-        self.curve = LossCurve()
-        self.curve.setVisible(False)
         self.body.addLayout(row)
-        self._wanted, self._warnings = note_label(), note_label()
+        self._wanted, self._warnings, self._estimate = note_label(), note_label(), note_label()
         self._warnings.setStyleSheet(f"color: {LEVEL_COLORS['warning']};")
-        parts = (self._wanted, self._progress, self._progress_text, self._warnings, self.curve)
+        parts = (
+            self._estimate,
+            self._wanted,
+            self._progress,
+            self._progress_text,
+            self._warnings,
+        )
         for widget in parts:
             self.body.addWidget(widget)
 
@@ -177,13 +229,23 @@ class TrainingPanel(Panel):
         self._summary.setText(entry.summary)
         self._method.setToolTip(f"<p>{entry.source}</p>")
         self._show_options(entry)
+        self._offer_presets()
+        self._preset_changed()
+
+    def _ask_to_forget(self) -> None:
+        self.forget_asked.emit(self._shown_preset.name)
+
+    def _offer_presets(self) -> None:
+        """The method's presets and behind them the user's own."""
+        entry = self._entry
+        own = [_entry_of(preset) for preset in own_presets(entry.name)]
+        self._presets = (*entry.presets, *own)
+        names = [preset.name for preset in self._presets]
         self._preset.blockSignals(True)
         self._preset.clear()
-        self._preset.addItems([preset.name for preset in entry.presets])
-        names = [preset.name for preset in entry.presets]
+        self._preset.addItems([*names[: len(entry.presets)], *(f"{p.name} (own)" for p in own)])
         self._preset.setCurrentIndex(names.index("quick") if "quick" in names else 0)
         self._preset.blockSignals(False)
-        self._preset_changed()
 
     def _show_options(self, entry: MethodEntry) -> None:
         while (item := self._options_place.takeAt(0)) is not None:
@@ -202,6 +264,7 @@ class TrainingPanel(Panel):
         if not self._entries or self._options is None:
             return
         preset = self._shown_preset
+        self._forget.setVisible(self._preset.currentIndex() >= len(self._entry.presets))
         self._training.set_value(preset.training.model_dump(mode="json"))
         self._options.set_value(preset.options)
         self._edited()
@@ -221,3 +284,8 @@ class TrainingPanel(Panel):
             and self._training.value() == preset.training.model_dump(mode="json")
         )
         return preset.note if same else f"{preset.note.rstrip('.')} (changed)."
+
+
+def _entry_of(own: OwnPreset) -> PresetEntry:
+    note = "A preset of your own."
+    return PresetEntry(name=own.name, note=note, options=own.options, training=own.training)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from napari_scribseg.config import TrainConfig
@@ -44,6 +45,8 @@ class Choice:
     preset: str
     options: Mapping[str, Any]
     training: TrainConfig
+    all_cases: bool = False
+    """Whether the other scribbled cases of the project are learnt from, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,3 +79,9 @@ class Outcome:
     scores: tuple[ClassScore, ...] | None
     note: str = ""
     """Why there are no scores although there is a reference."""
+    run: Path | None = None
+    """The folder of the run that predicted."""
+    probabilities: Array | None = None
+    """(K, z, y, x) float32, when they were asked for."""
+    z: int | None = None
+    """The one slice that was predicted; None = all of them."""

@@ -20,6 +20,9 @@ class Row:
     dice: str
     hd95_mm: str
     volume_ml: str
+    assd_mm: str = ""
+    precision: str = ""
+    recall: str = ""
 
 
 def progress_text(event: Stepped, steps: int | None) -> str:
@@ -52,6 +55,9 @@ def score_rows(scores: Sequence[ClassScore], schema: LabelSchema) -> list[Row]:
             dice=_number(score.dice, 3),
             hd95_mm=_number(score.hd95_mm, 1),
             volume_ml=_number(score.volume_ml, 1),
+            assd_mm=_number(score.assd_mm, 1),
+            precision=_number(score.precision, 2),
+            recall=_number(score.recall, 2),
         )
         for score in scores
     ]

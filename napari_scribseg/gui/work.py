@@ -9,11 +9,11 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,15 +22,22 @@ from typing import Any, cast
 import numpy as np
 import platformdirs
 
-from napari_scribseg.cases import CaseFiles
-from napari_scribseg.engine.run import RunCase, RunFolder
+from napari_scribseg.cases import CaseFiles, put_on_grid
+from napari_scribseg.datasets.names import volumes_in
+from napari_scribseg.engine.run import PreviewRequest, RunCase, RunFolder
 from napari_scribseg.errors import InvalidInput, RunError
+from napari_scribseg.export import Exported, Layout, export
+from napari_scribseg.gui.project_cases import other_cases
 from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.labels import UNLABELLED
-from napari_scribseg.metrics import score_case
-from napari_scribseg.project import run_folder_name
+from napari_scribseg.project import Project, run_folder_name
 from napari_scribseg.volume import Array, Volume
+
+_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9-]+)$")
+"""Ends the name of a map that lies beside a segmentation."""
+_LOOK_SECONDS = 0.5
+"""Between two looks at how many cases are done."""
 
 
 def default_project() -> Path:
@@ -44,17 +51,30 @@ def case_id(name: str) -> str:
     return plain or "case"
 
 
-def write_run(project: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
+def write_run(
+    project: Path, snapshot: Snapshot, choice: Choice, continues: Path | None = None
+) -> RunFolder:
     """A run folder in a project, with the volumes of a snapshot as its training case.
 
+    The case is what the training shows in its previews, too.
+
+    Args:
+        project: holds the folder "runs".
+        snapshot: image, scribbles and structures.
+        choice: method and settings.
+        continues: a run whose weights the new one starts from.
+
     Raises:
-        InvalidInput: the folder can't be written, or the snapshot has no scribbles.
+        InvalidInput: the folder can't be written, the snapshot has no scribbles, or the run to
+            continue was of another method or other structures, or has no weights.
     """
     if snapshot.scribbles is None:
         raise InvalidInput("There are no scribbles to train on: draw some strokes first.")
     snapshot.schema.check_scribbles(snapshot.scribbles)
+    source = None if continues is None else _continued(continues, snapshot, choice)
     folder = project / "runs" / run_folder_name(choice.method)
     image, scribbles = (folder / "data" / f"{name}.mha" for name in ("image", "scribbles"))
+    others = other_cases(project, snapshot, folder / "data") if choice.all_cases else {}
     files = CaseFiles(id=snapshot.case, patient=snapshot.case, image=image, scribbles=scribbles)
     run = RunFolder.create(
         folder,
@@ -62,26 +82,54 @@ def write_run(project: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
         options=dict(choice.options),
         training=choice.training,
         schema=snapshot.schema,
-        cases=(RunCase(files=files, role="train"),),
+        cases=(RunCase(files=files, role="train"), *others.values()),
         preset=choice.preset,
         dataset="napari",
+        continues=source,
     )
+    run.ask_preview(PreviewRequest(case=files))
     image.parent.mkdir()
     write_volume(image, _storable(snapshot.image))
     write_volume(scribbles, Volume(snapshot.scribbles, snapshot.image.grid))
+    for drawn, case in others.items():
+        if case.files.scribbles is not None:
+            shutil.copyfile(drawn, case.files.scribbles)
     return run
 
 
-def predict(run: Path, snapshot: Snapshot, children: Children) -> Outcome:
-    """The segmentation of a snapshot's image by a run, from a child process, and its scores.
+def _continued(folder: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
+    """The run to continue, if its weights can be expected to fit."""
+    run = RunFolder.open(folder)
+    if run.record.method != choice.method or run.schema.names != snapshot.schema.names:
+        raise InvalidInput(
+            f"{folder.name} learnt {', '.join(run.schema.names)} with {run.record.method}; "
+            "training more needs the same method and the same structures."
+        )
+    return run
+
+
+def predict(
+    run: Path,
+    snapshot: Snapshot,
+    children: Children,
+    *,
+    probabilities: bool = False,
+    z: int | None = None,
+) -> Outcome:
+    """The segmentation of a snapshot's image by a run, from a child process, not scored yet.
+
+    Args:
+        run: its folder.
+        snapshot: the image.
+        children: runs the child.
+        probabilities: also bring the map of every class.
+        z: only this slice; the others are background then.
 
     Raises:
         RunError: the child failed; the message is the child's.
     """
-    stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
-    folder = run / "predictions" / stamp
-    folder.mkdir(parents=True)
-    out = folder / "output"
+    out = _new_predictions(run, "output" if z is None else "slice")
+    folder = out.parent
     opened = RunFolder.open(run)
     device, schema = opened.record.training.device, opened.schema
     # No second copy of a patient's image stays behind, whatever happens.
@@ -92,19 +140,149 @@ def predict(run: Path, snapshot: Snapshot, children: Children) -> Outcome:
             [
                 *("predict", str(run), str(image), "--out", str(out)),
                 *("--uncertainty", "--device", device, "--json"),
+                *(("--probabilities",) if probabilities else ()),
+                *(() if z is None else ("--slice", str(z))),
             ]
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.
-    outcome = Outcome(
+    maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
+    return Outcome(
         case=snapshot.case,
-        segmentation=Volume(read_labels(out / names[0]).array, grid),
-        uncertainty=Volume(read_volume(out / names[1]).array, grid),
+        segmentation=Volume(
+            _whole(read_labels(out / names[0]).array, grid.shape, z),
+            grid,
+            frame=snapshot.image.frame,
+        ),
+        uncertainty=Volume(maps[-1], grid),
         schema=schema,
         scores=None,
+        run=run,
+        probabilities=np.stack(maps[:-1]) if probabilities else None,
+        z=z,
     )
-    return _scored(outcome, snapshot)
+
+
+def predict_project(
+    run: Path, project: Path, children: Children, progress: Callable[[int], None]
+) -> tuple[int, dict[str, str]]:
+    """Segment every case of a project into the run's folder.
+
+    Args:
+        run: its folder.
+        project: its folder.
+        children: runs the child.
+        progress: called now and then with how many cases are done.
+
+    Returns:
+        How many cases were segmented, and the reason by id of those that weren't.
+
+    Raises:
+        RunError: the child failed for another reason than single cases.
+    """
+    out = _new_predictions(run, "output")
+    device = RunFolder.open(run).record.training.device
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_LOOK_SECONDS):
+            progress(sum(1 for _ in out.glob("*.nii.gz")))
+
+    threading.Thread(target=watch, name="scribseg-progress", daemon=True).start()
+    try:
+        document = children.run(
+            ["predict", str(run), str(project), "--out", str(out), "--device", device, "--json"],
+            tolerated=1,
+        )
+    finally:
+        over.set()
+    return len(document["written"]), dict(document["failed"])
+
+
+def maps_of(run: Path, case: str, children: Children) -> dict[str, Array]:
+    """What a run's method has made of one of its training cases, (z, y, x) by name.
+
+    Raises:
+        RunError: the child failed, or the run was not trained on this case.
+    """
+    with TemporaryDirectory(prefix="scribseg-maps-", ignore_cleanup_errors=True) as folder:
+        out = Path(folder) / "maps"
+        document = children.run(["maps", str(run), case, "--out", str(out), "--json"])
+        found: dict[str, Array] = {}
+        for name in document["written"]:
+            array = read_volume(out / name).array
+            title = str(name).removeprefix(f"{case}_").removesuffix(".nii.gz")
+            found[title] = array
+        return found
+
+
+def export_project(
+    project: Path, folder: Path, layout: Layout, run: Path | None, *, copy_images: bool
+) -> Exported:
+    """Export the cases of a project, in the layout nifti with a run's newest predictions.
+
+    Raises:
+        InvalidInput: there is no project there yet, or `export` refuses.
+    """
+    if not (project / "project.json").is_file():
+        raise InvalidInput(
+            f"{project.name} has no cases that are saved yet: open a case in the Case tab and save "
+            "its scribbles first."
+        )
+    with Project.open(project, read_only=True) as opened:
+        dataset = opened.dataset()
+    predictions = {run.name: newest_predictions(run)} if run and layout == "nifti" else None
+    return export(dataset, folder, layout, predictions=predictions, copy_images=copy_images)
+
+
+def newest_predictions(run: Path) -> dict[str, Path]:
+    """The newest segmentation of every case that a run has predicted as a whole, by case id."""
+    newest: dict[str, Path] = {}
+    for out in sorted((run / "predictions").glob("*/output")):
+        names = volumes_in(out, (".nii.gz",))
+        newest |= {n: p for n, p in names.items() if not _MAP.search(n)}
+    return newest
+
+
+def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
+    """The newest segmentation of a snapshot's case that lies in the run's folder.
+
+    Raises:
+        InvalidInput: there is none, or it lies on another grid than the image.
+    """
+    path = newest_predictions(run).get(snapshot.case)
+    if path is None:
+        raise InvalidInput(f"{run.name} has no saved prediction of {snapshot.case}: predict it.")
+    grid = snapshot.image.grid
+    array, _ = put_on_grid(read_labels(path), grid, f"The saved prediction of {snapshot.case}")
+    beside = path.with_name(f"{snapshot.case}_uncertainty.nii.gz")
+    unsure = Volume(read_volume(beside).array, grid) if beside.is_file() else None
+    return Outcome(
+        case=snapshot.case,
+        segmentation=Volume(array.astype(np.uint8), grid, frame=snapshot.image.frame),
+        uncertainty=unsure,
+        schema=RunFolder.open(run).schema,
+        scores=None,
+        run=run,
+    )
+
+
+def _new_predictions(run: Path, kind: str) -> Path:
+    """A path for new predictions of a run, whose parent exists."""
+    stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
+    folder = run / "predictions" / stamp
+    folder.mkdir(parents=True)
+    return folder / kind
+
+
+def _whole(array: Array, shape: tuple[int, int, int], z: int | None) -> Array:
+    """The array on the whole grid, zero where only one slice was predicted."""
+    if z is None:
+        return array
+    whole = np.zeros(shape, array.dtype)
+    whole[z] = array[0]
+    return whole
 
 
 def count_drawn(scribbles: Array) -> dict[int, int]:
@@ -133,8 +311,12 @@ class Children:
         """How many children run now."""
         return len(self._alive)
 
-    def run(self, arguments: Sequence[str]) -> dict[str, Any]:
+    def run(self, arguments: Sequence[str], tolerated: int = 0) -> dict[str, Any]:
         """The JSON document that a command prints.
+
+        Args:
+            arguments: the words behind the program's name.
+            tolerated: an exit code that is no failure besides 0.
 
         Raises:
             RunError: the command failed; the message is what it said last.
@@ -159,7 +341,7 @@ class Children:
             document: dict[str, Any] = json.loads(answer)
         except ValueError:
             document = {}
-        if child.returncode != 0 or not document:
+        if child.returncode not in (0, tolerated) or "error" in document or not document:
             raise RunError(_complaint(document, log))
         return document
 
@@ -169,18 +351,6 @@ class Children:
             self._ended = True
             for child in self._alive:
                 child.kill()
-
-
-def _scored(outcome: Outcome, snapshot: Snapshot) -> Outcome:
-    """The outcome with its scores, or with the reason why the reference can't be used."""
-    if snapshot.reference is None:
-        return outcome
-    spacing = snapshot.image.spacing
-    try:
-        scores = score_case(outcome.segmentation.array, snapshot.reference, spacing, outcome.schema)
-    except InvalidInput as error:
-        return replace(outcome, note=str(error))
-    return replace(outcome, scores=scores)
 
 
 def _complaint(document: dict[str, Any], log: bytes) -> str:

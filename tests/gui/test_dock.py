@@ -23,7 +23,6 @@ from napari_scribseg.gui.selection import Selected
 from napari_scribseg.gui.training_presenter import Phase
 from napari_scribseg.gui.values import Outcome
 from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.metrics import score_case
 from napari_scribseg.volume import Volume
 
 CASE = two_ball_case()
@@ -68,7 +67,7 @@ def open_dock(viewer, tmp_path, qtbot) -> ScribbleDock:
 class _FakeTraining:
     """Tells a training of four steps, as `engine.process` would."""
 
-    def __init__(self, run) -> None:
+    def __init__(self, run, **settings) -> None:
         self.run = run
         self.is_alive = True
 
@@ -98,13 +97,10 @@ class _FakeTraining:
         yield Finished(outcome="completed", step=4, message="Done.", seconds=4.0)
 
 
-def predict_the_reference(run, snapshot, children) -> Outcome:
-    scores = score_case(
-        snapshot.reference, snapshot.reference, snapshot.image.spacing, snapshot.schema
-    )
+def predict_the_reference(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
     segmentation = Volume(snapshot.reference, snapshot.image.grid)
     uncertainty = Volume(np.zeros(snapshot.image.shape, np.float32), snapshot.image.grid)
-    return Outcome(snapshot.case, segmentation, uncertainty, snapshot.schema, scores)
+    return Outcome(snapshot.case, segmentation, uncertainty, snapshot.schema, None, run=run)
 
 
 def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):
@@ -118,25 +114,27 @@ def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch
     qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
 
     qtbot.mouseClick(dock.train_tab.training._train, LEFT)
-    qtbot.waitUntil(lambda: dock.results_tab.results.table.rowCount() == 3)
+    qtbot.waitUntil(lambda: dock.results_tab.scores.table.rowCount() == 3)
     assert dock.train_tab.presenter.screen.phase is Phase.IDLE
     assert dock.tabs.currentWidget() is dock.results_tab
-    assert [step for step, _ in dock.train_tab.training.curve.points()] == [1, 2, 3, 4]
-    assert dock.results_tab.results.table.item(0, 1).text() == "1.000"
+    assert [step for step, _ in dock.train_tab.runs.losses.points("total")] == [1, 2, 3, 4]
+    assert dock.results_tab.scores.table.item(0, 1).text() == "1.000"
     assert "Mean Dice 1.000" in dock.status.text()
     names = [layers.role_of(layer) for layer in viewer.layers]
-    assert names == ["image", "reference", "segmentation", "uncertainty", "scribbles"]
+    roles = ["image", "reference", "preview", "segmentation", "uncertainty", "scribbles"]
+    assert names == roles
+    assert not layers.find(viewer.layers, "preview").visible, "the segmentation takes its place"
     segmentation = layers.find(viewer.layers, "segmentation")
     assert np.array_equal(segmentation.data, CASE.reference)
     assert viewer.layers.selection.active is scribbles
     (run,) = (tmp_path / "runs").iterdir()
     assert (run / "data" / "image.mha").exists()
 
-    dock.results_tab.results._outline.setChecked(False)
+    dock.results_tab.scores._outline.setChecked(False)
     assert segmentation.contour == 0
-    qtbot.mouseClick(dock.results_tab.results._predict, LEFT)
+    qtbot.mouseClick(dock.results_tab.predict.predict, LEFT)
     qtbot.waitUntil(lambda: not dock.results_tab.presenter.screen.predicting)
-    assert len(viewer.layers) == 5, "a newer segmentation replaces the older one"
+    assert len(viewer.layers) == 6, "a newer segmentation replaces the older one"
 
 
 def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
@@ -228,7 +226,7 @@ def test_opening_is_quick_and_narrow(viewer, tmp_path, qtbot):
 def test_a_closed_dock_ends_its_training(viewer, tmp_path, qtbot, monkeypatch):
     ended = []
     dock = open_dock(viewer, tmp_path, qtbot)
-    dock.train_tab._jobs._process = SimpleNamespace(is_alive=True, close=lambda: ended.append(True))
+    dock.train_tab.jobs._process = SimpleNamespace(is_alive=True, close=lambda: ended.append(True))
     viewer.window.remove_dock_widget(dock)
     qtbot.waitUntil(lambda: bool(ended))
     viewer.add_image(np.zeros((2, 3, 4)))  # nobody listens any more
@@ -243,6 +241,6 @@ def test_a_real_training_and_prediction(viewer, tmp_path, qtbot):
     dock.train_tab.training.change_training(steps=6, device="cpu", patch=[64, 64])
     qtbot.waitUntil(lambda: dock.train_tab.presenter.screen.why_not_train is None)
     qtbot.mouseClick(dock.train_tab.training._train, LEFT)
-    qtbot.waitUntil(lambda: dock.results_tab.results.table.rowCount() == 3, timeout=120_000)
+    qtbot.waitUntil(lambda: dock.results_tab.scores.table.rowCount() == 3, timeout=120_000)
     assert layers.find(viewer.layers, "segmentation").data.shape == CASE.image.shape
     assert layers.find(viewer.layers, "uncertainty") is not None

@@ -10,8 +10,19 @@ import numpy as np
 import pytest
 
 from napari_scribseg.config import TrainConfig
+from napari_scribseg.engine.history import History
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.events import Finished, Prepared, Saved, Started, Stepped, Validated, Warned
+from napari_scribseg.events import (
+    Finished,
+    Prepared,
+    Previewed,
+    Saved,
+    Started,
+    Stepped,
+    Validated,
+    Warned,
+)
+from napari_scribseg.gui.run_cards import RunCard
 from napari_scribseg.gui.training_presenter import (
     Phase,
     TrainingJobs,
@@ -37,6 +48,8 @@ STARTED = Started(
     steps=10,
     minutes=None,
 )
+
+PREVIEWED = Previewed(step=4, case="mr", path="previews/mr/4.nii.gz", seconds=0.1)
 
 
 def stepped(step: int, **more) -> Stepped:
@@ -133,7 +146,6 @@ class TestATraining:
         assert presenter.screen.phase is Phase.PREPARING
         assert presenter.screen.share is None
         assert jobs.train.call_args.args[1] is CHOICE
-        view.clear_losses.assert_called_once()
 
     def test_can_t_be_started_twice(self, training, jobs):
         training.train(CHOICE)
@@ -144,7 +156,8 @@ class TestATraining:
         training.happened(stepped(4))
         assert training.screen.progress_text == "Step 4 of 10 · loss 0.500 · 90 s left"
         assert training.screen.share == pytest.approx(0.4)
-        view.show_loss.assert_called_once_with(4, 0.5)
+        assert [(p.step, p.loss) for p in training.history.losses] == [(4, 0.5)]
+        view.show_history.assert_called_with(training.history)
 
     def test_shows_the_preparation_of_cases(self, training):
         training.happened(Prepared(done=1, total=4, case="a", cached=False))
@@ -196,3 +209,95 @@ class TestATraining:
         presenter.failed("No space left on device.")
         assert presenter.screen.phase is Phase.IDLE
         assert said(presenter)[1] == "error"
+
+
+def card(name: str = "one", state: str = "completed", **more) -> RunCard:
+    return RunCard(Path("runs") / name, "random_walker", "quick", state, **more)
+
+
+class TestTheRuns:
+    def test_a_training_can_be_paused_and_goes_on(self, training, jobs):
+        training.act("pause", RUN)
+        assert training.screen.paused
+        jobs.request.assert_called_once_with("pause")
+        training.act("go on", RUN)
+        assert not training.screen.paused
+        assert jobs.request.call_args.args == ("resume",)
+
+    def test_a_paused_training_that_is_aborted_is_woken_first(self, training, jobs):
+        training.act("pause", RUN)
+        training.act("abort", RUN)
+        assert jobs.request.call_args.args == ("resume",)
+        jobs.stop.assert_called_once_with(keep_going_to_best=False)
+
+    @pytest.mark.parametrize(
+        ("outcome", "goes_on"), [("completed", True), ("failed", True), ("stopped", False)]
+    )
+    def test_the_next_run_follows_unless_the_user_stopped(self, training, jobs, outcome, goes_on):
+        training.happened(finished(outcome))
+        assert jobs.train_next.called is goes_on
+
+    def test_all_methods_wait_for_their_turn(self, presenter, jobs):
+        presenter.train_all([CHOICE, CHOICE])
+        assert len(jobs.queue.call_args.args[1]) == 2
+        presenter.queued(2)
+        jobs.train_next.assert_called_once()
+
+    def test_train_more_takes_today_s_strokes(self, presenter, jobs):
+        presenter.act("more", RUN)
+        assert jobs.train_more.call_args.args[1] == RUN
+        assert presenter.screen.phase is Phase.PREPARING
+
+    def test_a_run_is_resumed_only_when_nothing_is_trained(self, training, jobs, view):
+        training.act("resume", Path("runs/other"))
+        jobs.start.assert_not_called()
+        training.happened(finished("stopped"))
+        training.act("resume", RUN)
+        jobs.start.assert_called_once_with(RUN)
+
+    def test_a_new_window_follows_what_still_trains(self, presenter, jobs, view):
+        presenter.runs_listed((card("old"), card("two", "running")))
+        jobs.watch.assert_called_once_with(Path("runs/two"))
+        presenter.followed(Path("runs/two"), History.of([stepped(3)]), paused=True)
+        assert presenter.screen.phase is Phase.TRAINING
+        assert presenter.screen.paused
+        assert view.show_runs.call_args.args[1] == Path("runs/two")
+        presenter.happened(stepped(4))
+        assert [p.step for p in view.show_history.call_args.args[0].losses] == [3, 4]
+
+    def test_a_new_window_offers_the_newest_run_that_can_predict(self, presenter, jobs, view):
+        presenter.runs_listed((card("new", "crashed"), card("good", has_weights=True)))
+        assert presenter.chosen == Path("runs/good")
+        view.has_weights.assert_called_once_with(Path("runs/good"))
+        jobs.load_history.assert_called_once_with(Path("runs/good"))
+        jobs.watch.assert_not_called()
+
+    def test_news_of_another_run_than_the_chosen_one_are_not_drawn(self, training, view, jobs):
+        training.runs_listed((card(), card("two")))
+        training.choose(Path("runs/two"))
+        view.show_history.reset_mock()
+        jobs.load_previews.reset_mock()
+        training.happened(stepped(4))
+        training.happened(PREVIEWED)
+        training.history_loaded(RUN, History())
+        view.show_history.assert_not_called()
+        jobs.load_previews.assert_not_called()
+
+    def test_a_preview_is_shown_as_it_comes_unless_switched_off(self, training, jobs, view):
+        training.happened(PREVIEWED)
+        assert jobs.load_previews.call_args.args == (RUN, 4)
+        training.show_previews(False, 4)
+        assert view.show_preview.call_args.args[1] is None
+        training.happened(PREVIEWED)
+        assert jobs.load_previews.call_args.args == (RUN, None)
+
+    def test_settings_are_measured_once(self, presenter, jobs):
+        for _ in range(2):
+            presenter.want_estimate(CHOICE)
+        jobs.estimate.assert_called_once_with(CHOICE, 2)
+        presenter.estimated(CHOICE, 2, "About 1 GiB.")
+        assert presenter.screen.estimate == "About 1 GiB."
+        other = Choice("effdnet", "quick", {}, TrainConfig())
+        presenter.want_estimate(other)
+        presenter.estimated(CHOICE, 2, "Late.")
+        assert presenter.screen.estimate != "Late."

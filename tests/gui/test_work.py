@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,10 +140,11 @@ class _Answering(work.Children):
         super().__init__()
         self.segmentation = segmentation
 
-    def run(self, arguments):
+    def run(self, arguments, tolerated=0):
         assert work.Path(arguments[2]).is_file()
         out = arguments[arguments.index("--out") + 1]
-        grid = two_ball_case().grid
+        plane = two_ball_case().grid
+        grid = type(plane)(self.segmentation.shape, plane.affine)
         folder = work.Path(out)
         folder.mkdir(parents=True)
         write_volume(folder / "p.nii.gz", Volume(self.segmentation, grid))
@@ -152,27 +154,48 @@ class _Answering(work.Children):
 
 
 class TestPredict:
-    def test_brings_back_segmentation_uncertainty_and_scores(self, tmp_path):
+    def test_brings_back_segmentation_and_uncertainty(self, tmp_path):
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
         outcome = work.predict(run.path, taken, _Answering(taken.reference))
         assert outcome.segmentation.grid == taken.image.grid
-        assert [score.dice for score in outcome.scores] == [1.0, 1.0]
+        assert np.array_equal(outcome.segmentation.array, taken.reference)
         assert outcome.uncertainty.array.max() == 0
+        assert outcome.run == run.path
+        assert outcome.probabilities is None
 
-    def test_a_reference_of_another_schema_costs_the_scores_only(self, tmp_path):
-        taken = snapshot(reference=np.full(two_ball_case().image.shape, 9, np.uint8))
+    def test_one_slice_comes_back_in_its_place(self, tmp_path):
+        taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(two_ball_case().reference))
-        assert outcome.scores is None
-        assert "9" in outcome.note
+        outcome = work.predict(run.path, taken, _Answering(taken.reference[2:3]), z=2)
+        assert np.array_equal(outcome.segmentation.array[2], taken.reference[2])
+        assert not outcome.segmentation.array[:2].any()
+        assert outcome.z == 2
+        assert work.newest_predictions(run.path) == {}, "a slice is no prediction of the case"
 
-    def test_without_a_reference_nothing_is_scored(self, tmp_path):
-        taken = snapshot(reference=None)
+    def test_the_newest_prediction_of_each_case_is_found(self, tmp_path):
+        taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(two_ball_case().reference))
-        assert outcome.scores is None
-        assert outcome.note == ""
+        for _ in range(2):
+            work.predict(run.path, taken, _Answering(taken.reference))
+        found = work.newest_predictions(run.path)
+        assert list(found) == ["p"]
+        assert found["p"] == max(run.path.glob("predictions/*/output/p.nii.gz"))
+
+    def test_a_saved_prediction_comes_back(self, tmp_path):
+        taken = replace(snapshot(), case="p")
+        run = work.write_run(tmp_path, taken, CHOICE)
+        with pytest.raises(InvalidInput, match="no saved prediction"):
+            work.saved_prediction(run.path, taken)
+        made = work.predict(run.path, taken, _Answering(taken.reference))
+        back = work.saved_prediction(run.path, taken)
+        assert np.array_equal(back.segmentation.array, made.segmentation.array)
+        assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
+        assert (back.run, back.schema) == (made.run, made.schema)
+
+    def test_exporting_needs_a_project(self, tmp_path):
+        with pytest.raises(InvalidInput, match="no cases that are saved yet"):
+            work.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
 
     def test_no_copy_of_the_image_stays_behind(self, tmp_path):
         taken = snapshot()

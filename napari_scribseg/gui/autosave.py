@@ -1,0 +1,382 @@
+"""Autosave: hands what is drawn to the keeper, soon after each stroke, and saves now and then.
+
+Nothing is compared or written in the GUI thread: it only starts jobs, one at a time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from napari.layers import Layer
+from qtpy.QtCore import (
+    QObject,
+    QTimer,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+
+from napari_scribseg.cases import Case
+from napari_scribseg.errors import ScribsegError
+from napari_scribseg.gui import layers
+from napari_scribseg.gui.keeper import Keeper, Kept
+from napari_scribseg.gui.session import Session
+from napari_scribseg.labels import LabelSchema
+from napari_scribseg.volume import Array, Volume
+
+T = TypeVar("T")
+
+QUIET_MS: Final = 400
+"""A stroke has ended when nothing was drawn for this long."""
+LONGEST_MS: Final = 1200
+"""Somebody who never pauses is interrupted by the journal (in the background) this often."""
+LAST_WAIT_S: Final = 10.0
+"""A window that closes waits this long for a slow drive; the journal has everything anyway."""
+SAVE_MS: Final = 3 * 60 * 1000
+"""Time between two saves into the project by itself."""
+
+
+@dataclass(frozen=True)
+class SaveState:
+    """Whether the strokes on the shown case are safe.
+
+    Args:
+        unsaved: whether the project lacks something.
+        saved_at: time of day of the last save in this sitting; "" = none yet.
+        read_only: whether the project can't be written.
+    """
+
+    unsaved: bool = False
+    saved_at: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One scribbles layer, with what is needed to keep it."""
+
+    layer: Layer
+    array: Array
+    case: str
+    image: Volume
+    reference: Array | None
+    oriented: bool
+    """Whether it is known how the image lies in the patient."""
+    schema: LabelSchema
+    project: Path
+    fresh_ids: MutableMapping[Layer, tuple[Path, str]]
+    """Ids that were given in a thread just now and are not noted on the layers yet."""
+
+    @property
+    def kept_as(self) -> str | None:
+        """The id under which the project or the journal knows these scribbles."""
+        project, fresh = self.fresh_ids.get(self.layer, (None, None))
+        return fresh if project == self.project else kept_as(self.layer, self.project)
+
+
+def kept_as(layer: Layer, project: Path) -> str | None:
+    """The id of the case of a project that a layer belongs to."""
+    noted = layers.notes(layer)
+    return noted.get("kept_as") if noted.get("project") == str(project.resolve()) else None
+
+
+def note_kept(layer: Layer, case: str, project: Path) -> None:
+    """Note on a layer to which case of a project it belongs."""
+    layers.note(layer, kept_as=case, project=str(project.resolve()))
+
+
+class Autosave(QObject):
+    """Keeps the scribbles of a session.
+
+    Args:
+        session: what the window works on.
+        keeper: keeps them.
+    """
+
+    state_changed = Signal(object)
+    """A SaveState."""
+    cases_changed = Signal()
+    """The project has another case, or one with another status."""
+
+    def __init__(self, session: Session, keeper: Keeper) -> None:
+        super().__init__(session)
+        self.state = SaveState()
+        self._session = session
+        self._keeper = keeper
+        self._busy = False
+        self._again = False
+        self._leaves_unsaved = False
+        self._current: Drawing | None = None
+        self._threads: list[threading.Thread] = []
+        self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
+        self.unsaved: dict[str, Drawing] = {}
+        """What is being saved or could not be saved, by the id of the case."""
+        self._quiet = _timer(self, QUIET_MS, self.keep)
+        self._longest = _timer(self, LONGEST_MS, self.keep)
+        self._saving = QTimer(self)
+        self._saving.setInterval(SAVE_MS)
+        self._saving.timeout.connect(self._save_now_and_then)
+        self._saving.start()
+        session.strokes_drawn.connect(self._drew)
+        session.selected_changed.connect(self._selected)
+        session.schema_changed.connect(self._changed_schema)
+
+    # What may be asked
+
+    def keep(self) -> None:
+        """Write what was drawn into the journal, in the background."""
+        self._quiet.stop()
+        self._longest.stop()
+        if self._busy:
+            self._again = True
+            return
+        drawing = self._drawing()
+        if drawing is None:
+            return
+        self._busy = True
+        keeper = self._keeper
+        self._run(lambda: _keep(keeper, drawing), lambda kept: self._kept(drawing, *kept))
+
+    def save(self, done: Callable[[], None] | None = None) -> None:
+        """Save the shown scribbles into the project, in the background.
+
+        Args:
+            done: is called in the GUI thread when they are saved.
+        """
+        drawing = self._drawing()
+        if drawing is None:
+            if done is not None:
+                done()
+            return
+        self.save_drawing(drawing, done)
+
+    def save_drawing(self, drawing: Drawing, done: Callable[[], None] | None = None) -> None:
+        """Save scribbles that may be in no viewer any more."""
+        keeper, known = self._keeper, drawing.kept_as
+        if known is not None:
+            self.unsaved[known] = drawing
+
+        def saved(kept: Kept) -> None:
+            self.unsaved.pop(known or "", None)
+            if kept.case:
+                note_kept(drawing.layer, kept.case, drawing.project)
+            if kept.note:
+                self._session.say(kept.note, "warning")
+            if kept.voxels and self._shows(drawing):
+                self._tell(SaveState(kept.unsaved, _now(), self._keeper.read_only))
+            if kept.voxels:
+                self.cases_changed.emit()
+            if done is not None:
+                done()
+
+        self._run(lambda: _save(keeper, drawing), saved)
+
+    def save_before_the_end(self) -> str:
+        """Save now, and wait for it; gives what went wrong, in a sentence, or "".
+
+        Only for a window that closes.
+        """
+        drawing = self._drawing()
+        if drawing is None or not self.is_unsaved():
+            return ""
+        try:
+            _save(self._keeper, drawing)
+        except ScribsegError as error:
+            return str(error)
+        return ""
+
+    def keep_before_the_end(self) -> None:
+        """Bring the last stroke into the journal, and wait for it.
+
+        Raises:
+            InvalidInput: the journal can't be written.
+        """
+        drawing = self._drawing()
+        if drawing is not None and self.is_unsaved():
+            _keep(self._keeper, drawing)
+        self._leaves_unsaved = True
+
+    def is_unsaved(self) -> bool:
+        """Whether the shown scribbles differ from what the project has; waits for the keeper."""
+        drawing = self._drawing()
+        if drawing is None or self._keeper.read_only:
+            return False
+        if drawing.kept_as is None:  # what came from elsewhere counts once it was drawn on
+            return self.state.unsaved or self._busy or self._quiet.isActive()
+        return self._keeper.differs(drawing.kept_as, drawing.array)
+
+    def end(self) -> None:
+        """Save, unless that was declined; stop the clocks, and wait for what is being written."""
+        if not self._leaves_unsaved:
+            if self._quiet.isActive() and not self._keeper.read_only:
+                self.save()
+            self._save_now_and_then()
+        for timer in (self._quiet, self._longest, self._saving):
+            timer.stop()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait for what is being written, but not for ever."""
+        end = time.monotonic() + LAST_WAIT_S
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
+        self._threads = []
+
+    # Inside
+
+    def _run(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
+        thread = self._session.background.run(job, done, self._failed)
+        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+
+    def _drew(self) -> None:
+        self._leaves_unsaved = False
+        self._quiet.start()
+        if not self._longest.isActive():
+            self._longest.start()
+
+    def _changed_schema(self, _schema: LabelSchema) -> None:
+        """Other structures are worth keeping like strokes, on a case that is kept."""
+        if self._current is not None and self._current.kept_as is not None:
+            self._drew()
+
+    def _selected(self) -> None:
+        """Other layers: save what was drawn on those before."""
+        before, now = self._current, self._drawing()
+        self._current = now
+        if (before and before.layer) is (now and now.layer):
+            return
+        if before is not None and (
+            before.kept_as is not None or self.state.unsaved or self._quiet.isActive()
+        ):
+            self.save_drawing(before)
+        self._quiet.stop()
+        self._longest.stop()
+        self._tell(SaveState(read_only=self._keeper.read_only))
+
+    def _drawing(self) -> Drawing | None:
+        """The shown scribbles; None when there are none or they don't fit their image."""
+        chosen, case = self._session.selected, self._session.case
+        if chosen.image is None or chosen.scribbles is None or case is None:
+            return None
+        try:
+            image = layers.volume_of(chosen.image, self._session.frame)
+            scribbles = layers.volume_of(chosen.scribbles)
+        except ScribsegError:
+            return None
+        if scribbles.shape != image.shape or scribbles.array.dtype.kind not in "iu":
+            return None
+        self._current = Drawing(
+            layer=chosen.scribbles,
+            array=scribbles.array,
+            case=case,
+            image=image,
+            reference=_fitting(chosen.reference, image),
+            oriented=_is_oriented(chosen.image),
+            schema=self._session.schema,
+            project=self._session.project_folder,
+            fresh_ids=self._fresh_ids,
+        )
+        return self._current
+
+    def _shows(self, drawing: Drawing) -> bool:
+        return self._session.selected.scribbles is drawing.layer
+
+    def _kept(self, drawing: Drawing, kept: Kept, is_new: bool) -> None:
+        self._busy = False
+        if kept.case and kept.case != drawing.kept_as:
+            note_kept(drawing.layer, kept.case, drawing.project)
+        if self._shows(drawing) and kept.unsaved != self.state.unsaved:
+            self._tell(SaveState(kept.unsaved, self.state.saved_at, self._keeper.read_only))
+        if kept.note:
+            self._session.say(kept.note, "warning")
+        if is_new:
+            keeper, case_id = self._keeper, kept.case
+
+            def added(_is_ours: bool) -> None:
+                self.cases_changed.emit()
+
+            self._run(lambda: _add(keeper, case_id, drawing), added)
+        self._go_on()
+
+    def _failed(self, message: str) -> None:
+        self._busy = False
+        self._session.say(message, "error")
+        self._tell(SaveState(True, self.state.saved_at, self._keeper.read_only))
+
+    def _go_on(self) -> None:
+        if self._again:
+            self._again = False
+            self._quiet.start()
+
+    def _save_now_and_then(self) -> None:
+        """Save what is shown, and try again what could not be saved."""
+        if self._keeper.read_only:
+            return
+        for drawing in list(self.unsaved.values()):
+            if not self._shows(drawing):
+                self.save_drawing(drawing)
+        if self.state.unsaved:
+            self.save()
+
+    def _tell(self, state: SaveState) -> None:
+        self.state = state
+        self.state_changed.emit(state)
+
+
+def _keep(keeper: Keeper, drawing: Drawing) -> tuple[Kept, bool]:
+    """The strokes in the journal, and whether the project still lacks a case for them."""
+    if drawing.kept_as is None and not drawing.array.any():
+        return Kept("", unsaved=False), False
+    with keeper.alone():
+        keeper.ensure_project(drawing.project, drawing.schema)
+        kept = keeper.keep(drawing.kept_as, drawing.case, drawing.array, drawing.schema)
+        drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
+        return kept, keeper.lacks(kept.case)
+
+
+def _add(keeper: Keeper, case_id: str, drawing: Drawing) -> bool:
+    """Give the project the case of strokes that are kept already; False = it has it."""
+    case = Case(case_id, drawing.case, drawing.image, None, drawing.reference)
+    return keeper.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+
+
+def _is_oriented(image: Layer) -> bool:
+    noted = layers.notes(image)
+    return noted.get("affine") is not None and bool(noted.get("oriented", True))
+
+
+def _fitting(reference: Layer | None, image: Volume) -> Array | None:
+    """The voxels of a reference, if they lie on the image."""
+    try:
+        array = None if reference is None else layers.volume_of(reference).array
+    except ScribsegError:
+        return None
+    return array if array is not None and array.shape == image.shape else None
+
+
+def _save(keeper: Keeper, drawing: Drawing) -> Kept:
+    """The strokes in the project; in a project that can't be written, in the journal only."""
+    kept, is_new = _keep(keeper, drawing)
+    if not kept.unsaved or keeper.read_only:
+        return kept
+    if is_new:
+        _add(keeper, kept.case, drawing)
+    keeper.save(kept.case, drawing.array, drawing.schema)
+    return Kept(kept.case, unsaved=False, voxels=max(1, kept.voxels), note=kept.note)
+
+
+def _now() -> str:
+    return f"{datetime.now().astimezone():%H:%M}"
+
+
+def _timer(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(call)
+    return timer
