@@ -51,6 +51,7 @@ class CaseTab(Tab):
 
     save_state_changed = Signal(object)
     """A SaveState."""
+    first_steps_asked = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -161,6 +162,9 @@ class CaseTab(Tab):
             self._keys.append(shortcut)
 
     def _ask_to_open(self, what: str) -> None:
+        if what == "first-steps":
+            self.first_steps_asked.emit()
+            return
         (self.projects if what.startswith(_PROJECT_ASKS) else self.opener).ask(what)
 
     def _save_now(self) -> None:

@@ -1,7 +1,11 @@
-"""The main dock: four tabs in the order of the work, and a status line under all of them."""
+"""The main dock: four tabs in the order of the work, and a status line under all of them.
+
+Above the tabs the first steps lead a newcomer through the sample.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +13,14 @@ from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.case_tab import CaseTab
+from napari_scribseg.gui.first_steps import (
+    FirstStepsPresenter,
+    StepName,
+    keep_steps,
+    one_minute,
+    steps_at_start,
+)
+from napari_scribseg.gui.first_steps_panel import FirstStepsPanel
 from napari_scribseg.gui.results_tab import ResultsTab
 from napari_scribseg.gui.scribble_tab import ScribbleTab
 from napari_scribseg.gui.session import Session
@@ -20,6 +32,8 @@ if TYPE_CHECKING:
 
 
 _MINIMUM_WIDTH = 340
+_TABS = "QTabBar::tab { padding: 6px 14px; min-height: 16px; }"
+"""napari's own style cuts the letters of a bar of tabs off at the top."""
 
 
 class ScribbleDock(QWidget):
@@ -41,6 +55,7 @@ class ScribbleDock(QWidget):
         self.case_tab.leaving.trainings = self.train_tab.jobs
         self.results_tab = ResultsTab(self.session)
         self.tabs = QTabWidget()
+        self.tabs.setStyleSheet(_TABS)
         # The letter after & chooses the tab together with Alt.
         for tab, title in (
             (self.case_tab, "&Case"),
@@ -52,14 +67,53 @@ class ScribbleDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
+        self.first_steps = FirstStepsPanel()
+        layout.addWidget(self.first_steps)
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.status)
         self.setMinimumWidth(_MINIMUM_WIDTH)
         self.session.run_completed.connect(self._show_results)
+        steps = steps_at_start(self.session.project_folder)
+        self.guide = FirstStepsPresenter(self.first_steps, steps, keep_steps)
+        self._connect_first_steps()
         self.session.adopt()
 
     def _show_results(self, _run: Path) -> None:
         self.tabs.setCurrentWidget(self.results_tab)
+
+    def _connect_first_steps(self) -> None:
+        guide, session, results = self.guide, self.session, self.results_tab
+        self.first_steps.step_asked.connect(self._lead_to)
+        self.first_steps.hide_asked.connect(self._hide_first_steps)
+        self.case_tab.first_steps_asked.connect(lambda: guide.show(session.inputs()))
+        session.selected_changed.connect(lambda: guide.inputs_changed(session.inputs()))
+        session.strokes_drawn.connect(partial(self._happened, "draw"))
+        session.run_completed.connect(partial(self._happened, "train"))
+        results.scores_shown.connect(partial(self._happened, "look"))
+        results.suggestion_visited.connect(partial(self._happened, "correct"))
+
+    def _happened(self, step: StepName, *_news: object) -> None:
+        self.guide.happened(step)
+
+    def _lead_to(self, step: StepName) -> None:
+        """Show the tab of a step, and do what can be done for the user."""
+        if step == "open":
+            self.tabs.setCurrentWidget(self.case_tab)
+            self.case_tab.opener.open_sample("cardiac")
+        elif step == "draw":
+            self.tabs.setCurrentWidget(self.scribble_tab)
+            self.results_tab.deeds.take_brush()
+        elif step == "train":
+            self.tabs.setCurrentWidget(self.train_tab)
+            self.train_tab.propose(one_minute())
+        else:
+            self.tabs.setCurrentWidget(self.results_tab)
+            if step == "correct":
+                self.results_tab.next_suggestion()
+
+    def _hide_first_steps(self) -> None:
+        self.guide.hide()
+        self.session.say("The first steps are put away; Open > First steps shows them again.")
 
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""

@@ -24,6 +24,8 @@ _ENTRIES = (
     ("", "", ""),
     ("project", "&Open project …", "A folder that was made by New project"),
     ("new-project", "&New project …", "An empty folder that keeps cases, scribbles and runs"),
+    ("", "", ""),
+    ("first-steps", "First &steps", "Leads through a sample in two minutes, above the tabs"),
 )
 
 

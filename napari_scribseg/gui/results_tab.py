@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFileDialog
 
@@ -37,6 +38,11 @@ class ResultsTab(Tab):
     Args:
         session: what the window works on.
     """
+
+    scores_shown = Signal()
+    """The table shows how a prediction compares with the reference."""
+    suggestion_visited = Signal()
+    """A slice that was worth drawing on is shown."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -110,6 +116,8 @@ class ResultsTab(Tab):
         self._mark_slice()
         if self.side_by_side.is_on:
             self.deeds.compare(on=True)
+        if verdict.scores is not None:
+            self.scores_shown.emit()
 
     def forget_results(self) -> None:
         """Empty table, plot and advice: they are about another case."""
@@ -169,6 +177,7 @@ class ResultsTab(Tab):
         if self._session.selected.scribbles is not None:
             self.deeds.take_brush()
         self.say(f"Slice {suggestion.z}: {suggestion.reason}")
+        self.suggestion_visited.emit()
 
     def next_suggestion(self) -> None:
         """Go to the next suggested slice; the first time they are looked for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer
@@ -50,7 +51,7 @@ class TrainTab(Tab):
         self.training.forget_asked.connect(self._forget_preset)
         self.runs.chosen.connect(self.presenter.choose)
         self.runs.asked.connect(self._act)
-        self.runs.preview_asked.connect(self.presenter.preview)
+        self.runs.preview_asked.connect(self._ask_for_preview)
         self.runs.preview_shown.connect(self._show_previews)
         for news in (session.selected_changed, session.strokes_counted, session.schema_changed):
             news.connect(self._tell_inputs)
@@ -71,6 +72,14 @@ class TrainTab(Tab):
         """End what runs in the background."""
         self._estimate_soon.stop()
         self.jobs.end()
+
+    def propose(self, settings: Mapping[str, Any]) -> None:
+        """Fill in settings of the engine, and point to the button that trains with them."""
+        if not self.presenter.methods_ready:  # choosing the first one would overwrite them
+            self.say("The list of methods is still loading; try again in a moment.", "warning")
+            return
+        self.training.change_training(**settings)
+        self.reveal(self.training.point_to_train())
 
     # What the presenter asks for
 
@@ -114,7 +123,8 @@ class TrainTab(Tab):
         if following is not None and step != following:
             return  # somebody has moved the slider to another one
         if old is not None and layers.refill(old, segmentation):
-            old.visible = True
+            # The last preview may come when the segmentation has taken its place already.
+            old.visible = old.visible or self.training.is_training
         else:
             self._put_preview(segmentation)
 
@@ -180,6 +190,13 @@ class TrainTab(Tab):
 
     def _show_previews(self, shown: bool) -> None:
         self.presenter.show_previews(shown, self.runs.preview_step)
+
+    def _ask_for_preview(self, step: int) -> None:
+        """Show the preview of a step, whether or not previews were hidden by the segmentation."""
+        shown = layers.find(self._session.viewer.layers, "preview", self._session.case)
+        if shown is not None:
+            shown.visible = True
+        self.presenter.preview(step)
 
     def _case_changed(self, _case: object = None) -> None:
         if self.presenter.chosen is not None:

@@ -118,6 +118,11 @@ class TrainingPanel(Panel):
         """Show these settings of the engine; the others stay as they are."""
         self._training.set_value(settings)
 
+    def point_to_train(self) -> QWidget:
+        """The button that trains, which the next key presses."""
+        self._train.setFocus()
+        return self._train
+
     def show_screen(self, screen: TrainingScreen) -> None:
         """Show which buttons work, and how far the training is."""
         self._screen = screen

@@ -227,6 +227,7 @@ def test_the_paper_presets_are_the_papers() -> None:
     numbers = exmod.options.model_dump()
     assert numbers == {
         "base_width": 64,
+        "normalised_logits": True,
         "mixing": True,
         "transport": False,
         "occlusion": 32,

@@ -1,0 +1,197 @@
+"""The first steps: what a newcomer does with the sample, when each step is done, what is kept.
+
+No Qt. The dock tells what has happened; the panel shows the step that is next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from napari_scribseg.errors import InvalidInput
+from napari_scribseg.gui import recent
+from napari_scribseg.gui.values import Inputs
+from napari_scribseg.io.documents import load_document, save_document
+
+StepName = Literal["open", "draw", "train", "look", "correct"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step.
+
+    Args:
+        name: its word.
+        title: what to do, short enough for one line of a narrow dock.
+        action: what stands on the button that leads there.
+        tip: how it is done, and where.
+    """
+
+    name: StepName
+    title: str
+    action: str
+    tip: str
+
+
+STEPS: Final = (
+    Step(
+        "open",
+        "Open the cardiac sample",
+        "Open",
+        "Synthetic hearts with scribbles and a reference; a case of your own that has both will do",
+    ),
+    Step(
+        "draw",
+        "Look at the strokes, draw one more",
+        "Show",
+        "Shows the Scribble tab and takes the brush: choose a class, draw on the canvas",
+    ),
+    Step(
+        "train",
+        "Train for one minute",
+        "Prepare",
+        "Sets the budget to one minute, with small patches, and shows the Train tab: press Train",
+    ),
+    Step(
+        "look",
+        "See the result and its Dice",
+        "Show",
+        "When the training is over the image is segmented; the scores are in the Results tab",
+    ),
+    Step(
+        "correct",
+        "Draw where it is unsure (N)",
+        "Next",
+        "The key N ranks the slices by doubt; pressed again it goes to the next of them",
+    ),
+)
+
+ALL_DONE: Final = "That was the whole round: draw here, then Train more."
+
+
+class FirstSteps(BaseModel):
+    """The document first_steps.json: how far somebody has come."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    done: tuple[StepName, ...] = ()
+    hidden: bool = False
+    """Whether the user has put them away."""
+
+    @property
+    def current(self) -> Step | None:
+        """The first step that is not done; None = all are."""
+        return next((step for step in STEPS if step.name not in self.done), None)
+
+    @property
+    def number(self) -> int:
+        """Which step is the current one, counted from 1; the last one when all are done."""
+        current = self.current
+        return len(STEPS) if current is None else STEPS.index(current) + 1
+
+    def with_done(self, name: StepName) -> FirstSteps:
+        """The same with this step done."""
+        if name in self.done:
+            return self
+        return self.model_copy(update={"done": (*self.done, name)})
+
+
+class FirstStepsView(Protocol):
+    """What the presenter asks of the panel."""
+
+    def show_steps(self, steps: FirstSteps) -> None:
+        """Show how far somebody is, or nothing when the steps are hidden."""
+        ...
+
+
+class FirstStepsPresenter:
+    """Ticks steps as they happen, and keeps that.
+
+    Args:
+        view: the panel.
+        steps: how far the user is; see `steps_at_start`.
+        keep: stores a changed state.
+    """
+
+    def __init__(
+        self, view: FirstStepsView, steps: FirstSteps, keep: Callable[[FirstSteps], None]
+    ) -> None:
+        self.steps = steps
+        self._view = view
+        self._keep = keep
+        view.show_steps(steps)
+
+    def inputs_changed(self, inputs: Inputs) -> None:
+        """Other layers were chosen; the steps need scribbles to learn from and a reference."""
+        if inputs.image and inputs.scribbles and inputs.reference and inputs.problem is None:
+            self.happened("open")
+
+    def happened(self, name: StepName) -> None:
+        """This was done just now; while the steps are hidden nobody counts."""
+        if self.steps.hidden:
+            return
+        if self.steps.current is None and name == "draw":
+            self.hide()  # the last line has said to draw
+            return
+        self._become(self.steps.with_done(name))
+
+    def hide(self) -> None:
+        """Put the steps away for good."""
+        self._become(self.steps.model_copy(update={"hidden": True}))
+
+    def show(self, inputs: Inputs) -> None:
+        """Show them again: where they were left, or from the start when all were done."""
+        done = () if self.steps.current is None else self.steps.done
+        self._become(FirstSteps(done=done))
+        self.inputs_changed(inputs)
+
+    def _become(self, steps: FirstSteps) -> None:
+        if steps != self.steps:
+            self.steps = steps
+            self._keep(steps)
+            self._view.show_steps(steps)
+
+
+def one_minute() -> dict[str, Any]:
+    """Settings of the engine for a first training, as JSON values.
+
+    The sample is small: larger patches would only be padding.
+    """
+    return {"minutes": 1.0, "batch_size": 6, "patch": [128, 128]}
+
+
+def document_path() -> Path:
+    """Where it is kept how far somebody has come: beside the recent projects."""
+    return recent.document_path().with_name("first_steps.json")
+
+
+def steps_at_start(project: Path) -> FirstSteps:
+    """How far the user was; without a document they are for those who have no project yet.
+
+    Args:
+        project: the folder that receives the runs.
+    """
+    path = document_path()
+    is_new = not path.exists() and not recent.load_recent().projects
+    if is_new and not (project / "project.json").exists():
+        return FirstSteps()
+    try:
+        steps = load_document(path, FirstSteps)
+    except InvalidInput:
+        return FirstSteps(hidden=True)
+    return steps if steps.current is not None else FirstSteps(done=steps.done, hidden=True)
+
+
+def keep_steps(steps: FirstSteps) -> None:
+    """Store how far somebody has come; what can't be written is not worth a word."""
+    path = document_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        save_document(path, steps)
+    except (InvalidInput, OSError):
+        return
