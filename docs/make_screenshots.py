@@ -65,6 +65,7 @@ class Walk:
         self.viewer.window.resize(1366, 768)
         self.dock = ScribbleDock(self.viewer, HOME / "project")
         self.viewer.window.add_dock_widget(self.dock, name="Scribble segmentation", area="right")
+        self.dock.guide.hide()  # the pictures are of what stays
         self._window = self.viewer.window._qt_window  # noqa: SLF001  mouse events go there
         self._canvas = self._window._qt_viewer.canvas.native  # noqa: SLF001
         self._images = images

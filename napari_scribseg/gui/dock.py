@@ -103,6 +103,7 @@ class ScribbleDock(QWidget):
         elif step == "draw":
             self.tabs.setCurrentWidget(self.scribble_tab)
             self.results_tab.deeds.take_brush()
+            self.session.say("Choose a class, then draw a stroke on the image.")
         elif step == "train":
             self.tabs.setCurrentWidget(self.train_tab)
             self.train_tab.propose(one_minute())

@@ -41,12 +41,12 @@ STEPS: Final = (
     Step(
         "open",
         "Open the cardiac sample",
-        "Open",
+        "Open it",
         "Synthetic hearts with scribbles and a reference; a case of your own that has both will do",
     ),
     Step(
         "draw",
-        "Look at the strokes, draw one more",
+        "See the strokes, draw one more",
         "Show",
         "Shows the Scribble tab and takes the brush: choose a class, draw on the canvas",
     ),
@@ -70,7 +70,7 @@ STEPS: Final = (
     ),
 )
 
-ALL_DONE: Final = "That was the whole round: draw here, then Train more."
+ALL_DONE: Final = "Done. Now draw here, then Train more."
 
 
 class FirstSteps(BaseModel):

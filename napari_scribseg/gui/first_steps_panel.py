@@ -15,7 +15,12 @@ from napari_scribseg.gui.style import GAP, LEVEL_COLORS, MARGIN, QUIET, button
 
 _DOT_SIZE = 12
 _NEXT_COLOR, _LATER_COLOR = "#3f80e4", "#858b94"
-_ACTION = "QPushButton { padding: 4px 12px; border-radius: 3px; }"
+_BUTTONS = f"""
+QPushButton {{ padding: 4px 12px; border-radius: 3px; border: 1px solid transparent; }}
+QToolButton {{ border: 1px solid transparent; border-radius: 3px; }}
+QPushButton:focus, QToolButton:focus {{ border: 1px solid {_NEXT_COLOR}; }}
+"""
+"""napari's own style does not show which button the keyboard is on."""
 
 
 class FirstStepsPanel(QFrame):
@@ -38,14 +43,15 @@ class FirstStepsPanel(QFrame):
         self.title.setStyleSheet("font-weight: 600;")
         self.title.setWordWrap(True)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.action = button("")
+        self.action.setStyleSheet(_BUTTONS)
+        self.action.clicked.connect(self._ask)
         self.hide_button = QToolButton()
+        self.hide_button.setStyleSheet(_BUTTONS)
         self.hide_button.setText("Hide")
         self.hide_button.setToolTip("Put the first steps away; Open > First steps shows them again")
         self.hide_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.hide_button.clicked.connect(self.hide_asked)
-        self.action = button("")
-        self.action.setStyleSheet(_ACTION)
-        self.action.clicked.connect(self._ask)
         self._lay_out()
 
     def show_steps(self, steps: FirstSteps) -> None:
@@ -87,8 +93,6 @@ class FirstStepsPanel(QFrame):
         layout.setSpacing(GAP // 2)
         layout.addLayout(above)
         layout.addLayout(below)
-        # The step comes before putting them away, also for the Tab key.
-        self.setTabOrder(self.action, self.hide_button)
 
     def _ask(self) -> None:
         self.step_asked.emit(self._step)

@@ -21,11 +21,10 @@ _ENTRIES = (
     ("", "", ""),
     ("sample:cardiac", "Sample: &cardiac phantom", "Synthetic hearts with scribbles"),
     ("sample:prostate", "Sample: &prostate phantom", "Synthetic prostates with scribbles"),
+    ("first-steps", "First &steps", "Leads through a sample in two minutes, above the tabs"),
     ("", "", ""),
     ("project", "&Open project …", "A folder that was made by New project"),
     ("new-project", "&New project …", "An empty folder that keeps cases, scribbles and runs"),
-    ("", "", ""),
-    ("first-steps", "First &steps", "Leads through a sample in two minutes, above the tabs"),
 )
 
 

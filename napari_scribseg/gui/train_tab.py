@@ -80,6 +80,7 @@ class TrainTab(Tab):
             return
         self.training.change_training(**settings)
         self.reveal(self.training.point_to_train())
+        self.say("The settings are filled in: press Train.")
 
     # What the presenter asks for
 

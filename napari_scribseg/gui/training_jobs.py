@@ -12,7 +12,6 @@ from napari_scribseg.engine.history import History
 from napari_scribseg.engine.process import (
     TrainingProcess,
     start,
-    threads_beside_a_window,
     watch,
 )
 from napari_scribseg.engine.run import RunFolder
@@ -220,7 +219,7 @@ class BackgroundTraining:
         def body() -> None:
             run = make()
             resume = run.checkpoint("last").exists()
-            process = start(run, resume=resume, most_threads=threads_beside_a_window())
+            process = start(run, resume=resume, beside_window=True)
             self._process = process
             if self._over:  # the window was closed while the files were written
                 process.close()

@@ -177,11 +177,16 @@ def test_a_run_is_watched_without_its_handle_until_it_ends_or_dies(tmp_path) -> 
     assert (end.kind, end.outcome) == ("finished", "crashed")
 
 
-def test_one_core_stays_free_for_the_window(tmp_path) -> None:
+def test_a_training_beside_a_window_leaves_it_a_core_and_the_right_of_way(tmp_path) -> None:
     run = phantom_run(tmp_path, PartialCE, threads=0)
-    show = "import os; print(os.environ['OMP_NUM_THREADS'], os.nice(0))"
-    child = start(run, most_threads=1, command=lambda *_: [sys.executable, "-c", show])
+    show = (
+        "import os, sys, time; time.sleep(0.5); linux = sys.platform == 'linux'; "
+        "print(os.environ['OMP_NUM_THREADS'], linux and os.sched_getscheduler(0) == os.SCHED_IDLE)"
+    )
+    child = start(run, beside_window=True, command=lambda *_: [sys.executable, "-c", show])
     child._child.wait(20)
     run.end_heartbeat()
-    assert run.log_path.read_text().split()[0] == "1"
-    assert 1 <= threads_beside_a_window() <= max(1, (os.cpu_count() or 1) - 1)
+    threads, yields = run.log_path.read_text().split()
+    assert threads == str(threads_beside_a_window())
+    assert 1 <= int(threads) <= max(1, (os.cpu_count() or 1) - 1)
+    assert yields == str(sys.platform == "linux")
