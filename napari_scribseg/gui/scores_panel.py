@@ -30,6 +30,8 @@ from napari_scribseg.labels import LabelSchema
 from napari_scribseg.post_processing import PostProcessing
 from napari_scribseg.slice_metrics import SliceScore
 
+_WIDEST: Final = "888.8"
+"""What a column of numbers has room for."""
 _COLUMNS: Final = (
     ("Structure", "Structure; the number of the class is its place in the schema"),
     ("Dice", "Overlap, 0 to 1"),
@@ -133,11 +135,15 @@ class ScoresPanel(Panel):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these scores; no rows = nothing to compare with."""
+        self.table.clearSpans()
         self.table.setRowCount(len(rows))
         for y, row in enumerate(rows):
+            if not row.assd_mm:  # the mean: its distance may need room for how many were infinite
+                self.table.setSpan(y, 2, 1, 3)
             cells = (row.name, row.dice, row.hd95_mm, row.assd_mm, row.precision, row.recall)
             for x, text in enumerate((*cells, row.volume_ml)):
                 item = QTableWidgetItem(text)
+                item.setToolTip(text)
                 if x > 0:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 elif row.color:
@@ -251,8 +257,11 @@ class ScoresPanel(Panel):
             rows.setVisible(False)
         if columns is not None:
             columns.setMinimumSectionSize(30)
-            columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            # Not by their contents: a long cell would leave no room for the names.
+            columns.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
             columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+            for x in range(1, len(_COLUMNS)):
+                columns.resizeSection(x, table.fontMetrics().horizontalAdvance(_WIDEST) + 7)
             columns.setFixedHeight(_HEAD_HEIGHT)
 
 
