@@ -92,8 +92,8 @@ def start(
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
     if beside_window and sys.platform == "linux":
-        # Niceness alone lets a training delay the drawing of the canvas: at the 99th percentile
-        # 206 ms instead of 71, see docs/benchmarks.md.
+        # Niceness alone lets a training delay the drawing of the canvas: see "Smoothness of the
+        # window" in docs/benchmarks.md.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(child.pid, os.SCHED_IDLE, os.sched_param(0))
     return TrainingProcess(run, child, since=since, log_start=log_start, detached=detached)
