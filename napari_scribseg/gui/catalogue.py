@@ -44,6 +44,8 @@ class MethodEntry(_Entry):
     options_schema: dict[str, Any]
     """JSON schema of the method's own settings."""
     presets: tuple[PresetEntry, ...]
+    uses_references: bool = False
+    """Whether it learns from dense references."""
 
     def preset(self, name: str) -> PresetEntry:
         """The preset of this name, the first one if there is none."""
@@ -109,6 +111,7 @@ def describe() -> Catalogue:
                     )
                     for name, preset in method.presets().items()
                 ),
+                uses_references=method.uses_references,
             )
             for method in METHODS
         )

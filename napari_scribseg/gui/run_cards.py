@@ -145,8 +145,15 @@ def choice_of(run: Path) -> Choice:
         InvalidInput: the folder is no run any more.
     """
     opened = RunFolder.open(run)
-    record, several = opened.record, len(opened.files("train")) > 1
-    return Choice(record.method, record.preset, record.options, record.training, several)
+    record, files = opened.record, opened.files("train")
+    return Choice(
+        record.method,
+        record.preset,
+        record.options,
+        record.training,
+        all_cases=len(files) > 1,
+        uses_references=any(case.reference is not None for case in files),
+    )
 
 
 def delete_run(run: Path) -> None:

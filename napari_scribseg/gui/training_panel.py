@@ -100,6 +100,7 @@ class TrainingPanel(Panel):
             options=self._options.value(),
             training=TrainConfig().updated(self._training.value()),
             all_cases=self._all_cases.isChecked(),
+            uses_references=self._entry.uses_references,
         )
 
     def set_value(self, value: Choice) -> None:
@@ -172,6 +173,7 @@ class TrainingPanel(Panel):
                 preset=quick.name,
                 options=quick.options,
                 training=quick.training.updated(same),
+                uses_references=entry.uses_references,
             )
             for entry in self._entries
             for quick in (entry.preset("quick"),)

@@ -195,16 +195,25 @@ class TrainingPresenter:
     def train(self, choice: Choice) -> None:
         """Train on the chosen layers."""
         snapshot = self._snapshot()
-        if snapshot is not None:
-            self._prepare("Writing the run folder …")
-            self.jobs.train(snapshot, choice, None)
+        if snapshot is None:
+            return
+        if not _can_learn(choice, snapshot):
+            self.view.say(
+                "This method learns from a dense reference: choose one in the Case tab, or take a "
+                "method that learns from scribbles.",
+                "warning",
+            )
+            return
+        self._prepare("Writing the run folder …")
+        self.jobs.train(snapshot, choice, None)
 
     def train_all(self, choices: Sequence[Choice]) -> None:
-        """Train with each of these settings, one after another."""
+        """Train with each of these settings that the case has labels for, one after another."""
         snapshot = self._snapshot()
         if snapshot is not None:
-            self._prepare(f"Writing {len(choices)} run folders …")
-            self.jobs.queue(snapshot, choices)
+            possible = [choice for choice in choices if _can_learn(choice, snapshot)]
+            self._prepare(f"Writing {len(possible)} run folders …")
+            self.jobs.queue(snapshot, possible)
 
     def act(self, action: Action, run: Path) -> None:
         """Do something with a run."""
@@ -446,7 +455,8 @@ class TrainingPresenter:
         self._update(paused=False)
         if event.outcome == "completed":
             self._enter(Phase.IDLE, f"Trained {event.step} steps in {took}.", level="good")
-            if self.run is not None:
+            # In the middle of a queue nobody wants to be taken to the results of each.
+            if self.run is not None and not any(c.state == "waiting" for c in self.cards):
                 self.view.completed(self.run)
         elif event.outcome == "stopped":
             self._enter(Phase.IDLE, f"Stopped after {event.step} steps ({took}).")
@@ -502,6 +512,11 @@ class TrainingPresenter:
                 "included, must be drawn."
             )
         return None
+
+
+def _can_learn(choice: Choice, snapshot: Snapshot) -> bool:
+    """Whether the case has the labels that the method learns from."""
+    return snapshot.reference is not None or not choice.uses_references
 
 
 def _listed(names: Sequence[str]) -> str:

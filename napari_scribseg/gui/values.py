@@ -47,6 +47,8 @@ class Choice:
     training: TrainConfig
     all_cases: bool = False
     """Whether the other scribbled cases of the project are learnt from, too."""
+    uses_references: bool = False
+    """Whether the method learns from the reference of the case."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,8 +74,17 @@ def write_run(
     source = None if continues is None else _continued(continues, snapshot, choice)
     folder = project / "runs" / run_folder_name(choice.method)
     image, scribbles = (folder / "data" / f"{name}.mha" for name in ("image", "scribbles"))
+    # Only for a method that learns from it: no other training may ever see the reference.
+    dense = snapshot.reference if choice.uses_references else None
+    reference = None if dense is None else folder / "data" / "reference.mha"
     others = other_cases(project, snapshot, folder / "data") if choice.all_cases else {}
-    files = CaseFiles(id=snapshot.case, patient=snapshot.case, image=image, scribbles=scribbles)
+    files = CaseFiles(
+        id=snapshot.case,
+        patient=snapshot.case,
+        image=image,
+        scribbles=scribbles,
+        reference=reference,
+    )
     run = RunFolder.create(
         folder,
         method=choice.method,
@@ -91,6 +100,8 @@ def write_run(
     image.parent.mkdir()
     write_volume(image, _storable(snapshot.image))
     write_volume(scribbles, Volume(snapshot.scribbles, snapshot.image.grid))
+    if reference is not None and dense is not None:
+        write_volume(reference, Volume(dense, snapshot.image.grid))
     for drawn, case in others.items():
         if case.files.scribbles is not None:
             shutil.copyfile(drawn, case.files.scribbles)

@@ -100,6 +100,8 @@ class Method(nn.Module, ABC):
     Config: ClassVar[type[MethodConfig]]
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
+    uses_references: ClassVar[bool] = False
+    """Whether it learns from dense references; else the window never puts one into a run."""
     restarts_optimiser: ClassVar[bool] = True
     """Whether the optimiser forgets what it has gathered when `relabel` has changed the targets."""
     prepared_from: ClassVar[tuple[str, ...]] = ()

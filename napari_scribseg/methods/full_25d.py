@@ -36,6 +36,7 @@ class Full25D(UNet25DMethod):
     )
     Config = UNet25DConfig
     uses_unlabelled = True
+    uses_references = True
 
     def __init__(self, n_classes: int, options: UNet25DConfig) -> None:
         super().__init__(n_classes, options)

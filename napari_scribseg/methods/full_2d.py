@@ -29,6 +29,7 @@ class Full2D(UNetMethod):
     )
     Config = MethodConfig
     uses_unlabelled = True
+    uses_references = True
 
     @classmethod
     def presets(cls) -> dict[str, Preset]:

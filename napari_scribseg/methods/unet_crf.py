@@ -8,9 +8,9 @@ from torch import Tensor
 from napari_scribseg.config import MethodConfig, Positive, PositiveInt, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.methods.base import Preset
+from napari_scribseg.methods.unet_method import UNetMethod
 from napari_scribseg.networks.crf_rnn import CRFRNN
-from napari_scribseg.networks.unet import UNet
 
 
 class UNetCRFConfig(MethodConfig):
@@ -28,7 +28,7 @@ class UNetCRFConfig(MethodConfig):
     )
 
 
-class UNetCRF(Method):
+class UNetCRF(UNetMethod):
     """Strokes teach the pixels around them through the messages of the CRF."""
 
     name = "unet_crf"
@@ -44,7 +44,6 @@ class UNetCRF(Method):
 
     def __init__(self, n_classes: int, options: UNetCRFConfig) -> None:
         super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
         self.crf = CRFRNN(
             n_classes,
             iterations=options.crf_iterations,

@@ -301,3 +301,32 @@ class TestTheRuns:
         presenter.want_estimate(other)
         presenter.estimated(CHOICE, 2, "Late.")
         assert presenter.screen.estimate != "Late."
+
+
+class TestMethodsThatLearnFromReferences:
+    DENSE = replace(CHOICE, method="full_2d", uses_references=True)
+
+    def test_are_refused_without_one(self, presenter, jobs):
+        presenter.train(self.DENSE)
+        assert "dense reference" in said(presenter)[0]
+        assert presenter.screen.phase is Phase.IDLE
+        jobs.train.assert_not_called()
+
+    def test_are_left_out_when_all_are_trained(self, presenter, jobs):
+        presenter.train_all([CHOICE, self.DENSE])
+        assert jobs.queue.call_args.args[1] == [CHOICE]
+
+    def test_are_trained_with_one(self, presenter, view, jobs):
+        with_one = replace(snapshot(), reference=np.zeros(GRID.shape, np.uint8))
+        view.snapshot.side_effect = lambda: with_one
+        presenter.train_all([CHOICE, self.DENSE])
+        assert jobs.queue.call_args.args[1] == [CHOICE, self.DENSE]
+
+
+def test_in_the_middle_of_a_queue_nobody_is_taken_to_the_results(training, view):
+    training.cards = (card("next", "waiting"),)
+    training.happened(finished("completed"))
+    view.completed.assert_not_called()
+    training.cards = ()
+    training.happened(finished("completed"))
+    view.completed.assert_called_once_with(RUN)

@@ -16,6 +16,7 @@ from napari_scribseg.config import TrainConfig
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import InvalidInput, RunError
 from napari_scribseg.gui import work
+from napari_scribseg.gui.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
 from napari_scribseg.labels import BACKGROUND
@@ -51,6 +52,15 @@ def test_a_run_holds_exactly_what_was_drawn(tmp_path):
     assert np.array_equal(case.image.array, taken.image.array)
     assert case.grid.offset_from(taken.image.grid) < 1e-4
     assert case.reference is None, "the reference must not be near the training"
+
+
+def test_only_a_method_that_learns_from_the_reference_is_given_it(tmp_path):
+    taken = snapshot()
+    dense = replace(CHOICE, method="full_2d", uses_references=True)
+    run = RunFolder.open(work.write_run(tmp_path, taken, dense).path)
+    (files,) = run.files("train")
+    assert np.array_equal(files.load(run.schema).reference, taken.reference)
+    assert choice_of(run.path).uses_references, "training more needs it again"
 
 
 def test_two_runs_in_one_second_have_two_folders(tmp_path):
