@@ -20,7 +20,7 @@ demo: $(VENV)/.has-test  ## Train on the synthetic heart, predict, score: about 
 app: $(VENV)/.has-test $(VENV)/.has-display  ## Open napari on the synthetic heart (needs a display)
 	@$(BIN)/python scripts/app.py
 
-test: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests, GUI included, in a virtual display
+test: $(VENV)/.has-test $(VENV)/.has-display $(VENV)/.has-browser  ## Run the tests, GUI included, in a virtual display
 	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest $(ARGS)
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests that take minutes
@@ -64,6 +64,6 @@ $(VENV)/.has-test $(VENV)/.has-dev: $(VENV)/.has-%: pyproject.toml constraints.t
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@
 
-$(VENV)/.has-display: scripts/system-packages.sh | $(BIN)/python
-	@scripts/system-packages.sh display
+$(VENV)/.has-display $(VENV)/.has-browser: $(VENV)/.has-%: scripts/system-packages.sh | $(BIN)/python
+	@scripts/system-packages.sh $*
 	@touch $@

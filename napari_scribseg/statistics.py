@@ -220,7 +220,7 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
     """
     c = comparison
     if c.n == 0:
-        return f"{measure}: {c.first} and {c.second} have no patient in common."
+        return f"{measure}: no patient has a finite value of both {c.first} and {c.second}."
     size = f"{abs(c.difference):.{digits}f}"
     direction = "higher" if c.difference > 0 else "lower"
     measured = (

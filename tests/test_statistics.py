@@ -161,7 +161,10 @@ def test_a_sentence_refuses_to_conclude_from_few_patients():
     text = sentence(found, "Dice", found.p, 1, 3)
     assert "but 4 patients are too few to say anything: at least 6 are needed" in text
     nobody = compare("a", "b", ({"x": 1.0}, {"y": 1.0}))
-    assert sentence(nobody, "Dice", nobody.p, 1, 3) == "Dice: a and b have no patient in common."
+    assert (
+        sentence(nobody, "Dice", nobody.p, 1, 3)
+        == "Dice: no patient has a finite value of both a and b."
+    )
 
 
 def test_equal_methods_are_called_equal():

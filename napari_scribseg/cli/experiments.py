@@ -64,7 +64,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     for hidden in ("--score", "--score-locked"):
         parser.add_argument(hidden, metavar="CELL", help=argparse.SUPPRESS)
-    for hidden in ("--settings", "--costs"):
+    for hidden in ("--settings", "--costs", "--lifeline"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run_experiment)
 
@@ -93,6 +93,10 @@ def _plan_and_run(
     from napari_scribseg.engine.scheduling import default_jobs, known_settings, refuse_another
 
     folder = (out or Path()).absolute()
+    if arguments.lifeline and not arguments.dry_run:
+        from napari_scribseg.engine.experiment_process import stop_when_stdin_closes
+
+        stop_when_stdin_closes(folder)
     if out is not None:
         refuse_another(folder, recipe)
     known = known_settings(folder, recipe) if out is not None else None
@@ -136,6 +140,7 @@ def _work(
     from napari_scribseg.engine.experiment import cells_of
     from napari_scribseg.engine.results import code_note, write_results
     from napari_scribseg.engine.scheduling import at_work, compute_cells, is_stopping, open_locked
+    from napari_scribseg.report.html import write_report
 
     interrupted = False
     unsaved: dict[str, str] = {}
@@ -166,11 +171,13 @@ def _work(
         except KeyboardInterrupt:
             interrupted = True
         sentences = write_results(folder, experiment)
+        report = write_report(folder, experiment)
         if arguments.open_locked and not interrupted:
             sentences = write_results(folder, experiment, locked=True)
+            report = write_report(folder, experiment, locked=True)
         note = code_note(folder, experiment)
     sentences = (*sentences, *([note] if note else []))
-    return _result_answer(experiment, folder, sentences, unsaved, interrupted=interrupted)
+    return _result_answer(experiment, folder, report, sentences, unsaved, interrupted=interrupted)
 
 
 def _watched(done: Iterator[Done], total: int, display: Display) -> dict[str, str]:
@@ -325,6 +332,7 @@ def _left_out(experiment: Experiment) -> list[str]:
 def _result_answer(
     experiment: Experiment,
     folder: Path,
+    report: Path,
     sentences: Sequence[str],
     unsaved: dict[str, str],
     *,
@@ -344,6 +352,7 @@ def _result_answer(
     n_finished = sum(state == "finished" for state in states.values())
     document = {
         "out": folder,
+        "report": report,
         "cells": states,
         "finished": n_finished,
         "failed": failed,
@@ -358,6 +367,9 @@ def _result_answer(
             f"`scribseg experiment {folder}`."
         )
     code = 130 if interrupted else 1 if problems else 0
-    told = f"{n_finished} of {len(cells)} cells finished. The tables are in {folder}."
+    told = (
+        f"{n_finished} of {len(cells)} cells finished. The tables are in {folder}.\n"
+        f"Open {report} in a browser."
+    )
     text = [*sentences, "", told]
     return Answer(document, "\n".join(text), tuple(problems), code)

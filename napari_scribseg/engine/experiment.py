@@ -10,6 +10,7 @@
     sessions.jsonl timing.csv    who worked on it, when and how long; the only files that two
                                  equal experiments differ in, with cells/
     *.csv table.tex              the results, see `engine.results`
+    report.html                  the same for the eye, see `report.html`
 
 A cell is one method on one fold with one seed and one share of the annotation. What decides its
 numbers is hashed; a finished cell with the same hash is never computed again. Nothing here needs
@@ -45,6 +46,8 @@ RESULT: Final = "result.json"
 LOCKED_RESULT: Final = "locked_result.json"
 """That the locked cases were scored, as `RESULT` says it of the others."""
 STOP: Final = "STOP"
+REPORT: Final = "report.html"
+"""What somebody reads; made from the result files and the predictions."""
 LIBRARIES: Final = ("numpy", "scipy", "torch", "SimpleITK", "nibabel", "scikit-image")
 """Whose versions are noted."""
 

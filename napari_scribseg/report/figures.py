@@ -86,15 +86,57 @@ def overlay_figure(
     return figure
 
 
+def slice_figure(
+    image: Array,
+    schema: LabelSchema,
+    spacing: tuple[float, float],
+    *,
+    segmentation: Array,
+    reference: Array,
+) -> Figure:
+    """One slice without any text: the prediction's outline over the filled reference.
+
+    Args:
+        image: (y, x) intensities.
+        schema: gives the colours.
+        spacing: mm along (y, x).
+        segmentation: (y, x) class indices.
+        reference: (y, x) class indices.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    region = _region(((segmentation > 0) | (reference > 0))[None])
+    aspect = spacing[0] / spacing[1]
+    height, width = (s.stop - s.start for s in region)
+    figure = Figure(
+        figsize=(_PANEL_INCHES, min(_PANEL_INCHES * aspect * height / width, 2 * _PANEL_INCHES)),
+        dpi=130,
+    )
+    FigureCanvasAgg(figure)
+    panel = figure.add_axes((0, 0, 1, 1))
+    low, high = _window(image)
+    panel.imshow(image[region], cmap="gray", vmin=low, vmax=high, aspect=aspect)
+    panel.set_axis_off()
+    _fill(panel, reference[region], schema.segmentation_colors, aspect, _FILL_OPACITY)
+    _outline(panel, segmentation[region], schema)
+    return figure
+
+
+def png_of(figure: Figure) -> bytes:
+    """A figure as PNG."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    return data.getvalue()
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG.
 
     Raises:
         InvalidInput: the file can't be written; an older one is untouched.
     """
-    data = io.BytesIO()
-    figure.savefig(data, format="png")
-    write_bytes(path, data.getvalue())
+    write_bytes(path, png_of(figure))
 
 
 def _slices(structures: Array) -> list[int]:

@@ -94,7 +94,7 @@ def test_methods_are_compared_by_patient(done):
     assert first["sentence"].startswith("Dice (mean of classes): the mean of good (0.8")
     lost = next(r for r in found if r["measure"] == "hd95_mm" and r["second"] == "bad")
     assert (lost["patients"], lost["left_out"]) == ("0", "8")  # infinite: nothing to subtract
-    assert "have no patient in common" in lost["sentence"]
+    assert "no patient has a finite value of both" in lost["sentence"]
 
 
 def test_volumes_are_compared_as_bland_and_altman_do(done):
