@@ -76,6 +76,8 @@ def test_options_and_the_recipe_they_make_give_the_same_files(data, tmp_path, ca
     code, document = call(capsys, recipe, "--out", tmp_path / "read")
     assert code == 0
     assert document["finished"] == 8
+    assert document["report"] == str(tmp_path / "read" / "report.html")
+    assert "good has the highest mean Dice" in Path(document["report"]).read_text(encoding="utf-8")
     assert same_results(tmp_path / "typed", tmp_path / "read")
     assert load_recipe(tmp_path / "read" / "recipe.json") == load_recipe(recipe)
 

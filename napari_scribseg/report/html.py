@@ -1,7 +1,8 @@
 """report.html: an experiment for the eye, one file without scripts that needs no network.
 
 It is made from the result files alone, and from the images and segmentations of a few slices. All
-text is escaped. Of a case nothing is shown but its id, as the dataset calls it.
+text is escaped. Of a case nothing is shown but its id, as the dataset calls it, and of the dataset
+its name and not its place.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from napari_scribseg.engine.experiment import (
 )
 from napari_scribseg.engine.gallery import picked_slices
 from napari_scribseg.engine.history import History
+from napari_scribseg.engine.recipe import Recipe
 from napari_scribseg.engine.run import RunFolder, is_run
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.report import plots
@@ -77,7 +79,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         published=_published(tables),
         cells=_cells(tables),
         settings={s.label: _readable(s.model_dump(mode="json")) for s in experiment.settings},
-        recipe_text=_readable(experiment.recipe.model_dump(mode="json")),
+        recipe_text=_readable(_shareable(experiment.recipe)),
         recipe_file=RECIPE,
         files=_files(folder, locked),
     )
@@ -412,6 +414,11 @@ def _files(folder: Path, locked: bool) -> list[str]:
     """The tables beside the report."""
     found = sorted(p.name for p in folder.iterdir() if p.suffix in {".csv", ".tex", ".json"})
     return [name for name in found if locked or not name.startswith("locked_")]
+
+
+def _shareable(recipe: Recipe) -> dict[str, Any]:
+    """A recipe without the place of its data, which may name people or clinics."""
+    return {**recipe.model_dump(mode="json"), "dataset": Path(recipe.dataset).name}
 
 
 def _readable(document: dict[str, Any]) -> str:

@@ -7,13 +7,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from experiments import phantom_experiment
+from experiments import phantom_experiment, stubs
 from reports import computed_experiment
 
 from napari_scribseg.engine.experiment import Experiment, cells_of
 from napari_scribseg.engine.gallery import picked_slices, prediction_path
 from napari_scribseg.engine.results import write_results
-from napari_scribseg.engine.scheduling import at_work, compute_cells
+from napari_scribseg.engine.scheduling import at_work, compute_cells, open_locked
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.report.html import write_report
 
@@ -77,6 +77,12 @@ def test_text_is_escaped(page, done):
     assert "b" not in page.tags
 
 
+def test_it_does_not_tell_where_the_data_are(page, done):
+    _, experiment = done
+    assert str(Path(experiment.recipe.dataset).parent) not in page.text
+    assert f'"dataset": "{Path(experiment.recipe.dataset).name}"' in page.text
+
+
 def test_methods_scores_and_sentences_are_there(page, done):
     out, _ = done
     assert "good has the highest mean Dice" in page.text
@@ -135,6 +141,20 @@ def test_an_experiment_without_a_finished_cell_says_so(tmp_path):
 def test_learning_curves_are_drawn_when_shares_are_compared(tmp_path):
     out, experiment = computed_experiment(tmp_path, "good", patients=8, shares=(0.5, 1.0))
     assert "plot-effort" in Page(write_report(out, experiment)).names
+
+
+def test_locked_cases_have_a_report_of_their_own(tmp_path):
+    out, experiment = computed_experiment(tmp_path, "good", patients=8, locked=("patient07",))
+    plain = write_report(out, experiment)
+    with at_work(out, experiment, "test"):
+        list(open_locked(out, experiment, jobs=2, programs=stubs()))
+        write_results(out, experiment, locked=True)
+    path = write_report(out, experiment, locked=True)
+    assert path != plain
+    page = Page(path)
+    assert "Report on the locked cases" in page.text
+    assert "locked_scores.csv" in page.links
+    assert "locked_scores.csv" not in Page(plain).links
 
 
 def test_a_missing_table_is_named(tmp_path):
