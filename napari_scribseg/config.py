@@ -6,6 +6,9 @@ all made from these fields; their descriptions are the help texts.
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -85,6 +88,11 @@ class TrainConfig(Config):
         default=0.99,
         description="Predict with this moving average of the weights; 0 = with the last ones.",
     )
+    outer_background: NonNegative = Field(
+        default=1.0,
+        description="Where background strokes go around all structures, what lies outside is "
+        "background too: so many pixels of it per step for every one drawn; 0 = strokes only.",
+    )
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
         default=30.0, description="Augmentation: in-plane rotation up to this angle."
     )
@@ -132,3 +140,46 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             given = given if len(given) <= _LONGEST_INPUT else f"{given[: _LONGEST_INPUT - 3]}..."
             sentences.append(f"'{name}' can't be {given}: {item['msg'].lower()}.")
     return " ".join(sentences)
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """The settings in words like "tau=0.95", "patch=192,192", "flips=false", "device=cpu".
+
+    A value is read as JSON where it is JSON, as a list where it has commas, else as text.
+
+    Raises:
+        InvalidInput: there is no "=", or a setting is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise InvalidInput(
+                f"The setting {assignment!r} was not understood; expected KEY=VALUE."
+            )
+        if key in settings:
+            raise InvalidInput(f"The setting {key} is given twice; give it once.")
+        settings[key] = _value(text.strip())
+    return settings
+
+
+def assignments_of(settings: Mapping[str, Any]) -> list[str]:
+    """The words that `parse_assignments` reads as these settings."""
+    return [f"{name}={_text(value)}" for name, value in settings.items()]
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return [_value(part.strip()) for part in text.split(",")] if "," in text else text
+    if isinstance(value, float) and not math.isfinite(value):
+        return text
+    return value
+
+
+def _text(value: Any) -> str:
+    """The shortest text that `_value` reads as this value."""
+    plain = isinstance(value, str) and value == value.strip() and _value(value) == value
+    return value if plain else json.dumps(value, separators=(",", ":"))

@@ -113,6 +113,12 @@ class FolderLock:
             _remove(self.path)
 
 
+def holder_of(folder: Path) -> LockHolder | None:
+    """Who holds the lock of a folder now; None when nobody does, or only somebody who is gone."""
+    holder = _holder(folder / LOCK_NAME)
+    return None if holder is None or holder.is_gone else holder
+
+
 def _created(path: Path, holder: LockHolder) -> bool:
     """Create the lock file; False when there is one."""
     try:

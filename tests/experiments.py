@@ -88,6 +88,29 @@ def stubs(train_seconds: float = 0.0) -> Programs:
     return Programs(train_command, score_command)
 
 
+_PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from experiments import made_up_settings, stubs
+from napari_scribseg import cli
+from napari_scribseg.engine import cell_process, method_settings, planning
+from napari_scribseg.engine.method_settings import Cost
+
+cell_process.PROGRAMS = stubs(float(sys.argv[2]))
+planning.ask_for_settings = lambda recipe: made_up_settings(*(c.label for c in recipe.methods))
+method_settings.ask_for_costs = lambda recipe: {
+    c.label: Cost(label=c.label, seconds=30.0, memory_mib=700.0, device="cpu")
+    for c in recipe.methods
+}
+sys.exit(cli.main(["experiment", *sys.argv[3:]]))
+"""
+
+
+def stub_program(train_seconds: float = 0.0) -> tuple[str, ...]:
+    """The words of a `scribseg experiment` with made-up methods, whose children are `stubs`."""
+    return (sys.executable, "-c", _PROGRAM, str(Path(__file__).parent), str(train_seconds))
+
+
 def made_up_settings(*labels: str, **training: Any) -> tuple[MethodSettings, ...]:
     """Settings of methods that nobody trains."""
     return tuple(

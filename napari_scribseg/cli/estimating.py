@@ -8,6 +8,7 @@ from typing import Any
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
+from napari_scribseg.config import parse_assignments
 from napari_scribseg.errors import InvalidInput
 from napari_scribseg.labels import LabelSchema
 
@@ -50,7 +51,7 @@ def run_estimate(arguments: argparse.Namespace, display: Display) -> Answer:  # 
         raise InvalidInput(f"--classes must be 1 to 254, got {arguments.classes}.")
     chosen = presets[arguments.preset]
     options, training = settings.apply(
-        settings.parse(arguments.assignments), chosen.options, chosen.training
+        parse_assignments(arguments.assignments), chosen.options, chosen.training
     )
     schema = LabelSchema.of(*(f"class {k}" for k in range(1, arguments.classes + 1)))
     found = estimate(kind, options, training, schema)

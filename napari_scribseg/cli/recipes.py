@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.runs import add_convention
+from napari_scribseg.config import parse_assignments
 from napari_scribseg.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _choices(words: Sequence[str], assignments: Sequence[str]) -> list[dict[str,
             raise InvalidInput(
                 f"--set {assignment!r} is for the method {label}, which isn't there."
             )
-        changes = settings.parse([f"{name}{equals}{text}" if dot else assignment])
+        changes = parse_assignments([f"{name}{equals}{text}" if dot else assignment])
         for choice in [choices[label]] if dot else choices.values():
             twice = set(changes) & set(choice["settings"])
             if twice:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import refuse_existing
+from napari_scribseg.config import parse_assignments
 from napari_scribseg.engine.process import refuse_when_running
 from napari_scribseg.engine.run import RunCase, RunFolder, is_run
 from napari_scribseg.errors import InvalidInput, RunError
@@ -283,7 +284,7 @@ def _absolute(files: CaseFiles) -> CaseFiles:
 
 
 def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
-    changes = settings.parse(arguments.assignments)
+    changes = parse_assignments(arguments.assignments)
     for name in ("steps", "minutes", "device", "random_seed"):
         value = getattr(arguments, name)
         if value is not None:

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from napari_scribseg.config import MethodConfig, TrainConfig
 from napari_scribseg.errors import InvalidInput
-
-
-def parse(assignments: Iterable[str]) -> dict[str, Any]:
-    """The settings in words like "tau=0.95", "patch=192,192", "flips=false", "device=cpu".
-
-    A value is read as JSON where it is JSON, as a list where it has commas, else as text.
-
-    Raises:
-        InvalidInput: there is no "=", or a setting is given twice.
-    """
-    settings: dict[str, Any] = {}
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        key = key.strip().replace("-", "_")
-        if not equals or not key:
-            raise InvalidInput(f"--set {assignment!r} was not understood; expected key=value.")
-        if key in settings:
-            raise InvalidInput(f"--set {key} is given twice; give it once.")
-        settings[key] = _value(text.strip())
-    return settings
 
 
 def apply(
@@ -55,13 +33,3 @@ def apply(
     if "steps" in for_training:
         for_training.setdefault("minutes", None)
     return options.updated(for_method), training.updated(for_training)
-
-
-def _value(text: str) -> Any:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return [_value(part.strip()) for part in text.split(",")] if "," in text else text
-    if isinstance(value, float) and not math.isfinite(value):
-        return text
-    return value

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.errors import RunError
@@ -72,22 +72,56 @@ def start(
     try:
         run.heartbeat()  # loading torch takes seconds in which the child can't say anything yet
         with run.log_path.open("ab") as log:
-            child = subprocess.Popen(  # noqa: S603  our own command line, no shell
-                list(command(run, detached, resume)),
+            child = spawn(
+                command(run, detached, resume),
                 stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=run.path,  # not where somebody's torch.py may lie
-                env=_environment(
-                    run.record.training.threads
-                    or (threads_beside_a_window() if beside_window else 0)
-                ),
-                start_new_session=not _WINDOWS,
-                creationflags=_WINDOWS_FLAGS if _WINDOWS else 0,
+                folder=run.path,  # not where somebody's torch.py may lie
+                threads=run.record.training.threads
+                or (threads_beside_a_window() if beside_window else 0),
+                beside_window=beside_window,
             )
     except OSError as error:
         run.end_heartbeat()
         raise RunError(f"The run {run.path} can't be started: {error}.") from error
+    return TrainingProcess(run, child, since=since, log_start=log_start, detached=detached)
+
+
+def spawn(
+    command: Sequence[str],
+    *,
+    stdin: int,
+    stdout: IO[bytes],
+    stderr: IO[bytes] | int,
+    folder: Path,
+    threads: int = 0,
+    beside_window: bool = False,
+) -> subprocess.Popen[bytes]:
+    """A child process of low priority that leads a group of its own.
+
+    Args:
+        command: its command line.
+        stdin: as `subprocess` takes it.
+        stdout: a file that it writes to.
+        stderr: likewise, or as `subprocess` takes it.
+        folder: where it works.
+        threads: that it may compute with; 0 = as many as it likes.
+        beside_window: it, and whatever it starts, computes when nobody else wants to.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    child = subprocess.Popen(  # noqa: S603  our own command line, no shell
+        list(command),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        cwd=folder,
+        env=_environment(threads),
+        start_new_session=not _WINDOWS,
+        creationflags=_WINDOWS_FLAGS if _WINDOWS else 0,
+    )
     if not _WINDOWS:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
@@ -96,7 +130,21 @@ def start(
         # window" in docs/benchmarks.md.
         with contextlib.suppress(OSError):
             os.sched_setscheduler(child.pid, os.SCHED_IDLE, os.sched_param(0))
-    return TrainingProcess(run, child, since=since, log_start=log_start, detached=detached)
+    return child
+
+
+def kill_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child of `spawn` together with the helpers that it started in its group."""
+    if _WINDOWS:
+        if child.poll() is None:
+            subprocess.run(  # noqa: S603
+                ["taskkill", "/T", "/F", "/PID", str(child.pid)],  # noqa: S607
+                capture_output=True,
+                check=False,
+            )
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def threads_beside_a_window() -> int:
@@ -193,7 +241,7 @@ class TrainingProcess:
             if not self._ends_within(0.6 * timeout_seconds):
                 self._child.terminate()
                 if not self._ends_within(0.2 * timeout_seconds):
-                    self._kill_group()
+                    kill_group(self._child)
                     self._child.wait()
         return self._conclude()
 
@@ -230,7 +278,7 @@ class TrainingProcess:
         """How the session ended, once the process is gone; told to the run folder if it isn't."""
         with self._lock:
             if self._concluded is None:
-                self._kill_group()  # helpers that outlived a crash
+                kill_group(self._child)  # helpers that outlived a crash
                 if self._child.stdin is not None:
                     self._child.stdin.close()
                 self._concluded = self._told_end() or self._tell_end()
@@ -247,7 +295,7 @@ class TrainingProcess:
             outcome, message = "stopped", "Training did not answer and was ended."
         else:
             outcome = "crashed"
-            log = _tail(self.run.log_path, self._log_start)
+            log = tail_of(self.run.log_path, self._log_start)
             message = explain_exit(self._child.poll(), log)
         if self.run.checkpoint("last").exists():
             message += " It can be resumed from the last checkpoint."
@@ -265,18 +313,6 @@ class TrainingProcess:
 
     def _earlier_seconds(self) -> float:
         return max((e.seconds for e in self.run.events() if isinstance(e, Finished)), default=0.0)
-
-    def _kill_group(self) -> None:
-        if _WINDOWS:
-            if self.is_alive:
-                subprocess.run(  # noqa: S603
-                    ["taskkill", "/T", "/F", "/PID", str(self.pid)],  # noqa: S607
-                    capture_output=True,
-                    check=False,
-                )
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
 
 
 def explain_exit(code: int | None, log: str) -> str:
@@ -306,7 +342,7 @@ def explain_exit(code: int | None, log: str) -> str:
     return f"The training process ended with code {code}; the last it said was: {last[:300]}"
 
 
-def _tail(path: Path, start: int) -> str:
+def tail_of(path: Path, start: int = 0) -> str:
     """The end of a log, not further back than a position."""
     try:
         with path.open("rb") as file:

@@ -42,6 +42,7 @@ class CloseQuestion(QDialog):
     Args:
         unsaved: the id of the case with unsaved strokes, None = all is saved.
         trainings: how many run.
+        what: what they are called.
         can_detach: whether they can go on without the window.
         parent: the window that closes.
     """
@@ -51,6 +52,7 @@ class CloseQuestion(QDialog):
         unsaved: str | None,
         trainings: int,
         *,
+        what: str = "training",
         can_detach: bool = False,
         parent: QWidget | None = None,
     ) -> None:
@@ -73,8 +75,9 @@ class CloseQuestion(QDialog):
             one = trainings == 1
             going_on = {"detach": f"Let {'it' if one else 'them'} go on without this window"}
             stopping = {"stop": "Stop, and keep what was learnt so far"}
+            article = "An" if what[0] in "aeiou" else "A"
             self._training = self._choice(
-                "A training is running." if one else f"{trainings} trainings are running.",
+                f"{article} {what} is running." if one else f"{trainings} {what}s are running.",
                 {**(going_on if can_detach else {}), **stopping},
             )
         buttons = QDialogButtonBox()
@@ -170,6 +173,35 @@ class Leaving:
         except ScribsegError as error:
             return str(error)
         return ""
+
+
+class LeavingExperiment:
+    """Decides whether a window may close: asks when an experiment runs.
+
+    Args:
+        experiments: what runs.
+    """
+
+    def __init__(self, experiments: RunningTrainings) -> None:
+        self._experiments = experiments
+
+    def ask(self) -> bool:
+        """Ask, if there is something to ask, and do what is answered; False = stay open."""
+        running = self._experiments.running
+        if not running:
+            return True
+        question = CloseQuestion(
+            None,
+            running,
+            what="experiment",
+            can_detach=self._experiments.can_detach,
+            parent=QApplication.activeWindow(),
+        )
+        if not question.exec_():
+            return False
+        if question.answer().training == "detach":
+            self._experiments.let_go()
+        return True
 
 
 class CloseGuard(QObject):

@@ -116,6 +116,11 @@ class ScribbleDock(QWidget):
         self.guide.hide()
         self.session.say("The first steps are put away; Open > First steps shows them again.")
 
+    def show_run(self, run: Path) -> None:
+        """Show the training of a run that lies elsewhere, such as a cell of an experiment."""
+        self.tabs.setCurrentWidget(self.train_tab)
+        self.train_tab.visit(run)
+
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""
         self.case_tab.end()

@@ -37,7 +37,7 @@ class NumberEdit(ValuedContainerWidget[float]):
     """
 
     def __init__(self, *, annotation: Any, min: float, max: float, **options: Any) -> None:  # noqa: A002  magicgui's names
-        self._spin = _PlainSpinBox(0 if annotation is int else _DECIMALS)
+        self._spin = PlainSpinBox(0 if annotation is int else _DECIMALS)
         self._spin.setRange(min, max)
         self._spin.setValue(1)
         tame(self._spin)
@@ -144,8 +144,12 @@ def _limits(schema: Schema) -> dict[str, Any]:
     return {"widget_type": NumberEdit, "min": low, "max": high}
 
 
-class _PlainSpinBox(QDoubleSpinBox):
-    """Shows 0.002 as 0.002 and not as 0.002000000000, the same in every country."""
+class PlainSpinBox(QDoubleSpinBox):
+    """Shows 0.002 as 0.002 and not as 0.002000000000, the same in every country.
+
+    Args:
+        decimals: most of them; 0 = whole numbers.
+    """
 
     def __init__(self, decimals: int) -> None:
         super().__init__()

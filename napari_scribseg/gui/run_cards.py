@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,7 @@ from napari_scribseg.gui.wording import duration
 State = Literal[
     "created", "waiting", "running", "paused", "completed", "stopped", "failed", "crashed"
 ]
-Action = Literal["start", "pause", "go on", "finish", "abort", "resume", "more", "delete"]
+Action = Literal["start", "pause", "go on", "finish", "abort", "resume", "more", "log", "delete"]
 
 _WORDS: dict[State, str] = {
     "created": "not started",
@@ -48,6 +49,7 @@ class RunCard:
         saved: whether it can be resumed.
         has_weights: whether it can predict.
         continues: name of the run it started from, "" = from none.
+        is_guest: whether it belongs to something else than the project, and is only looked at.
     """
 
     folder: Path
@@ -61,10 +63,13 @@ class RunCard:
     saved: bool = False
     has_weights: bool = False
     continues: str = ""
+    is_guest: bool = False
 
     @property
     def title(self) -> str:
-        """When it was made and with what."""
+        """When it was made and with what; of a run elsewhere, the name of its cell."""
+        if self.is_guest:
+            return self.folder.parent.name
         day, _, clock = self.folder.name.split("_")[0].partition("T")
         when = f"{day[5:]} {clock[:5].replace('-', ':')}"
         return f"{when}  {self.method} ({self.preset})"
@@ -84,6 +89,8 @@ class RunCard:
     @property
     def actions(self) -> tuple[Action, ...]:
         """What can be done with it now, the most likely first."""
+        if self.is_guest:
+            return ("log",)
         match self.state:
             case "created" | "waiting":
                 return ("start", "delete")
@@ -98,13 +105,21 @@ class RunCard:
                 return (again, "more", "delete") if self.has_weights else (again, "delete")
 
 
-def list_cards(runs: Path) -> tuple[RunCard, ...]:
-    """All runs in a folder of runs, the newest first; damaged ones are left out."""
+def list_cards(runs: Path, guest: Path | None = None) -> tuple[RunCard, ...]:
+    """All runs in a folder of runs, the newest first; damaged ones are left out.
+
+    Args:
+        runs: folder of runs.
+        guest: a run elsewhere, which is put in front of them.
+    """
     try:
         waiting = RunQueue(runs).waiting()
     except InvalidInput:
         waiting = []
     cards: list[RunCard] = []
+    if guest is not None:
+        with contextlib.suppress(InvalidInput):
+            cards.append(replace(read_card(RunFolder.open(guest)), is_guest=True))
     for document in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             cards.append(read_card(RunFolder.open(document.parent), waiting))

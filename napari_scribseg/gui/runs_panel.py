@@ -39,6 +39,7 @@ _BUTTONS: dict[Action, tuple[str, str]] = {
     "abort": ("Abort", "Stop now; what was saved can predict and be resumed"),
     "resume": ("Resume", "Continue where it was interrupted"),
     "more": ("Train more", "A new run that starts from these weights with today's strokes"),
+    "log": ("Open log", "Show what the training process printed"),
     "delete": ("Delete …", "Remove the run with its weights and predictions"),
 }
 _PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#f0e442")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QInputDialog, QMessageBox
 
 from napari_scribseg.engine.history import History
@@ -27,6 +28,8 @@ from napari_scribseg.volume import Array, Volume
 
 _ESTIMATE_AFTER_MS = 1500
 """Settings are measured once they have not changed for this long."""
+_GUEST_MS = 2000
+"""Between two looks at a run that somebody else trains."""
 
 
 class TrainTab(Tab):
@@ -62,6 +65,11 @@ class TrainTab(Tab):
         self._estimate_soon.setInterval(_ESTIMATE_AFTER_MS)
         self._estimate_soon.timeout.connect(self._estimate)
         self.training.value_changed.connect(self._estimate_soon.start)
+        self._guest_timer = QTimer(self)
+        self._guest_timer.setInterval(_GUEST_MS)
+        self._guest_timer.timeout.connect(self.presenter.look_at_guest)
+        self._is_fresh_guest = False
+        """Its curves are scrolled to once they are there."""
         # After the first paint: the dock shows at once, the methods come when they come.
         QTimer.singleShot(0, self._load_methods)
         # Bound to the jobs and not to this object, which is gone by then.
@@ -71,6 +79,7 @@ class TrainTab(Tab):
     def end(self) -> None:
         """End what runs in the background."""
         self._estimate_soon.stop()
+        self._guest_timer.stop()
         self.jobs.end()
 
     def propose(self, settings: Mapping[str, Any]) -> None:
@@ -81,6 +90,12 @@ class TrainTab(Tab):
         self.training.change_training(**settings)
         self.reveal(self.training.point_to_train())
         self.say("The settings are filled in: press Train.")
+
+    def visit(self, run: Path) -> None:
+        """Show a run that does not belong to the project, such as a cell of an experiment."""
+        self.presenter.visit(run)
+        self._guest_timer.start()
+        self._is_fresh_guest = True
 
     # What the presenter asks for
 
@@ -102,6 +117,9 @@ class TrainTab(Tab):
         colors = schema.segmentation_colors
         names = {name: colors[i] for i, name in enumerate(schema.names) if i in colors}
         self.runs.show_history(history, names)
+        if self._is_fresh_guest and history is not None:
+            self._is_fresh_guest = False
+            self.reveal(self.runs.foot)
 
     def show_previews(
         self, steps: Sequence[int], scores: Mapping[int, Mapping[str, float | None]]
@@ -144,6 +162,10 @@ class TrainTab(Tab):
             InvalidInput: no image is chosen, or a layer can't be used.
         """
         return self._session.snapshot()
+
+    def show_log(self, run: Path) -> None:
+        """Show what the training process of a run printed."""
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(run / "log.txt")))
 
     def has_weights(self, run: Path) -> None:
         """Let the run predict from now on."""

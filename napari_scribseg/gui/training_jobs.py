@@ -129,9 +129,9 @@ class BackgroundTraining:
             run.request(what)
 
     def list_runs(self) -> None:
-        """Read the runs of the project."""
-        runs = self._session.project_folder / "runs"
-        self._read(lambda: run_cards.list_cards(runs), self._presenter.runs_listed)
+        """Read the runs of the project, and the guest."""
+        runs, guest = self._session.project_folder / "runs", self._presenter.guest
+        self._read(lambda: run_cards.list_cards(runs, guest), self._presenter.runs_listed)
 
     def load_history(self, run: Path) -> None:
         """Read what a run has told so far."""

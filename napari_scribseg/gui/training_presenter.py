@@ -98,6 +98,10 @@ class TrainingView(Protocol):
         """The chosen layers as they are now. Raises ScribsegError when they don't fit."""
         ...
 
+    def show_log(self, run: Path) -> None:
+        """Show what the training process of a run printed."""
+        ...
+
     def has_weights(self, run: Path) -> None:
         """A run has weights that can predict now."""
         ...
@@ -139,7 +143,7 @@ class TrainingJobs(Protocol):
         ...
 
     def list_runs(self) -> None:
-        """Read the runs of the project; tells `runs_listed`."""
+        """Read the runs of the project, and the guest; tells `runs_listed`."""
         ...
 
     def load_history(self, run: Path) -> None:
@@ -179,6 +183,8 @@ class TrainingPresenter:
     chosen: Path | None = None
     """The run whose card is shown."""
     cards: tuple[RunCard, ...] = ()
+    guest: Path | None = None
+    """A run of an experiment that is looked at beside those of the project."""
     history: History = field(default_factory=History)
     """Of the run that is trained."""
     shows_previews: bool = True
@@ -239,6 +245,8 @@ class TrainingPresenter:
                     return
                 self._prepare(f"Starting {run.name} …")
                 self.jobs.start(run)
+            case "log":
+                self.view.show_log(run)
 
     def choose(self, run: Path | None) -> None:
         """Show the card of a run; it predicts if it has weights."""
@@ -253,8 +261,21 @@ class TrainingPresenter:
         else:
             self.jobs.load_history(run)
         self.jobs.load_previews(run, None)
-        if card is not None and card.has_weights:
+        if card is not None and card.has_weights and not card.is_guest:
             self.view.has_weights(run)
+
+    def visit(self, run: Path) -> None:
+        """Show a run that lies elsewhere; it can be looked at, and nothing else."""
+        self.guest = run
+        self.choose(run)
+        self.jobs.list_runs()
+
+    def look_at_guest(self) -> None:
+        """Look again at the guest, if it is shown and being trained."""
+        card = next((c for c in self.cards if c.is_guest), None)
+        if card is not None and card.folder == self.chosen and card.state == "running":
+            self.jobs.load_history(card.folder)
+            self.jobs.list_runs()
 
     def preview(self, step: int) -> None:
         """Show what the chosen run made of the case at a step."""
@@ -342,16 +363,17 @@ class TrainingPresenter:
         first, self.cards = not self.cards, cards
         folders = {card.folder for card in cards}
         idle = self.screen.phase is Phase.IDLE
-        going = next((c for c in cards if c.state in ("running", "paused")), None)
-        if self.chosen not in folders:
+        own = [card for card in cards if not card.is_guest]
+        going = next((c for c in own if c.state in ("running", "paused")), None)
+        if self.chosen not in folders and self.chosen != self.guest:
             self.chosen = None
         self.view.show_runs(cards, self.chosen)
         if idle and going is not None and first:
             self._prepare("Looking at the training …")
             self.jobs.watch(going.folder)
         elif idle and self.chosen is None:
-            newest = next((c.folder for c in cards if c.has_weights), None)
-            self.choose(newest or (cards[0].folder if cards else None))
+            newest = next((c.folder for c in own if c.has_weights), None)
+            self.choose(newest or (own[0].folder if own else None))
             self.view.show_runs(cards, self.chosen)
 
     def history_loaded(self, run: Path, history: History) -> None:

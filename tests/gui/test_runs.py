@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +83,15 @@ class TestCards:
         request = run.preview_request
         assert request is not None
         assert request.case.image.exists()
+
+    def test_a_guest_comes_first_and_can_only_be_looked_at(self, run, tmp_path):
+        elsewhere = tmp_path / "experiment" / "cells" / "b-fold1-seed0-100" / "run"
+        shutil.copytree(run.path, elsewhere)
+        guest, own = list_cards(tmp_path / "runs", elsewhere)
+        assert (guest.title, guest.actions) == ("b-fold1-seed0-100", ("log",))
+        assert own.folder == run.path
+        assert "delete" in own.actions
+        assert list_cards(tmp_path / "runs", tmp_path) == (own,), "one that is gone is left out"
 
     def test_more_of_another_method_is_refused(self, run, tmp_path):
         case = two_ball_case()
