@@ -21,7 +21,7 @@ from napari_scribseg.augmentation import Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import IGNORE, LabelSchema, targets_of
+from napari_scribseg.labels import IGNORE, OUTSIDE, LabelSchema, targets_of
 
 Array = npt.NDArray[Any]
 
@@ -39,11 +39,13 @@ class Batch:
 
     Args:
         image: (B, 1, *S) float, z-scored per volume; S is Y, X of slices and Z, Y, X of patches.
-        target: (B, *S) int64, the scribbles as class index or IGNORE.
+        target: (B, *S) int64, the scribbles as class index or IGNORE, with some background where it
+            follows from them (see `enclosure`).
         maps: per-voxel maps from `Method.prepare`, (B, *S): int64 class index or IGNORE, or
             float.
         cases: id of the case of each sample.
         progress: share of the training budget that is used, 0 to 1.
+        drawn: (B, *S) int64, the part of the target that somebody drew; None = all of it.
     """
 
     image: Tensor
@@ -51,6 +53,12 @@ class Batch:
     maps: dict[str, Tensor] = field(default_factory=dict)
     cases: tuple[str, ...] = ()
     progress: float = 0.0
+    drawn: Tensor | None = None
+
+    @property
+    def strokes(self) -> Tensor:
+        """What somebody drew, (B, *S) int64 class index or IGNORE."""
+        return self.target if self.drawn is None else self.drawn
 
     def to(self, device: torch.device, memory_format: torch.memory_format) -> Batch:
         """The batch on another device, slices in this memory format, patches as they lie."""
@@ -61,6 +69,7 @@ class Batch:
             image=self.image.to(device, memory_format=memory_format, non_blocking=True),
             target=self.target.to(device, non_blocking=True),
             maps={name: m.to(device, non_blocking=True) for name, m in self.maps.items()},
+            drawn=None if self.drawn is None else self.drawn.to(device, non_blocking=True),
         )
 
     def sample(self, i: int) -> Batch:
@@ -71,6 +80,7 @@ class Batch:
             target=self.target[i : i + 1],
             maps={name: m[i : i + 1] for name, m in self.maps.items()},
             cases=self.cases[i : i + 1],
+            drawn=None if self.drawn is None else self.drawn[i : i + 1],
         )
 
 
@@ -188,18 +198,26 @@ class SliceSet:
     def __len__(self) -> int:
         return len(self.slices)
 
-    def add(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
+    def add(
+        self,
+        case: Case,
+        maps: dict[str, Array],
+        *,
+        unlabelled: bool,
+        outside: Array | None = None,
+    ) -> None:
         """Take in the slices of a case.
 
         Args:
             case: with or without scribbles.
             maps: per-voxel maps (z, y, x) of the case, the same names for every case.
             unlabelled: also take slices nobody drew on.
+            outside: (z, y, x) bool, where the case is background although nobody drew there.
 
         Raises:
             InvalidInput: a map has another shape than the case, or the names changed.
         """
-        self.slices.extend(self._slices_of(case, maps, unlabelled=unlabelled))
+        self.slices.extend(self._slices_of(case, maps, unlabelled=unlabelled, outside=outside))
 
     def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
         """Put other maps in the place of those that the case was added with.
@@ -208,10 +226,18 @@ class SliceSet:
             InvalidInput: see `add`.
         """
         fresh = iter(self._slices_of(case, maps, unlabelled=unlabelled))
-        self.slices = [next(fresh) if old.case == case.id else old for old in self.slices]
+        self.slices = [
+            _with_targets_of(old, next(fresh)) if old.case == case.id else old
+            for old in self.slices
+        ]
 
     def _slices_of(
-        self, case: Case, maps: dict[str, Array], *, unlabelled: bool
+        self,
+        case: Case,
+        maps: dict[str, Array],
+        *,
+        unlabelled: bool,
+        outside: Array | None = None,
     ) -> Iterator[Slice]:
         if strange := [k for k in sorted(maps) if maps[k].dtype.kind not in "iuf"]:
             raise InvalidInput(
@@ -234,12 +260,14 @@ class SliceSet:
             if case.scribbles is None
             else self.schema.to_targets(case.scribbles)
         )
+        if outside is not None:
+            target = np.where((target == IGNORE) & outside, np.int16(OUTSIDE), target)
         image = image_slices(case.image.array, case.image.spacing, self.spacing_mm)
         shape = (int(image.shape[-2]), int(image.shape[-1]))
         integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
         floats = _stacked([maps[k] for k in float_names], np.float32, shape, like=image)
         for z in range(len(image)):
-            labelled = (integers[z, 0] != IGNORE).nonzero()
+            labelled = (integers[z, 0] >= 0).nonzero()
             if unlabelled or len(labelled):
                 yield Slice(image[z], integers[z], floats[z], labelled, case.id)
 
@@ -263,9 +291,38 @@ class SliceSet:
         integer_names, float_names = self.map_names
         maps = {name: integers[:, i].contiguous() for i, name in enumerate(integer_names, start=1)}
         maps |= {name: floats[:, i].contiguous() for i, name in enumerate(float_names)}
-        return Batch(
-            image, integers[:, 0].contiguous(), maps, tuple(s.case for s in chosen), progress
-        )
+        target, drawn = targets_shown(integers[:, 0].contiguous(), config, rng)
+        return Batch(image, target, maps, tuple(s.case for s in chosen), progress, drawn)
+
+
+def targets_shown(
+    stored: Tensor, config: TrainConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """What a batch shows as targets, and what of it was drawn, both (B, *S) int64.
+
+    Of the pixels outside enclosing background strokes some are shown as background, others in every
+    batch: on average `outer_background` for every background pixel drawn on the same sample.
+
+    Args:
+        stored: (B, *S), class index, IGNORE or OUTSIDE.
+        config: says how many.
+        rng: draws them.
+    """
+    outside = stored == OUTSIDE
+    drawn = stored.masked_fill(outside, IGNORE)
+    if not config.outer_background or not outside.any():
+        return drawn, drawn
+    n_drawn, n_outside = ((drawn == 0).flatten(1).sum(1), outside.flatten(1).sum(1))
+    share = config.outer_background * n_drawn / n_outside.clamp_min(1)
+    chance = torch.from_numpy(rng.random(tuple(stored.shape), dtype=np.float32))
+    shown = outside & (chance < share.reshape(-1, *[1] * (stored.ndim - 1)))
+    return drawn.masked_fill(shown, 0), drawn
+
+
+def _with_targets_of(old: Slice, fresh: Slice) -> Slice:
+    """A slice with fresh maps and the targets that it had."""
+    integers = torch.cat([old.integers[:1], fresh.integers[1:]])
+    return replace(fresh, integers=integers, labelled=old.labelled)
 
 
 def draw_indices(n: int, step: int, config: TrainConfig) -> list[int]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from napari_scribseg.augmentation import Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
-from napari_scribseg.data import Batch, SliceSet, draw_indices
+from napari_scribseg.data import Batch, SliceSet, draw_indices, targets_shown
 from napari_scribseg.labels import IGNORE, LabelSchema
 
 Array = npt.NDArray[Any]
@@ -43,19 +43,27 @@ class PatchSet:
     def __len__(self) -> int:
         return len(self._volumes)
 
-    def add(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
+    def add(
+        self,
+        case: Case,
+        maps: dict[str, Array],
+        *,
+        unlabelled: bool,
+        outside: Array | None = None,
+    ) -> None:
         """Take in a case.
 
         Args:
             case: with or without scribbles.
             maps: per-voxel maps (z, y, x) of the case, the same names for every case.
             unlabelled: also take volumes nobody drew on.
+            outside: see `SliceSet.add`.
 
         Raises:
             InvalidInput: a map has another shape than the case, or the names changed.
         """
         first = len(self._slices)
-        self._slices.add(case, maps, unlabelled=True)
+        self._slices.add(case, maps, unlabelled=True, outside=outside)
         volume = range(first, len(self._slices))
         if unlabelled or any(len(self._slices.slices[i].labelled) for i in volume):
             self._volumes.append(volume)
@@ -94,7 +102,9 @@ class PatchSet:
         layers = self._unstacked(integers)
         maps = {name: layers[i] for i, name in enumerate(integer_names, start=1)}
         maps |= dict(zip(float_names, self._unstacked(floats), strict=True))
-        return Batch(image[:, None], layers[0], maps, tuple(s.case for s in slabs), progress)
+        target, drawn = targets_shown(layers[0], config, rng)
+        cases = tuple(s.case for s in slabs)
+        return Batch(image[:, None], target, maps, cases, progress, drawn)
 
     def _slab(self, volume: list[Slice], rng: np.random.Generator) -> Slice:
         """Neighbouring slices of a volume as the channels of one: (layers * depth, y, x)."""

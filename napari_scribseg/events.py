@@ -29,6 +29,8 @@ class Started(_Event):
     precision: str
     cases: int
     slices: int
+    enclosed_slices: int = 0
+    """Slices whose strokes tell what lies outside them, see `enclosure`."""
     first_step: int
     """1 for a fresh run; the step after the checkpoint for a resumed one."""
     steps: int | None

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from napari_scribseg.enclosure import outside_of
 from napari_scribseg.labels import BACKGROUND, UNLABELLED, LabelSchema
 
 Array = npt.NDArray[Any]
@@ -35,7 +36,7 @@ FIELDS: Final = 4
 """The field of view is divided into this many fields along y and along x."""
 WIDE_SHARE: Final = 0.5
 """Background reaches across the view when a drawn slice has it in this share of its fields, on
-average; the strokes around the heart of ACDC's experts have it in 0.25 to 0.31."""
+average; the strokes around the heart of ACDC's experts lie in 0.25 to 0.31, but enclose it."""
 EDGE_MM: Final = 3.0
 """A stroke this near to an edge of the image runs along a border."""
 NEIGHBOUR_MM: Final = 8.0
@@ -62,7 +63,8 @@ class SliceFacts:
     Args:
         voxels: drawn voxels by scribble value.
         border: those of them that run along a border.
-        fields: how many of the fields of view have background.
+        fields: how many of the fields of view have background, be it drawn or outside of strokes
+            that go around everything.
         specks: number of strokes that are too short.
         thin: values of which every stroke is one voxel wide.
     """
@@ -137,12 +139,13 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
     along = _along_borders(places, values, near_edge, spacing)
     voxels = {int(v): int((values == v).sum()) for v in np.unique(values)}
     border = {v: int(along[values == v].sum()) for v in voxels}
+    background = (drawn == BACKGROUND) | outside_of(drawn, spacing)
     low, high = places.min(0), places.max(0) + 1
     cut = drawn[low[0] : high[0], low[1] : high[1]]
     return SliceFacts(
         voxels,
         border,
-        _fields_with(places[values == BACKGROUND], drawn.shape),
+        _fields_with(np.argwhere(background), drawn.shape),
         sum(_specks(cut == v) for v in voxels),
         frozenset(v for v in voxels if _is_thin(cut == v)),
     )
@@ -201,11 +204,11 @@ def _background_item(facts: Sequence[SliceFacts], drawn: Sequence[int]) -> Item 
         return None  # the first line asks for it
     share = float(np.mean([facts[z].fields for z in drawn])) / FIELDS**2
     if share >= WIDE_SHARE:
-        return Item("background", "done", "Background is drawn across the field of view.")
+        return Item("background", "done", "Background is known across the field of view.")
     narrow = min(drawn, key=lambda z: facts[z].fields)
     text = (
-        f"Draw background far from the organ too, it reaches {share:.0%} of the view: where it is "
-        "never drawn, structures are made up."
+        f"Draw background far from the organ too, or all around it: it reaches {share:.0%} of the "
+        "view, and where nobody knows of it, structures are made up."
     )
     return Item("background", "advice", text, narrow)
 

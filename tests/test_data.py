@@ -12,6 +12,7 @@ from phantoms import TWO_BALLS, two_ball_case
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.data import (
+    Batch,
     SliceSet,
     choose_spacing,
     in_plane_shape,
@@ -166,6 +167,69 @@ def test_maps_must_fit_the_case_and_each_other() -> None:
     slices = _slices(case, seeds=np.zeros((2, 16, 16), np.int16))
     with pytest.raises(InvalidInput, match="other maps"):
         slices.add(case, {"edges": np.zeros((2, 16, 16), np.float32)}, unlabelled=True)
+
+
+# Background outside the strokes
+
+
+def _enclosed() -> SliceSet:
+    """Two slices: 20 pixels of background drawn and half of the slice outside; nothing of both."""
+    scribbles = np.zeros((2, 40, 40), np.uint8)
+    scribbles[:, 20, 20] = 1
+    scribbles[0, 10, 10:30] = BACKGROUND
+    outside = np.zeros(scribbles.shape, bool)
+    outside[0, :, :20] = True
+    slices = SliceSet(TWO_BALLS, 1.0)
+    case = _case(np.zeros(scribbles.shape), scribbles)
+    slices.add(case, {"where": outside.astype(np.int16)}, unlabelled=True, outside=outside)
+    return slices
+
+
+def _batches(slices: SliceSet, n: int, **changes: object) -> list[Batch]:
+    config = STILL.updated({"batch_size": 2, "patch": (40, 40), **changes})
+    return [slices.batch(step, config, 0.0) for step in range(1, n + 1)]
+
+
+def test_every_batch_shows_other_pixels_outside_and_in_the_end_all_of_them() -> None:
+    batches = _batches(_enclosed(), 60, outer_background=2.0)
+    shown = torch.zeros(40, 40, dtype=torch.bool)
+    counts = []
+    for batch in batches:
+        added = (batch.target == 0) & (batch.strokes != 0)
+        assert (batch.maps["where"][added] == 1).all()
+        shown |= added.any(0)
+        counts.append(int(added.sum()))
+    assert np.mean(counts) == pytest.approx(2.0 * 20, rel=0.1)
+    assert min(counts) < max(counts)
+    assert shown[:, :18].float().mean() > 0.9  # patches are shifted a little
+
+
+def test_what_was_drawn_stays_as_it_was_drawn() -> None:
+    for batch in _batches(_enclosed(), 3, outer_background=2.0):
+        drawn = batch.strokes != IGNORE
+        assert torch.equal(batch.target[drawn], batch.strokes[drawn])
+        assert sorted(int((s == 0).sum()) for s in batch.strokes) == [0, 20]
+        assert batch.strokes.min() == IGNORE
+
+
+def test_without_outer_background_only_strokes_are_shown() -> None:
+    for batch in _batches(_enclosed(), 3, outer_background=0.0):
+        assert torch.equal(batch.target, batch.strokes)
+
+
+def test_patches_are_cut_out_around_strokes_only() -> None:
+    assert [len(item.labelled) for item in _enclosed().slices] == [21, 1]
+
+
+def test_new_maps_keep_what_lies_outside() -> None:
+    slices = _enclosed()
+    before = [item.integers[0].clone() for item in slices.slices]
+    scribbles = np.zeros((2, 40, 40), np.uint8)
+    maps = {"where": np.full(scribbles.shape, 7, np.int16)}
+    slices.replace_maps(_case(np.zeros(scribbles.shape), scribbles), maps, unlabelled=True)
+    for item, old in zip(slices.slices, before, strict=True):
+        assert torch.equal(item.integers[0], old)
+        assert (item.integers[1] == 7).all()
 
 
 # Augmentation

@@ -59,6 +59,16 @@ def test_background_that_hugs_the_organ_is_not_enough():
     assert items(scribbles)["background"].state == "done"
 
 
+def test_background_all_around_the_organ_is_enough():
+    scribbles = blank(1)
+    scribbles[:, 30:34, 30:34] = 1
+    scribbles[:, 24:40, [24, 39]] = BACKGROUND
+    scribbles[:, [24, 39], 24:40] = BACKGROUND
+    assert items(scribbles)["background"].state == "done"
+    scribbles[:, 24, :] = scribbles[:, :, 39] = 0  # half of the ring
+    assert items(scribbles)["background"].state == "advice"
+
+
 def test_the_far_field_is_found_in_each_of_sixteen_fields():
     drawn = blank(1)[0]
     drawn[8::16, 8::16] = BACKGROUND

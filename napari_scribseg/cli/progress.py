@@ -122,9 +122,14 @@ def _line_of(event: Event) -> str | None:
     match event:
         case Started():
             budget = f"{event.steps} steps" if event.minutes is None else f"{event.minutes:g} min"
+            enclosed = (
+                f" ({event.enclosed_slices} with background outside their strokes)"
+                if event.enclosed_slices
+                else ""
+            )
             return (
                 f"{event.method} on {event.device} ({event.precision}): {event.cases} cases, "
-                f"{event.slices} slices, {budget}, from step {event.first_step}"
+                f"{event.slices} slices{enclosed}, {budget}, from step {event.first_step}"
             )
         case Validated():
             scores = ", ".join(

@@ -21,6 +21,7 @@ import torch
 from napari_scribseg.cases import Case
 from napari_scribseg.data import Batch, choose_spacing
 from napari_scribseg.data_patches import SampleSet
+from napari_scribseg.enclosure import outside_of_case
 from napari_scribseg.engine.learner import Learner
 from napari_scribseg.engine.machine import choose_machine, choose_threads
 from napari_scribseg.engine.prepare import empty_samples, prepare_cases
@@ -73,9 +74,12 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     slices = empty_samples(kind, options, run.schema, spacing_mm)
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     maps: dict[str, Maps] = {}
+    enclosed_slices = 0
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
-        slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled)
+        outside = outside_of_case(item.case) if config.outer_background else None
+        enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
+        slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     if _must_end(run):
         step = run.last_step if resume else 0
@@ -104,6 +108,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         precision=machine.precision,
         cases=len(cases),
         slices=len(slices),
+        enclosed_slices=enclosed_slices,
         first_step=learner.step + 1,
         steps=None if config.minutes else config.steps,
         minutes=config.minutes,

@@ -145,7 +145,7 @@ class EFFDNet(Method):
 
     def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, scribbles and pseudo-labels of the pasted batch (FADC)."""
-        boxes = scribble_boxes(batch.target, self.options.box)
+        boxes = scribble_boxes(batch.strokes, self.options.box)
         donors = draw_donors(boxes, torch.default_generator)
         labels = torch.stack([batch.target, pseudo], 1)
         image, labels = paste_regions(batch.image, labels, boxes, donors)

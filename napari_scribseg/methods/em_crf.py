@@ -155,6 +155,7 @@ _PAPER: Final = TrainConfig(
     schedule="step_decay",
     gradient_clip=0.0,
     weight_average=0.0,
+    outer_background=0.0,
     rotation_degrees=0.0,
     zoom=0.0,
     intensity=0.0,

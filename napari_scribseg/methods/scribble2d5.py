@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -156,6 +157,8 @@ class Scribble2D5(UNet25DMethod):
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy of both segmentations, static and active boundary."""
         options, pseudo = self.options, batch.maps["pseudo_labels"]
+        outside = (pseudo == IGNORE) & (batch.strokes == IGNORE)
+        pseudo = torch.where(outside, batch.target, pseudo)
         inside = batch.maps["inside"] != IGNORE
         final, initial, boundary = self.segment(batch.image)
         weights = None

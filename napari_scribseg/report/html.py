@@ -309,8 +309,8 @@ def _shown(picture: Picture) -> dict[str, Any]:
         "rank": one.rank,
         "case": one.case,
         "cell": one.cell,
-        "slice": f"slice {one.slice_index + 1}"
-        + (f" of {picture.n_slices}" if picture.n_slices else ""),
+        "slice": f"slice {one.slice_index}"
+        + (f" (of 0 to {picture.n_slices - 1})" if picture.n_slices else ""),
         "dice": f"{one.dice:.3f}",
         "problem": picture.problem,
         "source": _address("image/png", picture.png) if picture.png else "",
