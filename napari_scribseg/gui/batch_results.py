@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,14 @@ def results_of(folder: Path, experiment: Experiment) -> BatchResults:
         InvalidInput: a table is damaged.
     """
     rows = _comparisons(folder / "comparisons.csv")
+    one_class = len(experiment.labels.classes) == 1
+    about_all = [row["measure"] == "dice" and (one_class or row["class"] == MEAN) for row in rows]
+    sentences = [row["sentence"] for row in rows]
     picked = picked_slices(folder, experiment, per_method=PER_METHOD)
     worst = sorted((one for one in picked if one.rank == "worst"), key=lambda one: one.dice)
     return BatchResults(
-        comparisons=tuple(row["sentence"] for row in rows if row["class"] == MEAN),
-        more=tuple(row["sentence"] for row in rows if row["class"] != MEAN),
+        comparisons=tuple(itertools.compress(sentences, about_all)),
+        more=tuple(itertools.compress(sentences, (not overall for overall in about_all))),
         worst=tuple(worst),
         has_report=(folder / REPORT).is_file(),
     )
@@ -98,6 +102,6 @@ def _comparisons(path: Path) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} can't be read ({error}).") from error
-    if rows and not {"class", "sentence"} <= set(rows[0]):
+    if rows and not {"measure", "class", "sentence"} <= set(rows[0]):
         raise InvalidInput(f"{path} has other columns than expected; continue the experiment.")
     return rows
