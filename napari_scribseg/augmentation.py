@@ -34,14 +34,15 @@ class Slice:
         image: (C, y, x) float32; C = 1.
         integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
         floats: (F, y, x) float32, the float maps.
-        labelled: (n, 2) positions (y, x) of scribbled pixels.
+        centres: (n, 2) positions (y, x) that patches are cut out around, scribbled pixels among
+            them; none where nobody drew.
         case: id of its case.
     """
 
     image: Tensor
     integers: Tensor
     floats: Tensor
-    labelled: Tensor
+    centres: Tensor
     case: str
 
 
@@ -103,7 +104,7 @@ class _Placement:
 
 
 def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator) -> Array:
-    """Position (y, x) of a patch's centre: on a scribbled pixel, the patch inside the slice.
+    """Position (y, x) of a patch's centre: on one of its centres, the patch inside the slice.
 
     Along an axis on which the slice is smaller than the patch: the middle, jittered.
     """
@@ -113,8 +114,8 @@ def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator)
     jitter = rng.uniform(-1, 1, 2) * _CENTRE_JITTER * size
     pick = rng.random()
     wanted = middle
-    if len(item.labelled):
-        wanted = item.labelled[int(pick * len(item.labelled))].numpy().astype(np.float64)
+    if len(item.centres):
+        wanted = item.centres[int(pick * len(item.centres))].numpy().astype(np.float64)
     # On whole pixels: halfway between two, images blur and the nearest label is a toss-up.
     first = np.clip(np.ceil(wanted - (size - 1) / 2), 0, np.maximum(shape - size, 0))
     return np.where(shape > size, first + (size - 1) / 2, middle + jitter)

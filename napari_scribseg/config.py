@@ -89,7 +89,7 @@ class TrainConfig(Config):
         description="Predict with this moving average of the weights; 0 = with the last ones.",
     )
     outer_background: NonNegative = Field(
-        default=3.0,
+        default=1.0,
         description="Where background strokes go around all structures, what lies outside is "
         "background too: so many pixels of it per step for every one drawn; 0 = strokes only.",
     )

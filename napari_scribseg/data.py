@@ -267,9 +267,9 @@ class SliceSet:
         integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
         floats = _stacked([maps[k] for k in float_names], np.float32, shape, like=image)
         for z in range(len(image)):
-            labelled = (integers[z, 0] >= 0).nonzero()
-            if unlabelled or len(labelled):
-                yield Slice(image[z], integers[z], floats[z], labelled, case.id)
+            centres = _centres(integers[z, 0])
+            if unlabelled or len(centres):
+                yield Slice(image[z], integers[z], floats[z], centres, case.id)
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """The wanted patch (y, x), cut to the largest slice, rounded up to a multiple of 16."""
@@ -319,10 +319,19 @@ def targets_shown(
     return drawn.masked_fill(shown, 0), drawn
 
 
+def _centres(stored: Tensor) -> Tensor:
+    """What patches of a slice (y, x) are cut out around, (n, 2): strokes, as often outside.
+
+    Who knows of an outside must show it, or the far ends of a slice would hardly be seen.
+    """
+    drawn, outside = (stored >= 0).nonzero(), (stored == OUTSIDE).nonzero()
+    return torch.cat([drawn, outside[:: max(1, len(outside) // max(len(drawn), 1))]])
+
+
 def _with_targets_of(old: Slice, fresh: Slice) -> Slice:
     """A slice with fresh maps and the targets that it had."""
     integers = torch.cat([old.integers[:1], fresh.integers[1:]])
-    return replace(fresh, integers=integers, labelled=old.labelled)
+    return replace(fresh, integers=integers, centres=old.centres)
 
 
 def draw_indices(n: int, step: int, config: TrainConfig) -> list[int]:

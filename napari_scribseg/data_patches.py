@@ -65,7 +65,7 @@ class PatchSet:
         first = len(self._slices)
         self._slices.add(case, maps, unlabelled=True, outside=outside)
         volume = range(first, len(self._slices))
-        if unlabelled or any(len(self._slices.slices[i].labelled) for i in volume):
+        if unlabelled or any(len(self._slices.slices[i].centres) for i in volume):
             self._volumes.append(volume)
 
     def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:  # noqa: ARG002
@@ -108,7 +108,7 @@ class PatchSet:
 
     def _slab(self, volume: list[Slice], rng: np.random.Generator) -> Slice:
         """Neighbouring slices of a volume as the channels of one: (layers * depth, y, x)."""
-        counts = np.array([len(item.labelled) for item in volume])
+        counts = np.array([len(item.centres) for item in volume])
         drawn, place = int(counts.sum()), rng.random()
         middle = int(place * len(volume))
         if drawn:
@@ -122,7 +122,7 @@ class PatchSet:
             image=_stacked([s.image for s in shown], (before, after), lowest),
             integers=_stacked([s.integers for s in shown], (before, after), IGNORE),
             floats=_stacked([s.floats for s in shown], (before, after), 0.0),
-            labelled=volume[middle].labelled,
+            centres=volume[middle].centres,
             case=volume[middle].case,
         )
 

@@ -20,7 +20,7 @@ from napari_scribseg.data import (
     resample_in_plane,
 )
 from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import BACKGROUND, IGNORE, UNLABELLED
+from napari_scribseg.labels import BACKGROUND, IGNORE, OUTSIDE, UNLABELLED
 from napari_scribseg.volume import Grid, Volume
 
 STILL = TrainConfig(
@@ -217,8 +217,13 @@ def test_without_outer_background_only_strokes_are_shown() -> None:
         assert torch.equal(batch.target, batch.strokes)
 
 
-def test_patches_are_cut_out_around_strokes_only() -> None:
-    assert [len(item.labelled) for item in _enclosed().slices] == [21, 1]
+def test_patches_are_cut_out_around_strokes_and_as_often_outside() -> None:
+    enclosed, plain = _enclosed().slices
+    assert len(plain.centres) == 1
+    stored = [int(enclosed.integers[0, y, x]) for y, x in enclosed.centres]
+    assert sum(value >= 0 for value in stored) == 21
+    assert stored.count(OUTSIDE) == pytest.approx(21, abs=2)
+    assert len({int(y) for y, _ in enclosed.centres}) > 15, "all over the slice"
 
 
 def test_new_maps_keep_what_lies_outside() -> None:
