@@ -412,9 +412,14 @@ class TrainingPresenter:
             case Started():
                 self._steps = event.steps
                 self.view.device_used(f"{event.device}, {event.precision}")
-                self.view.say(
-                    f"Training on {event.device} ({event.precision}), {event.slices} slices."
-                )
+                outside = ""
+                if event.enclosed_slices:
+                    outside = (
+                        f" Background goes around everything on {event.enclosed_slices} of them: "
+                        "what lies outside counts as background, too."
+                    )
+                text = f"Training on {event.device} ({event.precision}), {event.slices} slices."
+                self.view.say(text + outside)
             case Prepared():
                 text = f"Preparing {event.case} ({event.done} of {event.total})"
                 self._update(share=event.done / max(1, event.total), progress_text=text)

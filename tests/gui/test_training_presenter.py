@@ -175,6 +175,12 @@ class TestATraining:
         training.happened(Validated(step=5, measure="dice", scores=scores, mean=0.75, best=True))
         assert said(training)[0] == "Step 5: dice 0.750, the best so far."
 
+    def test_background_that_follows_from_the_strokes_is_told(self, training):
+        training.happened(STARTED)
+        assert said(training)[0] == "Training on cpu (float32), 2 slices."
+        training.happened(STARTED.model_copy(update={"enclosed_slices": 1}))
+        assert said(training)[0].endswith("what lies outside counts as background, too.")
+
     def test_its_end_is_passed_on(self, training, view):
         training.happened(Saved(step=10, path="checkpoints/best.safetensors"))
         training.happened(finished("completed"))
