@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from phantoms import TWO_BALLS
+from phantoms import TWO_BALLS, phantom_dataset
 from training import phantom_run
 
 from napari_scribseg.engine.checkpoint import load_checkpoint
@@ -19,7 +19,7 @@ from napari_scribseg.errors import RunError, TaskNotSupported
 from napari_scribseg.events import Prepared, Started, Stepped, Validated, Warned
 from napari_scribseg.io import read_labels, write_volume
 from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.methods import EFFDNet, PartialCE, PartialCEDice, RandomWalker
+from napari_scribseg.methods import EFFDNet, PartialCE, PartialCEDice, RandomWalker, Scribble2D5
 from napari_scribseg.volume import Volume
 
 
@@ -79,6 +79,30 @@ def test_without_references_validation_is_not_called_dice(tmp_path) -> None:
     scored = next(e for e in train(run) if isinstance(e, Validated))
     assert scored.measure == "stroke agreement"
     assert set(scored.scores) == {"background", "bright", "dim"}
+
+
+@pytest.mark.parametrize("method", [PartialCE, EFFDNet, Scribble2D5])
+def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
+    method, tmp_path
+) -> None:
+    """Wide pixels, so that there is room around the balls."""
+    phantom_dataset(tmp_path / "data", 1, spacing=(8.0, 4.0, 4.0))
+    path = tmp_path / "data" / "scribbles" / "patient00.nii.gz"
+    drawn = read_labels(path)
+    scribbles = np.where(drawn.array == BACKGROUND, 0, drawn.array).astype(np.uint8)
+    scribbles[:3, 5:43, [5, 42]] = BACKGROUND  # a ring on three of four slices
+    scribbles[:3, [5, 42], 5:43] = BACKGROUND
+    write_volume(path, Volume(scribbles, drawn.grid))
+    weights = []
+    for share in (1.0, 0.0):
+        run = phantom_run(
+            tmp_path, method, patients=1, folder=f"run{share}", steps=2, outer_background=share
+        )
+        (started,) = [e for e in train(run) if isinstance(e, Started)]
+        assert started.enclosed_slices == (3 if share else 0)
+        weights.append(_weights(run))
+    taught, strokes_only = weights
+    assert any(not torch.equal(taught[name], strokes_only[name]) for name in taught)
 
 
 def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_path) -> None:
