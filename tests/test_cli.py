@@ -230,28 +230,6 @@ class Options(MethodConfig):
     widths: tuple[int, ...] = (1, 2)
 
 
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["tau=0.25"], {"tau": 0.25}),
-        (["patch=192,160"], {"patch": [192, 160]}),
-        (["patch=[192,160]"], {"patch": [192, 160]}),
-        (["flips=false", "minutes=null"], {"flips": False, "minutes": None}),
-        (["device=cpu", "batch-size=4"], {"device": "cpu", "batch_size": 4}),
-        (["title=a=b"], {"title": "a=b"}),
-        (["x=Infinity"], {"x": "Infinity"}),
-    ],
-)
-def test_set_is_read(words: list[str], expected: dict[str, Any]) -> None:
-    assert settings.parse(words) == expected
-
-
-@pytest.mark.parametrize("words", [["tau"], ["=3"], ["a=1", "a=2"]])
-def test_set_is_refused(words: list[str]) -> None:
-    with pytest.raises(InvalidInput, match="--set"):
-        settings.parse(words)
-
-
 def test_settings_find_their_owner_and_the_method_comes_first() -> None:
     changes = {"tau": 0.9, "momentum": 0.2, "batch_size": 3, "patch": [32, 64], "widths": [8]}
     options, training = settings.apply(changes, Options(), TrainConfig())

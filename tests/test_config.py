@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from napari_scribseg.config import TrainConfig, explain
+from napari_scribseg.config import TrainConfig, assignments_of, explain, parse_assignments
 from napari_scribseg.errors import InvalidInput
 
 
@@ -47,3 +47,33 @@ def test_a_changed_copy_is_checked_and_the_original_stays():
     assert config.steps == 2000
     with pytest.raises(InvalidInput, match="'steps' can't be 0"):
         config.updated({"steps": 0})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tau=0.25"], {"tau": 0.25}),
+        (["patch=192,160"], {"patch": [192, 160]}),
+        (["patch=[192,160]"], {"patch": [192, 160]}),
+        (["flips=false", "minutes=null"], {"flips": False, "minutes": None}),
+        (["device=cpu", "batch-size=4"], {"device": "cpu", "batch_size": 4}),
+        (["title=a=b"], {"title": "a=b"}),
+        (["x=Infinity"], {"x": "Infinity"}),
+    ],
+)
+def test_assignments_are_read(words: list[str], expected: dict[str, object]) -> None:
+    assert parse_assignments(words) == expected
+
+
+@pytest.mark.parametrize("words", [["tau"], ["=3"], ["a=1", "a=2"]])
+def test_assignments_that_say_nothing_or_twice_are_refused(words: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="The setting"):
+        parse_assignments(words)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"tau": 0.25, "patch": [192, 160]}, {"title": "a,b", "flips": False}, {"x": " 1 ", "y": "1"}],
+)
+def test_assignments_of_settings_are_read_as_these_settings(given):
+    assert parse_assignments(assignments_of(given)) == given
