@@ -325,7 +325,9 @@ def _centres(stored: Tensor) -> Tensor:
     Who knows of an outside must show it, or the far ends of a slice would hardly be seen.
     """
     drawn, outside = (stored >= 0).nonzero(), (stored == OUTSIDE).nonzero()
-    return torch.cat([drawn, outside[:: max(1, len(outside) // max(len(drawn), 1))]])
+    if not len(drawn):  # coarser pixels may lose thin strokes
+        return drawn
+    return torch.cat([drawn, outside[:: max(1, len(outside) // len(drawn))]])
 
 
 def _with_targets_of(old: Slice, fresh: Slice) -> Slice:

@@ -3,12 +3,13 @@
 Who draws background close around a heart means that there is no heart farther out, and says so with
 the shape of the stroke only. A network that learns from drawn pixels never hears of it, and finds
 hearts in the fat and in the air. So on a slice whose background strokes enclose the strokes of all
-structures, some pixels far outside are taken for background strokes as well. A few are enough, and
-leave the weight of what was drawn as it is.
+structures, what lies farther out counts as background: every batch shows some pixels of it, others
+each time, so that all of it is seen in the end and nothing outweighs the strokes.
 
-On 25 volumes each with expert strokes (ACDC, 222 slices with structures) and on a prostate no voxel
-of a structure lay outside; where people scribbled without that rule in mind (MedScribble, 13 of 15
-images enclosed) 0.3 % of the structures lay farther out than `MARGIN_MM`.
+On 373 slices of 40 ACDC volumes and on 10 of a prostate the experts' strokes enclose the
+structures, and no voxel of a structure lies outside. On the 13 of 15 MedScribble images whose
+strokes enclose, drawn by people who had not been asked to, 0.3 % of the structures lie beyond
+`MARGIN_MM`.
 """
 
 from __future__ import annotations

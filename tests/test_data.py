@@ -226,6 +226,13 @@ def test_patches_are_cut_out_around_strokes_and_as_often_outside() -> None:
     assert len({int(y) for y, _ in enclosed.centres}) > 15, "all over the slice"
 
 
+def test_a_slice_whose_strokes_were_lost_is_not_shown_for_its_outside() -> None:
+    slices = SliceSet(TWO_BALLS, 1.0)
+    bare = np.zeros((1, 40, 40), np.uint8)
+    slices.add(_case(np.zeros(bare.shape), bare), {}, unlabelled=False, outside=bare == 0)
+    assert len(slices) == 0
+
+
 def test_new_maps_keep_what_lies_outside() -> None:
     slices = _enclosed()
     before = [item.integers[0].clone() for item in slices.slices]

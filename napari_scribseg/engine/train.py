@@ -74,10 +74,10 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     slices = empty_samples(kind, options, run.schema, spacing_mm)
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     maps: dict[str, Maps] = {}
-    enclosed_slices = 0
+    enclosed_slices, learns_outside = 0, config.outer_background and not kind.uses_references
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
-        outside = outside_of_case(item.case) if config.outer_background else None
+        outside = outside_of_case(item.case) if learns_outside else None
         enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)

@@ -19,7 +19,14 @@ from napari_scribseg.errors import RunError, TaskNotSupported
 from napari_scribseg.events import Prepared, Started, Stepped, Validated, Warned
 from napari_scribseg.io import read_labels, write_volume
 from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.methods import EFFDNet, PartialCE, PartialCEDice, RandomWalker, Scribble2D5
+from napari_scribseg.methods import (
+    EFFDNet,
+    Full2D,
+    PartialCE,
+    PartialCEDice,
+    RandomWalker,
+    Scribble2D5,
+)
 from napari_scribseg.volume import Volume
 
 
@@ -81,7 +88,7 @@ def test_without_references_validation_is_not_called_dice(tmp_path) -> None:
     assert set(scored.scores) == {"background", "bright", "dim"}
 
 
-@pytest.mark.parametrize("method", [PartialCE, EFFDNet, Scribble2D5])
+@pytest.mark.parametrize("method", [PartialCE, EFFDNet, Scribble2D5, Full2D])
 def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
     method, tmp_path
 ) -> None:
@@ -99,10 +106,11 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
             tmp_path, method, patients=1, folder=f"run{share}", steps=2, outer_background=share
         )
         (started,) = [e for e in train(run) if isinstance(e, Started)]
-        assert started.enclosed_slices == (3 if share else 0)
+        assert started.enclosed_slices == (3 if share and not method.uses_references else 0)
         weights.append(_weights(run))
     taught, strokes_only = weights
-    assert any(not torch.equal(taught[name], strokes_only[name]) for name in taught)
+    differ = any(not torch.equal(taught[name], strokes_only[name]) for name in taught)
+    assert differ is not method.uses_references
 
 
 def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_path) -> None:
