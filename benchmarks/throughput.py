@@ -2,10 +2,12 @@
 
 Naive (plain float32 in the default memory format, and `naive.py` where that has a straightforward
 version of a part) and ours are timed in one process, in turn, so that a busy machine slows both;
-quote the ratio. With one thread, time is that of the processor, else that of the clock. Peak memory
-is a process's, so each is measured in a child of its own.
+quote the ratio. With one thread on the CPU, time is that of the processor, else that of the clock.
+Peak memory is a process's, so each is measured in a child of its own; on a GPU it is what PyTorch
+had allocated there.
 
-    python benchmarks/throughput.py [--rounds 3] [--threads 1] [--methods NAME ...] [--json]
+    python benchmarks/throughput.py [--device cpu] [--rounds 3] [--threads 1] [--methods NAME ...]
+        [--json]
 """
 
 from __future__ import annotations
@@ -80,8 +82,9 @@ class Contender:
 
     def step(self) -> None:
         """One training step; its batch is made beforehand."""
-        batch = self.samples.batch(self.learner.step + 1, self.learner.config, 0.5)
-        self._timed(lambda: self.learner.learn(batch))
+        learner = self.learner
+        batch = self.samples.batch(learner.step + 1, learner.config, 0.5, learner.machine.device)
+        self._timed(lambda: learner.learn(batch))
 
     def predict(self) -> None:
         """All slices of the case."""
@@ -97,10 +100,14 @@ class Contender:
             self._timed(lambda: list(e_step.run(self.learner, lambda: False)))
 
     def _timed(self, work: Callable[[], object]) -> None:
-        clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+        on_gpu = self.learner.machine.device.type == "cuda"
+        alone = torch.get_num_threads() == 1 and not on_gpu
+        clock = time.process_time if alone else time.perf_counter
         with self.parts():
             began = clock()
             work()
+            if on_gpu:
+                torch.cuda.synchronize()
             self.milliseconds = 1000 * (clock() - began)
 
 
@@ -117,7 +124,9 @@ def synthetic_case() -> Case:
     return Case("noise", "noise", volume, scribbles, reference)
 
 
-def contender(kind: type[Method], changes: dict[str, Any], maps: Maps, which: str) -> Contender:
+def contender(
+    kind: type[Method], changes: dict[str, Any], maps: Maps, which: str, device: str = "cpu"
+) -> Contender:
     """The method with its quick preset and some options changed, ready for its first step."""
     options, training = options_of(kind, changes), kind.presets()["quick"].training
     case = synthetic_case()
@@ -126,10 +135,10 @@ def contender(kind: type[Method], changes: dict[str, Any], maps: Maps, which: st
     training = training.updated({"patch": samples.patch(training.patch)})
     torch.manual_seed(0)
     if which == "naive":
-        machine = Machine(torch.device("cpu"), torch.float32, torch.contiguous_format)
+        machine = Machine(torch.device(device), torch.float32, torch.contiguous_format)
         parts: Callable[[], AbstractContextManager[None]] = lambda: naive_parts(kind)  # noqa: E731
     else:
-        machine = choose_machine("cpu", volumes=kind.sample == "patch")
+        machine = choose_machine(device, volumes=kind.sample == "patch")
         parts = nullcontext
     learner = Learner(kind(4, options), training, machine)
     return Contender(kind, learner, samples, case, maps, parts)
@@ -140,10 +149,14 @@ def options_of(kind: type[Method], changes: dict[str, Any]) -> MethodConfig:
     return kind.fitted(kind.presets()["quick"].options.updated(changes), [SPACING])
 
 
-def measure(kind: type[Method], changes: dict[str, Any], rounds: int) -> dict[str, Any]:
+def measure(
+    kind: type[Method], changes: dict[str, Any], rounds: int, device: str
+) -> dict[str, Any]:
     """One row of the table: milliseconds and MiB, naive and ours."""
     maps = kind.prepare(synthetic_case(), options_of(kind, changes))
-    both = [contender(kind, changes, maps, which) for which in ("naive", "ours")]
+    memory = peak_memory_mib if device == "cpu" else peak_gpu_memory_mib
+    mib = [memory(kind, changes, which) for which in ("naive", "ours")]
+    both = [contender(kind, changes, maps, which, device) for which in ("naive", "ours")]
     work = {"step": Contender.step, "predict": Contender.predict}
     if kind.relabel is not Method.relabel:
         work["relabel"] = Contender.relabel
@@ -155,8 +168,7 @@ def measure(kind: type[Method], changes: dict[str, Any], rounds: int) -> dict[st
         row[name] = [round(statistics.median(t) / per, 1) for t in times]
         ratios = [naive / ours for naive, ours in zip(*times, strict=True)]
         row[f"{name}_ratio"] = round(statistics.median(ratios), 2)
-    row["mib"] = [peak_memory_mib(kind, changes, which) for which in ("naive", "ours")]
-    return row
+    return row | {"mib": mib}
 
 
 def in_turn(
@@ -170,6 +182,16 @@ def in_turn(
             if turn:
                 its_times.append(one.milliseconds)
     return times
+
+
+def peak_gpu_memory_mib(kind: type[Method], changes: dict[str, Any], which: str) -> int:
+    """Most memory that some training steps had allocated on the GPU."""
+    maps = kind.prepare(synthetic_case(), options_of(kind, changes))
+    one = contender(kind, changes, maps, which, "cuda")
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(STEPS_FOR_MEMORY):
+        one.step()
+    return torch.cuda.max_memory_allocated() // 2**20
 
 
 def peak_memory_mib(kind: type[Method], changes: dict[str, Any], which: str) -> int:
@@ -209,7 +231,7 @@ def as_line(row: dict[str, Any]) -> str:
     changes = " ".join(f"{k}={str(v).lower()}" for k, v in row["changes"].items())
     cells = [f"`{row['method']}`" + (f" {changes}" if changes else ""), str(row["batch"])]
     for name in ("step", "predict", "relabel"):
-        values = [f"{v:.0f}" for v in row[name]] if name in row else ["", ""]
+        values = [f"{v:.{int(v < 20)}f}" for v in row[name]] if name in row else ["", ""]
         cells += [*values, f"{row[f'{name}_ratio']:.1f}" if name in row else ""]
     return "| " + " | ".join([*cells, *map(str, row["mib"])]) + " |"
 
@@ -219,6 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--methods", nargs="+", default=[kind.name for kind in METHODS])
     parser.add_argument("--json", action="store_true", help="a JSON document per line instead")
     parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
@@ -231,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", sep="\n", flush=True)
     for name in options.methods:
         for changes in ROWS.get(name, ({},)):
-            row = measure(method_named(name), changes, options.rounds)
+            row = measure(method_named(name), changes, options.rounds, options.device)
             print(json.dumps(row) if options.json else as_line(row), flush=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from napari_scribseg.labels import IGNORE
 
 Array = npt.NDArray[Any]
 
+CPU: Final = torch.device("cpu")
 _CENTRE_JITTER = 0.1
 """Where an image is smaller than the patch, it is shifted by up to this share of the patch."""
 
@@ -47,23 +48,29 @@ class Slice:
 
 
 def augmented(
-    chosen: Sequence[Slice], config: TrainConfig, rng: np.random.Generator
+    chosen: Sequence[Slice],
+    config: TrainConfig,
+    rng: np.random.Generator,
+    device: torch.device = CPU,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Images, integer layers and float layers (B, C, *patch) of one augmented patch per slice.
 
     Args:
         chosen: slices with any number of channels; all channels of a slice move alike.
         config: patch and augmentation.
-        rng: draws the augmentation.
+        rng: draws the augmentation, the same for every device.
+        device: where it is computed, and where the results are.
     """
-    placement = _Placement.draw(chosen, config, rng)
-    image = _sampled([s.image for s in chosen], placement, "bilinear")
+    height, width = (max(int(s.image.shape[axis]) for s in chosen) for axis in (-2, -1))
+    grid = _Placement.draw(chosen, config, rng).grid((height, width), device)
+    image = _sampled([s.image for s in chosen], grid, (height, width), "bilinear")
     if config.intensity > 0:
         image = _vary_intensity(image, config.intensity, rng)
-    integers = _sampled([s.integers for s in chosen], placement, "nearest")
+    integers = _sampled([s.integers for s in chosen], grid, (height, width), "nearest")
     if not chosen[0].floats.shape[0]:
-        return image, integers, torch.zeros(len(chosen), 0, *config.patch)
-    return image, integers, _sampled([s.floats for s in chosen], placement, "bilinear")
+        return image, integers, torch.zeros(len(chosen), 0, *config.patch, device=device)
+    floats = _sampled([s.floats for s in chosen], grid, (height, width), "bilinear")
+    return image, integers, floats
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,14 @@ class _Placement:
         centre = np.stack([_patch_centre(s, config.patch, rng) for s in slices])
         return cls(torch.from_numpy(matrix).float(), torch.from_numpy(centre).float(), config.patch)
 
-    def grid(self, canvas: tuple[int, int]) -> Tensor:
+    def grid(self, canvas: tuple[int, int], device: torch.device) -> Tensor:
         """Sampling positions (B, Y, X, 2) for `grid_sample` on slices padded to the canvas."""
-        y, x = (torch.arange(n, dtype=torch.float32) - (n - 1) / 2 for n in self.patch)
+        matrix, centre = self.matrix.to(device), self.centre.to(device)
+        y, x = (torch.arange(n, dtype=torch.float32, device=device) for n in self.patch)
+        y, x = y - (len(y) - 1) / 2, x - (len(x) - 1) / 2
         offsets = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)
-        positions = torch.einsum("yxk,bjk->byxj", offsets, self.matrix) + self.centre[:, None, None]
-        size = torch.tensor(canvas, dtype=torch.float32)
+        positions = torch.einsum("yxk,bjk->byxj", offsets, matrix) + centre[:, None, None]
+        size = torch.tensor(canvas, dtype=torch.float32, device=device)
         return ((2 * positions + 1) / size - 1).flip(-1)
 
 
@@ -121,22 +130,27 @@ def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator)
     return np.where(shape > size, first + (size - 1) / 2, middle + jitter)
 
 
-def _sampled(slices: Sequence[Tensor], placement: _Placement, mode: str) -> Tensor:
-    """Patches (B, C, *patch) of slices (C, y, x) of different sizes.
+def _sampled(slices: Sequence[Tensor], grid: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """Patches (B, C, *patch) of slices (C, y, x) of different sizes, on the device of the grid.
 
     Outside a slice, images and float maps continue with the slice's lowest value (air); integer
     maps with IGNORE, never with background.
+
+    Args:
+        slices: at most of this size.
+        grid: see `_Placement.grid`.
+        size: pixels (y, x) of the canvas that the slices are laid on.
+        mode: of interpolation.
     """
-    height, width = (max(int(s.shape[axis]) for s in slices) for axis in (-2, -1))
     integer = not slices[0].is_floating_point()
     if integer:
         floor = torch.full((len(slices), 1, 1, 1), float(IGNORE))
     else:
         floor = torch.stack([s.min() for s in slices])[:, None, None, None]
-    canvas = torch.zeros(len(slices), slices[0].shape[0], height, width)
+    canvas = torch.zeros(len(slices), slices[0].shape[0], *size)
     for i, item in enumerate(slices):
         canvas[i, :, : item.shape[-2], : item.shape[-1]] = item - floor[i]
-    grid = placement.grid((height, width))
+    canvas, floor = canvas.to(grid.device), floor.to(grid.device)
     patches = F.grid_sample(canvas, grid, mode=mode, padding_mode="zeros", align_corners=False)
     patches = patches + floor
     return patches.round().long() if integer else patches
@@ -153,10 +167,11 @@ def _vary_intensity(image: Tensor, strength: float, rng: np.random.Generator) ->
     n = len(image)
 
     def uniform() -> Tensor:
-        return torch.from_numpy(rng.uniform(-strength, strength, (n, 1, 1, 1))).float()
+        drawn = torch.from_numpy(rng.uniform(-strength, strength, (n, 1, 1, 1)))
+        return drawn.float().to(image.device)
 
     low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
     span = (high - low).clamp_min(1e-6)
     bent = ((image - low) / span) ** torch.exp(uniform()) * span + low
-    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
+    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32)).to(image.device)
     return bent * torch.exp(uniform()) + uniform() + noise * (uniform().abs() * 0.5)

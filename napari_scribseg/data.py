@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.augmentation import Slice, augmented
+from napari_scribseg.augmentation import CPU, Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.errors import InvalidInput
@@ -277,17 +277,20 @@ class SliceSet:
         y, x = (16 * math.ceil(max(int(size[axis]) for size in sizes) / 16) for axis in (0, 1))
         return min(wanted[0], y), min(wanted[1], x)
 
-    def batch(self, step: int, config: TrainConfig, progress: float) -> Batch:
-        """The batch of this step; the same for the same slices, configuration and step.
+    def batch(
+        self, step: int, config: TrainConfig, progress: float, device: torch.device = CPU
+    ) -> Batch:
+        """The batch of this step; the same for the same slices and arguments.
 
         Args:
             step: counted from 1.
             config: batch size, patch, augmentation and random seed.
             progress: share of the budget used, handed on to the method.
+            device: where slices are turned, zoomed and varied, and where the batch is.
         """
         rng = np.random.default_rng((config.random_seed, step))
         chosen = [self.slices[i] for i in draw_indices(len(self.slices), step, config)]
-        image, integers, floats = augmented(chosen, config, rng)
+        image, integers, floats = augmented(chosen, config, rng, device)
         integer_names, float_names = self.map_names
         maps = {name: integers[:, i].contiguous() for i, name in enumerate(integer_names, start=1)}
         maps |= {name: floats[:, i].contiguous() for i, name in enumerate(float_names)}
@@ -314,7 +317,7 @@ def targets_shown(
         return drawn, drawn
     n_drawn, n_outside = ((drawn == 0).flatten(1).sum(1), outside.flatten(1).sum(1))
     share = config.outer_background * n_drawn / n_outside.clamp_min(1)
-    chance = torch.from_numpy(rng.random(tuple(stored.shape), dtype=np.float32))
+    chance = torch.from_numpy(rng.random(tuple(stored.shape), dtype=np.float32)).to(stored.device)
     shown = outside & (chance < share.reshape(-1, *[1] * (stored.ndim - 1)))
     return drawn.masked_fill(shown, 0), drawn
 

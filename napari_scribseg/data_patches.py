@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_scribseg.augmentation import Slice, augmented
+from napari_scribseg.augmentation import CPU, Slice, augmented
 from napari_scribseg.cases import Case
 from napari_scribseg.config import TrainConfig
 from napari_scribseg.data import Batch, SliceSet, draw_indices, targets_shown
@@ -80,8 +80,10 @@ class PatchSet:
         """The wanted in-plane patch (y, x), cut as `SliceSet.patch` does."""
         return self._slices.patch(wanted)
 
-    def batch(self, step: int, config: TrainConfig, progress: float) -> Batch:
-        """The batch of this step: images (B, 1, Z, Y, X); the same for the same set and step.
+    def batch(
+        self, step: int, config: TrainConfig, progress: float, device: torch.device = CPU
+    ) -> Batch:
+        """The batch of this step: images (B, 1, Z, Y, X); the same for the same arguments.
 
         Every epoch shows every volume once. A patch holds a drawn voxel of its volume, if there is
         any; outside the volume, images continue with its lowest value and labels with IGNORE.
@@ -90,13 +92,14 @@ class PatchSet:
             step: counted from 1.
             config: batch size, in-plane patch, augmentation and random seed.
             progress: share of the budget used, handed on to the method.
+            device: see `SliceSet.batch`.
         """
         # Another stream than that of the augmentation, which is the same as for slices.
         rng = np.random.default_rng((config.random_seed, step, self.depth))
         volumes = [self._volumes[i] for i in draw_indices(len(self), step, config)]
         slabs = [self._slab([self._slices.slices[i] for i in v], rng) for v in volumes]
         image, integers, floats = augmented(
-            slabs, config, np.random.default_rng((config.random_seed, step))
+            slabs, config, np.random.default_rng((config.random_seed, step)), device
         )
         integer_names, float_names = self._slices.map_names
         layers = self._unstacked(integers)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 
+from napari_scribseg.augmentation import CPU
 from napari_scribseg.data import Batch
 from napari_scribseg.datasets import read_dataset
 from napari_scribseg.engine.prepare import empty_samples
@@ -61,7 +62,13 @@ def phantom_run(
     )
 
 
-def phantom_batch(method: type[Method], *, unlabelled: bool = False, size: int = 48) -> Batch:
+def phantom_batch(
+    method: type[Method],
+    *,
+    unlabelled: bool = False,
+    size: int = 48,
+    device: torch.device = CPU,
+) -> Batch:
     """Four samples of a two-ball case with the maps of the method; without scribbles if so."""
     case = two_ball_case(shape=(4, size, size))
     options = method.presets()["quick"].options
@@ -70,7 +77,7 @@ def phantom_batch(method: type[Method], *, unlabelled: bool = False, size: int =
     samples = empty_samples(method, options, TWO_BALLS, case.image.spacing[1])
     samples.add(case, method.prepare(case, options), unlabelled=True)
     config = method.presets()["quick"].training.updated({**tiny(method), "patch": (size, size)})
-    return samples.batch(1, config, progress=0.5)
+    return samples.batch(1, config, 0.5, device)
 
 
 def quick_method(method: type[Method], seed: int = 0) -> Method:

@@ -319,4 +319,6 @@ class _Batches:
 
     def _make(self, step: int, size: int) -> Future[Batch]:
         config = self._learner.config.model_copy(update={"batch_size": size})
-        return self._pool.submit(self._slices.batch, step, config, 0.0)
+        return self._pool.submit(
+            self._slices.batch, step, config, 0.0, self._learner.machine.device
+        )
