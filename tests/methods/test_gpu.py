@@ -1,4 +1,4 @@
-"""Every method on a CUDA GPU: the same batches, training, resuming and predictions as on the CPU."""
+"""Every method on a CUDA GPU: batches, training, resuming and predictions as on the CPU."""
 
 from __future__ import annotations
 
