@@ -10,7 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
+from napari_scribseg.config import Fraction, MethodConfig, NonNegative, PositiveInt, TrainConfig
 from napari_scribseg.data import Batch
 from napari_scribseg.labels import IGNORE
 from napari_scribseg.losses.consistency import cosine_distance, local_consistency
@@ -36,10 +36,18 @@ class ExModConfig(MethodConfig):
     base_width: PositiveInt = Field(
         default=64, description="Channels of the network at full resolution (paper: 64)."
     )
+    convolutions: PositiveInt = Field(
+        default=4,
+        description="3 x 3 convolutions per block of the network (paper: twice CycleMix's 2).",
+    )
     normalised_logits: bool = Field(
         default=True,
         description="Batch norm after the output convolution (CycleMix's code); it keeps the "
         "logits small for so long that short trainings don't become sure.",
+    )
+    warm_up: Fraction = Field(
+        default=0.0,
+        description="Share of the budget that learns from the scribbles alone; 0 = none (papers).",
     )
     mixing: bool = Field(
         default=True, description="Learn from mixed slices; else scribbles and L_con-l only."
@@ -91,6 +99,7 @@ class ExMod(Method):
         return WideUNet(
             self.n_classes,
             base_width=self.options.base_width,
+            convolutions=self.options.convolutions,
             normalised_logits=self.options.normalised_logits,
         )
 
@@ -98,7 +107,9 @@ class ExMod(Method):
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper with CycleMix's numbers where ExMod names none."""
         return {
-            "quick": Preset("Minutes on a CPU: a narrow network.", _QUICK, _QUICK_TRAINING),
+            "quick": Preset(
+                "Minutes on a CPU: a narrow network of half the depth.", _QUICK, _QUICK_TRAINING
+            ),
             "paper": Preset(
                 "AdamW 1e-4 as published, the rest as CycleMix's code; for a GPU.",
                 ExModConfig(),
@@ -113,12 +124,13 @@ class ExMod(Method):
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """CE of plain and mixed slices, and the two consistencies (ExMod, section 3)."""
         options = self.options
+        if batch.progress < options.warm_up:
+            logits = self(batch.image)
+            return {"scribbles": self._scribble_loss(logits, batch.target)}
         chance = _Chance.draw(len(batch.image))
         logits, saliency = self._with_saliency(batch)
         probabilities = logits.float().softmax(1)
-        terms = {
-            "scribbles": partial_cross_entropy(logits, batch.target, reduction=options.reduction)
-        }
+        terms = {"scribbles": self._scribble_loss(logits, batch.target)}
         if options.local_weight > 0:
             terms["local_consistency"] = options.local_weight * local_consistency(
                 probabilities, connected_foreground=options.connected_foreground
@@ -134,6 +146,9 @@ class ExMod(Method):
             )
             terms |= self._mixed_terms(batch, probabilities, puzzle, chance)
         return terms
+
+    def _scribble_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        return partial_cross_entropy(logits, target, reduction=self.options.reduction)
 
     def _with_saliency(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits, and how much each pixel (B, Y, X) bears on the scribble loss.
@@ -179,6 +194,14 @@ class ExMod(Method):
         return visible
 
 
+class CycleMixConfig(ExModConfig):
+    """The same numbers, for the network that ExMod's was made from."""
+
+    convolutions: PositiveInt = Field(
+        default=2, description="3 x 3 convolutions per block of the network (paper: 2)."
+    )
+
+
 class CycleMix(ExMod):
     """ExMod's losses with the network and optimiser that it was made from."""
 
@@ -190,12 +213,13 @@ class CycleMix(ExMod):
         "scribble supervision, CVPR 2022; https://github.com/BWGZK/CycleMix (not used: it has no "
         "licence)"
     )
+    Config = CycleMixConfig
 
     def _network(self) -> WideUNet:
         return WideUNet(
             self.n_classes,
             base_width=self.options.base_width,
-            convolutions=2,
+            convolutions=self.options.convolutions,
             norm_first=False,
             normalised_logits=self.options.normalised_logits,
         )
@@ -203,12 +227,14 @@ class CycleMix(ExMod):
     @classmethod
     def presets(cls) -> dict[str, Preset]:
         """Quick for a CPU; paper as the authors' code."""
-        quick = _QUICK.updated({"base_width": 16})
+        quick = CycleMixConfig(
+            base_width=16, normalised_logits=False, warm_up=0.5, reduction="labelled"
+        )
         return {
             "quick": Preset("Minutes on a CPU: a narrow network.", quick, _QUICK_TRAINING),
             "paper": Preset(
                 "Adam 1e-4 as the authors' code; for a GPU.",
-                ExModConfig(connected_foreground=True),
+                CycleMixConfig(connected_foreground=True),
                 _PAPER.updated({"optimiser": "adam", "weight_decay": 1e-4}),
             ),
         }
@@ -240,10 +266,12 @@ class _Chance:
         return cls(partner, float(share), side, torch.rand(n, 2), 2 * torch.rand(n) - 1)
 
 
-_QUICK = ExModConfig(base_width=12, normalised_logits=False, reduction="labelled")
-"""Divided by all pixels, the strokes weigh little beside the consistencies, and short trainings
-learn less: on the two-ball phantom, with normalised logits at width 8, a mean Dice of 0.52 after
-60 steps instead of 0.80."""
+_QUICK = ExModConfig(
+    base_width=12, convolutions=2, normalised_logits=False, warm_up=0.5, reduction="labelled"
+)
+"""Short trainings learn little from blocks of four convolutions, from mixed slices before the plain
+ones are understood, and from strokes that are divided by all pixels and so weigh little beside the
+consistencies (docs/benchmarks.md)."""
 _QUICK_TRAINING = TrainConfig(batch_size=4)
 _PAPER = WSL4MIS.updated(
     {

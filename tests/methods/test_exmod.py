@@ -17,7 +17,7 @@ from napari_scribseg.losses.partial import (
     shares_of,
     soft_partial_cross_entropy,
 )
-from napari_scribseg.methods.exmod import CycleMix, ExMod, ExModConfig, _Chance
+from napari_scribseg.methods.exmod import CycleMix, ExMod, _Chance
 from napari_scribseg.mixing.puzzle_mix import solve_puzzle
 
 MIXED = {"mixed_scribbles", "global_consistency"}
@@ -31,7 +31,7 @@ def batch() -> Batch:
 
 def _method(kind: type[ExMod] = ExMod, **options: object) -> ExMod:
     torch.manual_seed(0)
-    return kind(3, ExModConfig(base_width=4).updated(dict(options))).train()
+    return kind(3, kind.Config().updated({"base_width": 4, **options})).train()
 
 
 def _terms(batch: Batch, **options: object) -> dict[str, float]:
@@ -203,6 +203,12 @@ def test_terms_can_be_asked_for_without_gradients_and_for_one_slice(batch) -> No
     assert all(torch.isfinite(term) for term in terms.values())
 
 
+def test_a_warm_up_learns_from_the_scribbles_alone(batch) -> None:
+    method = _method(warm_up=0.5)
+    assert set(method.losses(replace(batch, progress=0.49), 1)) == {"scribbles"}
+    assert set(method.losses(replace(batch, progress=0.5), 1)) == ALL
+
+
 # Networks and presets
 
 
@@ -215,7 +221,8 @@ def test_the_paper_preset_has_the_network_of_the_paper(kind, count) -> None:
 
 def test_cyclemix_differs_in_network_and_presets_only(batch) -> None:
     assert CycleMix.losses is ExMod.losses
-    assert CycleMix.Config is ExMod.Config
+    theirs, ours = CycleMix.Config().model_dump(), ExMod.Config().model_dump()
+    assert {name for name in ours if theirs[name] != ours[name]} == {"convolutions"}
     method = _method(CycleMix)
     assert set(method.losses(batch, 1)) == ALL
     layers = [type(layer).__name__ for layer in method.network.encoder[0]]
@@ -227,7 +234,9 @@ def test_the_paper_presets_are_the_papers() -> None:
     numbers = exmod.options.model_dump()
     assert numbers == {
         "base_width": 64,
+        "convolutions": 4,
         "normalised_logits": True,
+        "warm_up": 0.0,
         "mixing": True,
         "transport": False,
         "occlusion": 32,
@@ -238,7 +247,8 @@ def test_the_paper_presets_are_the_papers() -> None:
         "connected_foreground": False,
         "reduction": "all_pixels",
     }
-    assert cyclemix.options.model_dump() == numbers | {"connected_foreground": True}
+    theirs = {"convolutions": 2, "connected_foreground": True}
+    assert cyclemix.options.model_dump() == numbers | theirs
     for preset, optimiser, decay in ((exmod, "adamw", 1e-2), (cyclemix, "adam", 1e-4)):
         training = preset.training
         assert (training.optimiser, training.learning_rate) == (optimiser, 1e-4)

@@ -45,6 +45,8 @@ TERMS: list[tuple[type[Method], dict[str, Any], set[str]]] = [
         (kind, option, changed)
         for kind in (ExMod, CycleMix)
         for option, changed in (
+            ({"warm_up": 0.2}, set()),
+            ({"warm_up": 0.5}, MIXED | {"local_consistency"}),
             ({"mixing": False}, MIXED),
             ({"occlusion": 0}, MIXED),
             ({"occlusion_label": "background"}, {"mixed_scribbles"}),
