@@ -67,3 +67,38 @@ class Background(QObject):
     def _do(self, action: Callable[[], None]) -> None:
         if not self._over:
             action()
+
+
+class Errands:
+    """Work for one widget: nobody is told any more when the widget is gone by then.
+
+    Args:
+        background: runs it and brings its news to the GUI thread.
+    """
+
+    def __init__(self, background: Background) -> None:
+        self.over = False
+        """Set when the widget closes."""
+        self._background = background
+
+    def run(
+        self,
+        work: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        """As `Background.run`."""
+
+        def unless_over(result: T) -> None:
+            if not self.over:
+                done(result)
+
+        def failed_unless_over(sentence: str) -> None:
+            if not self.over:
+                failed(sentence)
+
+        self._background.run(work, unless_over, failed_unless_over)
+
+    def post(self, action: Callable[[], None]) -> None:
+        """As `Background.post`."""
+        self._background.post(lambda: None if self.over else action())

@@ -15,7 +15,7 @@ from napari_scribseg.engine.method_settings import Cost
 from napari_scribseg.engine.recipe import Recipe, load_recipe
 from napari_scribseg.engine.scheduling import ask_to_stop
 from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui.background import Background
+from napari_scribseg.gui.background import Background, Errands
 from napari_scribseg.gui.batch_cells import CellsWatch, Progress
 from napari_scribseg.gui.batch_check import report_of
 from napari_scribseg.gui.batch_plan import BatchPlan
@@ -42,13 +42,12 @@ class BackgroundExperiments:
     def __init__(self, background: Background) -> None:
         self.presenter: BatchPresenter | None = None
         """Whom to report to; set once, right after both are made."""
-        self._background = background
         self._process: ExperimentProcess | None = None
         self._checking: ExperimentProcess | None = None
         self._followed: Path | None = None
         """An experiment that somebody else works on."""
         self._stopped_check = False
-        self._over = False
+        self._errands = Errands(background)
 
     # What the presenter asks for
 
@@ -60,7 +59,7 @@ class BackgroundExperiments:
         def body() -> Ended:
             child = ExperimentProcess.checking(plan.recipe, plan.out)
             self._checking = child
-            if self._over or self._stopped_check:
+            if self._errands.over or self._stopped_check:
                 child.kill()
             ended = child.wait(self._teller(child))
             self._checking = None
@@ -72,7 +71,7 @@ class BackgroundExperiments:
             else:
                 presenter.checked(report_of(ended))
 
-        self._run(body, done, presenter.failed)
+        self._errands.run(body, done, presenter.failed)
 
     def run(self, plan: BatchPlan, costs: Sequence[Cost]) -> None:
         """Run an experiment in a child process."""
@@ -111,14 +110,14 @@ class BackgroundExperiments:
             progress = watch.look()
             results = results_of(folder, watch.experiment)
             recipe = watch.experiment.recipe
-            self._post(lambda: presenter.opened(folder, recipe, progress, results))
+            self._errands.post(lambda: presenter.opened(folder, recipe, progress, results))
             if not progress.is_worked_on:
                 return None
             self._followed = folder
-            while progress.is_worked_on and not self._over:
+            while progress.is_worked_on and not self._errands.over:
                 time.sleep(_LOOK_SECONDS)
                 progress = watch.look(again=True)
-                self._post(lambda progress=progress: presenter.seen(progress))
+                self._errands.post(lambda progress=progress: presenter.seen(progress))
             self._followed = None
             return results_of(folder, watch.experiment)
 
@@ -126,7 +125,7 @@ class BackgroundExperiments:
             if results is not None:
                 presenter.followed(results)
 
-        self._run(body, done, presenter.failed)
+        self._errands.run(body, done, presenter.failed)
 
     def save_recipe(self, path: Path, recipe: Recipe) -> None:
         """Write a recipe."""
@@ -159,7 +158,7 @@ class BackgroundExperiments:
 
     def end(self) -> None:
         """The window closes: the experiment saves and stops now, unless it was let go."""
-        self._over = True
+        self._errands.over = True
         if self._checking is not None:
             self._checking.kill()
         if self._process is not None:
@@ -180,7 +179,7 @@ class BackgroundExperiments:
         def body() -> tuple[Ended, Progress | None, BatchResults]:
             child = start()
             self._process = child
-            if self._over:  # the window was closed meanwhile
+            if self._errands.over:  # the window was closed meanwhile
                 child.close()
             ended = child.wait(self._watcher(child, folder, watch, retry=retry))
             self._process = None
@@ -189,7 +188,7 @@ class BackgroundExperiments:
             last = watch()
             return ended, last.look(), results_of(folder, last.experiment)
 
-        self._run(body, lambda result: presenter.ended(*result), presenter.failed)
+        self._errands.run(body, lambda result: presenter.ended(*result), presenter.failed)
 
     def _watcher(
         self,
@@ -215,7 +214,7 @@ class BackgroundExperiments:
             with contextlib.suppress(ScribsegError, OSError):  # being written just now
                 watch = watch or make()
                 progress = watch.look(again=retry)
-                self._post(lambda: presenter.seen(progress))
+                self._errands.post(lambda: presenter.seen(progress))
 
         return look
 
@@ -228,30 +227,12 @@ class BackgroundExperiments:
             line = child.last_line
             if line != said:
                 said = line
-                self._post(lambda: presenter.told(line))
+                self._errands.post(lambda: presenter.told(line))
 
         return tell
 
     def _read(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        self._run(job, done, self._presenter.refused)
-
-    def _run(
-        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[str], None]
-    ) -> None:
-        """Do something in the background; nobody is told when the widget is gone by then."""
-
-        def unless_over(result: T) -> None:
-            if not self._over:
-                done(result)
-
-        def failed_unless_over(message: str) -> None:
-            if not self._over:
-                failed(message)
-
-        self._background.run(job, unless_over, failed_unless_over)
-
-    def _post(self, action: Callable[[], None]) -> None:
-        self._background.post(lambda: None if self._over else action())
+        self._errands.run(job, done, self._presenter.refused)
 
     @property
     def _presenter(self) -> BatchPresenter:

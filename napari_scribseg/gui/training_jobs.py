@@ -18,6 +18,7 @@ from napari_scribseg.engine.run import RunFolder
 from napari_scribseg.engine.run_queue import RunQueue
 from napari_scribseg.events import Event
 from napari_scribseg.gui import layers, run_cards, work
+from napari_scribseg.gui.background import Errands
 from napari_scribseg.gui.preview_dice import PreviewDice
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.training_presenter import TrainingPresenter
@@ -48,7 +49,7 @@ class BackgroundTraining:
         self._watched: RunFolder | None = None
         self._children = work.Children()
         self._dice = PreviewDice()
-        self._over = False
+        self._errands = Errands(session.background)
         self._let_go = False
 
     # What the presenter asks for
@@ -72,7 +73,7 @@ class BackgroundTraining:
             RunQueue(project / "runs").add(*written)
             return len(written)
 
-        self._run(body, presenter.queued, presenter.failed)
+        self._errands.run(body, presenter.queued, presenter.failed)
 
     def train_next(self) -> None:
         """Train the run whose turn it is, if one waits."""
@@ -82,7 +83,7 @@ class BackgroundTraining:
             if run is not None:
                 self._presenter.act("start", run)
 
-        self._run(queue.take, started, self._presenter.refused)
+        self._errands.run(queue.take, started, self._presenter.refused)
 
     def start(self, run: Path) -> None:
         """Train a run that is there already, from its checkpoint if it has one."""
@@ -104,11 +105,11 @@ class BackgroundTraining:
             history = History.of(opened.events())
             paused = opened.requested == "pause"
             self._watched = opened
-            self._post(lambda: presenter.followed(run, history, paused=paused))
+            self._errands.post(lambda: presenter.followed(run, history, paused=paused))
             self._pass_on(watch(opened, since=since))
             self._watched = None
 
-        self._run(body, lambda _: None, presenter.failed)
+        self._errands.run(body, lambda _: None, presenter.failed)
 
     def stop(self, *, keep_going_to_best: bool) -> None:
         """End the training; its last event tells when that has happened."""
@@ -116,11 +117,11 @@ class BackgroundTraining:
         failed = self._presenter.failed
         if watched is not None:
             word: Literal["finish", "stop"] = "finish" if keep_going_to_best else "stop"
-            self._run(lambda: watched.request(word), lambda _: None, failed)
+            self._errands.run(lambda: watched.request(word), lambda _: None, failed)
         elif process is not None and keep_going_to_best:
             process.request("finish")
         elif process is not None:
-            self._run(lambda: process.stop(STOP_SECONDS), lambda _: None, failed)
+            self._errands.run(lambda: process.stop(STOP_SECONDS), lambda _: None, failed)
 
     def request(self, what: Literal["pause", "resume"]) -> None:
         """Halt the training, or let it go on."""
@@ -149,15 +150,17 @@ class BackgroundTraining:
         def body() -> None:
             opened = RunFolder.open(run)
             known = {} if case is None else opened.previews(case)
-            self._post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
+            self._errands.post(
+                lambda: presenter.previews_found(run, tuple(known), self._dice.of(known))
+            )
             if reference is not None and self._dice.score(known, reference, opened.schema):
-                self._post(
+                self._errands.post(
                     lambda: presenter.previews_found(run, tuple(known), self._dice.of(known))
                 )
             if step is None or step not in known:
                 return
             array = read_labels(known[step]).array
-            self._post(lambda step=step: presenter.preview_loaded(run, step, array))
+            self._errands.post(lambda step=step: presenter.preview_loaded(run, step, array))
 
         self._read(body, lambda _: None)
 
@@ -179,7 +182,7 @@ class BackgroundTraining:
             step = float(document["seconds_per_step"])
             return f"About {amount} of memory and {time} ({step:.1f} s per step just now)."
 
-        self._run(
+        self._errands.run(
             lambda: told(self._children.run(words)),
             lambda text: self._presenter.estimated(choice, classes, text),
             lambda problem: self._presenter.estimated(choice, classes, problem),
@@ -201,7 +204,7 @@ class BackgroundTraining:
 
     def end(self) -> None:
         """The window closes: the training ends now, unless it was let go."""
-        self._over = True
+        self._errands.over = True
         self._children.end()
         if self._watched is not None and not self._let_go:
             self._watched.request("stop")
@@ -221,42 +224,24 @@ class BackgroundTraining:
             resume = run.checkpoint("last").exists()
             process = start(run, resume=resume, beside_window=True)
             self._process = process
-            if self._over:  # the window was closed while the files were written
+            if self._errands.over:  # the window was closed while the files were written
                 process.close()
                 return
-            self._post(lambda: presenter.run_started(run.path))
+            self._errands.post(lambda: presenter.run_started(run.path))
             if resume:
                 history = History.of(run.events())
-                self._post(lambda: presenter.continued(history))
+                self._errands.post(lambda: presenter.continued(history))
             self._pass_on(process.events())
 
-        self._run(body, lambda _: None, presenter.failed)
+        self._errands.run(body, lambda _: None, presenter.failed)
 
     def _pass_on(self, events: Iterator[Event]) -> None:
         presenter = self._presenter
         for event in events:
-            self._post(lambda event=event: presenter.happened(event))
+            self._errands.post(lambda event=event: presenter.happened(event))
 
     def _read(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        self._run(job, done, self._presenter.refused)
-
-    def _run(
-        self, job: Callable[[], T], done: Callable[[T], None], failed: Callable[[str], None]
-    ) -> None:
-        """Do something in the background; nobody is told when the tab is gone by then."""
-
-        def unless_over(result: T) -> None:
-            if not self._over:
-                done(result)
-
-        def failed_unless_over(message: str) -> None:
-            if not self._over:
-                failed(message)
-
-        self._session.background.run(job, unless_over, failed_unless_over)
-
-    def _post(self, action: Callable[[], None]) -> None:
-        self._session.background.post(lambda: None if self._over else action())
+        self._errands.run(job, done, self._presenter.refused)
 
     @property
     def _presenter(self) -> TrainingPresenter:
