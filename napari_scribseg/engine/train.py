@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal, Self
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from napari_scribseg.cases import Case
+from napari_scribseg.config import MethodConfig
 from napari_scribseg.data import Batch, choose_spacing
 from napari_scribseg.data_patches import SampleSet
 from napari_scribseg.enclosure import outside_of_case
@@ -34,7 +35,7 @@ from napari_scribseg.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.labels import LabelSchema, targets_of
 from napari_scribseg.methods import method_named
-from napari_scribseg.methods.base import Maps, Task
+from napari_scribseg.methods.base import Maps, Method, Task
 
 _REPORT_SECONDS = 0.5
 """Least time between two `Stepped` events."""
@@ -72,15 +73,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
-    prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
-    maps: dict[str, Maps] = {}
-    enclosed_slices, learns_outside = 0, config.outer_background and not kind.uses_references
-    for done, item in enumerate(prepared, start=1):
-        maps[item.case.id] = item.maps
-        outside = outside_of_case(item.case) if learns_outside else None
-        enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
-        slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
-        yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
+    maps, enclosed_slices = yield from _fill(slices, run, kind, options, cases)
     if _must_end(run):
         step = run.last_step if resume else 0
         message = f"Stopped while preparing; nothing was trained {'further' if resume else 'yet'}."
@@ -115,6 +108,31 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
     yield from _Loop(run, learner, slices, relabelling, validation).events()
+
+
+def _fill(
+    slices: SampleSet,
+    run: RunFolder,
+    kind: type[Method],
+    options: MethodConfig,
+    cases: list[Case],
+) -> Generator[Event, None, tuple[dict[str, Maps], int]]:
+    """Prepare the cases and add them to the samples, until somebody asks to end.
+
+    Returns:
+        The maps of every case, and on how many slices background goes around the structures.
+    """
+    maps: dict[str, Maps] = {}
+    enclosed_slices = 0
+    learns_outside = run.record.training.outer_background and not kind.uses_references
+    prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
+    for done, item in enumerate(prepared, start=1):
+        maps[item.case.id] = item.maps
+        outside = outside_of_case(item.case) if learns_outside else None
+        enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
+        slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
+        yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
+    return maps, enclosed_slices
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:
