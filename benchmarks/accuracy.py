@@ -87,14 +87,20 @@ def table(out: Path) -> str:
     lines.append("|---" * (len(head) + 1) + "|")
     for row in rows:
         scored = row[plain]["classes"]
-        dice = [f"{c['dice']['mean']:.3f} ({c['dice']['std']:.3f})" for c in scored]
-        distance = " / ".join(
-            f"{c['hd95_mm']['mean']:.0f} ({c['hd95_mm']['median']:.0f})" for c in scored
-        )
+        dice = [_with(c["dice"], "std", 3) for c in scored]
+        distance = " / ".join(_with(c["hd95_mm"], "median", 0) for c in scored)
         cells = [f"`{row['method']}`", str(row["steps"]), *dice]
         cells += [f"{row[plain]['mean_dice']:.3f}", distance, f"{row[largest]['mean_dice']:.3f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _with(summary: dict[str, Any], second: str, digits: int) -> str:
+    """The mean, and another statistic where there is one: a single case has no deviation."""
+    if summary["mean"] is None:
+        return "n/a"
+    shown = f"{summary['mean']:.{digits}f}"
+    return shown if summary[second] is None else f"{shown} ({summary[second]:.{digits}f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
