@@ -122,7 +122,10 @@ class ExMod(Method):
         return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
-        """CE of plain and mixed slices, and the two consistencies (ExMod, section 3)."""
+        """CE of plain and mixed slices, and the two consistencies (ExMod, section 3).
+
+        During the warm-up, CE of plain slices alone.
+        """
         options = self.options
         if batch.progress < options.warm_up:
             logits = self(batch.image)
