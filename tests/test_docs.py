@@ -162,3 +162,14 @@ def test_every_method_has_a_figure_that_its_page_shows():
     for name in names:
         page = (ROOT / f"docs/methods/{name}.md").read_text(encoding="utf-8")
         assert f"](../images/methods/{name}.png)" in page
+
+
+def test_pages_of_methods_show_what_the_benchmarks_measured():
+    done = subprocess.run(
+        [sys.executable, "docs/make_method_numbers.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
