@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -168,6 +169,14 @@ def test_prediction_is_the_student(batch) -> None:
 # Ramp-up
 
 
+def test_foregrounds_are_pasted_from_a_share_of_the_budget_on(batch) -> None:
+    full = _terms(batch)
+    assert _terms(replace(batch, progress=0.49), fadc_from=0.5) == {
+        name: term for name, term in full.items() if name not in PASTED
+    }
+    assert _terms(replace(batch, progress=0.5), fadc_from=0.5) == full
+
+
 @pytest.mark.parametrize(
     ("ramp_up", "progress", "share"),
     [
@@ -206,6 +215,7 @@ def test_the_paper_preset_is_the_paper() -> None:
         "temperature": 0.07,
         "teacher_decay": 0.99,
         "box": "all",
+        "fadc_from": 0.0,
         "ramp_up": 0.0,
     }
     training = paper.training

@@ -60,6 +60,7 @@ TERMS: list[tuple[type[Method], dict[str, Any], set[str]]] = [
     ),
     (EFFDNet, {"fbsl": False}, {"fbsl"}),
     (EFFDNet, {"fadc": False}, PASTED),
+    (EFFDNet, {"fadc_from": 0.5}, PASTED),
     (EFFDNet, {"blocks": 4}, {"fbsl"}),
     (EFFDNet, {"temperature": 0.1}, {"fbsl"}),
     (EFFDNet, {"fbsl_weight": 0.6}, {"fbsl"}),
