@@ -38,6 +38,7 @@ class Measured:
 
 SECTIONS = (
     Measured("Hearts: methods at one budget of processor time", "ACDC", 15, tables=2),
+    Measured("Late enhancement: the same methods at the same budget", "MSCMR", 15),
     Measured("One prostate, fitted", "one prostate, fitted", 5),
 )
 
