@@ -166,7 +166,7 @@ def test_prediction_is_the_student(batch) -> None:
         assert torch.equal(method(batch.image), method.student(batch.image))
 
 
-# Ramp-up
+# What joins later
 
 
 def test_foregrounds_are_pasted_from_a_share_of_the_budget_on(batch) -> None:
