@@ -31,14 +31,14 @@ from phantoms import TWO_BALLS, two_ball_case
 from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 
-from napari_scribseg.cases import Case
-from napari_scribseg.gui import layers
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.slices import show_slice
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.drawing import Drawing
-from napari_scribseg.gui.growth import Growth
-from napari_scribseg.gui.scribble_tab import ScribbleTab
-from napari_scribseg.gui.slices import show_slice
-from napari_scribseg.volume import Grid, Volume
+from napari_scribseg.gui.scribble.drawing import Drawing
+from napari_scribseg.gui.scribble.growth import Growth
+from napari_scribseg.gui.scribble.tab import ScribbleTab
 
 SHAPE = (10, 256, 256)
 INNER = 96

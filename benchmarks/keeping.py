@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_scribseg import journal
-from napari_scribseg.journal import Journal, JournalHeader
-from napari_scribseg.labels import LabelSchema
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.project import journal
+from napari_scribseg.project.journal import Journal, JournalHeader
 
 SHAPES = ((10, 256, 256), (100, 512, 512))
 LABELS = LabelSchema.of("one", "two", "three")
@@ -80,10 +80,11 @@ def window_row(shape: tuple[int, int, int], strokes: int) -> str:
     import napari
     from qtpy.QtTest import QTest
 
-    from napari_scribseg.gui import autosave, layers
-    from napari_scribseg.gui.case_tab import CaseTab
+    from napari_scribseg.core.volume import Grid, Volume
+    from napari_scribseg.gui import autosave
+    from napari_scribseg.gui.canvas import layers
+    from napari_scribseg.gui.case.tab import CaseTab
     from napari_scribseg.gui.session import Session
-    from napari_scribseg.volume import Grid, Volume
 
     seconds: list[float] = []
 

@@ -18,8 +18,8 @@ from scipy import stats
 from skimage import measure, segmentation
 from torch import Tensor
 
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses import consistency
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods import em_crf, exmod, scribble2d5

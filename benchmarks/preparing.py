@@ -18,12 +18,12 @@ from pathlib import Path
 
 from naive import naive_parts
 
-from napari_scribseg.cases import Case
-from napari_scribseg.datasets import read_dataset
-from napari_scribseg.engine.prepare import prepare_cases
+from napari_scribseg.core.samples import sample_folder
+from napari_scribseg.data.case import Case
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Method
-from napari_scribseg.samples import sample_folder
+from napari_scribseg.training.prepare import prepare_cases
 
 HEAD = "| method | case s, naive | ours | ratio | cases | engine s, cold | cached |"
 

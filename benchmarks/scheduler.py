@@ -18,17 +18,17 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.engine.cell_process import Programs
-from napari_scribseg.engine.experiment import Experiment, cells_of, state_of
-from napari_scribseg.engine.method_settings import MethodSettings
-from napari_scribseg.engine.planning import draft, estimate
-from napari_scribseg.engine.recipe import Recipe
-from napari_scribseg.engine.results import write_results
-from napari_scribseg.engine.scheduling import at_work, compute_cells
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.experiment.experiment import Experiment, cells_of, state_of
+from napari_scribseg.experiment.plan import draft, estimate
+from napari_scribseg.experiment.recipe import Recipe
+from napari_scribseg.experiment.results import write_results
+from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.settings import MethodSettings
+from napari_scribseg.experiment.trial import Programs
 from napari_scribseg.io import write_volume
-from napari_scribseg.labels import LabelSchema
-from napari_scribseg.volume import Grid, Volume
 
 PATIENTS = 6
 FOLDS = 2
@@ -100,7 +100,11 @@ def experiment_of(data: Path, n_methods: int, n_seeds: int) -> Experiment:
 
 def sleepers(experiment: Experiment, seconds: float) -> Programs:
     """Programs of cells that sleep instead of training, and have nothing to score."""
-    from napari_scribseg.engine.cell_scores import CLINICAL_COLUMNS, SCORE_COLUMNS, SLICE_COLUMNS
+    from napari_scribseg.evaluation.case_scores import (
+        CLINICAL_COLUMNS,
+        SCORE_COLUMNS,
+        SLICE_COLUMNS,
+    )
 
     cells = cells_of(experiment)
     headings = {

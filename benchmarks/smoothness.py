@@ -30,11 +30,11 @@ from qtpy.QtCore import QObject, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QLabel
 
-from napari_scribseg.datasets import read_dataset
+from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.core.samples import sample_folder
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.training_presenter import Phase
-from napari_scribseg.labels import PRESETS
-from napari_scribseg.samples import sample_folder
+from napari_scribseg.gui.train.presenter import Phase
 
 HOME = Path(os.environ["XDG_DATA_HOME"])
 TICK_MS = 5

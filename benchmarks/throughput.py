@@ -31,18 +31,18 @@ import numpy as np
 import torch
 from naive import naive_parts
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import MethodConfig
-from napari_scribseg.data_patches import SampleSet
-from napari_scribseg.engine.learner import Learner
-from napari_scribseg.engine.machine import Machine, choose_machine
-from napari_scribseg.engine.predict import image_probabilities
-from napari_scribseg.engine.prepare import empty_samples
-from napari_scribseg.engine.relabel import Relabelling
-from napari_scribseg.labels import PRESETS
+from napari_scribseg.batches.patches import SampleSet
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
 from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Maps, Method
-from napari_scribseg.volume import Grid, Volume
+from napari_scribseg.training.learner import Learner
+from napari_scribseg.training.machine import Machine, choose_machine
+from napari_scribseg.training.predict import image_probabilities
+from napari_scribseg.training.prepare import empty_samples
+from napari_scribseg.training.relabel import Relabelling
 
 SHAPE, SPACING = (8, 256, 256), (8.0, 1.5, 1.5)
 STEPS_FOR_MEMORY = 2

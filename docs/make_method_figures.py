@@ -26,11 +26,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from PIL import Image
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import MethodConfig
-from napari_scribseg.data import Batch, normalise
-from napari_scribseg.datasets import read_dataset
-from napari_scribseg.labels import IGNORE, LabelSchema, targets_of
+from napari_scribseg.batches.slices import Batch, normalise
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.labels import IGNORE, LabelSchema, targets_of
+from napari_scribseg.core.samples import sample_folder
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.losses.contrastive import block_labels
 from napari_scribseg.losses.partial import class_weights, shares_of
 from napari_scribseg.methods import method_named
@@ -47,8 +49,6 @@ from napari_scribseg.mixing.occlusion import hidden_squares
 from napari_scribseg.mixing.paste import paste_regions, scribble_boxes
 from napari_scribseg.mixing.puzzle_mix import solve_puzzle
 from napari_scribseg.propagate.supervoxels import supervoxels
-from napari_scribseg.samples import sample_folder
-from napari_scribseg.volume import Volume
 
 Array = npt.NDArray[Any]
 

@@ -35,12 +35,12 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 from scipy import ndimage
 
-from napari_scribseg.gui import layers
-from napari_scribseg.gui.case_chooser import CaseChooser
+from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.samples import sample_folder
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.training_presenter import Phase
-from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.samples import sample_folder
+from napari_scribseg.gui.train.presenter import Phase
 
 HOME = Path(os.environ["WALK_HOME"])
 IMAGES = Path(__file__).parent / "images"

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_scribseg.cases import Case, Dataset
+    from napari_scribseg.core.labels import LabelSchema
+    from napari_scribseg.core.volume import Grid, Volume
+    from napari_scribseg.data.case import Case, Dataset
     from napari_scribseg.io import read_volume, write_volume
-    from napari_scribseg.labels import LabelSchema
-    from napari_scribseg.project import Project
-    from napari_scribseg.volume import Grid, Volume
+    from napari_scribseg.project.folder import Project
 
 __version__ = "0.1.0"
 

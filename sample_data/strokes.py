@@ -1,6 +1,6 @@
 """Strokes as a hand would draw them, slice by slice, made from the reference alone.
 
-This is deliberately not `napari_scribseg.simulate`: the sample data must not depend on the
+This is deliberately not `napari_scribseg.annotation.simulate`: the sample data must not depend on the
 package whose tests use it.
 """
 

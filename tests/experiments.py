@@ -9,12 +9,12 @@ from typing import Any
 
 from phantoms import phantom_dataset
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.engine.cell_process import Programs
-from napari_scribseg.engine.experiment import Experiment
-from napari_scribseg.engine.method_settings import MethodSettings
-from napari_scribseg.engine.planning import draft
-from napari_scribseg.engine.recipe import Recipe
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.experiment.experiment import Experiment
+from napari_scribseg.experiment.plan import draft
+from napari_scribseg.experiment.recipe import Recipe
+from napari_scribseg.experiment.settings import MethodSettings
+from napari_scribseg.experiment.trial import Programs
 
 TRAIN = """
 import json, pathlib, sys, time
@@ -77,7 +77,7 @@ def stubs(train_seconds: float = 0.0) -> Programs:
         return [python, "-S", "-c", train, str(run.path)]
 
     def score_command(folder: Path, name: str, locked: bool) -> Sequence[str]:
-        from napari_scribseg.engine.experiment import cells_of, load_experiment, locked_sum
+        from napari_scribseg.experiment.experiment import cells_of, load_experiment, locked_sum
 
         experiment = load_experiment(folder)
         cell = cells_of(experiment)[name]
@@ -93,8 +93,10 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from experiments import made_up_settings, stubs
 from napari_scribseg import cli
-from napari_scribseg.engine import cell_process, method_settings, planning
-from napari_scribseg.engine.method_settings import Cost
+from napari_scribseg.experiment import trial as cell_process
+from napari_scribseg.experiment import settings as method_settings
+from napari_scribseg.experiment import plan as planning
+from napari_scribseg.experiment.settings import Cost
 
 cell_process.PROGRAMS = stubs(float(sys.argv[2]))
 planning.ask_for_settings = lambda recipe: made_up_settings(*(c.label for c in recipe.methods))

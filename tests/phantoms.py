@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_scribseg.cases import Case
-from napari_scribseg.labels import BACKGROUND, LabelSchema
-from napari_scribseg.volume import Grid, Volume
+from napari_scribseg.core.labels import BACKGROUND, LabelSchema
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
 
 Array = npt.NDArray[Any]
 

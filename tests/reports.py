@@ -7,11 +7,11 @@ from typing import Any
 
 from experiments import phantom_experiment, stubs
 
-from napari_scribseg.engine.experiment import Experiment, cell_folder, cells_of, result_of
-from napari_scribseg.engine.gallery import prediction_path
-from napari_scribseg.engine.results import write_results
-from napari_scribseg.engine.scheduling import at_work, compute_cells
-from napari_scribseg.engine.scores import csv_text
+from napari_scribseg.evaluation.tables import csv_text
+from napari_scribseg.experiment.experiment import Experiment, cell_folder, cells_of, result_of
+from napari_scribseg.experiment.results import write_results
+from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.worst_slices import prediction_path
 from napari_scribseg.io import read_labels, write_volume
 
 SLICE_HEADING = (

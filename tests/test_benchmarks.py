@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from phantoms import two_ball_case
-from training import phantom_batch
+from small_runs import phantom_batch
 
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.consistency import largest_pieces
 from napari_scribseg.methods.em_crf import EMCRF, EMCRFConfig
 from napari_scribseg.methods.exmod import ExMod, ExModConfig

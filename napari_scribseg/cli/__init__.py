@@ -27,8 +27,8 @@ from napari_scribseg.cli import (
 )
 from napari_scribseg.cli.answer import Answer, printable
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.engine.worker import sentence_of
-from napari_scribseg.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.runs.worker import sentence_of
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""

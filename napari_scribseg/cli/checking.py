@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_convention, dataset_of
-from napari_scribseg.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
 
 if TYPE_CHECKING:
-    from napari_scribseg.datasets import CaseReport, DatasetReport
-    from napari_scribseg.labels import LabelSchema
-    from napari_scribseg.volume import Volume
+    from napari_scribseg.core.labels import LabelSchema
+    from napari_scribseg.core.volume import Volume
+    from napari_scribseg.data.dataset import CaseReport, DatasetReport
 
 STYLES: Final = ("skeleton", "interior", "boundary", "interior+boundary")
 """As in `simulate`, which takes too long to import for a help text; a test compares the two."""
@@ -56,7 +56,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
     """Check a dataset."""
-    from napari_scribseg.datasets import check_dataset
+    from napari_scribseg.data.dataset import check_dataset
 
     dataset = dataset_of(arguments)
     report = check_dataset(dataset, progress=lambda n, of: display.count("reading cases", n, of))
@@ -105,10 +105,10 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
     """Draw scribbles from references."""
     import numpy as np
 
+    from napari_scribseg.annotation.simulate import simulate_scribbles
+    from napari_scribseg.core.volume import Volume
     from napari_scribseg.io import write_volume
     from napari_scribseg.io.documents import save_document
-    from napari_scribseg.simulate import simulate_scribbles
-    from napari_scribseg.volume import Volume
 
     if not 0 <= arguments.random_seed < 2**31:
         raise InvalidInput(f"--random-seed must be 0 to 2147483647, got {arguments.random_seed}.")
@@ -139,12 +139,12 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
 
 def _references(folder: Path) -> tuple[LabelSchema, dict[str, Callable[[], Volume]]]:
     """The schema, and how to read the reference of each case."""
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.datasets.names import volumes_in
+    from napari_scribseg.core.labels import LabelSchema
+    from napari_scribseg.core.volume import Volume
+    from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.names import volumes_in
     from napari_scribseg.io import EXTENSIONS, read_labels
     from napari_scribseg.io.documents import load_document
-    from napari_scribseg.labels import LabelSchema
-    from napari_scribseg.volume import Volume
 
     files = volumes_in(folder, EXTENSIONS)
     if files and (folder / "labels.json").is_file():

@@ -14,7 +14,7 @@ from napari_scribseg.cli.runs import prepare_run
 from napari_scribseg.cli.training import train_run
 
 if TYPE_CHECKING:
-    from napari_scribseg.cases import Dataset
+    from napari_scribseg.data.case import Dataset
 
 METHOD: Final = "random_walker"
 MINUTES: Final = 2.0
@@ -41,8 +41,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
     """Train, predict, evaluate, draw."""
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.samples import sample_folder
+    from napari_scribseg.core.samples import sample_folder
+    from napari_scribseg.data.dataset import read_dataset
 
     begun = time.monotonic()
     out = new_folder(arguments.out)
@@ -87,8 +87,8 @@ def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
 
 
 def _draw(dataset: Dataset, out: Path) -> None:
+    from napari_scribseg.evaluation.figures import overlay_figure, save_figure
     from napari_scribseg.io import read_labels
-    from napari_scribseg.report.figures import overlay_figure, save_figure
 
     files = dataset.split(SPLIT)[0]
     case = files.load(dataset.schema)

@@ -8,9 +8,9 @@ from typing import Any
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.config import parse_assignments
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import LabelSchema
+from napari_scribseg.core.config import parse_assignments
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -38,8 +38,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_estimate(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
     """Measure, and say what was found."""
-    from napari_scribseg.engine.estimate import estimate
     from napari_scribseg.methods import method_named
+    from napari_scribseg.training.estimate import estimate
 
     kind = method_named(arguments.method)
     presets = kind.presets()

@@ -19,14 +19,14 @@ from napari_scribseg.cli.recipes import (
     recipe_and_folder,
     settings_answer,
 )
-from napari_scribseg.errors import InvalidInput, RunError
+from napari_scribseg.core.errors import InvalidInput, RunError
 
 if TYPE_CHECKING:
-    from napari_scribseg.engine.experiment import Cell, Experiment
-    from napari_scribseg.engine.method_settings import Cost
-    from napari_scribseg.engine.planning import Estimate
-    from napari_scribseg.engine.recipe import Recipe
-    from napari_scribseg.engine.scheduling import Done
+    from napari_scribseg.experiment.experiment import Cell, Experiment
+    from napari_scribseg.experiment.plan import Estimate
+    from napari_scribseg.experiment.recipe import Recipe
+    from napari_scribseg.experiment.schedule import Done
+    from napari_scribseg.experiment.settings import Cost
 
 MOST_ROWS: Final = 200
 """Of the table of cells; --json has all of them."""
@@ -88,13 +88,13 @@ def run_experiment(arguments: argparse.Namespace, display: Display) -> Answer:
 def _plan_and_run(
     arguments: argparse.Namespace, display: Display, recipe: Recipe, out: Path | None
 ) -> Answer:
-    from napari_scribseg.engine.experiment import cells_of, state_of
-    from napari_scribseg.engine.planning import disk_obstacle, draft, estimate
-    from napari_scribseg.engine.scheduling import default_jobs, known_settings, refuse_another
+    from napari_scribseg.experiment.experiment import cells_of, state_of
+    from napari_scribseg.experiment.plan import disk_obstacle, draft, estimate
+    from napari_scribseg.experiment.schedule import default_jobs, known_settings, refuse_another
 
     folder = (out or Path()).absolute()
     if arguments.lifeline and not arguments.dry_run:
-        from napari_scribseg.engine.experiment_process import stop_when_stdin_closes
+        from napari_scribseg.experiment.process import stop_when_stdin_closes
 
         stop_when_stdin_closes(folder)
     if out is not None:
@@ -137,10 +137,10 @@ def _work(
     jobs: int,
 ) -> Answer:
     """Compute what is open, write the results, and say what came out."""
-    from napari_scribseg.engine.experiment import cells_of
-    from napari_scribseg.engine.results import code_note, write_results
-    from napari_scribseg.engine.scheduling import at_work, compute_cells, is_stopping, open_locked
-    from napari_scribseg.report.html import write_report
+    from napari_scribseg.experiment.experiment import cells_of
+    from napari_scribseg.experiment.report.html import write_report
+    from napari_scribseg.experiment.results import code_note, write_results
+    from napari_scribseg.experiment.schedule import at_work, compute_cells, is_stopping, open_locked
 
     interrupted = False
     unsaved: dict[str, str] = {}
@@ -149,7 +149,7 @@ def _work(
             with _interrupted_by_sigterm():
                 done: Iterator[Done]
                 if arguments.scheduler:
-                    from napari_scribseg.engine.cluster import compute_on_cluster
+                    from napari_scribseg.experiment.cluster import compute_on_cluster
 
                     done = compute_on_cluster(
                         arguments.scheduler,
@@ -216,10 +216,10 @@ def _interrupted_by_sigterm() -> Generator[None]:
 
 def _score(arguments: argparse.Namespace) -> Answer:
     """Predict and score a trained cell; what an experiment's child processes do."""
-    from napari_scribseg.engine.cell_work import score_cell
-    from napari_scribseg.engine.experiment import cell_folder, cells_of, load_experiment
-    from napari_scribseg.engine.run import RunFolder
-    from napari_scribseg.engine.worker import end_when_stdin_closes
+    from napari_scribseg.experiment.experiment import cell_folder, cells_of, load_experiment
+    from napari_scribseg.experiment.score_trial import score_cell
+    from napari_scribseg.runs.folder import RunFolder
+    from napari_scribseg.runs.worker import end_when_stdin_closes
 
     folder: Path = arguments.source
     name = arguments.score or arguments.score_locked
@@ -298,7 +298,7 @@ def _plan_answer(
 
 def _costs(recipe: Recipe, display: Display) -> dict[str, Cost]:
     """What a training of each method takes; nothing where it can't be measured."""
-    from napari_scribseg.engine.method_settings import ask_for_costs
+    from napari_scribseg.experiment.settings import ask_for_costs
 
     display.say("Measuring two steps of every method ...")
     try:
@@ -338,7 +338,7 @@ def _result_answer(
     *,
     interrupted: bool,
 ) -> Answer:
-    from napari_scribseg.engine.experiment import cells_of, result_of, state_of
+    from napari_scribseg.experiment.experiment import cells_of, result_of, state_of
 
     cells = cells_of(experiment)
     states = {name: state_of(folder, cell) for name, cell in cells.items()}

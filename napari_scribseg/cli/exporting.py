@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer, refuse_existing
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from napari_scribseg.cases import Dataset
+    from napari_scribseg.data.case import Dataset
 
 _LAYOUTS: Final = ("nifti", "nnunet")
 """As in `export`, which takes too long to import for a help text; a test compares the two."""
@@ -48,7 +48,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     """Export a project or a dataset."""
-    from napari_scribseg.export import export
+    from napari_scribseg.data.export import export
 
     refuse_existing(arguments.out)
     done = export(
@@ -73,8 +73,8 @@ def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
 
 
 def _dataset(folder: Path) -> Dataset:
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.project import Project
+    from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.project.folder import Project
 
     if (folder / "project.json").is_file():
         with Project.open(folder, read_only=True) as project:
@@ -88,7 +88,7 @@ def _named(folders: list[Path]) -> dict[str, dict[str, Path]]:
     Raises:
         InvalidInput: a folder is not there, or two have one name.
     """
-    from napari_scribseg.datasets.names import volumes_in
+    from napari_scribseg.data.names import volumes_in
     from napari_scribseg.io import EXTENSIONS
 
     named: dict[str, dict[str, Path]] = {}

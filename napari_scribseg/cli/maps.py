@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_scribseg.cli.answer import Answer, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.engine.run import RunFolder
+from napari_scribseg.runs.folder import RunFolder
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -29,10 +29,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_maps(arguments: argparse.Namespace, display: Display) -> Answer:
     """Write the maps of a case."""
-    from napari_scribseg.engine.maps import case_maps
+    from napari_scribseg.core.volume import Volume
     from napari_scribseg.io import write_volume
     from napari_scribseg.io.documents import save_document
-    from napari_scribseg.volume import Volume
+    from napari_scribseg.training.inspect_maps import case_maps
 
     run = RunFolder.open(arguments.folder)
     refuse_existing(arguments.out)

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.engine.run import RunFolder
-from napari_scribseg.engine.worker import sentence_of
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.post_processing import PostProcessing
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.worker import sentence_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from napari_scribseg.cases import CaseFiles, Dataset
-    from napari_scribseg.engine.predict import Prediction
-    from napari_scribseg.volume import Grid, Volume
+    from napari_scribseg.core.volume import Grid, Volume
+    from napari_scribseg.data.case import CaseFiles, Dataset
+    from napari_scribseg.training.predict import Prediction
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def predict_into(
     cleaning: PostProcessing = PostProcessing(),  # noqa: B008  frozen
 ) -> Answer:
     """Segment every item into a new folder; what fails is told at the end."""
-    from napari_scribseg.engine.predict import load_model, predict_case
     from napari_scribseg.io.documents import save_document
+    from napari_scribseg.training.predict import load_model, predict_case
 
     model = load_model(run, device=device)
     out = new_folder(folder)
@@ -179,14 +179,14 @@ def _items(inputs: list[Path], split: str) -> list[Item]:
 
 
 def _items_of(path: Path, split: str) -> list[Item]:
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.datasets.names import safe_id, stem_of
+    from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.names import safe_id, stem_of
     from napari_scribseg.io import EXTENSIONS, read_volume
 
     if not path.exists():
         raise InvalidInput(f"{path} does not exist; expected an image file or a dataset folder.")
     if (path / "project.json").is_file():
-        from napari_scribseg.project import Project
+        from napari_scribseg.project.folder import Project
 
         with Project.open(path, read_only=True) as project:
             return dataset_items(project.dataset(), split)
@@ -238,8 +238,8 @@ def _maps(
 
 def _write(folder: Path, maps: dict[str, npt.NDArray[Any]], grid: Grid) -> list[str]:
     """Write arrays as volumes and give the names of the files."""
+    from napari_scribseg.core.volume import Volume
     from napari_scribseg.io import write_volume
-    from napari_scribseg.volume import Volume
 
     for name, array in maps.items():
         path = folder / f"{name}.nii.gz"
@@ -264,8 +264,8 @@ def evaluate_into(
     predictions: Path, references: Path, out: Path, display: Display, *, split: str
 ) -> Answer:
     """Score a folder of segmentations, with tables in a new folder."""
-    from napari_scribseg.engine.evaluate import evaluate_folders
-    from napari_scribseg.engine.scores import document, table
+    from napari_scribseg.evaluation.folders import evaluate_folders
+    from napari_scribseg.evaluation.tables import document, table
 
     refuse_existing(out)
     evaluation = evaluate_folders(

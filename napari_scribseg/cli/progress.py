@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from napari_scribseg.cli.answer import printable
-from napari_scribseg.events import (
+from napari_scribseg.core.events import (
     Event,
     Finished,
     Prepared,

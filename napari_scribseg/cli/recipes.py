@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.runs import add_convention
-from napari_scribseg.config import parse_assignments
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.config import parse_assignments
+from napari_scribseg.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from napari_scribseg.engine.method_settings import MethodSettings
-    from napari_scribseg.engine.recipe import MethodChoice, Recipe
+    from napari_scribseg.experiment.recipe import MethodChoice, Recipe
+    from napari_scribseg.experiment.settings import MethodSettings
 
 _PLAN: Final = (
     *("title", "part", "patients", "methods", "folds", "fold_seed", "published", "train_split"),
@@ -74,8 +74,8 @@ def recipe_and_folder(arguments: argparse.Namespace) -> tuple[Recipe, Path | Non
     Raises:
         InvalidInput: SOURCE is nothing of the kind, or options contradict it.
     """
-    from napari_scribseg.engine.experiment import RECIPE
-    from napari_scribseg.engine.recipe import load_recipe
+    from napari_scribseg.experiment.experiment import RECIPE
+    from napari_scribseg.experiment.recipe import load_recipe
 
     source: Path = arguments.source
     given = [name for name in _PLAN if getattr(arguments, name) is not None]
@@ -106,8 +106,8 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
     """The recipe that the options make."""
     from pydantic import ValidationError
 
-    from napari_scribseg.config import explain
-    from napari_scribseg.engine.recipe import Recipe
+    from napari_scribseg.core.config import explain
+    from napari_scribseg.experiment.recipe import Recipe
 
     if not arguments.methods:
         raise InvalidInput("Give the methods to compare with --method; `scribseg methods` lists.")
@@ -194,7 +194,7 @@ def _numbers(text: str) -> list[float]:
 
 def settings_answer(recipe: Recipe) -> Answer:
     """Every setting of every method; loads torch, so a child process is asked for it."""
-    from napari_scribseg.engine.method_settings import SettingsDocument
+    from napari_scribseg.experiment.settings import SettingsDocument
 
     document = SettingsDocument(settings=tuple(_filled_in(c, recipe) for c in recipe.methods))
     dumped = document.model_dump(mode="json")
@@ -207,10 +207,10 @@ def settings_answer(recipe: Recipe) -> Answer:
 
 def costs_answer(recipe: Recipe) -> Answer:
     """What a training of every method takes, measured; loads torch, too."""
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.engine.estimate import estimate
-    from napari_scribseg.engine.method_settings import Cost, CostsDocument
+    from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.experiment.settings import Cost, CostsDocument
     from napari_scribseg.methods import method_named
+    from napari_scribseg.training.estimate import estimate
 
     schema = read_dataset(recipe.dataset).schema
     costs: list[Cost] = []
@@ -231,7 +231,7 @@ def costs_answer(recipe: Recipe) -> Answer:
 
 
 def _filled_in(choice: MethodChoice, recipe: Recipe) -> MethodSettings:
-    from napari_scribseg.engine.method_settings import MethodSettings
+    from napari_scribseg.experiment.settings import MethodSettings
     from napari_scribseg.methods import method_named
 
     kind = method_named(choice.method)

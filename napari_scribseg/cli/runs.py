@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import refuse_existing
-from napari_scribseg.config import parse_assignments
-from napari_scribseg.engine.process import refuse_when_running
-from napari_scribseg.engine.run import RunCase, RunFolder, is_run
-from napari_scribseg.errors import InvalidInput, RunError
-from napari_scribseg.events import Finished
-from napari_scribseg.labels import CONVENTIONS
+from napari_scribseg.core.config import parse_assignments
+from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.events import Finished
+from napari_scribseg.core.labels import CONVENTIONS
+from napari_scribseg.runs.folder import RunCase, RunFolder, is_run
+from napari_scribseg.runs.process import refuse_when_running
 
 if TYPE_CHECKING:
-    from napari_scribseg.cases import CaseFiles, Dataset
+    from napari_scribseg.data.case import CaseFiles, Dataset
     from napari_scribseg.methods.base import Method, Preset
 
 VALIDATION_SHARE: Final = 0.2
@@ -38,7 +38,7 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
     Raises:
         InvalidInput: the folder is no dataset, or the convention doesn't fit its classes.
     """
-    from napari_scribseg.datasets import read_dataset
+    from napari_scribseg.data.dataset import read_dataset
 
     dataset = read_dataset(arguments.dataset)
     if arguments.convention is None:
@@ -210,7 +210,7 @@ def prepare_run(
     chosen, preset = _start_settings(kind, preset, continues)
     options, training = settings.apply(changes or {}, chosen.options, chosen.training)
     if continues is not None:
-        from napari_scribseg.engine.warm_start import check_start
+        from napari_scribseg.training.warm_start import check_start
 
         check_start(continues, kind(dataset.schema.n_classes, options), dataset.schema)
     split = split or ("train" if "train" in dataset.splits else "all")
@@ -254,7 +254,7 @@ def _start_settings(
 
 
 def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:
-    from napari_scribseg.cases import hold_out
+    from napari_scribseg.data.case import hold_out
 
     training, validation = dataset.split(split), ()
     if validate == "auto":

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_scribseg.config import MethodConfig, TrainConfig
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.core.errors import InvalidInput
 
 
 def apply(

@@ -15,10 +15,10 @@ from typing import Any, Final
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
 from napari_scribseg.cli.runs import add_convention, run_of
-from napari_scribseg.engine.run import RunFolder
-from napari_scribseg.engine.worker import end_when_stdin_closes, record
-from napari_scribseg.errors import RunError, ScribsegError
-from napari_scribseg.events import Event, Finished, Validated, Warned
+from napari_scribseg.core.errors import RunError, ScribsegError
+from napari_scribseg.core.events import Event, Finished, Validated, Warned
+from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.worker import end_when_stdin_closes, record
 
 STOP_SECONDS: Final = 30.0
 """How long `stop` waits for the end of the run."""
@@ -166,7 +166,7 @@ def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answ
 
 def _training(run: RunFolder, resume: bool, errors: list[ScribsegError]) -> Iterator[Event]:
     """The engine's events; imported late, so that its failure is recorded like any other."""
-    from napari_scribseg.engine.train import train
+    from napari_scribseg.training.train import train
 
     try:
         yield from train(run, resume=resume)

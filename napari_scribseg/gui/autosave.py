@@ -21,13 +21,13 @@ from qtpy.QtCore import (
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
 
-from napari_scribseg.cases import Case
-from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import layers
-from napari_scribseg.gui.keeper import Keeper, Kept
+from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.session import Session
-from napari_scribseg.labels import LabelSchema
-from napari_scribseg.volume import Array, Volume
+from napari_scribseg.project.store import Keeper, Kept
 
 T = TypeVar("T")
 

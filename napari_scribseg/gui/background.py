@@ -18,7 +18,7 @@ from qtpy.QtCore import (
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
 
-from napari_scribseg.engine.worker import sentence_of
+from napari_scribseg.runs.worker import sentence_of
 
 T = TypeVar("T")
 

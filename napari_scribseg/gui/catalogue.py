@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.errors import RunError
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import RunError
 from napari_scribseg.io.files import reason
 
 _TIMEOUT_SECONDS = 120.0

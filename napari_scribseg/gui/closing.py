@@ -19,10 +19,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_scribseg.errors import ScribsegError
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.style import GAP, MARGIN
+from napari_scribseg.gui.widgets.style import GAP, MARGIN
 
 Strokes = Literal["save", "keep"]
 Training = Literal["detach", "stop"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from napari_scribseg.gui.case_tab import CaseTab
+from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
     StepName,
@@ -21,11 +21,11 @@ from napari_scribseg.gui.first_steps import (
     steps_at_start,
 )
 from napari_scribseg.gui.first_steps_panel import FirstStepsPanel
-from napari_scribseg.gui.results_tab import ResultsTab
-from napari_scribseg.gui.scribble_tab import ScribbleTab
+from napari_scribseg.gui.results.tab import ResultsTab
+from napari_scribseg.gui.scribble.tab import ScribbleTab
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.status_line import StatusLine
-from napari_scribseg.gui.train_tab import TrainTab
+from napari_scribseg.gui.train.tab import TrainTab
 
 if TYPE_CHECKING:
     import napari.viewer

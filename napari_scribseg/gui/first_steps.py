@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.values import Inputs
 from napari_scribseg.io.documents import load_document, save_document

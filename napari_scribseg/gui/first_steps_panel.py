@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout
 
 from napari_scribseg.gui.first_steps import ALL_DONE, STEPS, FirstSteps
-from napari_scribseg.gui.style import GAP, LEVEL_COLORS, MARGIN, QUIET, button
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET, button
 
 _DOT_SIZE = 12
 _NEXT_COLOR, _LATER_COLOR = "#3f80e4", "#858b94"

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.documents import load_document, save_document
 
 

@@ -26,7 +26,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     Raises:
         InvalidInput: one can't be read.
     """
-    from napari_scribseg.gui.opening import layers_of_path
+    from napari_scribseg.gui.canvas.opening import layers_of_path
 
     paths = [path] if isinstance(path, str) else path
     return [layer for p in paths for layer in layers_of_path(Path(p))]
@@ -52,14 +52,14 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
 def open_cardiac_sample() -> list[LayerData]:
     """File > Open Sample: a synthetic short-axis heart with scribbles and reference."""
-    from napari_scribseg.gui.opening import layers_of_sample
+    from napari_scribseg.gui.canvas.opening import layers_of_sample
 
     return layers_of_sample("cardiac")
 
 
 def open_prostate_sample() -> list[LayerData]:
     """File > Open Sample: a synthetic prostate with scribbles and reference."""
-    from napari_scribseg.gui.opening import layers_of_sample
+    from napari_scribseg.gui.canvas.opening import layers_of_sample
 
     return layers_of_sample("prostate")
 
@@ -67,10 +67,10 @@ def open_prostate_sample() -> list[LayerData]:
 def _write(path: str, data: Any, meta: dict[str, Any], kind: str) -> list[str]:
     import numpy as np
 
-    from napari_scribseg.errors import InvalidInput
-    from napari_scribseg.gui.layers import layer_of, volume_of
+    from napari_scribseg.core.errors import InvalidInput
+    from napari_scribseg.core.volume import Volume
+    from napari_scribseg.gui.canvas.layers import layer_of, volume_of
     from napari_scribseg.io import write_volume
-    from napari_scribseg.volume import Volume
 
     volume = volume_of(layer_of((data, meta, kind)))
     if kind == "labels":

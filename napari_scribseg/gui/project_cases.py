@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_scribseg.engine.run import RunCase
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.io import read_labels
-from napari_scribseg.project import Project
+from napari_scribseg.project.folder import Project
+from napari_scribseg.runs.folder import RunCase
 
 
 def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCase]:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 import platformdirs
 from pydantic import BaseModel, ConfigDict
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.documents import load_document, save_document
 
 _MOST: Final = 8

@@ -15,10 +15,12 @@ from qtpy.QtCore import (
     Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
 )
 
-from napari_scribseg.errors import ScribsegError
-from napari_scribseg.gui import layers, painting, recent, work
+from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.gui import recent, work
 from napari_scribseg.gui.background import Background
-from napari_scribseg.gui.selection import (
+from napari_scribseg.gui.canvas import layers, painting
+from napari_scribseg.gui.canvas.chosen_layers import (
     SLOTS,
     TIME_SERIES_AXES,
     Selected,
@@ -27,9 +29,8 @@ from napari_scribseg.gui.selection import (
     problem_of,
     snapshot_of,
 )
-from napari_scribseg.gui.stroke_watch import StrokeWatch
+from napari_scribseg.gui.canvas.stroke_watch import StrokeWatch
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
-from napari_scribseg.labels import PRESETS, LabelSchema
 
 if TYPE_CHECKING:
     import napari.viewer

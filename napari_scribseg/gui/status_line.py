@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from napari_scribseg.gui.autosave import SaveState
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.style import GAP, LEVEL_COLORS, MARGIN, QUIET
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET
 
 
 class StatusLine(QFrame):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.labels import LabelSchema
-from napari_scribseg.metrics import ClassScore
-from napari_scribseg.volume import Array, Volume
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.evaluation.metrics import ClassScore
 
 Level = Literal["info", "good", "warning", "error"]
 """How a sentence is meant; decides its colour."""

@@ -22,17 +22,17 @@ from typing import Any, cast
 import numpy as np
 import platformdirs
 
-from napari_scribseg.cases import CaseFiles, put_on_grid
-from napari_scribseg.datasets.names import volumes_in
-from napari_scribseg.engine.run import PreviewRequest, RunCase, RunFolder
-from napari_scribseg.errors import InvalidInput, RunError
-from napari_scribseg.export import Exported, Layout, export
+from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseFiles, put_on_grid
+from napari_scribseg.data.export import Exported, Layout, export
+from napari_scribseg.data.names import volumes_in
 from napari_scribseg.gui.project_cases import other_cases
 from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
-from napari_scribseg.labels import UNLABELLED
-from napari_scribseg.project import Project, run_folder_name
-from napari_scribseg.volume import Array, Volume
+from napari_scribseg.project.folder import Project, run_folder_name
+from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
 
 _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9-]+)$")
 """Ends the name of a map that lies beside a segmentation."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.files import read_regular, reason, shown
 from napari_scribseg.io.geometry import check_spacing
 

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from napari_scribseg.config import explain
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.config import explain
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.files import read_regular, reason, shown
 

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Final
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 
 MAX_HEADER_BYTES: Final = 1024**2
 _MAX_AXIS: Final = 2**31 - 1

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 
 MAX_VOLUME_BYTES: Final = 16 * 1024**3
 """Largest volume, packed or unpacked, that is read into memory."""

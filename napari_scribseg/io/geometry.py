@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.volume import Grid
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 
 Affine = npt.NDArray[np.float64]
 

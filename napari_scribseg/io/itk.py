@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import (
     Affine,
@@ -20,7 +21,6 @@ from napari_scribseg.io.geometry import (
     to_grid,
 )
 from napari_scribseg.io.stored import Stored
-from napari_scribseg.volume import Grid
 
 _MAX_OFFSET: Final = 0.01
 """Voxels between a corner by the header and by SimpleITK; both read the same digits."""

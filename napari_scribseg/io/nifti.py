@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import between_lps_and, from_grid
 from napari_scribseg.io.nifti_geometry import nifti_grid
 from napari_scribseg.io.stored import Stored
-from napari_scribseg.volume import Grid
 
 _LONGEST_HEADER: Final = 540
 _TYPES: Final = {

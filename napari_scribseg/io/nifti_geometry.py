@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.io.files import reason
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
@@ -21,7 +22,6 @@ from napari_scribseg.io.geometry import (
     make_affine,
     to_grid,
 )
-from napari_scribseg.volume import Grid
 
 _UNITS: Final = {1: "m", 3: "um"}
 """Codes 0 (unknown) and 2 are taken as mm; an implausible spacing is noted later."""

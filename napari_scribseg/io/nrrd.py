@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import strict
 from napari_scribseg.io.fields import (
     MAX_HEADER_BYTES,

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.fields import Fields, real_numbers, required, whole_numbers
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,

@@ -16,12 +16,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io.dicom import Slice, pixels, scan_folder
 from napari_scribseg.io.files import shown
 from napari_scribseg.io.geometry import make_affine, to_grid
 from napari_scribseg.io.stored import Stored
-from napari_scribseg.volume import Grid, Volume
 
 _SAME_PLACE_MM: Final = 0.01
 _STEP_TOLERANCE: Final = 0.01

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io.geometry import plausibility_notes
-from napari_scribseg.volume import Grid, Volume
 
 Array = npt.NDArray[Any]
 

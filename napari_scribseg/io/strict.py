@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.files import MAX_VOLUME_BYTES, read_regular, reason
 
 GZIP: Final = 31

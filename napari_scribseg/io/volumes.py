@@ -11,13 +11,13 @@ from typing import Final
 
 import numpy as np
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.files import read_regular, shown
 from napari_scribseg.io.series import read_series
 from napari_scribseg.io.stored import Array, Stored
-from napari_scribseg.volume import Grid, Volume
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
 """NIfTI stores its affine as float32."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 
 
 def block_labels(target: Tensor, blocks: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 
 
 def dense_dice(logits: Tensor, target: Tensor, *, smooth: float = 1e-5) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 
 Reduction = Literal["labelled", "all_pixels"]
 

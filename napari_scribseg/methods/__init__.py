@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.methods.base import Method
 from napari_scribseg.methods.dmpls import DMPLS
 from napari_scribseg.methods.effdnet import EFFDNet

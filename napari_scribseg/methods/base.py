@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import MethodConfig, TrainConfig
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.data.case import Case
 
 Maps = dict[str, npt.NDArray[Any]]
 """Per-voxel maps of one case by name, each (z, y, x). Integers are class indices or IGNORE and

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.config import (
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import (
     Fraction,
     MethodConfig,
     NonNegative,
@@ -18,7 +19,6 @@ from napari_scribseg.config import (
     PositiveInt,
     TrainConfig,
 )
-from napari_scribseg.data import Batch
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import ramp_up

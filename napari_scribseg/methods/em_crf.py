@@ -10,8 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import (
+from napari_scribseg.batches.slices import Batch, resample_in_plane
+from napari_scribseg.core.config import (
     Fraction,
     MethodConfig,
     NonNegative,
@@ -19,9 +19,9 @@ from napari_scribseg.config import (
     PositiveInt,
     TrainConfig,
 )
-from napari_scribseg.data import Batch, resample_in_plane
-from napari_scribseg.errors import TaskNotSupported
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.errors import TaskNotSupported
+from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Method, Preset, Shown
 from napari_scribseg.networks.crf_rnn import CRFRNN

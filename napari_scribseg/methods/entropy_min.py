@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.config import MethodConfig, NonNegative, TrainConfig
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.regularisers import normalised_entropy
 from napari_scribseg.methods.base import Preset

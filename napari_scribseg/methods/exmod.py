@@ -10,9 +10,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.config import Fraction, MethodConfig, NonNegative, PositiveInt, TrainConfig
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import (
+    Fraction,
+    MethodConfig,
+    NonNegative,
+    PositiveInt,
+    TrainConfig,
+)
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.consistency import cosine_distance, local_consistency
 from napari_scribseg.losses.partial import (
     Reduction,

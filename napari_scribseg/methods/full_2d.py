@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import MethodConfig, TrainConfig
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.data.case import Case
 from napari_scribseg.methods.base import Maps, Preset, Task
 from napari_scribseg.methods.recipes import WSL4MIS
 from napari_scribseg.methods.references import (

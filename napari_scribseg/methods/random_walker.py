@@ -8,10 +8,10 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import Fraction, MethodConfig, NonNegative, Positive, TrainConfig
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
 from napari_scribseg.methods.base import Maps, Preset
 from napari_scribseg.methods.unet_method import UNetMethod

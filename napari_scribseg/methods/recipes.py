@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from napari_scribseg.config import TrainConfig
+from napari_scribseg.core.config import TrainConfig
 
 WSL4MIS: Final = TrainConfig(
     steps=60_000,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Task

@@ -10,10 +10,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
+from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Preset, Shown
 from napari_scribseg.methods.recipes import WSL4MIS

@@ -9,16 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.cases import Case
-from napari_scribseg.config import (
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import (
     Fraction,
     MethodConfig,
     NonNegative,
     Positive,
     TrainConfig,
 )
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Preset

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from napari_scribseg.config import MethodConfig, Positive, PositiveInt
+from napari_scribseg.core.config import MethodConfig, Positive, PositiveInt
 from napari_scribseg.methods.base import Method, Spacing, Task
 
 ANISOTROPY = 4.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from napari_scribseg.config import MethodConfig
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.methods.base import Method
 from napari_scribseg.networks.unet import UNet
 

@@ -9,8 +9,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from napari_scribseg.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import masked_squared_error, ramp_up
 from napari_scribseg.methods.base import Method, Preset

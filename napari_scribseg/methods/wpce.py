@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from napari_scribseg.config import MethodConfig, TrainConfig
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import MethodConfig, TrainConfig
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Preset
 from napari_scribseg.methods.recipes import WSL4MIS

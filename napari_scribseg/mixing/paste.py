@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 
 Box = tuple[int, int, int, int]
 """Rows y0:y1 and columns x0:x1, ends excluded."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_scribseg.labels import UNLABELLED
+from napari_scribseg.core.labels import UNLABELLED
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import IGNORE
 
 Backend = Literal["auto", "pydensecrf", "torch"]
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 
 Array = npt.NDArray[Any]
 EdgeFunction = Callable[[Array, tuple[float, float]], Array]

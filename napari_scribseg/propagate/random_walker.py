@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 
 Array = npt.NDArray[Any]
 

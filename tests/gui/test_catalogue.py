@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from napari_scribseg.errors import RunError
+from napari_scribseg.core.errors import RunError
 from napari_scribseg.gui import catalogue
 from napari_scribseg.methods import METHODS
 

@@ -15,15 +15,17 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.events import Finished, Saved, Started, Stepped
-from napari_scribseg.gui import catalogue, layers, training_jobs, work
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.events import Finished, Saved, Started, Stepped
+from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.gui import catalogue, work
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.chosen_layers import Selected
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.selection import Selected
-from napari_scribseg.gui.training_presenter import Phase
+from napari_scribseg.gui.train import jobs as training_jobs
+from napari_scribseg.gui.train.presenter import Phase
 from napari_scribseg.gui.values import Outcome
-from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.volume import Volume
 
 CASE = two_ball_case()
 NO_BUTTON, LEFT = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton

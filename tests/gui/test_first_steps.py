@@ -8,9 +8,10 @@ from phantoms import TWO_BALLS, two_ball_case
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.disagreement import Suggestion
-from napari_scribseg.gui import catalogue, first_steps, layers, recent
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.gui import catalogue, first_steps, recent
+from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.first_steps import (
     ALL_DONE,

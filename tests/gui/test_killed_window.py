@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_scribseg import journal
-from napari_scribseg.gui.keeper import Keeper
+from napari_scribseg.project import journal
+from napari_scribseg.project.store import Keeper
 
 _KILLS = 4
 _PROMISED_S = 2.0
@@ -23,7 +23,7 @@ import sys, time
 from pathlib import Path
 import napari
 from qtpy.QtTest import QTest
-from napari_scribseg.gui.case_tab import CaseTab
+from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.session import Session
 
 viewer = napari.Viewer(show=True)
@@ -81,8 +81,8 @@ def test_strokes_older_than_two_seconds_survive_the_window(tmp_path, monkeypatch
 
 
 def _sample_scribbles(case_id):
-    from napari_scribseg.datasets import read_dataset
-    from napari_scribseg.samples import sample_folder
+    from napari_scribseg.core.samples import sample_folder
+    from napari_scribseg.data.dataset import read_dataset
 
     dataset = read_dataset(sample_folder("cardiac"))
     (files,) = [files for files in dataset.cases if files.id == case_id]

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_scribseg.cases import CaseFiles, Dataset
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.gui.case_chooser import CaseChooser
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.data.case import CaseFiles, Dataset
+from napari_scribseg.gui.canvas.chosen_layers import Selected
+from napari_scribseg.gui.case.chooser import CaseChooser
+from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
-from napari_scribseg.gui.inputs_panel import InputsPanel
-from napari_scribseg.gui.scores_panel import ScoresPanel
-from napari_scribseg.gui.selection import Selected
-from napari_scribseg.gui.training_panel import TrainingPanel
-from napari_scribseg.gui.training_presenter import Phase, TrainingScreen
+from napari_scribseg.gui.results.scores_panel import ScoresPanel
+from napari_scribseg.gui.train.panel import TrainingPanel
+from napari_scribseg.gui.train.presenter import Phase, TrainingScreen
 from napari_scribseg.gui.values import Choice
-from napari_scribseg.gui.wording import Row
-from napari_scribseg.labels import PRESETS
+from napari_scribseg.gui.widgets.numbers import Row
 
 OPTIONS = {"properties": {"tau": {"type": "number", "default": 0.9, "minimum": 0}}}
 

@@ -10,11 +10,12 @@ import pytest
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.gui import layers, plugin
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.gui import plugin
+from napari_scribseg.gui.canvas import layers
 from napari_scribseg.io import read_labels, read_volume, write_volume
-from napari_scribseg.labels import PRESETS
-from napari_scribseg.volume import Grid, Volume
 
 GRID = Grid(
     (3, 5, 7),

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from phantoms import TWO_BALLS, two_ball_case
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.engine.run import RunFolder
-from napari_scribseg.errors import InvalidInput, RunError
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui import work
-from napari_scribseg.gui.run_cards import choice_of
+from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
-from napari_scribseg.labels import BACKGROUND
-from napari_scribseg.volume import Volume
+from napari_scribseg.runs.folder import RunFolder
 
 CHOICE = Choice("partial_ce", "quick", {}, TrainConfig(steps=5))
 

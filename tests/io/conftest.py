@@ -7,7 +7,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from napari_scribseg.volume import Grid, Volume
+from napari_scribseg.core.volume import Grid, Volume
 
 BALLS = {100: (12.0, -20.0, 33.0), 200: (-5.0, 4.0, 21.0)}
 """Value: LPS centre in mm; nothing about them is symmetric."""

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.atomic import (
     remove_leftovers,
@@ -23,7 +24,6 @@ from napari_scribseg.io.atomic import (
     write_json,
     write_text,
 )
-from napari_scribseg.volume import Grid, Volume
 
 OLD, NEW = b"old content", b"new content, a little longer" * 10
 CALLS = ("open", "write", "fsync", "close", "replace", "chmod", "fstat")
@@ -220,10 +220,10 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.atomic import write_json
-from napari_scribseg.volume import Grid, Volume
+from napari_scribseg.core.volume import Grid, Volume
 
 folder = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import frame_count, read_labels, read_volume, write_volume
-from napari_scribseg.volume import Grid, Volume
 
 FORMATS = (".nii.gz", ".nii", ".nrrd", ".mha")
 

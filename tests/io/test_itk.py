@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import frame_count, read_volume, write_volume
 from napari_scribseg.io.atomic import remove_leftovers
-from napari_scribseg.volume import Grid, Volume
 
 VOXELS = np.arange(24, dtype=np.int16).reshape(2, 3, 4) * 1001
 

@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import read_labels, read_volume
 
 SHAPE = (6, 5, 4)

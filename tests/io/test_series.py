@@ -8,7 +8,7 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import frame_count, list_series, read_series, read_volume
 
 SERIES = generate_uid()

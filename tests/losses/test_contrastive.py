@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.contrastive import block_labels, foreground_background_separation
 
 BLOCKS = 3

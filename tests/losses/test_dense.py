@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 
 LN3 = math.log(3)

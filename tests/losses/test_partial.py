@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import (
     partial_cross_entropy,
     partial_dice,

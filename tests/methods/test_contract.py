@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
-from training import phantom_batch, phantom_run, quick_method
+from small_runs import phantom_batch, phantom_run, quick_method
 
-from napari_scribseg.config import TrainConfig
-from napari_scribseg.data import Batch
-from napari_scribseg.engine.machine import choose_machine
-from napari_scribseg.engine.predict import image_probabilities, load_model, predict_case
-from napari_scribseg.engine.train import train
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.events import Finished, Stepped
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.events import Finished, Stepped
+from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Method, Task
-from napari_scribseg.metrics import dice
+from napari_scribseg.training.machine import choose_machine
+from napari_scribseg.training.predict import image_probabilities, load_model, predict_case
+from napari_scribseg.training.train import train
 
 PARTIAL_TERMS: dict[str, dict[str, str]] = {
     "partial_ce": {"scribbles": "target"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from training import phantom_batch
+from small_runs import phantom_batch
 
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy

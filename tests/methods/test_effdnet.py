@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training import phantom_batch
+from small_runs import phantom_batch
 
-from napari_scribseg.data import Batch
+from napari_scribseg.batches.slices import Batch
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.effdnet import EFFDNet, EFFDNetConfig

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 from phantoms import two_ball_case
-from training import phantom_batch
+from small_runs import phantom_batch
 
-from napari_scribseg.data import Batch, image_slices, resample_in_plane
-from napari_scribseg.errors import InvalidInput, TaskNotSupported
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.batches.slices import Batch, image_slices, resample_in_plane
+from napari_scribseg.core.errors import InvalidInput, TaskNotSupported
+from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Shown
 from napari_scribseg.methods.em_crf import EMCRF, ROWS, EMCRFConfig

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from training import phantom_batch
+from small_runs import phantom_batch
 
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.consistency import cosine_distance, local_consistency
 from napari_scribseg.losses.partial import (
     partial_cross_entropy,

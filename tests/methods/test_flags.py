@@ -15,12 +15,12 @@ import pytest
 import torch
 from annotated_types import Ge, Gt, Le, Lt, MultipleOf
 from phantoms import two_ball_case
+from small_runs import phantom_batch
 from torch import Tensor
-from training import phantom_batch
 
-from napari_scribseg.config import MethodConfig
-from napari_scribseg.data import image_slices, resample_in_plane
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import image_slices, resample_in_plane
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method, Shown
 from napari_scribseg.methods.effdnet import EFFDNet

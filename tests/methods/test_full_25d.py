@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 from phantoms import TWO_BALLS
+from small_runs import phantom_batch, quick_method
 from torch.nn import functional as F
-from training import phantom_batch, quick_method
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.methods.base import Task
 from napari_scribseg.methods.full_25d import Full25D

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
-from training import phantom_batch, quick_method
+from small_runs import phantom_batch, quick_method
 
-from napari_scribseg.config import MethodConfig
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.methods.base import Task
 from napari_scribseg.methods.full_2d import Full2D

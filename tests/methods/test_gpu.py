@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from phantoms import two_ball_case
-from training import phantom_batch, phantom_run
+from small_runs import phantom_batch, phantom_run
 
-from napari_scribseg.engine.predict import load_model, predict_case
-from napari_scribseg.engine.train import train
-from napari_scribseg.events import Finished, Stepped
+from napari_scribseg.core.events import Finished, Stepped
 from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method
+from napari_scribseg.training.predict import load_model, predict_case
+from napari_scribseg.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 each_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from phantoms import two_ball_case
 
-from napari_scribseg.cases import Case
-from napari_scribseg.data import image_slices, resample_in_plane
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import image_slices, resample_in_plane
+from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import Case
 from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method, Shown
-from napari_scribseg.volume import Volume
 
 PREPARING = [m for m in METHODS if m.prepare.__func__ is not Method.prepare.__func__]
 RELABELLING = [m for m in METHODS if m.relabel is not Method.relabel]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from training import phantom_batch, quick_method
+from small_runs import phantom_batch, quick_method
 
 from napari_scribseg.losses.partial import partial_cross_entropy, partial_dice
 from napari_scribseg.methods import PartialCE, PartialCEDice

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from phantoms import TWO_BALLS, two_ball_case
-from training import phantom_batch, quick_method
+from small_runs import phantom_batch, quick_method
 
-from napari_scribseg.cases import Case
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods import RandomWalker
 from napari_scribseg.methods.random_walker import RandomWalkerConfig

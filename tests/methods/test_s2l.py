@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from phantoms import two_ball_case
-from training import phantom_batch, quick_method
+from small_runs import phantom_batch, quick_method
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.base import Shown
 from napari_scribseg.methods.s2l import S2L, S2LConfig, moved_average

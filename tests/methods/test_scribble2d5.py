@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
+from small_runs import phantom_batch
 from torch import Tensor
-from training import phantom_batch
 
-from napari_scribseg.data import Batch
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Task

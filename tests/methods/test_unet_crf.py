@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from training import phantom_batch
+from small_runs import phantom_batch
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.unet_crf import UNetCRF, UNetCRFConfig
 

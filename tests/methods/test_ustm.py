@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from training import phantom_batch
+from small_runs import phantom_batch
 
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import masked_squared_error

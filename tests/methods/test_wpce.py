@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from training import quick_method
+from small_runs import quick_method
 
-from napari_scribseg.data import Batch
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.methods.wpce import WPCE
 
 LN3 = math.log(3)

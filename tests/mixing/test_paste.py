@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.mixing.paste import draw_donors, paste_regions, scribble_boxes
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_scribseg.labels import BACKGROUND
+from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed
 
 

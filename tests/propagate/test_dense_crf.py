@@ -7,8 +7,8 @@ import importlib.util
 import pytest
 import torch
 
-from napari_scribseg.errors import InvalidInput
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.propagate import dense_crf as module
 from napari_scribseg.propagate.dense_crf import PairwiseTerms, choose_backend, dense_crf
 

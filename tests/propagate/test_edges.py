@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from phantoms import two_ball_case
 
-from napari_scribseg.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.propagate import edges
 from napari_scribseg.propagate.edges import edge_function, edge_map, multi_scale_gradient
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from phantoms import two_ball_case
 
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.propagate.instant import grow_slice
 
 CASE = two_ball_case((2, 96, 96))

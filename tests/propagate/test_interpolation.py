@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_scribseg.labels import BACKGROUND
+from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.propagate.interpolation import interpolate_strokes
 
 SPACING = (8.0, 1.0, 1.0)

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from napari_scribseg.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.propagate.random_walker import (
     random_walker_probabilities,
     random_walker_seeds,

@@ -7,7 +7,7 @@ import pytest
 from phantoms import two_ball_case
 from scipy import ndimage
 
-from napari_scribseg.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
 SPACING = (8.0, 1.5, 1.5)

@@ -1,0 +1,1 @@
+"""Slices and patches out of cases, as batches of tensors."""

@@ -1,0 +1,152 @@
+"""Patches of volumes for methods that learn in 3D: some neighbouring slices of one case.
+
+A patch is in-plane what a slice is: brought to one pixel size, augmented, cut out around a drawn
+voxel. All its slices are turned, zoomed and mirrored alike; along z the slices are taken as they
+are, at the distance that the volume has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from napari_scribseg.batches.augmentation import CPU, Slice, augmented
+from napari_scribseg.batches.slices import Batch, SliceSet, draw_indices, targets_shown
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.labels import IGNORE, LabelSchema
+from napari_scribseg.data.case import Case
+
+Array = npt.NDArray[Any]
+
+
+class PatchSet:
+    """All training volumes in memory, and the batches of patches drawn from them.
+
+    Args:
+        schema: the structures.
+        spacing_mm: in-plane pixel size that every slice is brought to.
+        depth: slices (z) of a patch.
+    """
+
+    def __init__(self, schema: LabelSchema, spacing_mm: float, depth: int) -> None:
+        self.schema = schema
+        self.spacing_mm = spacing_mm
+        self.depth = depth
+        self._slices = SliceSet(schema, spacing_mm)
+        self._volumes: list[range] = []
+        """Where in the set of slices those of each volume are."""
+
+    def __len__(self) -> int:
+        return len(self._volumes)
+
+    def add(
+        self,
+        case: Case,
+        maps: dict[str, Array],
+        *,
+        unlabelled: bool,
+        outside: Array | None = None,
+    ) -> None:
+        """Take in a case.
+
+        Args:
+            case: with or without scribbles.
+            maps: per-voxel maps (z, y, x) of the case, the same names for every case.
+            unlabelled: also take volumes nobody drew on.
+            outside: see `SliceSet.add`.
+
+        Raises:
+            InvalidInput: a map has another shape than the case, or the names changed.
+        """
+        first = len(self._slices)
+        self._slices.add(case, maps, unlabelled=True, outside=outside)
+        volume = range(first, len(self._slices))
+        if unlabelled or any(len(self._slices.slices[i].centres) for i in volume):
+            self._volumes.append(volume)
+
+    def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:  # noqa: ARG002
+        """Put other maps in the place of those that the case was added with.
+
+        Raises:
+            InvalidInput: see `add`.
+        """
+        self._slices.replace_maps(case, maps, unlabelled=True)
+
+    def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
+        """The wanted in-plane patch (y, x), cut as `SliceSet.patch` does."""
+        return self._slices.patch(wanted)
+
+    def batch(
+        self, step: int, config: TrainConfig, progress: float, device: torch.device = CPU
+    ) -> Batch:
+        """The batch of this step: images (B, 1, Z, Y, X); the same for the same arguments.
+
+        Every epoch shows every volume once. A patch holds a drawn voxel of its volume, if there is
+        any; outside the volume, images continue with its lowest value and labels with IGNORE.
+
+        Args:
+            step: counted from 1.
+            config: batch size, in-plane patch, augmentation and random seed.
+            progress: share of the budget used, handed on to the method.
+            device: see `SliceSet.batch`.
+        """
+        # Another stream than that of the augmentation, which is the same as for slices.
+        rng = np.random.default_rng((config.random_seed, step, self.depth))
+        volumes = [self._volumes[i] for i in draw_indices(len(self), step, config)]
+        slabs = [self._slab([self._slices.slices[i] for i in v], rng) for v in volumes]
+        image, integers, floats = augmented(
+            slabs, config, np.random.default_rng((config.random_seed, step)), device
+        )
+        integer_names, float_names = self._slices.map_names
+        layers = self._unstacked(integers)
+        maps = {name: layers[i] for i, name in enumerate(integer_names, start=1)}
+        maps |= dict(zip(float_names, self._unstacked(floats), strict=True))
+        target, drawn = targets_shown(layers[0], config, rng)
+        cases = tuple(s.case for s in slabs)
+        return Batch(image[:, None], target, maps, cases, progress, drawn)
+
+    def _slab(self, volume: list[Slice], rng: np.random.Generator) -> Slice:
+        """Neighbouring slices of a volume as the channels of one: (layers * depth, y, x)."""
+        counts = np.array([len(item.centres) for item in volume])
+        drawn, place = int(counts.sum()), rng.random()
+        middle = int(place * len(volume))
+        if drawn:
+            middle = int(np.searchsorted(counts.cumsum(), int(place * drawn), side="right"))
+        first, last = max(0, middle - self.depth + 1), max(0, len(volume) - self.depth)
+        start = int(rng.integers(min(first, last), min(middle, last), endpoint=True))
+        shown = volume[start : start + self.depth]
+        before, after = padding(len(shown), self.depth)
+        lowest = min(float(item.image.min()) for item in volume) if before + after else 0.0
+        return Slice(
+            image=_stacked([s.image for s in shown], (before, after), lowest),
+            integers=_stacked([s.integers for s in shown], (before, after), IGNORE),
+            floats=_stacked([s.floats for s in shown], (before, after), 0.0),
+            centres=volume[middle].centres,
+            case=volume[middle].case,
+        )
+
+    def _unstacked(self, channels: Tensor) -> list[Tensor]:
+        """The layers (B, Z, Y, X) that lie behind each other in (B, layers * depth, Y, X)."""
+        firsts = range(0, channels.shape[1], self.depth)
+        return [channels[:, i : i + self.depth].contiguous() for i in firsts]
+
+
+SampleSet = SliceSet | PatchSet
+"""What a run learns from."""
+
+
+def padding(n: int, depth: int) -> tuple[int, int]:
+    """Slices of air before and after a volume of n slices that fill it up to the depth."""
+    missing = max(depth - n, 0)
+    return missing // 2, missing - missing // 2
+
+
+def _stacked(slices: list[Tensor], around: tuple[int, int], value: float) -> Tensor:
+    """Slices (C, y, x) with padding around them as (C * depth, y, x), z running fastest."""
+    volume = torch.stack(slices, 1)
+    padded = torch.nn.functional.pad(volume, (0, 0, 0, 0, *around), value=value)
+    return padded.flatten(0, 1)

@@ -1,0 +1,185 @@
+"""TrainConfig and MethodConfig: every number of a run, as frozen values that check themselves.
+
+Forms in the GUI, `--set key=value` on the command line and `run.json` in the run folder are
+all made from these fields; their descriptions are the help texts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_scribseg.core.errors import InvalidInput
+
+_LONGEST_INPUT: Final = 80
+"""Characters of a wrong value that a message shows."""
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+DEVICE: Final = r"^(auto|cpu|mps|cuda(:\d{1,2})?)$"
+"""Every name of a device, as a regular expression."""
+
+
+class Config(BaseModel):
+    """Frozen settings; an unknown or ill-typed one is refused by name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def updated(self, changes: dict[str, Any]) -> Self:
+        """A checked copy with these fields changed; strings are read as the field's type.
+
+        Raises:
+            InvalidInput: a field is unknown or its value is out of range.
+        """
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise InvalidInput(explain(error, type(self))) from error
+
+
+class MethodConfig(Config):
+    """Base of every method's options: the paper's numbers, with the paper's defaults."""
+
+
+class TrainConfig(Config):
+    """How the engine trains: budget, optimiser, schedule, sampling, augmentation, machine."""
+
+    steps: PositiveInt = Field(
+        default=2000, description="Training steps, unless minutes are given."
+    )
+    minutes: Positive | None = Field(
+        default=None,
+        description="Train for this long instead of a number of steps; the schedule follows.",
+    )
+    clock: Literal["wall", "cpu"] = Field(
+        default="wall",
+        description="What minutes counts: time that passes, or processor time of the training, "
+        "which compares methods fairly on a busy machine.",
+    )
+    batch_size: PositiveInt = Field(default=12, description="Slices (or patches) per step.")
+    patch: tuple[PositiveInt, PositiveInt] = Field(
+        default=(160, 160),
+        description="In-plane size (y, x) of what the network sees, in pixels; never larger than "
+        "the largest slice.",
+    )
+    spacing_mm: Positive | None = Field(
+        default=None,
+        description="In-plane pixel size in mm; empty = the median of the training cases, or "
+        "coarser where the patch would not show twice the extent of the structures.",
+    )
+    optimiser: Literal["adamw", "adam", "sgd"] = Field(default="adamw", description="Optimiser.")
+    learning_rate: Positive = Field(default=2e-3, description="Highest learning rate.")
+    weight_decay: NonNegative = Field(default=1e-2, description="Weight decay.")
+    momentum: Fraction = Field(default=0.9, description="Momentum (SGD only).")
+    schedule: Literal["constant", "poly", "one_cycle", "step_decay"] = Field(
+        default="one_cycle", description="How the learning rate changes over the budget."
+    )
+    gradient_clip: NonNegative = Field(
+        default=12.0, description="Largest norm of the gradient; 0 = not clipped."
+    )
+    weight_average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.99,
+        description="Predict with this moving average of the weights; 0 = with the last ones.",
+    )
+    outer_background: NonNegative = Field(
+        default=1.0,
+        description="Where background strokes go around all structures, what lies outside is "
+        "background too: so many pixels of it per step for every one drawn; 0 = strokes only.",
+    )
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=30.0, description="Augmentation: in-plane rotation up to this angle."
+    )
+    flips: bool = Field(
+        default=False,
+        description="Augmentation: mirror along each in-plane axis; for structures without a side.",
+    )
+    zoom: Annotated[float, Field(ge=0, lt=0.9)] = Field(
+        default=0.25, description="Augmentation: in-plane scaling by up to this share."
+    )
+    intensity: NonNegative = Field(
+        default=0.3, description="Augmentation: strength of gamma, contrast, brightness and noise."
+    )
+    validation_interval: PositiveInt = Field(
+        default=200, description="Steps between two validations."
+    )
+    random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=0, description="Random seed."
+    )
+    device: str = Field(
+        default="auto",
+        description="auto, cpu, cuda, cuda:1 or mps.",
+        pattern=DEVICE,
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Arithmetic; auto = the fastest that this machine does well."
+    )
+    threads: Annotated[int, Field(ge=0, le=1024)] = Field(
+        default=0, description="CPU threads; 0 = as many as are fastest when training begins."
+    )
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """What pydantic found, as one sentence per field that a user can act on."""
+    sentences = []
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or "the document"
+        if item["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields))
+            sentences.append(f"There is no setting '{name}'; known ones are: {known}.")
+        elif item["type"] == "missing":
+            sentences.append(f"'{name}' is missing.")
+        else:
+            given = repr(item["input"])
+            given = given if len(given) <= _LONGEST_INPUT else f"{given[: _LONGEST_INPUT - 3]}..."
+            sentences.append(f"'{name}' can't be {given}: {item['msg'].lower()}.")
+    return " ".join(sentences)
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """The settings in words like "tau=0.95", "patch=192,192", "flips=false", "device=cpu".
+
+    A value is read as JSON where it is JSON, as a list where it has commas, else as text.
+
+    Raises:
+        InvalidInput: there is no "=", or a setting is given twice.
+    """
+    settings: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise InvalidInput(
+                f"The setting {assignment!r} was not understood; expected KEY=VALUE."
+            )
+        if key in settings:
+            raise InvalidInput(f"The setting {key} is given twice; give it once.")
+        settings[key] = _value(text.strip())
+    return settings
+
+
+def assignments_of(settings: Mapping[str, Any]) -> list[str]:
+    """The words that `parse_assignments` reads as these settings."""
+    return [f"{name}={_text(value)}" for name, value in settings.items()]
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return [_value(part.strip()) for part in text.split(",")] if "," in text else text
+    if isinstance(value, float) and not math.isfinite(value):
+        return text
+    return value
+
+
+def _text(value: Any) -> str:
+    """The shortest text that `_value` reads as this value."""
+    plain = isinstance(value, str) and value == value.strip() and _value(value) == value
+    return value if plain else json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""What is learnt from: cases, datasets and their layouts on disk."""

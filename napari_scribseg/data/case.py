@@ -1,0 +1,319 @@
+"""Cases: the volumes of one examination that share a geometry, and the files they come from.
+
+A `CaseFiles` says where the volumes are and whose they are; `load` turns it into a `Case`, whose
+arrays all lie on the grid of the image. Patients, not cases, are the unit of every split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from napari_scribseg import io
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.volume import Grid, Volume
+
+Array = npt.NDArray[Any]
+
+CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Ids become file names, so only harmless characters are allowed."""
+
+_SAME_VOXELS = 0.01
+"""Grids closer than this, in voxels, are the same one: headers are rounded."""
+_NEARBY_VOXELS = 0.5
+"""Up to this many voxels apart every voxel still has one nearest partner."""
+_FEWEST_PATIENTS = 5
+"""With fewer patients than this all of them are needed for training."""
+
+
+class CaseFiles(BaseModel):
+    """Where the volumes of a case are stored, and whose they are; nothing is read yet.
+
+    `patient` is the unit of every split: two cases of one patient never part.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: CaseId
+    patient: str
+    image: Path
+    scribbles: Path | None = None
+    reference: Path | None = None
+    split: str | None = None
+    group: str | None = None
+    phase: str | None = None
+    frame: int | None = None
+    """Index of the frame to take from an image that is a time series."""
+    convention: ScribbleConvention | None = None
+    """How the scribble file is written; None = ours."""
+
+    def load(self, schema: LabelSchema) -> Case:
+        """Read, check and bring onto the image's grid.
+
+        Raises:
+            InvalidInput: a file can't be read, lies elsewhere in the patient than the image, or
+                has values that are not in the schema.
+        """
+        image = io.read_volume(self.image, frame=self._frame_in(self.image))
+        notes = list(image.notes)
+        scribbles = reference = None
+        if self.scribbles is not None:
+            name = f"The scribbles of case {self.id}"
+            stored, found = put_on_grid(self._read_labels(self.scribbles), image.grid, name)
+            scribbles, converted = _our_scribbles(stored, self.convention, schema, name)
+            notes += [*found, *converted]
+        if self.reference is not None:
+            name = f"The reference of case {self.id}"
+            stored, found = put_on_grid(self._read_labels(self.reference), image.grid, name)
+            schema.check_segmentation(stored, name)
+            reference = stored.astype(np.uint8)
+            notes += found
+        return Case(self.id, self.patient, image, scribbles, reference, tuple(dict.fromkeys(notes)))
+
+    def _read_labels(self, path: Path) -> Volume:
+        return io.read_labels(path, frame=self._frame_in(path))
+
+    def _frame_in(self, path: Path) -> int | None:
+        """The frame to ask a reader for: none where the file is a single volume."""
+        if self.frame is None or io.frame_count(path) == 1:
+            return None
+        return self.frame
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """The volumes of one examination, all on the grid of the image.
+
+    Args:
+        id: names the case in files and reports.
+        patient: whose it is.
+        image: intensities.
+        scribbles: (z, y, x) uint8 in the scribble world of `labels`, or None.
+        reference: (z, y, x) uint8, the dense truth as class indices, or None.
+        notes: what was noticed while reading, in sentences.
+    """
+
+    id: str
+    patient: str
+    image: Volume
+    scribbles: Array | None = None
+    reference: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, array in (("scribbles", self.scribbles), ("reference", self.reference)):
+            if array is not None and array.shape != self.image.shape:
+                raise InvalidInput(
+                    f"Case {self.id}: the {name} have the shape {array.shape}, the image has "
+                    f"{self.image.shape}; they must lie on one grid."
+                )
+
+    @property
+    def grid(self) -> Grid:
+        """The geometry that all volumes of the case share."""
+        return self.image.grid
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over voxels, geometry, scribbles and reference."""
+        digest = hashlib.sha256(self.grid.affine.tobytes())
+        for array in (self.image.array, self.scribbles, self.reference):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The cases of one folder.
+
+    Args:
+        title: what it is called.
+        layout: which folder layout was recognised ("scribble-bench", "plain", ...).
+        schema: the structures.
+        cases: in the order of the folder.
+        notes: what was noticed in the folder, in sentences.
+    """
+
+    title: str
+    layout: str
+    folder: Path
+    schema: LabelSchema
+    cases: tuple[CaseFiles, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of cases of every split, in order of appearance."""
+        names = [case.split for case in self.cases if case.split is not None]
+        return {name: names.count(name) for name in dict.fromkeys(names)}
+
+    @property
+    def patients_in_several_splits(self) -> dict[str, tuple[str, ...]]:
+        """Patients with cases on more than one side, and the splits they are in."""
+        splits: dict[str, set[str]] = {}
+        for case in self.cases:
+            if case.split is not None:
+                splits.setdefault(case.patient, set()).add(case.split)
+        return {patient: tuple(sorted(s)) for patient, s in splits.items() if len(s) > 1}
+
+    @property
+    def duplicate_ids(self) -> tuple[str, ...]:
+        """Ids that more than one case has, upper and lower case taken as equal."""
+        ids = [case.id.casefold() for case in self.cases]
+        return tuple(sorted({i for i in ids if ids.count(i) > 1}))
+
+    def split(self, name: str) -> tuple[CaseFiles, ...]:
+        """The cases of one split; "all" is every case.
+
+        Raises:
+            InvalidInput: there is no such split (the message lists those that exist), two cases
+                have one id, or one patient is on both sides of the splits.
+        """
+        if self.duplicate_ids:
+            raise InvalidInput(
+                f"{self.title}: several cases have the id {_listing(self.duplicate_ids)}; "
+                "results could not be told apart. Rename the files."
+            )
+        if name == "all":
+            return self.cases
+        if name not in self.splits:
+            raise InvalidInput(
+                f"{self.title} has no split '{name}'; "
+                f"there are: {', '.join(['all', *self.splits])}."
+            )
+        if self.patients_in_several_splits:
+            raise InvalidInput(
+                f"{self.title}: patients are in more than one split, so results would look better "
+                f"than they are: {_listing(self.patients_in_several_splits)}. "
+                "Put all cases of a patient into one split."
+            )
+        return tuple(case for case in self.cases if case.split == name)
+
+    def read_as(self, convention: Callable[[int], ScribbleConvention]) -> Dataset:
+        """The same dataset with all scribble files read in this convention.
+
+        Args:
+            convention: a named constructor such as `ScribbleConvention.wsl4mis`; it is given the
+                number of foreground classes.
+        """
+        chosen = convention(self.schema.n_classes - 1)
+        cases = [case.model_copy(update={"convention": chosen}) for case in self.cases]
+        return replace(self, cases=tuple(cases))
+
+
+def hold_out(
+    cases: Sequence[CaseFiles], share: float, random_seed: int
+) -> tuple[tuple[CaseFiles, ...], tuple[CaseFiles, ...]]:
+    """Cases for training and for validation; patients stay whole, order is kept.
+
+    Args:
+        cases: of any number of patients; with fewer than 5 patients none is held out.
+        share: of the patients to hold out, 0 to below 1; above 0 it is at least one patient.
+        random_seed: which patients; the same seed gives the same ones.
+
+    Raises:
+        InvalidInput: share is not in [0, 1).
+    """
+    if not 0 <= share < 1:
+        raise InvalidInput(f"The share to hold out must be 0 to below 1, got {share}.")
+    patients = sorted({case.patient for case in cases})
+    count = 0
+    if len(patients) >= _FEWEST_PATIENTS and share > 0:
+        count = min(max(1, round(share * len(patients))), len(patients) - 1)
+    shuffled = np.random.default_rng(random_seed).permutation(len(patients))
+    held = {patients[i] for i in shuffled[:count]}
+    return (
+        tuple(case for case in cases if case.patient not in held),
+        tuple(case for case in cases if case.patient in held),
+    )
+
+
+def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str, ...]]:
+    """Labels in the voxel order of a grid, by position in the patient, and what was noticed.
+
+    Voxels are only reordered, never interpolated: axes may be permuted and flipped, and the
+    grids may be up to half a voxel apart (above 0.01 voxel with a note).
+
+    Args:
+        labels: integers with their own geometry.
+        grid: the geometry they belong to, as a rule the image's.
+        name: what the labels are, for sentences ("The scribbles of case A").
+
+    Returns:
+        The array (z, y, x) of the grid's shape, dtype kept, and the notes.
+
+    Raises:
+        InvalidInput: the labels cover another region or have another resolution.
+    """
+    offset = grid.offset_from(labels.grid)
+    if offset <= _SAME_VOXELS:
+        return labels.array, labels.notes
+    notes = list(labels.notes)
+    array = labels.array
+    if offset > _NEARBY_VOXELS:
+        array, moved = _reordered(labels, grid)
+        offset = grid.offset_from(moved)
+        if offset > _NEARBY_VOXELS:
+            raise InvalidInput(
+                f"{name}: stored on another grid than expected ({_apart(offset)}): got "
+                f"{labels.grid}, expected {grid}. "
+                "Resample them onto that grid or choose the file that belongs to it."
+            )
+        notes.append(f"{name}: stored with other axes, put in place by position.")
+    if offset > _SAME_VOXELS:
+        notes.append(f"{name}: {offset:.2g} voxels beside the expected place, taken as equal.")
+    return array, tuple(notes)
+
+
+def _reordered(labels: Volume, grid: Grid) -> tuple[Array, Grid]:
+    """Labels with axes permuted and flipped to point like the grid's; their new geometry."""
+    # Column k: how the index on the image grid changes with one step along label axis k.
+    steps = np.linalg.solve(grid.affine[:3, :3], labels.grid.affine[:3, :3])
+    image_axes = np.abs(steps).argmax(axis=0)
+    if sorted(image_axes) != [0, 1, 2]:
+        return labels.array, labels.grid
+    order = np.argsort(image_axes)
+    array = labels.array.transpose(order)
+    affine = labels.grid.affine[:, [*order, 3]]
+    flipped = [axis for axis in range(3) if steps[axis, order[axis]] < 0]
+    for axis in flipped:
+        affine[:3, 3] += (array.shape[axis] - 1) * affine[:3, axis]
+        affine[:3, axis] *= -1
+    array = np.ascontiguousarray(np.flip(array, tuple(flipped)))
+    return array, Grid((array.shape[0], array.shape[1], array.shape[2]), affine)
+
+
+def _our_scribbles(
+    stored: Array, convention: ScribbleConvention | None, schema: LabelSchema, name: str
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Scribbles of stored ones, checked against the schema, and what was converted."""
+    if convention is None:
+        schema.check_scribbles(stored, name)
+        return stored.astype(np.uint8), ()
+    try:
+        scribbles, converted = convention.read(stored)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from error
+    schema.check_scribbles(scribbles, name)
+    counts = ", ".join(f"{change} ({n} voxels)" for change, n in converted.items())
+    return scribbles, (f"{name}: converted from '{convention.title}': {counts}.",)
+
+
+def _apart(offset: float) -> str:
+    return f"{offset:.3g} voxels apart" if np.isfinite(offset) else "different sizes"
+
+
+def _listing(names: Collection[str], most: int = 8) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + rest

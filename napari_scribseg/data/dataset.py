@@ -1,0 +1,71 @@
+"""Dataset folders: which layouts are understood, and how each becomes a list of case files.
+
+| layout         | recognised by                                                             |
+|----------------|---------------------------------------------------------------------------|
+| scribble-bench | dataset.json with "schema": "scribble-bench/2"; has patients and splits    |
+| nnU-Net raw    | dataset.json with channel_names, labels, file_ending; imagesTr, labelsTr   |
+| MSD            | dataset.json with training and labels (Medical Segmentation Decathlon)     |
+| plain          | images/ and, with the same names, scribbles/ and labels/ (or references/)  |
+
+Only documents and, for a plain folder without labels.json, some label files are read here; what
+is in the volumes is found by `check_dataset` and on loading. Paths in documents must stay inside
+the folder, links included.
+
+Patients are the unit of every split. Only scribble-bench documents name them; elsewhere the
+patient is the case's id without endings for phase and frame: patient001_ED, patient001_frame12
+and patient001_ES_frame07 are all of patient001.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.case import Dataset
+from napari_scribseg.data.check import CaseReport, DatasetReport, check_dataset
+from napari_scribseg.data.layout_documents import read_described
+from napari_scribseg.data.layout_plain import read_plain
+
+__all__ = [
+    "LAYOUTS",
+    "CaseReport",
+    "DatasetReport",
+    "check_dataset",
+    "read_dataset",
+]
+
+LAYOUTS: Final = (
+    'a dataset.json of the schema "scribble-bench/2"',
+    "an nnU-Net raw dataset (dataset.json, imagesTr, labelsTr)",
+    "a Medical Segmentation Decathlon task (dataset.json with training and labels)",
+    "a folder with images/ and, with the same file names, scribbles/ and labels/ or references/",
+)
+"""Every layout that `read_dataset` understands, in words."""
+
+
+def read_dataset(folder: str | Path) -> Dataset:
+    """The cases of a folder in any layout that is understood.
+
+    Cases of a folder that has no splits are all in the split "train".
+
+    Raises:
+        InvalidInput: there is no such folder, its layout is not known (the message lists those
+            that are), its document is damaged, or a path in it leaves the folder.
+    """
+    given, folder = folder, Path(os.path.realpath(folder))
+    if not folder.is_dir():
+        raise InvalidInput(f"{given} is not a folder; expected {_layouts()}.")
+    dataset = None
+    if (folder / "dataset.json").is_file():
+        dataset = read_described(folder)
+    elif (folder / "images").is_dir():
+        dataset = read_plain(folder)
+    if dataset is None:
+        raise InvalidInput(f"{given} is not a dataset folder that is understood: {_layouts()}.")
+    return dataset
+
+
+def _layouts() -> str:
+    return "; ".join(LAYOUTS)

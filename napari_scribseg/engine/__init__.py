@@ -1,1 +1,0 @@
-"""The order in which things happen: runs, training, prediction, evaluation."""

@@ -1,0 +1,327 @@
+"""Metrics: how well a segmentation matches a reference, in plain numbers and millimetres.
+
+Every function takes boolean masks indexed (z, y, x) and, where lengths matter, the spacing in mm
+(z, y, x); masks are not modified. The definitions, here and nowhere else:
+
+* **Surface**: the voxels of a mask that have at least one face neighbour (6-connected) outside it;
+  outside the array counts as outside the mask. MONAI and medpy use the same surface.
+* **HD95**: the larger of the two directed 95th percentiles (linear interpolation) of the distances
+  from surface to surface, as in MONAI. medpy pools both directions before taking the percentile
+  and so gives smaller numbers when one direction is worse than the other.
+* **ASSD**: the mean over the distances of both directions pooled, as in MONAI and medpy.
+* **Precision** TP / (TP + FP), **recall** TP / (TP + FN).
+
+The rule for empty structures, the same in every part of the product:
+
+| segmentation | reference | Dice | distances | precision | recall | status         |
+|--------------|-----------|------|-----------|-----------|--------|----------------|
+| empty        | empty     | NaN  | NaN       | NaN       | NaN    | not applicable |
+| empty        | there     | 0    | inf       | NaN       | 0      | scored         |
+| there        | empty     | 0    | inf       | 0         | NaN    | scored         |
+| failed       | any       | 0    | inf       | NaN       | 0      | failed         |
+
+"Not applicable" is left out of the means and counted; a failed or missing segmentation counts as
+an empty one that should not have been empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+
+Array = npt.NDArray[Any]
+Spacing = tuple[float, float, float]
+Status = Literal["scored", "not applicable", "failed"]
+
+NAN: Final = float("nan")
+INF: Final = float("inf")
+MEASURES: Final = ("dice", "hd95_mm", "assd_mm", "precision", "recall")
+"""The measures of a `ClassScore` that are averaged over cases, in the order of the tables."""
+
+
+def dice(segmentation: Array, reference: Array) -> float:
+    """Dice overlap 2 |A and B| / (|A| + |B|), 0 to 1; NaN when both are empty."""
+    _check_masks(segmentation, reference)
+    total = _count(segmentation) + _count(reference)
+    return _share(2 * _overlap(segmentation, reference), total)
+
+
+def precision(segmentation: Array, reference: Array) -> float:
+    """Share of the segmentation that is right, 0 to 1; NaN when the segmentation is empty."""
+    _check_masks(segmentation, reference)
+    return _share(_overlap(segmentation, reference), _count(segmentation))
+
+
+def recall(segmentation: Array, reference: Array) -> float:
+    """Share of the reference that was found, 0 to 1; NaN when the reference is empty."""
+    _check_masks(segmentation, reference)
+    return _share(_overlap(segmentation, reference), _count(reference))
+
+
+def volume_ml(mask: Array, spacing: Spacing) -> float:
+    """Volume of a mask in millilitres."""
+    return _count(mask) * float(np.prod(spacing)) / 1000.0
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceDistances:
+    """Distances in mm from each surface voxel of one mask to the nearest of the other.
+
+    Args:
+        to_reference: (n,) float64, one per surface voxel of the segmentation.
+        to_segmentation: (m,) float64, one per surface voxel of the reference.
+            Both are empty when both masks are, and infinite when exactly one is.
+    """
+
+    to_reference: npt.NDArray[np.float64]
+    to_segmentation: npt.NDArray[np.float64]
+
+    @property
+    def hd95_mm(self) -> float:
+        """95th percentile Hausdorff distance; NaN if both masks are empty, inf if one is."""
+        return self.hausdorff_mm(95.0)
+
+    @property
+    def assd_mm(self) -> float:
+        """Average symmetric surface distance; NaN if both masks are empty, inf if one is."""
+        both = np.concatenate([self.to_reference, self.to_segmentation])
+        return float(both.mean()) if both.size else NAN
+
+    def hausdorff_mm(self, percentile: float = 100.0) -> float:
+        """The larger of the two directed percentiles; 100 is the Hausdorff distance itself."""
+        directions = [d for d in (self.to_reference, self.to_segmentation) if d.size]
+        if not directions:
+            return NAN
+        if any(np.isinf(d).any() for d in directions):
+            return INF
+        return max(float(np.percentile(d, percentile)) for d in directions)
+
+
+def surface_distances(
+    segmentation: Array, reference: Array, spacing: tuple[float, ...]
+) -> SurfaceDistances:
+    """Distances between the surfaces of two masks, both directions.
+
+    Raises:
+        InvalidInput: the masks differ in shape or are not boolean, or a spacing is not positive.
+    """
+    _check_masks(segmentation, reference)
+    if len(spacing) != segmentation.ndim or not all(0 < s < INF for s in spacing):
+        raise InvalidInput(
+            f"Distances need a positive spacing in mm for each of the {segmentation.ndim} axes, "
+            f"got {spacing}."
+        )
+    ours, theirs = (
+        _surface(mask) * np.asarray(spacing, dtype=np.float64) for mask in (segmentation, reference)
+    )
+    return SurfaceDistances(_nearest(ours, theirs), _nearest(theirs, ours))
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How one class of one case was met; see the module for the rule on empty structures.
+
+    Args:
+        name: name of the class.
+        index: its class index.
+        status: "scored", "not applicable" (empty in both) or "failed" (no usable segmentation).
+        dice: 0 to 1.
+        hd95_mm: 95th percentile Hausdorff distance.
+        assd_mm: average symmetric surface distance.
+        precision: 0 to 1.
+        recall: 0 to 1.
+        volume_ml: volume of the segmentation.
+        reference_volume_ml: volume of the reference; NaN where the case failed.
+    """
+
+    name: str
+    index: int
+    status: Status
+    dice: float
+    hd95_mm: float
+    assd_mm: float
+    precision: float
+    recall: float
+    volume_ml: float
+    reference_volume_ml: float
+
+
+def score_case(
+    segmentation: Array, reference: Array, spacing: Spacing, schema: LabelSchema
+) -> tuple[ClassScore, ...]:
+    """The scores of every foreground class of one case, in the order of the schema.
+
+    Args:
+        segmentation: (z, y, x) class indices.
+        reference: (z, y, x) class indices.
+        spacing: mm along (z, y, x).
+        schema: the classes.
+
+    Raises:
+        InvalidInput: the shapes differ or a value is not in the schema.
+    """
+    schema.check_segmentation(segmentation, "The segmentation")
+    schema.check_segmentation(reference, "The reference")
+    return tuple(
+        _score_class(segmentation == index, reference == index, spacing, name, index)
+        for index, name in enumerate(schema.names)
+        if index > 0
+    )
+
+
+def failed_case(schema: LabelSchema) -> tuple[ClassScore, ...]:
+    """The scores of a case without a usable segmentation: Dice 0, distances infinite."""
+    return tuple(
+        ClassScore(name, index, "failed", 0.0, INF, INF, NAN, 0.0, NAN, NAN)
+        for index, name in enumerate(schema.names)
+        if index > 0
+    )
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One measure over the cases.
+
+    Args:
+        mean: over the finite values; NaN without any.
+        std: sample standard deviation (divided by n - 1) of them; NaN below two values.
+        median: of them; NaN without any.
+        n: how many finite values there are.
+        n_infinite: how many values are infinite and so stand outside mean, std and median.
+    """
+
+    mean: float
+    std: float
+    median: float
+    n: int
+    n_infinite: int
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """The spread of values; NaN is left out."""
+        numbers = np.array(list(values), dtype=np.float64)
+        finite = numbers[np.isfinite(numbers)]
+        n, n_infinite = int(finite.size), int(np.isinf(numbers).sum())
+        if n == 0:
+            return cls(NAN, NAN, NAN, 0, n_infinite)
+        std = float(finite.std(ddof=1)) if n > 1 else NAN
+        return cls(float(finite.mean()), std, float(np.median(finite)), n, n_infinite)
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """One class over all cases: `n_expected` = `n_scored` + `n_na` + `n_failed`.
+
+    Args:
+        name: name of the class.
+        index: its class index.
+        n_expected: cases that should have a score.
+        n_scored: cases with a segmentation, and the class in segmentation or reference.
+        n_na: cases with the class in neither ("not applicable").
+        n_failed: cases without a usable segmentation; they count as Dice 0.
+        dice, hd95_mm, assd_mm, precision, recall: over scored and failed cases.
+    """
+
+    name: str
+    index: int
+    n_expected: int
+    n_scored: int
+    n_na: int
+    n_failed: int
+    dice: Spread
+    hd95_mm: Spread
+    assd_mm: Spread
+    precision: Spread
+    recall: Spread
+
+
+def summarise(scores: Iterable[ClassScore]) -> tuple[ClassSummary, ...]:
+    """One summary per class of the scores of many cases, ordered by class index."""
+    by_class: dict[tuple[int, str], list[ClassScore]] = {}
+    for score in scores:
+        by_class.setdefault((score.index, score.name), []).append(score)
+    return tuple(_summarise_class(by_class[key]) for key in sorted(by_class))
+
+
+def _summarise_class(scores: Sequence[ClassScore]) -> ClassSummary:
+    def count(status: Status) -> int:
+        return sum(s.status == status for s in scores)
+
+    return ClassSummary(
+        scores[0].name,
+        scores[0].index,
+        n_expected=len(scores),
+        n_scored=count("scored"),
+        n_na=count("not applicable"),
+        n_failed=count("failed"),
+        **{m: Spread.of(cast("float", getattr(s, m)) for s in scores) for m in MEASURES},
+    )
+
+
+def _score_class(
+    segmentation: Array, reference: Array, spacing: Spacing, name: str, index: int
+) -> ClassScore:
+    distances = surface_distances(segmentation, reference, spacing)
+    overlap = dice(segmentation, reference)
+    return ClassScore(
+        name,
+        index,
+        "not applicable" if np.isnan(overlap) else "scored",
+        overlap,
+        distances.hd95_mm,
+        distances.assd_mm,
+        precision(segmentation, reference),
+        recall(segmentation, reference),
+        volume_ml(segmentation, spacing),
+        volume_ml(reference, spacing),
+    )
+
+
+def _check_masks(segmentation: Array, reference: Array) -> None:
+    for mask in (segmentation, reference):
+        if mask.dtype != np.bool_:
+            raise InvalidInput(f"A metric compares boolean masks, got an array of {mask.dtype}.")
+    if segmentation.shape != reference.shape:
+        raise InvalidInput(
+            f"Segmentation and reference must have one shape, got {segmentation.shape} and "
+            f"{reference.shape}."
+        )
+
+
+def _count(mask: Array) -> int:
+    return int(np.count_nonzero(mask))
+
+
+def _overlap(segmentation: Array, reference: Array) -> int:
+    return _count(segmentation & reference)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else NAN
+
+
+def _surface(mask: Array) -> npt.NDArray[np.intp]:
+    """(n, 3) array indices of the surface voxels."""
+    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    if not boxes:
+        return np.empty((0, mask.ndim), dtype=np.intp)
+    inside = mask[boxes[0]]  # what touches the box has no neighbour of the mask beyond it
+    core = np.asarray(ndimage.binary_erosion(inside), dtype=np.bool_)
+    found = np.argwhere(inside & ~core)
+    return found + np.array([side.start for side in boxes[0]])
+
+
+def _nearest(points: Array, others: Array) -> npt.NDArray[np.float64]:
+    """(n,) distances from each of the (n, 3) points to the nearest of the (m, 3) others."""
+    if len(points) == 0 or len(others) == 0:
+        return np.full(len(points), INF)
+    return np.asarray(KDTree(others).query(points)[0], dtype=np.float64)

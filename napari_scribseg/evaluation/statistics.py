@@ -1,0 +1,318 @@
+"""Statistics: what paired numbers of the same patients allow to be said about two methods.
+
+Patients are the unit: whoever has several scores per patient (phases, folds, seeds) averages them
+first, because scores of one patient are not independent.
+
+* **Interval**: bias-corrected and accelerated bootstrap (BCa; Efron 1987) of the mean difference,
+  or the plain percentiles. The same seed gives the same interval.
+* **Test**: Wilcoxon's signed-rank test, two-sided. Differences of zero are left out, as Wilcoxon
+  did. Up to 200 patients the p-value is exact, ties included: the distribution of the rank sum
+  over all signs is computed, not approximated.
+* **Many tests**: Holm's step-down correction.
+* **Agreement of two measurements**: Bland and Altman's bias and limits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from napari_scribseg.core.errors import InvalidInput
+
+FEWEST_PATIENTS: Final = 6
+"""With fewer no two-sided signed-rank test can give p < 0.05: the least is 2 / 2**n."""
+SIGNIFICANT: Final = 0.05
+RESAMPLES: Final = 9999
+Z95: Final = 1.959963984540054
+"""The normal distribution has 95 % of its mass within so many standard deviations."""
+_MOST_EXACT: Final = 200
+_CHUNK: Final = 1_000_000
+"""Numbers drawn at once."""
+
+NAN: Final = float("nan")
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval; NaN at both ends where nothing can be said."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two methods on the same patients; differences are first minus second.
+
+    Args:
+        first: name of a method.
+        second: name of another one.
+        n: patients with a finite value of both.
+        n_left_out: patients with a value of only one, or an infinite one.
+        mean_first: over the n patients.
+        mean_second: likewise.
+        difference: mean of the n differences.
+        interval: of `difference`, 95 %.
+        p: of the signed-rank test; NaN without a difference.
+    """
+
+    first: str
+    second: str
+    n: int
+    n_left_out: int
+    mean_first: float
+    mean_second: float
+    difference: float
+    interval: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Bland-Altman numbers of measurement minus reference, in the unit of the measurement.
+
+    Args:
+        n: pairs.
+        bias: mean difference.
+        std: sample standard deviation of the differences; NaN below two pairs.
+        low: lower limit of agreement, bias - 1.96 std.
+        high: upper limit, bias + 1.96 std.
+        bias_interval: 95 % interval of the bias (Student's t).
+    """
+
+    n: int
+    bias: float
+    std: float
+    low: float
+    high: float
+    bias_interval: Interval
+
+
+def compare(
+    first: str,
+    second: str,
+    values: tuple[Mapping[str, float], Mapping[str, float]],
+    *,
+    random_seed: int = 0,
+    method: Literal["bca", "percentile"] = "bca",
+) -> Comparison:
+    """Compare two methods by the patients that both were scored on.
+
+    Args:
+        first: name of the first method.
+        second: name of the second one.
+        values: one number per patient, of the first and of the second method.
+        random_seed: of the bootstrap.
+        method: of the interval.
+    """
+    ours, theirs = values
+    both = sorted(
+        p
+        for p in ours.keys() & theirs.keys()
+        if math.isfinite(ours[p]) and math.isfinite(theirs[p])
+    )
+    known = [p for p in ours.keys() | theirs.keys() if not _both_nan(ours.get(p), theirs.get(p))]
+    a, b = (np.array([side[p] for p in both], dtype=np.float64) for side in values)
+    differences = a - b
+    return Comparison(
+        first,
+        second,
+        n=len(both),
+        n_left_out=len(known) - len(both),
+        mean_first=_mean(a),
+        mean_second=_mean(b),
+        difference=_mean(differences),
+        interval=bootstrap_interval(differences, random_seed=random_seed, method=method),
+        p=signed_rank_p(differences),
+    )
+
+
+def bootstrap_interval(
+    values: Sequence[float] | Values,
+    *,
+    random_seed: int = 0,
+    method: Literal["bca", "percentile"] = "bca",
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """Bootstrap confidence interval of the mean; NaN below two values.
+
+    Args:
+        values: finite numbers.
+        random_seed: the same seed gives the same interval.
+        method: "bca" corrects bias and skewness, "percentile" does not.
+        level: of confidence, above 0 and below 1.
+        resamples: how many samples are drawn with replacement.
+
+    Raises:
+        InvalidInput: a value is not finite, or the level is out of range.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(numbers).all():
+        raise InvalidInput("A bootstrap interval needs finite values; leave the others out.")
+    if not 0 < level < 1:
+        raise InvalidInput(f"The level of an interval must be above 0 and below 1, got {level}.")
+    if len(numbers) < 2:
+        return Interval(NAN, NAN)
+    if np.ptp(numbers) == 0:
+        return Interval(float(numbers[0]), float(numbers[0]))
+    means = _resampled_means(numbers, resamples, np.random.default_rng(random_seed))
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    if method == "bca":
+        tails = _corrected(tails, numbers, means)
+    low, high = np.quantile(means, tails)
+    return Interval(float(low), float(high))
+
+
+def signed_rank_p(differences: Sequence[float] | Values) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test; NaN where all differences are zero.
+
+    Exact up to 200 differences that are not zero, with ties as with none; a normal approximation
+    beyond.
+    """
+    numbers = np.asarray(differences, dtype=np.float64)
+    numbers = numbers[numbers != 0]
+    if not len(numbers):
+        return NAN
+    if len(numbers) > _MOST_EXACT:
+        approximated: Any = stats.wilcoxon(numbers, method="approx")
+        return float(approximated.pvalue)
+    # Tied values share the mean of their ranks, so twice a rank is always whole.
+    ranks = np.rint(2 * stats.rankdata(np.abs(numbers))).astype(np.int64)
+    chances = _rank_sum_chances(ranks)
+    positive = int(ranks[numbers > 0].sum())
+    smaller = min(positive, int(ranks.sum()) - positive)
+    return min(1.0, 2 * float(chances[: smaller + 1].sum()))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """The p-values corrected by Holm's step-down procedure, in the order given.
+
+    NaN stays NaN and does not count as a test.
+    """
+    order = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__
+    )
+    corrected = [NAN] * len(p_values)
+    highest = 0.0
+    for done, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - done) * p_values[index]))
+        corrected[index] = highest
+    return tuple(corrected)
+
+
+def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, digits: int) -> str:
+    """What one comparison says, in one plain sentence.
+
+    Args:
+        comparison: the numbers.
+        measure: what was compared, with its unit ("Dice of LV", "HD95 of LV in mm").
+        p_holm: the p-value corrected for all comparisons of the family.
+        n_tests: size of the family.
+        digits: decimals of the measure.
+    """
+    c = comparison
+    if c.n == 0:
+        return f"{measure}: no patient has a finite value of both {c.first} and {c.second}."
+    size = f"{abs(c.difference):.{digits}f}"
+    direction = "higher" if c.difference > 0 else "lower"
+    measured = (
+        f"{measure}: the mean of {c.first} ({c.mean_first:.{digits}f}) is {size} {direction} than "
+        f"that of {c.second} ({c.mean_second:.{digits}f})"
+    )
+    if c.difference == 0:
+        measured = f"{measure}: {c.first} and {c.second} have the same mean"
+    if c.n < FEWEST_PATIENTS:
+        return (
+            f"{measured}, but {_patients(c.n)} are too few to say anything: at least "
+            f"{FEWEST_PATIENTS} are needed."
+        )
+    interval = (
+        f"95 % interval of the difference {c.interval.low:+.{digits}f} to "
+        f"{c.interval.high:+.{digits}f}, {_patients(c.n)}"
+    )
+    if math.isnan(p_holm):
+        return f"{measured}: no patient differs ({_patients(c.n)})."
+    test = f"p {_p(p_holm)}" + (
+        f" after Holm's correction of {n_tests} tests" if n_tests > 1 else ""
+    )
+    verdict = "a difference" if p_holm < SIGNIFICANT else "no difference is shown"
+    left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
+    return f"{measured}: {verdict} ({interval}{left_out}; {test})."
+
+
+def agreement(measured: Sequence[float] | Values, reference: Sequence[float] | Values) -> Agreement:
+    """Bland-Altman numbers of pairs; those with a value that is not finite are left out.
+
+    Raises:
+        InvalidInput: the two differ in length.
+    """
+    a, b = (np.asarray(side, dtype=np.float64) for side in (measured, reference))
+    if a.shape != b.shape:
+        raise InvalidInput(f"Agreement needs pairs, got {len(a)} and {len(b)} values.")
+    differences = (a - b)[np.isfinite(a) & np.isfinite(b)]
+    n, bias = len(differences), _mean(differences)
+    if n < 2:
+        return Agreement(n, bias, NAN, NAN, NAN, Interval(NAN, NAN))
+    std = float(differences.std(ddof=1))
+    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
+    return Agreement(
+        n, bias, std, bias - Z95 * std, bias + Z95 * std, Interval(bias - half, bias + half)
+    )
+
+
+def _resampled_means(numbers: Values, resamples: int, rng: np.random.Generator) -> Values:
+    """(resamples,) means of samples drawn with replacement; in parts, to spare memory."""
+    step = max(1, _CHUNK // len(numbers))
+    parts = [
+        numbers[rng.integers(0, len(numbers), (min(step, resamples - start), len(numbers)))].mean(1)
+        for start in range(0, resamples, step)
+    ]
+    return np.concatenate(parts)
+
+
+def _corrected(tails: Values, numbers: Values, means: Values) -> Values:
+    """The quantiles that BCa takes instead of these; Efron & Tibshirani 1993, eq. 14.9 to 14.15."""
+    mean = numbers.mean()
+    # Half of the ties counts as below, as in scipy: means of few values tie often.
+    below = float((means < mean).mean() + (means <= mean).mean()) / 2
+    bias: Any = stats.norm.ppf(below)
+    left_out = (numbers.sum() - numbers) / (len(numbers) - 1)
+    spread = left_out.mean() - left_out
+    acceleration = float((spread**3).sum()) / (6 * float((spread**2).sum()) ** 1.5)
+    shifted = bias + stats.norm.ppf(tails)
+    return np.asarray(stats.norm.cdf(bias + shifted / (1 - acceleration * shifted)), np.float64)
+
+
+def _rank_sum_chances(ranks: npt.NDArray[np.int64]) -> Values:
+    """Chance of every sum of ranks when each counts or not like a coin falls."""
+    chances = np.zeros(int(ranks.sum()) + 1)
+    chances[0] = 1.0
+    for rank in ranks:
+        moved = np.zeros_like(chances)
+        moved[rank:] = chances[: len(chances) - rank]
+        chances = (chances + moved) / 2
+    return chances
+
+
+def _both_nan(a: float | None, b: float | None) -> bool:
+    return all(value is None or math.isnan(value) for value in (a, b))
+
+
+def _mean(values: Values) -> float:
+    return float(values.mean()) if len(values) else NAN
+
+
+def _patients(n: int) -> str:
+    return "1 patient" if n == 1 else f"{n} patients"
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"= {value:.3f}"

@@ -1,0 +1,272 @@
+"""The scores of many cases: as a value, as a table to print, and as files.
+
+A case that can't be scored is listed with its reason, counts as failed, and the others go on.
+Files hold metrics.csv (one row per case and class), summary.csv (one per class) and summary.json.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.evaluation.metrics import (
+    MEASURES,
+    ClassScore,
+    ClassSummary,
+    Spacing,
+    Spread,
+    failed_case,
+    score_case,
+    summarise,
+)
+from napari_scribseg.io.atomic import write_json, write_text
+
+Array = npt.NDArray[Any]
+Cell = str | int | float
+
+FILES: Final = ("metrics.csv", "summary.csv", "summary.json")
+"""What `save_evaluation` writes."""
+NUMBERS: Final = (*MEASURES, "volume_ml", "reference_volume_ml")
+"""The numbers of a `ClassScore`, units in their names."""
+COUNTS: Final = ("n_expected", "n_scored", "n_na", "n_failed")
+SPREAD: Final = fields(Spread)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A segmentation and what it should have been.
+
+    Args:
+        case: the case's id.
+        segmentation: (z, y, x) class indices.
+        reference: (z, y, x) class indices on the same grid.
+        spacing: mm along (z, y, x).
+        note: what a reader of the scores should know, one sentence.
+    """
+
+    case: str
+    segmentation: Array
+    reference: Array
+    spacing: Spacing
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A case that should have scores and has none, and why."""
+
+    case: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """The score of one class of one case."""
+
+    case: str
+    score: ClassScore
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of many cases.
+
+    Args:
+        schema: the classes.
+        rows: one per case and foreground class, failed cases included.
+        summaries: one per foreground class.
+        failures: the cases that count as Dice 0 because they could not be scored.
+        notes: what else was noticed, in sentences.
+    """
+
+    schema: LabelSchema
+    rows: tuple[Row, ...]
+    summaries: tuple[ClassSummary, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Ids of all cases that were expected, in the order they came."""
+        return tuple(dict.fromkeys(row.case for row in self.rows))
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean over the classes of the mean Dice over the cases; NaN where no class has one."""
+        means = [s.dice.mean for s in self.summaries if s.dice.n]
+        return float(np.mean(means)) if means else float("nan")
+
+
+def evaluate_cases(
+    items: Iterable[Pair | Failure], schema: LabelSchema, notes: Iterable[str] = ()
+) -> Evaluation:
+    """The scores of pairs, which are taken one after the other, so a generator saves memory."""
+    rows: list[Row] = []
+    failures: list[Failure] = []
+    for item in items:
+        scored = _scored(item, schema)
+        if isinstance(scored, Failure):
+            failures.append(scored)
+            rows += [Row(item.case, score, scored.reason) for score in failed_case(schema)]
+        else:
+            rows += scored
+    summaries = summarise(row.score for row in rows)
+    return Evaluation(schema, tuple(rows), summaries, tuple(failures), tuple(notes))
+
+
+def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
+    """The summaries as text for people: the heading, then one row per class.
+
+    Means and standard deviations; the number of infinite distances stands behind the mean of the
+    finite ones. A dash is a mean of nothing.
+    """
+    heading = ("class", "Dice", "HD95 mm", "ASSD mm", "precision", "recall", "cases")
+    return [heading, *(_table_row(summary) for summary in evaluation.summaries)]
+
+
+def document(evaluation: Evaluation) -> dict[str, Any]:
+    """The evaluation without its rows as JSON knows it: NaN is null, infinity is "inf"."""
+    return {
+        "version": 1,
+        "cases": len(evaluation.cases),
+        "mean_dice": _json_number(evaluation.mean_dice),
+        "classes": [
+            {
+                "class": s.name,
+                "class_index": s.index,
+                **{name: getattr(s, name) for name in COUNTS},
+                **{
+                    m: {f.name: _json_number(getattr(getattr(s, m), f.name)) for f in SPREAD}
+                    for m in MEASURES
+                },
+            }
+            for s in evaluation.summaries
+        ],
+        "failures": [{"case": f.case, "reason": f.reason} for f in evaluation.failures],
+        "notes": list(evaluation.notes),
+    }
+
+
+def check_out(out: Path) -> None:
+    """Say so before hours of work if the files of an evaluation are already there.
+
+    Raises:
+        InvalidInput: one of them exists, or the folder's name belongs to a file.
+    """
+    there = [name for name in FILES if (out / name).exists()]
+    if there:
+        raise InvalidInput(
+            f"{out} already has {', '.join(there)}; choose another folder or remove them."
+        )
+    if out.exists() and not out.is_dir():
+        raise InvalidInput(f"{out} is a file, expected a folder for the tables.")
+
+
+def save_evaluation(evaluation: Evaluation, out: Path) -> None:
+    """Write the three files into a folder, which is made if needed.
+
+    In the CSV files NaN is an empty cell and infinity is "inf".
+
+    Raises:
+        InvalidInput: a file is already there or can't be written.
+    """
+    check_out(out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(f"The folder {out} can't be made: {error.strerror}.") from error
+    write_text(out / "metrics.csv", csv_text(_metrics_rows(evaluation)))
+    write_text(out / "summary.csv", csv_text(_summary_rows(evaluation)))
+    write_json(out / "summary.json", document(evaluation))
+
+
+def _scored(item: Pair | Failure, schema: LabelSchema) -> list[Row] | Failure:
+    if isinstance(item, Failure):
+        return item
+    try:
+        scores = score_case(item.segmentation, item.reference, item.spacing, schema)
+    except InvalidInput as error:
+        return Failure(item.case, str(error))
+    return [Row(item.case, score, item.note) for score in scores]
+
+
+def _metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+    heading = ("case", "class", "class_index", "status", *NUMBERS, "note")
+    rows: list[Sequence[Cell]] = [heading]
+    for row in evaluation.rows:
+        s = row.score
+        numbers = [cast("float", getattr(s, name)) for name in NUMBERS]
+        rows.append((row.case, s.name, s.index, s.status, *numbers, row.note))
+    return rows
+
+
+def _summary_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+    columns = [(m, f.name) for m in MEASURES for f in SPREAD]
+    rows: list[Sequence[Cell]] = [
+        ("class", "class_index", *COUNTS, *(f"{m}_{name}" for m, name in columns))
+    ]
+    for s in evaluation.summaries:
+        counts = [cast("int", getattr(s, name)) for name in COUNTS]
+        numbers = [cast("Cell", getattr(getattr(s, m), name)) for m, name in columns]
+        rows.append((s.name, s.index, *counts, *numbers))
+    return rows
+
+
+def csv_text(rows: Iterable[Sequence[Cell]], *, copied: bool = False) -> str:
+    """Rows as a CSV file: NaN is an empty cell, infinity is "inf", no text is a formula.
+
+    Args:
+        rows: the heading first.
+        copied: the cells are text out of such a file, and stay as they are.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows(rows if copied else ([_csv_cell(cell) for cell in row] for row in rows))
+    return text.getvalue()
+
+
+def _csv_cell(cell: Cell) -> str:
+    if isinstance(cell, str):  # a spreadsheet would run such a text as a formula
+        return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return "" if math.isnan(cell) else repr(cell)
+
+
+def _json_number(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else value
+
+
+def _table_row(summary: ClassSummary) -> tuple[str, ...]:
+    cases = f"{summary.n_scored} scored"
+    if summary.n_na:
+        cases += f", {summary.n_na} n/a"
+    if summary.n_failed:
+        cases += f", {summary.n_failed} failed"
+    return (
+        summary.name,
+        _mean_and_std(summary.dice, 3),
+        _mean_and_std(summary.hd95_mm, 1),
+        _mean_and_std(summary.assd_mm, 2),
+        _mean_and_std(summary.precision, 3),
+        _mean_and_std(summary.recall, 3),
+        cases,
+    )
+
+
+def _mean_and_std(spread: Spread, digits: int) -> str:
+    text = "-" if math.isnan(spread.mean) else f"{spread.mean:.{digits}f}"
+    if not math.isnan(spread.std):
+        text += f" ± {spread.std:.{digits}f}"
+    return f"{text} ({spread.n_infinite} inf)" if spread.n_infinite else text

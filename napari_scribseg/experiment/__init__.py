@@ -1,0 +1,1 @@
+"""Methods compared: recipes, folds, cells, results."""

@@ -1,0 +1,281 @@
+"""Experiment: a recipe applied to its data, and the cells that it consists of.
+
+    recipe.json                  what was asked for; `scribseg experiment RECIPE` repeats it
+    experiment.json              what it means here: settings, folds, cases, check sums, versions
+    cells/<name>/run/            the training of one cell, an ordinary run folder
+    cells/<name>/result.json     that the cell has ended, and how; written last
+    cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
+    scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
+    STOP                         asks everybody who works on the experiment to stop
+    sessions.jsonl timing.csv    who worked on it, when and how long; the only files that two
+                                 equal experiments differ in, with cells/
+    *.csv table.tex              the results, see `engine.results`
+    report.html                  the same for the eye, see `report.html`
+
+A cell is one method on one fold with one seed and one share of the annotation. What decides its
+numbers is hashed; a finished cell with the same hash is never computed again. Nothing here needs
+torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from napari_scribseg import __version__
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.experiment.case_facts import CaseFacts, LeftOut, Sha256
+from napari_scribseg.experiment.recipe import Recipe, share_text
+from napari_scribseg.experiment.settings import MethodSettings
+from napari_scribseg.experiment.splits import Fold, kept_patients
+from napari_scribseg.io.documents import load_document
+
+RECIPE: Final = "recipe.json"
+EXPERIMENT: Final = "experiment.json"
+RESULT: Final = "result.json"
+LOCKED_RESULT: Final = "locked_result.json"
+"""That the locked cases were scored, as `RESULT` says it of the others."""
+STOP: Final = "STOP"
+REPORT: Final = "report.html"
+"""What somebody reads; made from the result files and the predictions."""
+LIBRARIES: Final = ("numpy", "scipy", "torch", "SimpleITK", "nibabel", "scikit-image")
+"""Whose versions are noted."""
+
+Outcome = Literal["finished", "failed"]
+State = Literal["waiting", "interrupted", "outdated", "failed", "finished"]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+
+class Experiment(_Document):
+    """The document experiment.json."""
+
+    package_version: str = __version__
+    python: str = platform.python_version()
+    libraries: dict[str, str] = {}
+    """Versions of what the numbers depend on, as far as it is installed where it was planned."""
+    repeat: str = f"scribseg experiment {RECIPE} --out FOLDER"
+    """The command that repeats it."""
+    recipe: Recipe
+    dataset_title: str
+    labels: LabelSchema
+    settings: tuple[MethodSettings, ...]
+    cases: tuple[CaseFacts, ...]
+    folds: tuple[Fold, ...]
+    locked: tuple[str, ...] = ()
+    """Ids of the cases that are scored at the very end only."""
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CaseFailure(BaseModel):
+    """A case without a usable segmentation, and why; it counts as Dice 0."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    case: str
+    reason: str
+
+
+class CellResult(_Document):
+    """The document result.json of a cell."""
+
+    sha256: Sha256
+    outcome: Outcome
+    reason: str = ""
+    """Why it failed."""
+    step: int = 0
+    """The last training step."""
+    scribbled_voxels: int = 0
+    """What was drawn for it: in its training cases, background included."""
+    scribbled_slices: int = 0
+    labelled_share: float = 0.0
+    """Share of the voxels of its training cases that are drawn on."""
+    failures: tuple[CaseFailure, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One method on one fold with one seed and one share of the annotation.
+
+    Args:
+        name: of its folder: label-fold-seed-share.
+        settings: of the method; the training has the cell's seed.
+        fold: name of the fold.
+        random_seed: of the training, and of which share is taken.
+        share: of the annotation, above 0 to 1.
+        train: cases to learn from.
+        test: cases to score, all with a reference.
+        sha256: of everything that decides its numbers.
+    """
+
+    name: str
+    settings: MethodSettings
+    fold: str
+    random_seed: int
+    share: float
+    train: tuple[CaseFacts, ...]
+    test: tuple[CaseFacts, ...]
+    sha256: str
+
+    @property
+    def label(self) -> str:
+        """The method's name in the experiment."""
+        return self.settings.label
+
+    @property
+    def training(self) -> TrainConfig:
+        """The settings of the engine."""
+        return self.settings.training.model_copy(update={"random_seed": self.random_seed})
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that are installed, without importing them."""
+    found: dict[str, str] = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def is_experiment(folder: Path) -> bool:
+    """Whether a folder holds an experiment."""
+    return (folder / EXPERIMENT).is_file()
+
+
+def load_experiment(folder: Path) -> Experiment:
+    """The experiment in a folder.
+
+    Raises:
+        InvalidInput: there is none, or its document is damaged or newer.
+    """
+    if not is_experiment(folder):
+        raise InvalidInput(
+            f"{folder} is not an experiment: it has no {EXPERIMENT}. Give a folder that "
+            "`scribseg experiment` made with --out."
+        )
+    return load_document(folder / EXPERIMENT, Experiment)
+
+
+def cells_of(experiment: Experiment) -> dict[str, Cell]:
+    """All cells by name: seed by seed, so that whole comparisons are finished early."""
+    recipe = experiment.recipe
+    sums = {case.files.id: _case_sum(case) for case in experiment.cases}
+    of = {case.files.id: case for case in experiment.cases}
+    methods = {
+        settings.label: _settings_sum(settings, experiment) for settings in experiment.settings
+    }
+    cells: dict[str, Cell] = {}
+    for random_seed in recipe.random_seeds:
+        for fold in experiment.folds:
+            test = tuple(of[i] for i in fold.test if of[i].reference_voxels)
+            for share in recipe.shares:
+                train = _taught_by([of[i] for i in fold.train], share, random_seed, recipe)
+                data = _sum([[sums[c.files.id] for c in train], [sums[c.files.id] for c in test]])
+                for settings in experiment.settings:
+                    parts = [methods[settings.label], data, random_seed, share, recipe.shares_of]
+                    name = f"{settings.label}-{fold.name}-seed{random_seed}-{share_text(share)}"
+                    cells[name] = Cell(
+                        name, settings, fold.name, random_seed, share, train, test, _sum(parts)
+                    )
+    return cells
+
+
+def locked_sum(experiment: Experiment, cell: Cell) -> str:
+    """The hash of everything that decides the scores of a cell on the locked cases."""
+    of = {case.files.id: case for case in experiment.cases}
+    return _sum([cell.sha256, *(_case_sum(of[i]) for i in experiment.locked)])
+
+
+def cell_folder(folder: Path, name: str) -> Path:
+    """Where a cell of the experiment in a folder is."""
+    return folder / "cells" / name
+
+
+def result_of(folder: Path, cell: Cell) -> CellResult | None:
+    """The result of a cell, if it has ended as it is planned now; None otherwise."""
+    return _result(cell_folder(folder, cell.name) / RESULT, cell.sha256)
+
+
+def locked_result_of(folder: Path, experiment: Experiment, cell: Cell) -> CellResult | None:
+    """The result of a cell on the locked cases, likewise."""
+    return _result(cell_folder(folder, cell.name) / LOCKED_RESULT, locked_sum(experiment, cell))
+
+
+def _result(path: Path, sha256: str) -> CellResult | None:
+    if not path.is_file():
+        return None
+    try:
+        result = load_document(path, CellResult)
+    except InvalidInput:  # cut by a full disk: the cell is computed again
+        return None
+    return result if result.sha256 == sha256 else None
+
+
+def state_of(folder: Path, cell: Cell) -> State:
+    """How a cell is, by its folder; "interrupted" also while it is being computed."""
+    result = result_of(folder, cell)
+    if result is not None:
+        return result.outcome
+    there = cell_folder(folder, cell.name)
+    if (there / RESULT).is_file():
+        return "outdated"
+    return "interrupted" if there.is_dir() else "waiting"
+
+
+def _taught_by(
+    cases: Sequence[CaseFacts], share: float, random_seed: int, recipe: Recipe
+) -> tuple[CaseFacts, ...]:
+    """The cases of a share: all of them where it is a share of the strokes."""
+    if share == 1 or recipe.shares_of == "strokes":
+        return tuple(cases)
+    scribbled = {case.files.patient for case in cases if any(case.scribbled_voxels.values())}
+    kept = kept_patients(scribbled, share, random_seed)
+    return tuple(case for case in cases if case.files.patient in kept)
+
+
+def _case_sum(case: CaseFacts) -> str:
+    convention = case.files.convention
+    return _sum(
+        [
+            case.files.id,
+            case.files.frame,
+            case.image_sha256,
+            case.scribbles_sha256,
+            case.reference_sha256,
+            repr(convention) if convention is not None else None,
+        ]
+    )
+
+
+def _settings_sum(settings: MethodSettings, experiment: Experiment) -> str:
+    return _sum(
+        [
+            experiment.package_version,
+            settings.method,
+            settings.options,
+            settings.training.model_dump(mode="json"),
+            experiment.labels.names,
+        ]
+    )
+
+
+def _sum(parts: Sequence[object] | Mapping[str, object]) -> str:
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

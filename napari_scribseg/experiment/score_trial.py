@@ -1,0 +1,102 @@
+"""What the child process of a cell does after training: segment the test cases and score them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.evaluation.case_scores import ScoreTables
+from napari_scribseg.evaluation.tables import csv_text
+from napari_scribseg.experiment.case_facts import CaseFacts, without_folder
+from napari_scribseg.experiment.experiment import (
+    LOCKED_RESULT,
+    RESULT,
+    CaseFailure,
+    Cell,
+    CellResult,
+    Experiment,
+    cell_folder,
+    locked_sum,
+)
+from napari_scribseg.io import write_volume
+from napari_scribseg.io.atomic import write_text
+from napari_scribseg.io.documents import save_document
+from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.worker import sentence_of
+from napari_scribseg.training.predict import Model, load_model, predict_case
+
+
+def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool = False) -> None:
+    """Segment the test cases of a trained cell, score them, and say that the cell has ended.
+
+    Args:
+        folder: of the experiment.
+        experiment: of the folder.
+        cell: with a trained run.
+        locked: score the locked cases instead, beside the others.
+
+    Raises:
+        InvalidInput: there is no run, or a table can't be written.
+        RunError: the run has no checkpoint, or it is damaged.
+    """
+    there = cell_folder(folder, cell.name)
+    run = RunFolder.open(there / "run")
+    model = load_model(run, run.record.training.device)
+    of = {case.files.id: case for case in experiment.cases}
+    cases = [of[i] for i in experiment.locked if of[i].reference_voxels] if locked else cell.test
+    tables, failures = _scored(run, model, cases, Path(experiment.recipe.dataset))
+    prefix = "locked_" if locked else ""
+    for name in ("scores", "slices", "clinical"):
+        write_text(there / f"{prefix}{name}.csv", csv_text(getattr(tables, name)))
+    voxels, slices, share = _effort(run)
+    result = CellResult(
+        sha256=locked_sum(experiment, cell) if locked else cell.sha256,
+        outcome="finished",
+        step=model.step,
+        scribbled_voxels=voxels,
+        scribbled_slices=slices,
+        labelled_share=share,
+        failures=tuple(failures),
+    )
+    # Last, because its presence is what makes the cell finished.
+    save_document(there / (LOCKED_RESULT if locked else RESULT), result)
+
+
+def _scored(
+    run: RunFolder, model: Model, cases: Sequence[CaseFacts], dataset: Path
+) -> tuple[ScoreTables, list[CaseFailure]]:
+    tables, failures = ScoreTables(), list[CaseFailure]()
+    for case in cases:
+        try:
+            _segment_and_score(run, model, case, tables)
+        except Exception as error:  # noqa: BLE001  one bad case must not cost the others
+            reason = without_folder(sentence_of(error), dataset)
+            failures.append(CaseFailure(case=case.files.id, reason=reason))
+            tables.add_failed(case.files, reason, run.schema)
+    return tables, failures
+
+
+def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: ScoreTables) -> None:
+    case = facts.files.model_copy(update={"scribbles": None}).load(run.schema)
+    if case.reference is None:
+        raise InvalidInput(f"Case {case.id} has no reference any more.")
+    segmentation = predict_case(model, case.image).segmentation
+    path = run.path / "predictions" / f"{case.id}.nii.gz"
+    write_volume(path, Volume(segmentation, case.grid))
+    tables.add(facts.files, segmentation, case.reference, case.image.spacing, run.schema)
+
+
+def _effort(run: RunFolder) -> tuple[int, int, float]:
+    """Voxels and slices drawn in a run's training cases, and the share of all their voxels."""
+    voxels, slices, total = 0, 0, 0
+    for files in run.files("train"):
+        case = files.model_copy(update={"reference": None}).load(run.schema)
+        total += case.image.array.size
+        if case.scribbles is not None:
+            voxels += int(np.count_nonzero(case.scribbles))
+            slices += int(case.scribbles.any(axis=(1, 2)).sum())
+    return voxels, slices, voxels / max(total, 1)

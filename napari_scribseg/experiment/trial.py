@@ -1,0 +1,342 @@
+"""One cell, computed: its run is prepared here, trained and scored by child processes.
+
+Whatever happens to a child ends the cell, not the experiment. All that is known of a cell lies in
+its folder, so it may be continued by another process or another machine. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+
+from napari_scribseg import __version__
+from napari_scribseg.core.errors import RunError, ScribsegError
+from napari_scribseg.core.events import Finished
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.experiment.case_facts import CaseFacts, without_folder
+from napari_scribseg.experiment.experiment import (
+    EXPERIMENT,
+    RESULT,
+    STOP,
+    Cell,
+    CellResult,
+    Experiment,
+    State,
+    cell_folder,
+    cells_of,
+    is_experiment,
+    load_experiment,
+    locked_result_of,
+    result_of,
+    state_of,
+)
+from napari_scribseg.experiment.recipe import share_text
+from napari_scribseg.experiment.thinned_scribbles import thinned
+from napari_scribseg.io.atomic import remove_leftovers, write_text
+from napari_scribseg.io.documents import save_document
+from napari_scribseg.io.volumes import write_volume
+from napari_scribseg.runs import process
+from napari_scribseg.runs.folder import SILENCE_SECONDS, RunCase, RunFolder, is_run
+
+TIMING: Final = "timing.json"
+_POLL_SECONDS = 0.2
+_STOP_SECONDS = 20.0
+"""Time a training has to save what it has learnt."""
+
+ScoreCommand = Callable[[Path, str, bool], Sequence[str]]
+"""(experiment, cell, locked) -> the command line that predicts and scores."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The command lines of the children; a test puts smaller ones here."""
+
+    train: process.Command
+    score: ScoreCommand
+
+
+def score_command(folder: Path, name: str, locked: bool) -> list[str]:
+    """The command line that predicts and scores the test cases of a cell."""
+    command = [sys.executable, "-m", "napari_scribseg", "experiment", str(folder)]
+    return [*command, "--score-locked" if locked else "--score", name]
+
+
+PROGRAMS: Final = Programs(process.worker_command, score_command)
+
+
+def compute_cell(
+    folder: str | Path,
+    name: str,
+    *,
+    retry: bool = False,
+    experiment: Experiment | None = None,
+    cells: dict[str, Cell] | None = None,
+    programs: Programs | None = None,
+) -> State:
+    """Bring a cell to its end, from wherever it is; gives how it is afterwards.
+
+    Args:
+        folder: of the experiment.
+        name: of the cell.
+        retry: compute it again where it has failed.
+        experiment: of the folder; read from there when None, as by a worker of a cluster.
+        cells: of the experiment, if somebody has them already.
+        programs: the children; None = our command line.
+
+    Raises:
+        ScribsegError: the folder is no experiment, or can't be written to.
+    """
+    programs = programs or PROGRAMS
+    folder = Path(folder).absolute()  # the children work elsewhere
+    if experiment is None or cells is None:
+        stamp = (folder / EXPERIMENT).stat().st_mtime_ns if is_experiment(folder) else 0
+        experiment, cells = _loaded(folder, stamp)
+    cell = cells[name]
+    state = state_of(folder, cell)
+    if state == "finished" or (state == "failed" and not retry):
+        return state
+    if _stopping(folder):
+        return state
+    there = cell_folder(folder, name)
+    if state in {"outdated", "failed"}:
+        _remove(there)
+    there.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(there)
+    began = time.time()
+    try:
+        run = _prepared_run(folder, experiment, cell)
+        end = _train(folder, run, programs)
+        if end.outcome == "stopped":
+            return "interrupted"
+        if end.outcome in {"failed", "crashed"}:
+            return _failed(folder, experiment, cell, end.message, end.step)
+        trained = time.time()
+        said = _score(folder, cell, locked=False, programs=programs)
+        ended = result_of(folder, cell) is not None
+    except ScribsegError as error:
+        return _failed(folder, experiment, cell, str(error), 0)
+    if not ended:
+        stopped = _stopping(folder)
+        return "interrupted" if stopped else _failed(folder, experiment, cell, said, end.step)
+    _note_times(there, began, trained)
+    return "finished"
+
+
+@functools.cache
+def code_sum() -> str:
+    """A sum over the package's sources below the window and the command line.
+
+    The version decides which cells are finished; this tells whether one version meant one code,
+    which it doesn't where somebody develops methods.
+    """
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package)
+        if name.parts[0] not in {"gui", "cli", "report"}:
+            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def score_locked(
+    folder: Path, experiment: Experiment, cell: Cell, programs: Programs | None = None
+) -> str | None:
+    """Score the locked cases with a finished cell's run; gives what went wrong, if anything."""
+    if locked_result_of(folder, experiment, cell) is not None:
+        return None
+    said = _score(folder, cell, locked=True, programs=programs or PROGRAMS)
+    return None if locked_result_of(folder, experiment, cell) is not None else said
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Cell]]:  # noqa: ARG001
+    """The experiment of a folder and its cells; read once per change of the document.
+
+    Raises:
+        RunError: it was planned by another version, whose numbers may differ.
+    """
+    experiment = load_experiment(folder)
+    if experiment.package_version != __version__:
+        raise RunError(
+            f"The experiment was planned by napari-scribseg {experiment.package_version}, and this "
+            f"computer has {__version__}: install the same version everywhere."
+        )
+    return experiment, cells_of(experiment)
+
+
+def _prepared_run(folder: Path, experiment: Experiment, cell: Cell) -> RunFolder:
+    """The run of a cell: the one that is there, or a new one."""
+    path = cell_folder(folder, cell.name) / "run"
+    mark = path.parent / "sha256"
+    if is_run(path) and mark.is_file() and mark.read_text(encoding="ascii") == cell.sha256:
+        return RunFolder.open(path)
+    _remove(path)
+    run = RunFolder.create(
+        path,
+        method=cell.settings.method,
+        options=cell.settings.options,
+        training=cell.training,
+        schema=experiment.labels,
+        cases=tuple(
+            RunCase(files=_files(folder, experiment, cell, case), role="train")
+            for case in cell.train
+        ),
+        preset=cell.settings.preset,
+        dataset=experiment.dataset_title,
+        dataset_folder=Path(experiment.recipe.dataset),
+    )
+    write_text(mark, cell.sha256)
+    return run
+
+
+def _files(folder: Path, experiment: Experiment, cell: Cell, case: CaseFacts) -> CaseFiles:
+    """The files of a training case, its scribbles thinned where the cell has a share of them."""
+    files = case.files
+    if cell.share == 1 or experiment.recipe.shares_of != "strokes" or files.scribbles is None:
+        return files
+    group = f"{share_text(cell.share)}-seed{cell.random_seed}"
+    path = folder / "scribbles" / group / f"{files.id}.nii.gz"
+    if not path.is_file():
+        loaded = files.model_copy(update={"reference": None}).load(experiment.labels)
+        rng = np.random.default_rng([cell.random_seed, zlib.crc32(files.id.encode())])
+        assert loaded.scribbles is not None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(path, Volume(thinned(loaded.scribbles, cell.share, rng), loaded.grid))
+    return files.model_copy(update={"scribbles": path, "convention": None})
+
+
+def _train(folder: Path, run: RunFolder, programs: Programs) -> Finished:
+    """Train a run to its end, or until everybody is asked to stop."""
+    ends = [event for event in run.events() if isinstance(event, Finished)]
+    if ends and ends[-1].outcome == "completed":
+        return ends[-1]
+    _wait_for_an_orphan(run)
+    resume = run.checkpoint("last").exists()
+    child = process.start(run, resume=resume, command=programs.train)
+    try:
+        while child.is_alive:
+            if _stopping(folder):
+                return child.stop(_STOP_SECONDS)
+            time.sleep(_POLL_SECONDS)
+        return child.wait()
+    finally:
+        if child.is_alive:
+            child.stop()
+
+
+def _wait_for_an_orphan(run: RunFolder) -> None:
+    """A child whose starter was killed needs some seconds to notice and to save.
+
+    Raises:
+        RunError: it is still there afterwards, so somebody else trains this run.
+    """
+    until = time.monotonic() + SILENCE_SECONDS + 5
+    while run.status == "running":
+        if time.monotonic() > until:
+            raise RunError(
+                "Its run is being trained by another process. Stop that one, then repeat the cell."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _score(folder: Path, cell: Cell, *, locked: bool, programs: Programs) -> str:
+    """Predict and score in a child process; gives how that ended, in a sentence."""
+    there = cell_folder(folder, cell.name)
+    with (there / "score.log").open("wb") as log:
+        child = subprocess.Popen(  # noqa: S603  our own command line, no shell
+            list(programs.score(folder, cell.name, locked)),
+            stdin=subprocess.PIPE,  # it ends when this process does, see `end_when_stdin_closes`
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=there,
+            env=_environment(cell.training.threads),
+            start_new_session=sys.platform != "win32",  # Ctrl-C is ours to answer
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        _wait(child, folder)
+    text = (there / "score.log").read_text(encoding="utf-8", errors="replace")
+    said = process.explain_exit(child.returncode, text)
+    return said.replace("training process", "process that scores")
+
+
+def _wait(child: subprocess.Popen[bytes], folder: Path) -> None:
+    try:
+        while child.poll() is None:
+            if _stopping(folder):
+                break
+            time.sleep(_POLL_SECONDS)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        stdin: IO[bytes] | None = child.stdin
+        if stdin is not None:
+            stdin.close()
+
+
+def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step: int) -> State:
+    """Note that a cell has failed."""
+    for path in (Path(experiment.recipe.dataset), cell_folder(folder, cell.name), folder):
+        reason = without_folder(reason, path)
+    voxels, slices, share = _effort_of(cell)
+    result = CellResult(
+        sha256=cell.sha256,
+        outcome="failed",
+        reason=reason,
+        step=step,
+        scribbled_voxels=voxels,
+        scribbled_slices=slices,
+        labelled_share=share,
+    )
+    save_document(cell_folder(folder, cell.name) / RESULT, result)
+    return "failed"
+
+
+def _effort_of(cell: Cell) -> tuple[int, int, float]:
+    """What was drawn for a cell; of thinned strokes this is what there was before."""
+    voxels = sum(sum(case.scribbled_voxels.values()) for case in cell.train)
+    slices = sum(case.scribbled_slices for case in cell.train)
+    return voxels, slices, voxels / max(sum(case.voxels for case in cell.train), 1)
+
+
+def _note_times(there: Path, began: float, trained: float) -> None:
+    document = {
+        "train_seconds": round(trained - began, 3),
+        "score_seconds": round(time.time() - trained, 3),
+        "host": socket.gethostname(),
+        "code_sha256": code_sum(),
+    }
+    write_text(there / TIMING, json.dumps(document))
+
+
+def _stopping(folder: Path) -> bool:
+    return (folder / STOP).exists()
+
+
+def _remove(path: Path) -> None:
+    """Remove what an earlier attempt has left in our own folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _environment(threads: int) -> dict[str, str]:
+    count = str(threads)
+    ours = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONFAULTHANDLER": "1"}
+    return {**os.environ, **ours, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}

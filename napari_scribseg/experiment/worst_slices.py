@@ -1,0 +1,143 @@
+"""Which slices of an experiment somebody should look at: the worst and the median of every method.
+
+A slice counts by the mean Dice of its structures. A structure that was invented or missed on a
+slice has Dice 0 there, so of equally bad slices those come first where more tissue is wrong. Of the
+worst every case gives one at most; cells take part that learnt from the largest share of the
+annotation.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.experiment.experiment import (
+    Cell,
+    Experiment,
+    cell_folder,
+    cells_of,
+    locked_result_of,
+    result_of,
+)
+
+Rank = Literal["worst", "median"]
+
+
+@dataclass(frozen=True)
+class PickedSlice:
+    """A slice to look at.
+
+    Args:
+        cell: whose segmentation it is.
+        label: name of the method in the experiment.
+        share: of the annotation that the cell learnt from.
+        case: id of the test case.
+        slice_index: from 0, along z.
+        dice: mean over the structures on the slice.
+        rank: why it was picked.
+    """
+
+    cell: str
+    label: str
+    share: float
+    case: str
+    slice_index: int
+    dice: float
+    rank: Rank
+
+
+@dataclass
+class _Slice:
+    """What the rows of one slice say."""
+
+    dices: list[float] = field(default_factory=list)
+    wrong_mm2: float = 0.0
+
+    @property
+    def dice(self) -> float:
+        return math.fsum(self.dices) / len(self.dices)
+
+
+def picked_slices(
+    folder: Path, experiment: Experiment, *, per_method: int = 3, locked: bool = False
+) -> tuple[PickedSlice, ...]:
+    """The worst slices of every method, then its median one.
+
+    Args:
+        folder: of the experiment.
+        experiment: of the folder.
+        per_method: how many of the worst.
+        locked: of the locked cases instead of the others.
+
+    Raises:
+        InvalidInput: a table of a cell is damaged.
+    """
+    share = max(experiment.recipe.shares)
+    by_label: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells_of(experiment).values():
+        done = locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
+        if cell.share == share and done is not None and done.outcome == "finished":
+            by_label[cell.label].append(cell)
+    picked: list[PickedSlice] = []
+    for label, cells in by_label.items():
+        found = [item for cell in cells for item in _slices_of(folder, cell, locked)]
+        found.sort(key=lambda item: (item[1].dice, -item[1].wrong_mm2, *item[0]))
+        worst = _one_per_case(found)[:per_method]
+        median = [found[(len(found) - 1) // 2]] if len(found) > len(worst) else []
+        ranked: tuple[tuple[Rank, Sequence[_Found]], ...] = (("worst", worst), ("median", median))
+        for rank, items in ranked:
+            picked += [
+                PickedSlice(cell, label, share, case, z, item.dice, rank)
+                for (cell, case, z), item in items
+            ]
+    return tuple(picked)
+
+
+def prediction_path(folder: Path, cell: str, case: str) -> Path:
+    """The file of the segmentation that a cell made of a test case.
+
+    Args:
+        folder: of the experiment.
+        cell: name of the cell.
+        case: id of the case.
+    """
+    return cell_folder(folder, cell) / "run" / "predictions" / f"{case}.nii.gz"
+
+
+_Found = tuple[tuple[str, str, int], _Slice]
+"""(cell, case, slice index) and what is known of it."""
+
+
+def _slices_of(folder: Path, cell: Cell, locked: bool) -> Iterable[_Found]:
+    """The slices of a cell's test cases that have a Dice."""
+    path = cell_folder(folder, cell.name) / ("locked_slices.csv" if locked else "slices.csv")
+    slices: dict[tuple[str, str, int], _Slice] = defaultdict(_Slice)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["status"] == "scored":
+                    one = slices[cell.name, row["case"], int(row["slice_index"])]
+                    one.dices.append(float(row["dice"]))
+                    areas = float(row["area_mm2"]), float(row["reference_area_mm2"])
+                    # Of a Dice and two areas follows the overlap, and from it what is wrong.
+                    one.wrong_mm2 += (1 - one.dices[-1]) * sum(areas)
+    except (OSError, KeyError, ValueError) as error:
+        raise InvalidInput(
+            f"{cell.name}: the table {path.name} can't be read ({error}). Remove the folder of the "
+            "cell and repeat the command."
+        ) from error
+    return slices.items()
+
+
+def _one_per_case(found: Iterable[_Found]) -> list[_Found]:
+    """The first slice of every case."""
+    first: dict[str, _Found] = {}
+    for item in found:
+        first.setdefault(item[0][1], item)
+    return list(first.values())

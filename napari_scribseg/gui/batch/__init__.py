@@ -1,0 +1,1 @@
+"""Batch evaluation: methods compared on a dataset."""

@@ -1,0 +1,141 @@
+"""The rare options of an experiment, which have good defaults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import (
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSizePolicy, QSpinBox, QWidget
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import CONVENTIONS
+from napari_scribseg.experiment.recipe import Recipe
+from napari_scribseg.experiment.schedule import default_jobs
+from napari_scribseg.gui.widgets.style import GAP, tame
+
+_DEVICES = ("auto", "cpu", "cuda", "mps")
+_AS_THE_LAYOUT = "as the layout says"
+_MOST_THREADS = 1024
+
+
+class MoreOptions(QWidget):
+    """Edits the fields of a `Recipe` that few people change, and the number of cells at once.
+
+    Args:
+        fold_seed: the editor of the seed of the folds, which belongs here, too.
+    """
+
+    value_changed = Signal()
+
+    def __init__(self, fold_seed: QWidget) -> None:
+        super().__init__()
+        self.title, self.seeds, self.shares = QLineEdit(), QLineEdit("0"), QLineEdit("1")
+        self.locked, self.patients, self.part = QLineEdit(), QLineEdit(), QLineEdit("all")
+        self.shares_of, self.clock, self.device = QComboBox(), QComboBox(), QComboBox()
+        self.convention = QComboBox()
+        self.threads, self.jobs = QSpinBox(), QSpinBox()
+        self.shares_of.addItems(["patients", "strokes"])
+        self.clock.addItems(["wall", "cpu"])
+        self.device.addItems(_DEVICES)
+        self.device.setEditable(True)
+        self.convention.addItems([_AS_THE_LAYOUT, *CONVENTIONS])
+        self.threads.setRange(1, _MOST_THREADS)
+        self.jobs.setRange(0, _MOST_THREADS)
+        self.jobs.setSpecialValueText("as many as fit")
+        self.locked.setPlaceholderText("none")
+        self.patients.setPlaceholderText("all")
+        self.title.setPlaceholderText("none")
+        form = QFormLayout(self)
+        form.setContentsMargins(12, 0, 0, 0)
+        form.setHorizontalSpacing(8)
+        form.setVerticalSpacing(GAP)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        for name, widget, tip in (
+            ("Title", self.title, "What the experiment is called in its report"),
+            ("Random seeds", self.seeds, "Every cell is trained once with each: 0, 1, 2"),
+            ("Fold seed", fold_seed, "Which patients are in which fold"),
+            ("Shares", self.shares, "Learning curve: 0.25, 0.5, 1 of the annotation"),
+            ("Shares of", self.shares_of, "Scribbled patients, or the strokes of every patient"),
+            ("Locked", self.locked, "Patients kept for the end: names, maag, or split:NAME"),
+            ("Patients", self.patients, "Only these take part: names with commas between"),
+            ("Part", self.part, "Split of the dataset that takes part; all = everything"),
+            ("Scribbles are", self.convention, "How the scribble files are written"),
+            (
+                "Minutes count",
+                self.clock,
+                "wall: time that passes; cpu: processor time, fair on a busy machine",
+            ),
+            ("Device", self.device, "auto, cpu, cuda, cuda:1 or mps"),
+            ("Threads", self.threads, "CPU threads of every cell; decides the last digits"),
+            ("Cells at once", self.jobs, f"As many as fit: {default_jobs(1)} with one thread each"),
+        ):
+            tame(widget)
+            if isinstance(widget, QComboBox):
+                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            widget.setToolTip(f"<p>{tip}</p>")
+            form.addRow(name, widget)
+        self._connect()
+
+    def value(self) -> dict[str, Any]:
+        """Fields of a recipe, as JSON values.
+
+        Raises:
+            InvalidInput: a number can't be read.
+        """
+        chosen = self.convention.currentText()
+        return {
+            "title": self.title.text().strip(),
+            "random_seeds": _numbers(self.seeds, "random seeds", int),
+            "shares": _numbers(self.shares, "shares", float),
+            "shares_of": self.shares_of.currentText(),
+            "locked": _words(self.locked),
+            "patients": _words(self.patients),
+            "part": self.part.text().strip() or "all",
+            "convention": None if chosen == _AS_THE_LAYOUT else chosen,
+            "clock": self.clock.currentText(),
+            "device": self.device.currentText().strip(),
+            "threads": self.threads.value(),
+        }
+
+    @property
+    def cells_at_once(self) -> int | None:
+        """How many cells are computed at once; None = as many as fit."""
+        return self.jobs.value() or None
+
+    def set_value(self, recipe: Recipe) -> None:
+        """Show the fields of a recipe."""
+        self.title.setText(recipe.title)
+        self.seeds.setText(", ".join(map(str, recipe.random_seeds)))
+        self.shares.setText(", ".join(f"{share!r}".removesuffix(".0") for share in recipe.shares))
+        self.shares_of.setCurrentText(recipe.shares_of)
+        self.locked.setText(", ".join(recipe.locked))
+        self.patients.setText(", ".join(recipe.patients))
+        self.part.setText(recipe.part)
+        self.convention.setCurrentText(recipe.convention or _AS_THE_LAYOUT)
+        self.clock.setCurrentText(recipe.clock)
+        self.device.setEditText(recipe.device)
+        self.threads.setValue(recipe.threads)
+
+    def _connect(self) -> None:
+        for edit in (self.title, self.seeds, self.shares, self.locked, self.patients, self.part):
+            edit.textChanged.connect(self.value_changed)
+        for box in (self.shares_of, self.clock, self.convention, self.device):
+            box.currentTextChanged.connect(self.value_changed)
+        for spin in (self.threads, self.jobs):
+            spin.valueChanged.connect(self.value_changed)
+
+
+def _words(edit: QLineEdit) -> list[str]:
+    return [word.strip() for word in edit.text().split(",") if word.strip()]
+
+
+def _numbers(edit: QLineEdit, what: str, kind: type[float]) -> list[float]:
+    words = _words(edit)
+    try:
+        return [kind(word) for word in words]
+    except ValueError as error:
+        raise InvalidInput(
+            f"The {what} can't be read: got {edit.text()!r}, expected numbers with commas between."
+        ) from error

@@ -1,0 +1,1 @@
+"""What lies on napari's canvas: the only room that knows napari's layers."""

@@ -1,0 +1,131 @@
+"""The brush of a scribbles layer: widths, protection, history, whole changes in one step.
+
+With `painting` and `layers` the only place that knows what napari's labels layer is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import numpy as np
+from napari.layers import Labels, Layer
+
+from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.core.volume import Array
+from napari_scribseg.gui.scribble.presenter import Tool, Widths
+
+
+def tool_of(layer: Layer) -> Tool | None:
+    """Which of our tools is in the hand."""
+    mode = str(cast("Labels", layer).mode)
+    return "paint" if mode == "paint" else "erase" if mode == "erase" else None
+
+
+def take_tool(layer: Layer, tool: Tool) -> None:
+    """Paint or erase from now on."""
+    cast("Labels", layer).mode = tool
+
+
+def width(layer: Layer) -> int:
+    """Width of the present tool in voxels."""
+    return int(cast("Labels", layer).brush_size)
+
+
+def set_width(layer: Layer, widths: Widths) -> None:
+    """Give the present tool its own width."""
+    labels = cast("Labels", layer)
+    wanted = widths.erase if tool_of(layer) == "erase" else widths.paint
+    if int(labels.brush_size) != wanted:
+        labels.brush_size = wanted
+
+
+def is_protecting(layer: Layer) -> bool:
+    """Whether painting leaves the strokes of other classes alone."""
+    return bool(cast("Labels", layer).preserve_labels)
+
+
+def protect(layer: Layer, *, others: bool) -> None:
+    """Leave the strokes of other classes alone from now on, or paint over them."""
+    cast("Labels", layer).preserve_labels = others
+
+
+def undo(layer: Layer) -> None:
+    """Take back the last step."""
+    cast("Labels", layer).undo()
+
+
+def redo(layer: Layer) -> None:
+    """Do again what was taken back last."""
+    cast("Labels", layer).redo()
+
+
+def write(layer: Layer, values: Array, z: int | None = None) -> int:
+    """Write strokes where nothing is drawn yet, in one step of the history; gives how many voxels.
+
+    Args:
+        layer: the scribbles (z, y, x).
+        values: scribble values (z, y, x), or of one slice (y, x); 0 = leave this voxel.
+        z: which slice that is.
+    """
+    labels = cast("Labels", layer)
+    places = np.nonzero(values)
+    if not len(places[0]):
+        return 0
+    written = values[places].astype(np.uint8)
+    if z is not None:
+        places = (np.full(len(written), z), *places)
+    free = np.asarray(labels.data)[places] == UNLABELLED
+    labels.data_setitem(tuple(axis[free] for axis in places), written[free])
+    return int(free.sum())
+
+
+def paint_at(layer: Layer, voxel: tuple[int, int, int]) -> None:
+    """Press the present tool on a voxel."""
+    labels = cast("Labels", layer)
+    value = UNLABELLED if tool_of(layer) == "erase" else int(labels.selected_label)
+    labels.paint(voxel, value)
+
+
+def watch_tool(layer: Layer, changed: Callable[[], None]) -> Callable[[], None]:
+    """Follow tool, width and protection of a layer; gives what ends that."""
+    events = layer.events
+    return _watch((events.mode, events.brush_size, events.preserve_labels), changed)
+
+
+def watch_strokes(layer: Layer, finished: Callable[[], None]) -> Callable[[], None]:
+    """Have something called when a stroke is finished; gives what ends that."""
+    return _watch((layer.events.paint,), finished)
+
+
+def bind(layer: Layer, actions: Mapping[str, Callable[[], None]]) -> None:
+    """Bind keys on a layer; they win over napari's own while it is the active one."""
+
+    def on_layer(action: Callable[[], None]) -> Callable[[Layer], None]:
+        def act(_layer: Layer) -> None:
+            action()
+
+        return act
+
+    for key, action in actions.items():
+        layer.bind_key(key, on_layer(action), overwrite=True)
+
+
+def unbind(layer: Layer, keys: Mapping[str, Any]) -> None:
+    """Take our keys back."""
+    for key in keys:
+        layer.bind_key(key, None, overwrite=True)
+
+
+def _watch(events: tuple[Any, ...], call: Callable[[], None]) -> Callable[[], None]:
+    def react(_event: Any) -> None:
+        call()
+
+    for event in events:
+        event.connect(react)
+
+    def end() -> None:
+        for event in events:
+            event.disconnect(react)
+
+    return end

@@ -1,0 +1,102 @@
+"""The layers that were chosen as image, scribbles and reference, and whether they fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from napari.layers import Layer
+
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Array
+from napari_scribseg.gui import work
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.values import Snapshot
+
+TIME_SERIES_AXES = 4
+"""Axes of a time series (t, z, y, x)."""
+_SAME_GRID = 0.05
+"""Largest distance in voxels between layers that lie on one grid."""
+
+Slot = Literal["image", "scribbles", "reference"]
+SLOTS: tuple[Slot, ...] = ("image", "scribbles", "reference")
+
+
+@dataclass(frozen=True, eq=False)
+class Selected:
+    """The chosen layers."""
+
+    image: Layer | None = None
+    scribbles: Layer | None = None
+    reference: Layer | None = None
+
+
+def snapshot_of(chosen: Selected, schema: LabelSchema, frame: int = 0) -> Snapshot:
+    """The chosen layers as they are now.
+
+    Raises:
+        InvalidInput: no image is chosen, or a layer can't be used.
+    """
+    if chosen.image is None:
+        raise InvalidInput("Choose an image, or open a case.")
+    return Snapshot(
+        case=case_of(chosen.image),
+        image=layers.volume_of(chosen.image, frame),
+        scribbles=None if chosen.scribbles is None else _bytes_of(chosen.scribbles),
+        reference=None if chosen.reference is None else _bytes_of(chosen.reference),
+        schema=schema,
+    )
+
+
+def case_of(image: Layer) -> str:
+    """The id of the case an image belongs to; made of its name when it came from elsewhere."""
+    return work.case_id(layers.case_of(image) or image.name)
+
+
+def _bytes_of(layer: Layer) -> Array:
+    """A copy of a labels layer as uint8.
+
+    Raises:
+        InvalidInput: a value does not fit.
+    """
+    array = layers.volume_of(layer).array
+    if array.dtype != np.uint8 and (array.min() < 0 or array.max() > 255):
+        raise InvalidInput(
+            f"The layer '{layer.name}' has values from {array.min()} to {array.max()}; scribbles "
+            "and references have values from 0 to 255."
+        )
+    return array.astype(np.uint8)
+
+
+def facts_of(image: Layer | None) -> str:
+    """What an image is, in a line; empty when it can't be used."""
+    if image is None:
+        return ""
+    try:
+        return str(layers.grid_of(image))
+    except ScribsegError:
+        return ""
+
+
+def problem_of(chosen: Selected) -> str | None:
+    """Why the chosen layers can't be used together, in a sentence."""
+    if chosen.image is None:
+        return None
+    try:
+        if chosen.image.ndim == TIME_SERIES_AXES:
+            return "The image is a time series: go to the frame to work on, press Use this frame."
+        grid = layers.grid_of(chosen.image)
+        for layer in (chosen.scribbles, chosen.reference):
+            if layer is None:
+                continue
+            offset = layers.grid_of(layer).offset_from(grid)
+            if offset > _SAME_GRID:
+                return (
+                    f"'{layer.name}' does not lie on the voxels of '{chosen.image.name}': choose "
+                    "another layer, or make new scribbles."
+                )
+    except ScribsegError as error:
+        return str(error)
+    return None

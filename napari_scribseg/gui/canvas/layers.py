@@ -1,0 +1,422 @@
+"""Volumes as napari layers and back.
+
+Besides this only `painting`, `brush` and `pen` know what napari's layers are made of.
+
+Layers lie in a world in millimetres whose axes are those of the volume's grid, turned around where
+that gives the view a radiologist expects (up is anterior or superior, right is the patient's
+left). An oblique volume is therefore shown as it was acquired, volumes of one acquisition lie on
+each other, and napari never has to resample. The true affine travels in the layer's metadata, as
+does the layer's role; layers are found by role, never by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer
+from napari.utils import DirectLabelColormap
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.volume import Array, Grid, Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
+from napari_scribseg.gui.canvas.world import placement, same_place, shown_affine
+from napari_scribseg.io.geometry import UNKNOWN_SIDES
+
+Role = Literal[
+    "image",
+    "series",
+    "scribbles",
+    "reference",
+    "segmentation",
+    "uncertainty",
+    "preview",
+    "proposal",
+    "growth",
+    "difference",
+    "doubt",
+    "probabilities",
+    "learnt",
+    "comparison",
+]
+LayerData = tuple[Any, dict[str, Any], str]
+
+METADATA_KEY = "scribseg"
+"""Everything we note about a layer stands under this key of its metadata."""
+
+OUTLINE_WIDTH = 1
+"""Width in voxels of a segmentation drawn as an outline."""
+
+DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
+"""Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
+
+_TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
+
+
+def image_data(volume: Volume, *, case: str, name: str | None = None) -> LayerData:
+    """The image layer of a volume."""
+    low, high = np.percentile(_sample(volume.array), (0.5, 99.5))
+    limits = (float(low), float(high)) if high > low else None
+    more = {"colormap": "gray", "contrast_limits": limits}
+    return _data(volume, "image", "image", case, name or case, more)
+
+
+def series_data(frames: list[Volume], *, case: str) -> LayerData:
+    """The 4D image layer (t, z, y, x) of a time series; all frames have one grid."""
+    array, settings, kind = image_data(frames[0], case=case)
+    settings["metadata"][METADATA_KEY]["role"] = "series"
+    settings["scale"] = (1.0, *settings["scale"])
+    settings["translate"] = (0.0, *settings["translate"])
+    settings["units"] = ("s", *settings["units"])
+    settings["axis_labels"] = ("t", *settings["axis_labels"])
+    array = np.stack([frame.array for frame in frames])
+    return array, settings, kind
+
+
+def scribbles_data(
+    grid: Grid, schema: LabelSchema, *, case: str, array: Array | None = None
+) -> LayerData:
+    """The scribbles layer of a case; empty when no array (z, y, x) is given."""
+    scribbles = np.zeros(grid.shape, np.uint8) if array is None else array.astype(np.uint8)
+    schema.check_scribbles(scribbles)
+    more = {**label_look(schema, schema.scribble_colors), "opacity": 0.9}
+    return _data(Volume(scribbles, grid), "labels", "scribbles", case, "scribbles", more, schema)
+
+
+def reference_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+    """The layer of a reference, filled and faint."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.35}
+    return _data(volume, "labels", "reference", case, "reference", more, schema)
+
+
+def segmentation_data(
+    volume: Volume,
+    schema: LabelSchema,
+    *,
+    case: str,
+    outline: bool = True,
+    title: str = "",
+    run: str | None = None,
+) -> LayerData:
+    """The layer of a segmentation, as an outline or filled; `title` and `run` tell whose it is."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.8}
+    array, settings, kind = _data(
+        volume, "labels", "segmentation", case, _named("segmentation", title), more, schema
+    )
+    settings["metadata"][METADATA_KEY]["run"] = run
+    settings["metadata"][METADATA_KEY]["contour"] = OUTLINE_WIDTH if outline else 0
+    return array, settings, kind
+
+
+def preview_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+    """The layer of what a training makes of a case at the moment, filled and faint."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.45}
+    return _data(volume, "labels", "preview", case, "preview of the training", more, schema)
+
+
+def uncertainty_data(volume: Volume, *, case: str) -> LayerData:
+    """The hidden image layer of an uncertainty between 0 and 1."""
+    more = {
+        "colormap": "inferno",
+        "contrast_limits": (0.0, 1.0),
+        "blending": "additive",
+        "visible": False,
+    }
+    return _data(volume, "image", "uncertainty", case, "uncertainty", more)
+
+
+def proposal_data(grid: Grid, schema: LabelSchema, *, case: str, array: Array) -> LayerData:
+    """The layer of strokes that may become scribbles (z, y, x), fainter than those."""
+    more = {**label_look(schema, schema.scribble_colors), "opacity": 0.6}
+    return _data(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
+
+
+def growth_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+    """The faint layer of strokes grown over their slice."""
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
+    return _data(volume, "labels", "growth", case, "grown strokes", more, schema)
+
+
+def difference_data(volume: Volume, *, case: str) -> LayerData:
+    """The layer of what a segmentation missed, has too much, or took for another class."""
+    values = [UNLABELLED, *DIFFERENCE_COLORS]
+    more = {
+        "colormap": DirectLabelColormap(
+            color_dict={None: _TRANSPARENT, UNLABELLED: _TRANSPARENT, **DIFFERENCE_COLORS}
+        ),
+        "features": {"index": values, "name": ["", *(COMPARISON_NAMES[v] for v in values[1:])]},
+        "opacity": 0.75,
+    }
+    return _data(volume, "labels", "difference", case, "missed, extra", more)
+
+
+def doubt_data(volume: Volume, *, case: str, name: str) -> LayerData:
+    """The image layer of a disagreement or uncertainty between 0 and 1."""
+    more = {"colormap": "inferno", "contrast_limits": (0.0, 1.0), "blending": "additive"}
+    return _data(volume, "image", "doubt", case, name, more)
+
+
+def probability_data(volume: Volume, *, case: str, name: str, run: str) -> LayerData:
+    """The hidden image layer of the probability of one class."""
+    more = {
+        "colormap": "viridis",
+        "contrast_limits": (0.0, 1.0),
+        "blending": "additive",
+        "visible": False,
+    }
+    array, settings, kind = _data(
+        volume, "image", "probabilities", case, f"probability of {name}", more
+    )
+    settings["metadata"][METADATA_KEY]["run"] = run
+    return array, settings, kind
+
+
+def learnt_data(volume: Volume, schema: LabelSchema, *, case: str, name: str) -> LayerData:
+    """The layer of labels that a run learns from, or of another map that it has made."""
+    drawn = volume.array.dtype == np.uint8
+    look = label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
+    kind = "labels" if drawn else "image"
+    array, settings, _ = _data(volume, kind, "learnt", case, name, {**look, "opacity": 0.5})
+    settings["metadata"][METADATA_KEY]["run"] = name
+    return array, settings, kind
+
+
+def plain_labels_data(volume: Volume, *, name: str) -> LayerData:
+    """A labels layer without a role, that may be chosen as scribbles or as reference."""
+    array, settings, kind = _data(volume, "labels", None, name, name, {})
+    return array.astype(np.uint8), settings, kind
+
+
+def case_data(case: Case, schema: LabelSchema) -> list[LayerData]:
+    """The layers of a case: its image, its reference if it has one, and its scribbles on top."""
+    layers = [image_data(case.image, case=case.id)]
+    if case.reference is not None:
+        reference = Volume(case.reference, case.grid)
+        layers.append(reference_data(reference, schema, case=case.id))
+    layers.append(scribbles_data(case.grid, schema, case=case.id, array=case.scribbles))
+    return layers
+
+
+def layer_of(data: LayerData) -> Layer:
+    """The layer of layer data, not yet in a viewer."""
+    layer = Layer.create(*data)
+    contour = notes(layer).get("contour")
+    if isinstance(layer, Labels) and contour is not None:
+        layer.contour = contour
+    return layer
+
+
+def notes(layer: Layer) -> dict[str, Any]:
+    """What we noted about a layer (role, case, affine, frame, schema), empty for a strange one."""
+    found = layer.metadata.get(METADATA_KEY)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def role_of(layer: Layer) -> Role | None:
+    """What a layer is for, None when it came from elsewhere."""
+    return notes(layer).get("role")
+
+
+def case_of(layer: Layer) -> str | None:
+    """The id of the case a layer belongs to, None when it came from elsewhere."""
+    return notes(layer).get("case")
+
+
+def schema_of(layer: Layer) -> LabelSchema | None:
+    """The schema a layer was drawn with, None when it came from elsewhere."""
+    stored = notes(layer).get("schema")
+    return None if stored is None else LabelSchema.model_validate(stored)
+
+
+def find(
+    layers: Iterable[Layer], role: Role, case: str | None = None, run: str | None = None
+) -> Layer | None:
+    """The last layer with this role, of this case and of this run if they are given."""
+    found = None
+    for layer in layers:
+        of_run = run is None or notes(layer).get("run") == run
+        if role_of(layer) == role and case in (None, case_of(layer)) and of_run:
+            found = layer
+    return found
+
+
+def usable_as(layer: Layer, role: Role) -> bool:
+    """Whether a layer may be chosen for a role: it has it, or it has none and the right kind.
+
+    An image that was converted to labels still bears its old role, which then means nothing.
+    """
+    has = role_of(layer)
+    if isinstance(layer, Image):
+        return role == "image" and has in (None, "image", "series")
+    stale = has in ("image", "series", "uncertainty")
+    return isinstance(layer, Labels) and role != "image" and (stale or has in (None, role))
+
+
+def note(layer: Layer, **changes: Any) -> None:
+    """Add to what is noted about a layer."""
+    layer.metadata = {**layer.metadata, METADATA_KEY: {**notes(layer), **changes}}
+
+
+def volume_of(layer: Layer, frame: int = 0) -> Volume:
+    """The volume of an image or labels layer; the array is the layer's own, not a copy.
+
+    Args:
+        layer: (z, y, x), or (t, z, y, x).
+        frame: which time point of a 4D layer to take.
+
+    Raises:
+        InvalidInput: the layer has not three spatial axes, or its axes are not perpendicular.
+    """
+    data = _voxels(layer)
+    if layer.ndim == 4:
+        return Volume(data[frame], grid_of(layer), frame=frame)
+    return Volume(data, grid_of(layer), frame=notes(layer).get("frame"))
+
+
+def grid_of(layer: Layer) -> Grid:
+    """Where a layer's voxels lie in the patient.
+
+    The true grid when we made the layer and nobody moved it; otherwise the world's axes
+    (z, y, x) are taken as the patient's S, P, L axes in mm, pixels counting as mm.
+
+    Raises:
+        InvalidInput: see `volume_of`.
+    """
+    shape = cast("tuple[int, int, int]", tuple(_voxels(layer).shape[-3:]))
+    shown = _world_affine(layer)
+    stored = notes(layer).get("affine")
+    if stored is not None:
+        true = Grid(shape, np.asarray(stored, dtype=np.float64))
+        if same_place(shown, shown_affine(true), shape):
+            return true
+    return Grid(shape, shown)
+
+
+def recolour(layer: Layer, schema: LabelSchema) -> None:
+    """Give a labels layer the colours and names of a segmentation in this schema."""
+    labels = cast("Labels", layer)
+    look = label_look(schema, schema.segmentation_colors)
+    labels.colormap = look["colormap"]
+    labels.features = look["features"]
+    note(labels, schema=schema.model_dump())
+
+
+def refill(layer: Layer, array: Array) -> bool:
+    """Show other values on the same voxels; False = the shapes differ, nothing was done."""
+    labels = cast("Any", layer)
+    if tuple(labels.data.shape) != array.shape:
+        return False
+    labels.data = array
+    return True
+
+
+def empty(layer: Layer) -> bool:
+    """Erase a layer of labels; False = it has no plain voxels, nothing was done."""
+    return refill(layer, np.zeros(_voxels(layer).shape, np.uint8))
+
+
+def set_outline(layer: Layer, *, outline: bool) -> None:
+    """Show a labels layer as an outline, or filled."""
+    cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
+
+
+def key_of(value: int) -> str:
+    """The digit that chooses a scribble value, "" for the tenth class and later ones."""
+    if value == BACKGROUND:
+        return "0"
+    return str(value) if value <= 9 else ""
+
+
+def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
+    """The settings of a labels layer that shows these values in these colours, with their names."""
+    names = {**dict(enumerate(schema.names)), **schema.scribble_values}
+    values = [UNLABELLED, *colors]
+    return {
+        "colormap": DirectLabelColormap(
+            color_dict={None: _TRANSPARENT, UNLABELLED: _TRANSPARENT, **colors}
+        ),
+        "features": {
+            "index": values,
+            "name": ["" if v == UNLABELLED else names[v] for v in values],
+            "key": ["" if v == UNLABELLED else key_of(v) for v in values],
+        },
+    }
+
+
+def _data(
+    volume: Volume,
+    kind: str,
+    role: Role | None,
+    case: str,
+    name: str,
+    more: dict[str, Any],
+    schema: LabelSchema | None = None,
+) -> LayerData:
+    scale, translate = placement(volume.grid)
+    noted = {
+        "role": role,
+        "case": case,
+        "affine": volume.grid.affine.tolist(),
+        "frame": volume.frame,
+        "oriented": UNKNOWN_SIDES not in volume.notes,
+        "schema": None if schema is None else schema.model_dump(),
+    }
+    settings = {
+        "name": name,
+        "scale": scale,
+        "translate": translate,
+        "units": ("mm", "mm", "mm"),
+        "axis_labels": ("z", "y", "x"),
+        "metadata": {METADATA_KEY: noted},
+        **more,
+    }
+    return volume.array, {k: v for k, v in settings.items() if v is not None}, kind
+
+
+def _named(name: str, title: str) -> str:
+    return f"{name} · {title}" if title else name
+
+
+def _sample(array: Array) -> Array:
+    """About a million voxels, evenly taken: enough for percentiles."""
+    step = max(1, int(np.ceil((array.size / 1e6) ** (1 / 3))))
+    return array[::step, ::step, ::step]
+
+
+def _world_affine(layer: Layer) -> npt.NDArray[np.float64]:
+    """Array index (z, y, x, 1) to world (x, y, z, 1) in mm of a layer as it is shown."""
+    ndim = layer.ndim
+    points = np.vstack([np.zeros(ndim), np.eye(ndim)])
+    world = np.array([layer.data_to_world(point) for point in points])
+    world = world * [_millimetres(unit) for unit in layer.units]
+    origin = world[0]
+    axes = (world[1:] - origin).T
+    affine = np.eye(4)
+    affine[:3, :3] = axes[-3:, -3:][::-1]
+    affine[:3, 3] = origin[-3:][::-1]
+    return affine
+
+
+def _millimetres(unit: Any) -> float:
+    """How many mm a pint unit is; 1 for pixels and anything else that is no length."""
+    quantity = 1.0 * unit
+    return float(quantity.to("mm").magnitude) if quantity.check("[length]") else 1.0
+
+
+def _voxels(layer: Layer) -> Array:
+    if not isinstance(layer, Image | Labels) or layer.multiscale:
+        raise InvalidInput(
+            f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
+        )
+    data = np.asarray(layer.data)
+    rgb = isinstance(layer, Image) and layer.rgb
+    if rgb or data.ndim not in (3, 4):
+        raise InvalidInput(
+            f"The layer '{layer.name}' has the shape {data.shape}{' in colour' if rgb else ''}; "
+            "a volume has three axes (z, y, x) and one value per voxel."
+        )
+    return data

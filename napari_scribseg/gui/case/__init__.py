@@ -1,0 +1,1 @@
+"""The Case tab: the project, its cases, and how they are opened."""

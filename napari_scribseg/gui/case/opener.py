@@ -1,0 +1,316 @@
+"""Opening cases: ask for files, bring them into the project, show one case at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from napari.layers import Layer
+from qtpy.QtCore import (
+    QObject,
+    Qt,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.samples import SampleName, sample_folder
+from napari_scribseg.data.case import Case, CaseFiles, Dataset
+from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.names import patient_of, safe_id
+from napari_scribseg.gui.autosave import Autosave, kept_as, note_kept
+from napari_scribseg.gui.canvas import layers, opening
+from napari_scribseg.gui.case.chooser import CaseChooser
+from napari_scribseg.gui.case.series_chooser import SeriesChooser
+from napari_scribseg.gui.session import Session
+from napari_scribseg.io import EXTENSIONS
+from napari_scribseg.io.series import SeriesInfo, list_series, read_series
+from napari_scribseg.io.volumes import extension_of
+from napari_scribseg.project.store import Keeper, OpenedCase
+
+_FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in EXTENSIONS)})"
+
+
+class CaseOpener(QObject):
+    """Opens cases in a viewer; every case belongs to the project from then on.
+
+    Args:
+        parent: over which the dialogs appear.
+        session: what the window works on.
+        keeper: the project.
+        autosave: saves the case that is left.
+    """
+
+    case_opened = Signal(object)
+    """An OpenedCase, which is in the viewer now."""
+    cases_changed = Signal()
+    """The project has other cases now."""
+
+    def __init__(
+        self, parent: QWidget, session: Session, keeper: Keeper, autosave: Autosave
+    ) -> None:
+        super().__init__(session)
+        self._parent = parent
+        self._session = session
+        self._viewer = session.viewer
+        self._keeper = keeper
+        self._autosave = autosave
+        self._shelf: dict[str, list[Layer]] = {}
+        """Scribbles layers that belong to no project, of the cases that were open before."""
+
+    def ask(self, what: str) -> None:
+        """Ask the user for a "dataset", "file" or "dicom" folder; or open "sample:" and a name."""
+        if what.startswith("sample:"):
+            self.open_sample(cast("SampleName", what.removeprefix("sample:")))
+        elif what == "file":
+            path, _ = QFileDialog.getOpenFileName(self._parent, "Open a volume", "", _FILE_FILTER)
+            if path:
+                self.open_file(Path(path))
+        elif what == "dicom":
+            folder = QFileDialog.getExistingDirectory(self._parent, "Open a DICOM folder")
+            if folder:
+                self.open_dicom(Path(folder))
+        else:
+            folder = QFileDialog.getExistingDirectory(self._parent, "Open a dataset folder")
+            if folder:
+                self.open_dataset(Path(folder))
+
+    def open_case(self, case_id: str) -> None:
+        """Show a case of the project; the one that is left is saved."""
+        shown = self._session.selected.scribbles
+        if shown is not None and kept_as(shown, self._session.project_folder) == case_id:
+            self._session.say(f"{case_id} is open.")
+            return
+        self._autosave.save(lambda: self._load(case_id))
+
+    def open_files(self, cases: Sequence[CaseFiles], schema: LabelSchema) -> None:
+        """Bring cases into the project and show the first one."""
+        if len(cases) > 1:
+            self._session.say(f"Adding {len(cases)} cases to the project …")
+        else:
+            self._session.say(f"Opening {cases[0].id} …")
+        self._bring_in(cases, schema)
+
+    def open_sample(self, name: SampleName) -> None:
+        """Bring the cases of a sample into the project; show the first that is scribbled."""
+
+        def job() -> Dataset:
+            return read_dataset(sample_folder(name))
+
+        def opened(dataset: Dataset) -> None:
+            cases = sorted(dataset.cases, key=lambda case: case.scribbles is None)
+            self.open_files(cases, dataset.schema)
+
+        self._session.run(job, opened)
+
+    def open_dataset(self, folder: Path) -> None:
+        """Read a dataset folder and ask which of its cases to add."""
+        self._session.say(f"Reading {folder.name} …")
+        self._session.run(lambda: read_dataset(folder), self.choose_cases)
+
+    def open_file(self, path: Path) -> None:
+        """Show a volume file; a time series as a whole, anything that looks like labels as such."""
+        self._session.say(f"Opening {path.name} …")
+
+        def read(data: list[layers.LayerData]) -> None:
+            noted = data[0][1]["metadata"][layers.METADATA_KEY]
+            if noted["role"] != "image":
+                self.show(data)
+                return
+            name = safe_id(path.name.removesuffix(extension_of(path) or ""))
+            files = CaseFiles(id=name, patient=patient_of(name), image=path)
+            self._bring_in((files,), self._session.schema)
+
+        self._session.run(lambda: opening.layers_of_path(path), read)
+
+    def open_frame(self, path: Path, frame: int, then: Callable[[str], None] | None = None) -> None:
+        """Make one frame of a time series a case, and show it.
+
+        Args:
+            path: the file of the series.
+            frame: counted from 0.
+            then: is given the id of the case instead of its being shown.
+        """
+        files = frame_files(path, frame)
+        self._bring_in((files,), self._session.schema, then)
+
+    def open_dicom(self, folder: Path) -> None:
+        """Show a DICOM series; ask which one when the folder has several."""
+        self._session.say(f"Reading {folder.name} …")
+
+        def listed(series: list[SeriesInfo]) -> None:
+            if not series:
+                self._session.refuse(f"{folder.name} holds no DICOM images.")
+            elif len(series) == 1:
+                name = series_id(series[0])
+                files = CaseFiles(id=name, patient=name, image=folder)
+                self._bring_in((files,), self._session.schema)
+            else:
+                self.choose_series(folder, series)
+
+        self._session.run(lambda: list_series(folder), listed)
+
+    def choose_series(self, folder: Path, series: list[SeriesInfo]) -> SeriesChooser:
+        """Ask which series of a folder to open."""
+        chooser = SeriesChooser(series, self._parent)
+
+        def chosen() -> None:
+            if chooser.chosen is not None:
+                self._open_series(folder, chooser.chosen)
+
+        chooser.accepted.connect(chosen)
+        chooser.open()
+        return chooser
+
+    def choose_cases(self, dataset: Dataset) -> None:
+        """Ask which cases of a dataset to add; not if there is only one."""
+        if not dataset.cases:
+            self._session.refuse(f"{dataset.title} has no cases.")
+            return
+        if len(dataset.cases) == 1:
+            self.open_files(dataset.cases, dataset.schema)
+            return
+        self._session.say(f"{dataset.title}: {len(dataset.cases)} cases.")
+        chooser = CaseChooser(dataset, self._parent)
+        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+        def chosen() -> None:
+            if chooser.all_chosen:
+                self.open_files(chooser.all_chosen, dataset.schema)
+
+        chooser.accepted.connect(chosen)
+        chooser.open()
+
+    def show_opened(self, opened: OpenedCase) -> None:
+        """Put a case of the project into the viewer, in the place of what is there."""
+        case_id = opened.case.id
+        made = [layers.layer_of(one) for one in layers.case_data(opened.case, opened.schema)]
+        unsaved = self._autosave.unsaved.get(case_id)
+        if unsaved is not None and unsaved.array.shape == opened.case.image.shape:
+            # It was drawn after the file was read.
+            made[-1] = unsaved.layer
+        if opened.project is not None:
+            for layer in made:
+                note_kept(layer, case_id, opened.project)
+        if opened.entry is not None and opened.entry.frame is not None:
+            layers.note(made[0], path=opened.entry.image)
+        if opened.entry is not None and not opened.entry.oriented:
+            layers.note(made[0], oriented=False)
+        self._replace(made)
+        made[-1].editable = not opened.read_only
+        others = " Read-only: nothing can be drawn here." if opened.read_only else ""
+        self._session.say(f"{case_id} is open.{others}")
+        self.case_opened.emit(opened)
+
+    def show(self, data: list[layers.LayerData]) -> None:
+        """Put layers that belong to no project into the viewer, in the place of what is there."""
+        made = [layers.layer_of(one) for one in data]
+        case = layers.case_of(made[0]) or made[0].name
+        kept = [
+            layer
+            for layer in self._shelf.pop(case, [])
+            if layer.data.shape == made[0].data.shape[-3:]
+        ]
+        if kept:  # what was drawn here is newer than what is in the file
+            made = [layer for layer in made if layers.role_of(layer) != "scribbles"] + kept
+        drawn = self._replace(made) - {case}
+        told = f" The strokes on {', '.join(sorted(drawn))} are kept until it is opened again."
+        self._session.say(f"{case} is open.{told if drawn else ''}")
+
+    def put_away(self) -> set[str]:
+        """Take the layers of all cases out of the viewer.
+
+        Gives the cases of no project that have strokes; their layers are kept here.
+        """
+        drawn: set[str] = set()
+        for layer in list(self._viewer.layers):
+            role, case = layers.role_of(layer), layers.case_of(layer)
+            if role is None or case is None:
+                continue
+            self._viewer.layers.remove(layer)
+            in_project = kept_as(layer, self._session.project_folder) is not None
+            if role == "scribbles" and not in_project and layer.data.any():
+                self._shelf.setdefault(case, []).append(layer)
+                drawn.add(case)
+        return drawn
+
+    # Inside
+
+    def _replace(self, made: list[Layer]) -> set[str]:
+        drawn = self.put_away()
+        for layer in made:
+            self._viewer.add_layer(layer)
+        self._viewer.reset_view()
+        return drawn
+
+    def _load(self, case_id: str) -> None:
+        self._session.say(f"Opening {case_id} …")
+        self._session.run(lambda: self._keeper.load(case_id), self.show_opened)
+
+    def _open_series(self, folder: Path, info: SeriesInfo) -> None:
+        name = series_id(info)
+        self._session.say(f"Reading {info.description or name} …")
+
+        def job() -> Case:
+            return Case(name, name, read_series(folder, info.uid))
+
+        # A folder with several series can't be told by its path alone, so the volume is copied.
+        self._session.run(job, lambda case: self._bring_in((case,), self._session.schema))
+
+    def _bring_in(
+        self,
+        given: Sequence[CaseFiles | Case],
+        schema: LabelSchema,
+        then: Callable[[str], None] | None = None,
+    ) -> None:
+        """Add cases, save the one that is shown, and show the first that was added."""
+        keeper, folder = self._keeper, self._session.project_folder
+
+        def job() -> OpenedCase | str:
+            keeper.ensure_project(folder, schema)
+            if keeper.read_only:
+                return _opened_without(keeper, given[0], schema)
+            return next(iter([keeper.bring_in(one, schema) for one in given]))
+
+        def added(first: OpenedCase | str) -> None:
+            self.cases_changed.emit()
+            if isinstance(first, OpenedCase):
+                self.show_opened(first)
+            elif then is None:
+                self.open_case(first)
+            else:
+                then(first)
+
+        self._session.run(job, added)
+
+
+def frame_files(path: Path, frame: int) -> CaseFiles:
+    """The files of the case that is one frame (counted from 0) of a time series."""
+    name = safe_id(path.name.removesuffix(extension_of(path) or ""))
+    patient = patient_of(name)
+    case_id = f"{name[:54]}_frame{frame + 1:02d}"
+    return CaseFiles(id=case_id, patient=patient, image=path, frame=frame)
+
+
+def series_id(info: SeriesInfo) -> str:
+    """An id for a DICOM series: kind and description, never the name of the folder.
+
+    Folders are often called like the patient.
+    """
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{info.modality}-{info.description}").strip("-").lower()
+    return f"{words[:40] or 'dicom'}-{hashlib.sha256(info.uid.encode()).hexdigest()[:6]}"
+
+
+def _opened_without(
+    keeper: Keeper, given: CaseFiles | Case, schema: LabelSchema
+) -> OpenedCase | str:
+    """A case in a project that can't be changed: the project's own, or only to be looked at."""
+    try:
+        return keeper.bring_in(given, schema)
+    except InvalidInput:
+        case = given.load(schema) if isinstance(given, CaseFiles) else given
+        return OpenedCase(case, schema, None, None, read_only=True, notes=case.notes)

@@ -1,0 +1,179 @@
+"""Opening projects: the last one at the start, others when asked; and what was left unsaved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtpy.QtCore import (
+    QObject,
+    QTimer,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_scribseg.gui import recent
+from napari_scribseg.gui.autosave import Autosave
+from napari_scribseg.gui.case.opener import CaseOpener
+from napari_scribseg.gui.recent import RecentProjects
+from napari_scribseg.gui.session import Session
+from napari_scribseg.project.journal import Restored
+from napari_scribseg.project.store import Keeper, ProjectState
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What is found when the window opens."""
+
+    state: ProjectState | None
+    left: tuple[Restored, ...]
+    recent: RecentProjects
+
+
+class ProjectOpener(QObject):
+    """Opens projects, and restores what earlier sittings left.
+
+    Args:
+        parent: over which the dialogs appear.
+        session: what the window works on.
+        keeper: keeps the project.
+        autosave: saves the case that is left.
+        cases: shows cases.
+    """
+
+    state_changed = Signal(object)
+    """A ProjectState, or None."""
+    recent_changed = Signal(object)
+    """RecentProjects."""
+    left_changed = Signal(object)
+    """What earlier sittings left: a tuple of Restored."""
+
+    def __init__(
+        self,
+        parent: QWidget,
+        session: Session,
+        keeper: Keeper,
+        autosave: Autosave,
+        cases: CaseOpener,
+    ) -> None:
+        super().__init__(session)
+        self._parent = parent
+        self._session = session
+        self._keeper = keeper
+        self._autosave = autosave
+        self._cases = cases
+        # After the first paint: the dock shows at once, the cases come when they come.
+        QTimer.singleShot(0, self._start)
+
+    def ask(self, what: str) -> None:
+        """Ask for the folder of a "project" or "new-project"; or open "recent:" and a folder."""
+        if what.startswith("recent:"):
+            self.open(Path(what.removeprefix("recent:")))
+            return
+        title = "Open a project" if what == "project" else "An empty folder for the new project"
+        folder = QFileDialog.getExistingDirectory(self._parent, title)
+        if folder and what == "project":
+            self.open(Path(folder))
+        elif folder:
+            self.create(Path(folder))
+
+    def open(self, folder: Path) -> None:
+        """Open a project in the place of this one, whose strokes are saved first."""
+        self._session.say(f"Opening the project {folder.name} …")
+        self._autosave.save(
+            lambda: self._session.run(lambda: self._keeper.open_project(folder), self._opened)
+        )
+
+    def create(self, folder: Path) -> None:
+        """Make a new project in an empty folder and open it."""
+        schema = self._session.schema
+        self._autosave.save(
+            lambda: self._session.run(
+                lambda: self._keeper.ensure_project(folder, schema), self._opened
+            )
+        )
+
+    def refresh(self) -> None:
+        """Show the project as it is now."""
+        self._session.run(self._keeper.state, self.state_changed.emit)
+
+    def look_for_left(self) -> None:
+        """Look again for what earlier sittings left."""
+        self._session.run(self._keeper.pending, self.left_changed.emit)
+
+    def restore(self, left: Restored) -> None:
+        """Save what was left in its project, and show the case."""
+        project = self._session.project_folder
+
+        def job() -> tuple[str, str, ProjectState | None]:
+            return *self._keeper.restore(left), self._keeper.state()
+
+        def restored(result: tuple[str, str, ProjectState | None]) -> None:
+            case_id, note, state = result
+            if note:
+                self._session.say(note)
+            if state is not None and state.folder != project.resolve():
+                self._opened(state)
+            self.look_for_left()
+            self.refresh()
+            # The layer that is shown is older than what was restored.
+            self._cases.put_away()
+            self._cases.open_case(case_id)
+
+        self._autosave.save(lambda: self._session.run(job, restored))
+
+    def discard(self, left: Restored) -> None:
+        """Forget what was left."""
+
+        def done(_: None) -> None:
+            self._session.say(f"The strokes on {left.header.case} were deleted.")
+            self.look_for_left()
+
+        self._session.run(lambda: self._keeper.discard(left), done)
+
+    def remember(self, case_id: str | None) -> None:
+        """Remember what is open, for the next start."""
+        folder = self._session.project_folder.resolve()
+
+        def job() -> RecentProjects:
+            recent.remember(folder, case_id)
+            return recent.load_recent()
+
+        self._session.run(job, self.recent_changed.emit)
+
+    # Inside
+
+    def _start(self) -> None:
+        folder, keeper = self._session.project_folder, self._keeper
+
+        def job() -> _Start:
+            there = (folder / "project.json").is_file()
+            state = keeper.open_project(folder) if there else None
+            return _Start(state, keeper.pending(), recent.load_recent())
+
+        self._session.run(job, self._started)
+
+    def _started(self, start: _Start) -> None:
+        self.recent_changed.emit(start.recent)
+        self.left_changed.emit(start.left)
+        if start.state is None:
+            return
+        self._tell(start.state)
+        last = start.recent.case_of(start.state.folder)
+        known = any(case.id == last for case in start.state.cases)
+        if last is not None and known and not self._session.viewer.layers:
+            self._cases.open_case(last)
+
+    def _opened(self, state: ProjectState) -> None:
+        self._cases.put_away()
+        self._session.set_project(state.folder)
+        self._tell(state)
+        self.remember(None)
+
+    def _tell(self, state: ProjectState) -> None:
+        self.state_changed.emit(state)
+        count = "1 case" if len(state.cases) == 1 else f"{len(state.cases)} cases"
+        if state.read_only:
+            self._session.say(" ".join(state.notes), "warning")
+        else:
+            self._session.say(f"Project {state.title}: {count}. {' '.join(state.notes)}".strip())

@@ -1,0 +1,242 @@
+"""The Case tab: the project and its cases, time series, and which layers are worked on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from qtpy.QtCore import (
+    Qt,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtGui import QKeySequence, QShowEvent
+from qtpy.QtWidgets import QLabel, QShortcut, QWidget
+
+from napari_scribseg.gui.autosave import Autosave, kept_as
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of
+from napari_scribseg.gui.case.canvas_letters import CanvasLetters
+from napari_scribseg.gui.case.case_list import (
+    FLAG_KEY,
+    NEXT_KEY,
+    PREVIOUS_KEY,
+    REVIEWED_KEY,
+    CaseList,
+)
+from napari_scribseg.gui.case.cine import Cine
+from napari_scribseg.gui.case.frames_panel import FramesPanel
+from napari_scribseg.gui.case.inputs_panel import InputsPanel
+from napari_scribseg.gui.case.open_menu import OpenButton
+from napari_scribseg.gui.case.opener import CaseOpener
+from napari_scribseg.gui.case.project_opener import ProjectOpener
+from napari_scribseg.gui.case.restore_panel import RestorePanel
+from napari_scribseg.gui.closing import CloseGuard, Leaving, main_window_of
+from napari_scribseg.gui.recent import RecentProjects
+from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label
+from napari_scribseg.project.document import Progress
+from napari_scribseg.project.store import Keeper, OpenedCase, ProjectState
+
+SAVE_KEY: Final = "F2"
+_WARNING_STYLE: Final = "color: #c98f06;"
+_PROJECT_ASKS: Final = ("project", "new-project", "recent:")
+
+
+class CaseTab(Tab):
+    """Open projects and cases, and choose among layers.
+
+    Args:
+        session: what the window works on.
+    """
+
+    save_state_changed = Signal(object)
+    """A SaveState."""
+    first_steps_asked = Signal()
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.keeper = Keeper()
+        self.autosave = Autosave(session, self.keeper)
+        self.opener = CaseOpener(self, session, self.keeper, self.autosave)
+        self.projects = ProjectOpener(self, session, self.keeper, self.autosave, self.opener)
+        self.leaving = Leaving(session, self.autosave)
+        self.letters = CanvasLetters(session)
+        self.restore = RestorePanel()
+        self.open = OpenButton()
+        self.cases = CaseList()
+        self.frames = FramesPanel()
+        self.cine = Cine(self.frames, session, self.keeper, self.opener, self.projects)
+        self.inputs = InputsPanel()
+        self._guard: CloseGuard | None = None
+        self._keys: list[QShortcut] = []
+        self._state: ProjectState | None = None
+        self._project, self._facts, self._notes = note_label(), note_label(), note_label()
+        self._case = QLabel("No case is open.")
+        self._save = button("Save", f"Save the strokes in the project now ({SAVE_KEY})")
+        self._lay_out()
+        self._connect()
+        # Bound to the keeper and not to this object, which is gone by then.
+        self.destroyed.connect(self.keeper.close)
+        self._show_state(None)
+        self._show_offers()
+
+    def end(self) -> None:
+        """Save what is under way, and give the project back."""
+        if self._guard is not None:
+            self._guard.end()
+        for key in self._keys:
+            key.setParent(None)
+        self.autosave.end()
+        self.cine.end()
+        self.letters.end()
+        self._session.viewer.layers.events.inserted.disconnect(self._note_prediction)
+        self.keeper.close()
+
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Watch over the window that the tab has come to."""
+        super().showEvent(a0)
+        window = main_window_of(self)
+        if window is None or self._guard is not None:
+            return
+        self.letters.attach(window)
+        self._guard = CloseGuard(
+            window, self.leaving.ask, self._has_layers, last_words=self.autosave.wait
+        )
+        self._add_keys(window)
+        window.destroyed.connect(self.keeper.close)
+
+    # Inside
+
+    def _lay_out(self) -> None:
+        project = Panel("Project", aside=self.open)
+        project.body.addWidget(self._project)
+        project.body.addWidget(self.cases)
+        case = Panel("Case", aside=self._save)
+        self._case.setWordWrap(True)
+        self._case.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._notes.setStyleSheet(_WARNING_STYLE)
+        self._notes.setVisible(False)
+        for widget in (self._case, self._facts, self._notes):
+            case.body.addWidget(widget)
+        case.body.addWidget(Fold("Layers", self.inputs))
+        for widget in (self.restore, project, self.frames, case):
+            self.column.addWidget(widget)
+
+    def _connect(self) -> None:
+        session = self._session
+        self.open.asked.connect(self._ask_to_open)
+        self._save.clicked.connect(self._save_now)
+        self.inputs.value_changed.connect(lambda: session.set_selected(self.inputs.value()))
+        self.inputs.new_scribbles_asked.connect(session.new_scribbles)
+        self.cases.case_asked.connect(self.opener.open_case)
+        self.cases.reviewed_asked.connect(self._set_reviewed)
+        self.cases.flagged_asked.connect(self._set_flagged)
+        self.restore.restore_asked.connect(self.projects.restore)
+        self.restore.discard_asked.connect(self.projects.discard)
+        self.opener.case_opened.connect(self._opened)
+        self.opener.cases_changed.connect(self.projects.refresh)
+        self.projects.state_changed.connect(self._show_state)
+        self.projects.recent_changed.connect(self._show_recent)
+        self.projects.left_changed.connect(self.restore.set_offers)
+        self.autosave.cases_changed.connect(self.projects.refresh)
+        self.autosave.state_changed.connect(self.save_state_changed)
+        session.offers_changed.connect(self._show_offers)
+        session.selected_changed.connect(self._show_selected)
+        session.viewer.layers.events.inserted.connect(self._note_prediction)
+
+    def _has_layers(self) -> bool:
+        return bool(self._session.viewer.layers)
+
+    def _add_keys(self, window: QWidget) -> None:
+        """Keys work in the whole window, whatever tab is open."""
+        for key, call in (
+            (SAVE_KEY, self._save_now),
+            (PREVIOUS_KEY, lambda: self.cases.step(-1)),
+            (NEXT_KEY, lambda: self.cases.step(1)),
+            (REVIEWED_KEY, self.cases.reviewed.click),
+            (FLAG_KEY, self.cases.flag.click),
+        ):
+            shortcut = QShortcut(QKeySequence(key), window)
+            shortcut.activated.connect(call)
+            self._keys.append(shortcut)
+
+    def _ask_to_open(self, what: str) -> None:
+        if what == "first-steps":
+            self.first_steps_asked.emit()
+            return
+        (self.projects if what.startswith(_PROJECT_ASKS) else self.opener).ask(what)
+
+    def _save_now(self) -> None:
+        if self.keeper.read_only:
+            self._session.say("The project is open read-only: strokes can't be saved.", "warning")
+            return
+        self.autosave.save(lambda: self._session.say("The strokes are saved.", "good"))
+
+    def _shown_case(self) -> str | None:
+        """The id under which the project knows what is shown."""
+        scribbles = self._session.selected.scribbles
+        return None if scribbles is None else kept_as(scribbles, self._session.project_folder)
+
+    def _mark(self, progress: Progress | None = None, **more: Any) -> None:
+        case_id = self._shown_case()
+        if case_id is None:
+            return
+        self._session.run(
+            lambda: self.keeper.mark(case_id, progress=progress, **more), self._show_state
+        )
+
+    def _set_reviewed(self, is_reviewed: bool) -> None:
+        self._mark("reviewed" if is_reviewed else "scribbled")
+
+    def _set_flagged(self, is_flagged: bool) -> None:
+        self._mark(flagged=is_flagged)
+
+    def _note_prediction(self, event: Any) -> None:
+        """A case that got a segmentation is predicted."""
+        layer = event.value
+        known = self._state is not None and not self.keeper.read_only
+        if known and layers.role_of(layer) == "segmentation":
+            self._mark("predicted", only_up=True)
+
+    def _opened(self, opened: OpenedCase) -> None:
+        self._notes.setText("\n".join(opened.notes))
+        self._notes.setVisible(bool(opened.notes))
+        self.projects.refresh()
+        self.projects.remember(opened.case.id)
+
+    def _show_state(self, state: ProjectState | None) -> None:
+        self._state = state
+        self.cases.setVisible(state is not None and bool(state.cases))
+        if state is None:
+            self._project.setText(
+                "What you open becomes a case of your own project, which keeps your strokes. "
+                "Begin with Open: a file, a dataset or a sample."
+            )
+            return
+        reviewed = sum(case.progress == "reviewed" for case in state.cases)
+        about = f"{len(state.cases)} cases, {reviewed} reviewed" if state.cases else "no case yet"
+        who = f"\n{' '.join(state.notes)}" if state.read_only else ""
+        self._project.setText(f"{state.title}: {about}{who}")
+        self._project.setToolTip(str(state.folder))
+        self.cases.set_cases(state.cases, self._shown_case())
+
+    def _show_recent(self, known: RecentProjects) -> None:
+        self.open.set_recent([Path(one.folder) for one in known.projects])
+
+    def _show_offers(self) -> None:
+        for slot in SLOTS:
+            self.inputs.set_choices(slot, self._session.offered(slot))
+        self._show_selected()
+
+    def _show_selected(self) -> None:
+        selected = self._session.selected
+        self.inputs.set_value(selected)
+        self._case.setText(self._session.case or "No case is open.")
+        facts = facts_of(selected.image)
+        self._facts.setText(facts)
+        self._facts.setVisible(bool(facts))
+        if selected.image is None:
+            self._notes.setVisible(False)
+        if self._state is not None:
+            self.cases.set_cases(self._state.cases, self._shown_case())

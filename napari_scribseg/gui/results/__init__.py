@@ -1,0 +1,1 @@
+"""The Results tab: predictions, and what they are worth."""

@@ -1,0 +1,114 @@
+"""Clinical numbers: volumes of the shown case, or ED and ES of a heart side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from qtpy.QtCore import Qt, Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QGridLayout,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from napari_scribseg.evaluation.clinical import MYOCARDIUM_G_PER_ML, Measurement
+from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
+
+_ROW_HEIGHT = 24
+
+
+class MeasurementsForm(QWidget):
+    """Chooses phases, asks for numbers, and shows them with what they are made of."""
+
+    volumes_asked = Signal()
+    function_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.diastole, self.systole = QComboBox(), QComboBox()
+        self._decided: set[QComboBox] = set()
+        """Where the user has chosen, so that nothing is proposed any more."""
+        for box in (self.diastole, self.systole):
+            box.activated.connect(partial(self._decide, box))
+        self._labels = [note_label("End diastole"), note_label("End systole")]
+        volumes = button("Volumes", "Volume of every class of the shown segmentation, in mL")
+        volumes.clicked.connect(self.volumes_asked)
+        self.function = button(
+            "EF and mass",
+            "EDV, ESV, stroke volume and EF of the two phases; mass with a myocardial density of "
+            f"{MYOCARDIUM_G_PER_ML} g/mL",
+        )
+        self.function.clicked.connect(self.function_asked)
+        self.table = QTableWidget(0, 2)
+        self._prepare_table()
+        self._source = note_label()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(GAP)
+        for row, (label, box) in enumerate(
+            zip(self._labels, (self.diastole, self.systole), strict=True)
+        ):
+            tame(box)
+            box.setToolTip("A predicted case; predict both phases first")
+            label.setBuddy(box)
+            grid.addWidget(label, row, 0)
+            grid.addWidget(box, row, 1)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(volumes, 2, 0)
+        grid.addWidget(self.function, 2, 1)
+        grid.addWidget(self.table, 3, 0, 1, 2)
+        grid.addWidget(self._source, 4, 0, 1, 2)
+        self.set_phases((), is_heart=False)
+        self.set_value(())
+
+    def set_phases(self, names: Sequence[str], *, is_heart: bool) -> None:
+        """Offer these predictions as phases; hidden where the structures are no heart's."""
+        for box, default in ((self.diastole, "ED"), (self.systole, "ES")):
+            chosen = box.currentText() if box in self._decided else None
+            box.clear()
+            box.addItems(list(names))
+            matches = [name for name in names if default in name]
+            wanted = chosen if chosen in names else next(iter(matches), None)
+            box.setCurrentIndex(max(box.findText(wanted or ""), 0))
+            box.setVisible(is_heart)
+        for label in self._labels:
+            label.setVisible(is_heart)
+        self.function.setVisible(is_heart)
+        self.function.setEnabled(len(names) > 1)
+
+    def set_value(self, measurements: Sequence[Measurement]) -> None:
+        """Show these numbers."""
+        self.table.setRowCount(len(measurements))
+        for y, each in enumerate(measurements):
+            name = QTableWidgetItem(each.name)
+            known = not math.isnan(each.value)
+            number = QTableWidgetItem(f"{each.value:.1f} {each.unit}" if known else "\N{EN DASH}")
+            number.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for x, item in enumerate((name, number)):
+                item.setToolTip(each.source)
+                self.table.setItem(y, x, item)
+            self.table.setRowHeight(y, _ROW_HEIGHT)
+        self.table.setFixedHeight(_ROW_HEIGHT * len(measurements) + 4)
+        self.table.setVisible(bool(measurements))
+        self._source.setText("\n".join(f"{each.name}: {each.source}" for each in measurements))
+        self._source.setVisible(bool(measurements))
+
+    def _decide(self, box: QComboBox, _row: int) -> None:
+        self._decided.add(box)
+
+    def _prepare_table(self) -> None:
+        table = self.table
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setShowGrid(False)
+        rows, columns = table.verticalHeader(), table.horizontalHeader()
+        if rows is not None:
+            rows.setVisible(False)
+        if columns is not None:
+            columns.setVisible(False)
+            columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)

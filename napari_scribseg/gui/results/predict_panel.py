@@ -1,0 +1,153 @@
+"""Which runs predict, what they predict, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from qtpy.QtCore import (
+    Qt,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QHBoxLayout,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
+
+from napari_scribseg.gui.results.presenter import ResultsScreen
+from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
+
+_ROWS = 3
+_ROW_HEIGHT = 24
+_NO_RUNS = "No run of this project can predict yet: train one, or choose an earlier run."
+
+
+class PredictPanel(Panel):
+    """Ticks runs and asks them for predictions."""
+
+    predict_asked = Signal(str)
+    """A Scope."""
+    stop_asked = Signal()
+    ticked_changed = Signal(object)
+    """Folders of the ticked runs, in the order of the list."""
+    saved_asked = Signal()
+    run_asked = Signal()
+    refresh_asked = Signal()
+    probabilities_changed = Signal(bool)
+
+    def __init__(self) -> None:
+        more = QToolButton()
+        more.setText("More")
+        more.setToolTip("Choose a run elsewhere, or look for new runs")
+        more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        super().__init__("Predict", more)
+        more.setMenu(self._menu())
+        self._none = note_label(_NO_RUNS)
+        self.runs = QListWidget()
+        self.runs.setToolTip("Ticked runs predict; tick several to compare them")
+        self.runs.setAccessibleName("Runs that predict")
+        self.runs.itemChanged.connect(self._ticked)
+        self.predict = button("Predict volume", primary=True)
+        self.predict.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.predict.clicked.connect(partial(self.predict_asked.emit, "volume"))
+        self.slice = button("Slice", "Segment the shown slice only")
+        self.slice.clicked.connect(partial(self.predict_asked.emit, "slice"))
+        self.cases = button(
+            "All cases", "Segment every case of the project into the run's folder predictions"
+        )
+        self.cases.clicked.connect(partial(self.predict_asked.emit, "cases"))
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        row.addWidget(self.predict, 1)
+        row.addWidget(self.slice)
+        row.addWidget(self.cases)
+        self.probabilities = QCheckBox("Also bring the probability of every class")
+        self.probabilities.setToolTip("Hidden layers, one per class; more memory and files")
+        self.probabilities.toggled.connect(self.probabilities_changed)
+        self._going = self._progress()
+        self.body.addWidget(self._none)
+        self.body.addWidget(self.runs)
+        self.body.addLayout(row)
+        self.body.addWidget(self._going)
+        self.body.addWidget(self.probabilities)
+        self.set_runs((), ())
+
+    def set_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
+        """List these runs, some of them ticked."""
+        self.runs.blockSignals(True)
+        self.runs.clear()
+        for entry in runs:
+            item = QListWidgetItem(entry.title)
+            item.setToolTip(entry.about)
+            item.setData(Qt.ItemDataRole.UserRole, entry.folder)
+            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+            on = entry.folder in ticked
+            item.setCheckState(Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
+            self.runs.addItem(item)
+        self.runs.blockSignals(False)
+        self.runs.setVisible(bool(runs))
+        self._none.setVisible(not runs)
+        self.runs.setFixedHeight(_ROW_HEIGHT * min(max(len(runs), 1), _ROWS) + 6)
+
+    def ticked(self) -> tuple[Path, ...]:
+        """Folders of the ticked runs."""
+        items = [self.runs.item(row) for row in range(self.runs.count())]
+        return tuple(
+            item.data(Qt.ItemDataRole.UserRole)
+            for item in items
+            if item is not None and item.checkState() == Qt.CheckState.Checked
+        )
+
+    def show_screen(self, screen: ResultsScreen) -> None:
+        """Show whether prediction is possible, and how far it is."""
+        hints: tuple[tuple[QPushButton, str], ...] = (
+            (self.predict, "Segment the chosen image with the ticked runs (Ctrl+Return)"),
+            (self.slice, "Segment the shown slice only"),
+            (self.cases, "Segment every case of the project into the run's folder predictions"),
+        )
+        for widget, hint in hints:
+            widget.setEnabled(screen.why_not_predict is None)
+            widget.setToolTip(screen.why_not_predict or hint)
+        self._going.setVisible(screen.predicting)
+        self._bar.setFormat(screen.progress)
+
+    def _ticked(self, _item: QListWidgetItem) -> None:
+        self.ticked_changed.emit(self.ticked())
+
+    def _progress(self) -> QWidget:
+        going = QWidget()
+        row = QHBoxLayout(going)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        self._bar = QProgressBar()
+        self._bar.setRange(0, 0)
+        self._bar.setTextVisible(True)
+        stop = button("Stop", "End the prediction; what is done stays")
+        stop.clicked.connect(self.stop_asked)
+        row.addWidget(self._bar, 1)
+        row.addWidget(stop)
+        going.setVisible(False)
+        return going
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        for text, asked in (
+            ("Show saved predictions of this case", self.saved_asked),
+            ("Choose an earlier run elsewhere …", self.run_asked),
+            ("Look for new runs", self.refresh_asked),
+        ):
+            action = QAction(text, menu)
+            action.triggered.connect(asked)
+            menu.addAction(action)
+        return menu

@@ -1,0 +1,46 @@
+"""The runs of a project that can predict, by names that a person recognises. No Qt, no napari."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A run with weights.
+
+    Args:
+        folder: of the run.
+        title: method and time ("effdnet · 20 Nov 21:03").
+        about: the rest, in a line.
+    """
+
+    folder: Path
+    title: str
+    about: str = ""
+
+
+def runs_with_weights(project: Path) -> tuple[RunEntry, ...]:
+    """The runs of a project that have saved weights, newest first; damaged ones are left out."""
+    folders = sorted((path.parent for path in (project / "runs").glob("*/run.json")), reverse=True)
+    found = (entry_of(folder) for folder in folders)
+    return tuple(entry for entry in found if entry is not None)
+
+
+def entry_of(folder: Path) -> RunEntry | None:
+    """The entry of a run; None when it can't be read or has no weights."""
+    try:
+        run = RunFolder.open(folder)
+        if not run.weights.exists():
+            return None
+        created = datetime.fromisoformat(run.record.created).astimezone()
+    except (ScribsegError, OSError, ValueError):
+        return None
+    structures = ", ".join(run.schema.names[1:])
+    title = f"{run.record.method} · {created:%d %b %H:%M}"
+    return RunEntry(folder, title, f"{run.record.preset} preset; {structures}; {folder.name}")

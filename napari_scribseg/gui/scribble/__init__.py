@@ -1,0 +1,1 @@
+"""The Scribble tab: drawing, and help with it."""

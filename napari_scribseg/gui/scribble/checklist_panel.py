@@ -1,0 +1,87 @@
+"""The scribble checklist: what is still missing, and one click to where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from qtpy.QtCore import (
+    Qt,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_scribseg.annotation.checklist import Item, State
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, QUIET, Panel, button, note_label
+
+_MARKS: dict[State, tuple[str, str, str]] = {
+    "to do": ("○", LEVEL_COLORS["error"], "To do"),
+    "advice": ("▲", LEVEL_COLORS["warning"], "Advice"),
+    "done": ("✓", LEVEL_COLORS["good"], "Done"),
+}
+_MARK_WIDTH = 16
+
+
+class ChecklistPanel(Panel):
+    """Shows the items of `guidance.checklist`."""
+
+    slice_asked = Signal(int)
+    """The user wants to see this slice of the scribbles."""
+
+    def __init__(self) -> None:
+        self._score = QLabel()
+        self._score.setStyleSheet(QUIET)
+        super().__init__("Checklist", aside=self._score)
+        self._items: tuple[Item, ...] = ()
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(GAP)
+        self._nothing = note_label("Choose or make a scribbles layer in the Case tab.")
+        self.body.addWidget(self._nothing)
+        self.body.addLayout(self._rows)
+
+    def value(self) -> tuple[Item, ...]:
+        """What is shown."""
+        return self._items
+
+    def set_value(self, items: Sequence[Item]) -> None:
+        """Show these items."""
+        if tuple(items) == self._items:
+            return
+        self._items = tuple(items)
+        while self._rows.count():
+            old = self._rows.takeAt(0)
+            widget = None if old is None else old.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        for item in self._items:
+            self._rows.addWidget(self._row(item))
+        done = sum(item.state == "done" for item in self._items)
+        self._score.setText(f"{done} of {len(self._items)}" if self._items else "")
+        self._nothing.setVisible(not self._items)
+
+    def _row(self, item: Item) -> QWidget:
+        sign, color, meaning = _MARKS[item.state]
+        row = QWidget()
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(GAP)
+        mark = QLabel(sign)
+        mark.setFixedWidth(_MARK_WIDTH)
+        mark.setStyleSheet(f"color: {color};")
+        mark.setToolTip(meaning)
+        text = QLabel(item.text)
+        text.setWordWrap(True)
+        if item.state == "done":
+            text.setStyleSheet(QUIET)
+        line.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
+        line.addWidget(text, 1)
+        if item.state != "done" and item.z is not None:
+            go = button(f"Slice {item.z}", f"Show slice {item.z}")
+            go.setStyleSheet("QPushButton { padding: 3px 8px; border-radius: 3px; }")
+            go.clicked.connect(partial(self._ask, item.z))
+            line.addWidget(go, 0, Qt.AlignmentFlag.AlignTop)
+        return row
+
+    def _ask(self, z: int, *_checked: bool) -> None:
+        self.slice_asked.emit(z)

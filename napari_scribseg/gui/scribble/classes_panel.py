@@ -1,0 +1,121 @@
+"""The structures that are drawn: which schema, and which class the brush paints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from qtpy.QtCore import (
+    QSignalBlocker,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QWidget
+
+from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.gui.scribble.class_chip import ClassChip
+from napari_scribseg.gui.scribble.presenter import ChipCounts
+from napari_scribseg.gui.widgets.style import GAP, Panel, button, tame
+
+_COLUMNS = 2
+
+
+class ClassesPanel(Panel):
+    """Edits the schema and the value that is painted."""
+
+    schema_asked = Signal(object)
+    """The user wants to draw the structures of this LabelSchema."""
+    edit_asked = Signal()
+    import_asked = Signal()
+    export_asked = Signal()
+    value_chosen = Signal(int)
+    """The user wants to paint this scribble value."""
+
+    def __init__(self) -> None:
+        self._presets = QComboBox()
+        tame(self._presets)
+        self._presets.setToolTip("Which structures are drawn")
+        more = button("Edit", "Rename, recolour, add or remove classes; read and write labels.json")
+        aside = QWidget()
+        row = QHBoxLayout(aside)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(self._presets, 1)
+        row.addWidget(more)
+        super().__init__("Classes", aside=aside)
+        more.setMenu(self._menu())
+        self._schema = PRESETS["cardiac"]
+        self._offered = list(PRESETS.values())
+        self._presets.activated.connect(self._preset_chosen)
+        self._grid = QGridLayout()
+        self._grid.setSpacing(GAP)
+        self._chips: list[ClassChip] = []
+        self.body.addLayout(self._grid)
+        self._rebuild()
+
+    def schema(self) -> LabelSchema:
+        """The structures."""
+        return self._schema
+
+    def set_schema(self, schema: LabelSchema) -> None:
+        """Show these structures; nothing is emitted."""
+        if schema not in self._offered:
+            self._offered = [*PRESETS.values(), schema]
+        self._schema = schema
+        self._rebuild()
+
+    def value(self) -> int | None:
+        """The scribble value of the checked chip."""
+        return next((chip.value for chip in self._chips if chip.isChecked()), None)
+
+    def set_value(self, value: int) -> None:
+        """Check the chip of a scribble value, or none; nothing is emitted."""
+        for chip in self._chips:
+            with QSignalBlocker(chip):
+                chip.setChecked(chip.value == value)
+            chip.update()
+
+    def set_counts(self, counts: Mapping[int, ChipCounts]) -> None:
+        """Show how many voxels of each scribble value are drawn."""
+        for chip in self._chips:
+            chip.set_counts(counts.get(chip.value, ChipCounts()))
+
+    def _rebuild(self) -> None:
+        with QSignalBlocker(self._presets):
+            self._presets.clear()
+            self._presets.addItems([schema.title for schema in self._offered])
+            self._presets.setCurrentIndex(self._offered.index(self._schema))
+        for chip in self._chips:
+            self._grid.removeWidget(chip)
+            chip.deleteLater()
+        colors = self._schema.scribble_colors
+        self._chips = [
+            ClassChip(value, name, colors[value])
+            for value, name in self._schema.scribble_values.items()
+        ]
+        for i, chip in enumerate(self._chips):
+            self._grid.addWidget(chip, i // _COLUMNS, i % _COLUMNS)
+            chip.clicked.connect(partial(self._chip_clicked, chip.value))
+
+    def _chip_clicked(self, value: int, *_checked: bool) -> None:
+        self.set_value(value)
+        self.value_chosen.emit(value)
+
+    def _preset_chosen(self, index: int) -> None:
+        wanted = self._offered[index]
+        with QSignalBlocker(self._presets):  # whoever decides calls `set_schema`
+            self._presets.setCurrentIndex(self._offered.index(self._schema))
+        if wanted != self._schema:
+            self.schema_asked.emit(wanted)
+
+    def _menu(self) -> QMenu:
+        menu = QMenu(self)
+        for text, signal in (
+            ("Edit the classes …", self.edit_asked),
+            ("Read from labels.json …", self.import_asked),
+            ("Write to labels.json …", self.export_asked),
+        ):
+            action = QAction(text, menu)
+            action.triggered.connect(signal)
+            menu.addAction(action)
+        return menu

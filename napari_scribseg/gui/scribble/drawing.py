@@ -1,0 +1,181 @@
+"""Drawing: the tools on the chosen scribbles layer - widths, keys, contours, history, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from napari.layers import Layer
+from qtpy.QtCore import (
+    QObject,
+    QTimer,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+
+from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.gui.canvas import brush, painting
+from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
+from napari_scribseg.gui.scribble import keys
+from napari_scribseg.gui.scribble.presenter import Deed, Tool, Widths
+from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
+from napari_scribseg.gui.session import Session
+from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed
+
+
+class Drawing(QObject):
+    """Follows the chosen scribbles layer and gives it our keys and tools.
+
+    Args:
+        session: what the window works on.
+        scan: knows how a slice was before the last stroke.
+        deeds: what keys do besides drawing.
+    """
+
+    tool_changed = Signal()
+    """Tool, width or protection is another one."""
+
+    def __init__(
+        self,
+        session: Session,
+        scan: StrokeScan,
+        deeds: Mapping[Deed, Callable[[], None]],
+    ) -> None:
+        super().__init__()
+        self.widths = Widths()
+        self.fills_contours = False
+        self._session = session
+        self._scan = scan
+        self._layer: Layer | None = None
+        self._ends: list[Callable[[], None]] = []
+        self._actions = self._keys({**self._own_deeds(), **deeds})
+        session.selected_changed.connect(self._follow)
+        self._follow()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer that is drawn on."""
+        return self._layer
+
+    def set_widths(self, widths: Widths) -> None:
+        """Give brush and eraser these widths."""
+        self.widths = widths
+        if self._layer is not None:
+            brush.set_width(self._layer, widths)
+
+    def take_tool(self, tool: Tool) -> None:
+        """Paint or erase from now on."""
+        if self._has_layer():
+            self._session.viewer.layers.selection.active = self._layer
+            brush.take_tool(self._chosen(), tool)
+
+    def protect(self, others: bool) -> None:
+        """Leave the strokes of other classes alone from now on, or paint over them."""
+        if self._layer is not None:
+            brush.protect(self._layer, others=others)
+
+    def undo(self) -> None:
+        """Take back the last step."""
+        if self._has_layer():
+            brush.undo(self._chosen())
+            self._session.touch_strokes()
+
+    def redo(self) -> None:
+        """Do again what was taken back."""
+        if self._has_layer():
+            brush.redo(self._chosen())
+            self._session.touch_strokes()
+
+    def fill_contour(self) -> None:
+        """Fill what the chosen class encloses on the shown slice."""
+        if not self._has_layer():
+            return
+        layer = self._chosen()
+        value, z = painting.selected_value(layer), shown_slice(self._session.viewer, layer)
+        if z is None or value == UNLABELLED:
+            self._session.say("Choose a class and a slice first.", "warning")
+            return
+        n = brush.write(layer, enclosed(np.asarray(layer.data)[z], value) * np.uint8(value), z)
+        if not n:
+            self._session.say("The chosen class encloses nothing here: close its contour first.")
+
+    def end(self) -> None:
+        """Follow nothing any more."""
+        for end in self._ends:
+            end()
+        self._ends = []
+        if self._layer is not None:
+            brush.unbind(self._layer, self._actions)
+        self._layer = None
+
+    def _follow(self) -> None:
+        layer = self._session.selected.scribbles
+        if layer is self._layer:
+            return
+        self.end()
+        self._layer = layer
+        if layer is not None:
+            brush.set_width(layer, self.widths)
+            brush.bind(layer, self._actions)
+            self._ends = [
+                brush.watch_tool(layer, self._tool_changed),
+                brush.watch_strokes(layer, self._stroke_finished),
+            ]
+        self.tool_changed.emit()
+
+    def _tool_changed(self) -> None:
+        layer = self._layer
+        tool = None if layer is None else brush.tool_of(layer)
+        if layer is not None and tool is not None:
+            if tool == self._tool:
+                self.widths = self.widths.with_width(tool, brush.width(layer))
+            else:
+                self._tool = tool
+                brush.set_width(layer, self.widths)
+        self.tool_changed.emit()
+
+    _tool: Tool | None = None
+    """The tool whose width the layer has now."""
+
+    def _stroke_finished(self) -> None:
+        if self.fills_contours:
+            # napari still has the history open: what is written now would be lost from it.
+            QTimer.singleShot(0, self._fill_closed)
+
+    def _fill_closed(self) -> None:
+        layer = self._layer
+        if layer is None or brush.tool_of(layer) == "erase":
+            return
+        value, z = painting.selected_value(layer), shown_slice(self._session.viewer, layer)
+        if z is None or value == UNLABELLED:
+            return
+        now = np.asarray(layer.data)[z]
+        before = self._scan.seen(z)
+        inside = enclosed(now, value) if before is None else newly_enclosed(before, now, value)
+        brush.write(layer, inside * np.uint8(value), z)
+
+    def _own_deeds(self) -> dict[Deed, Callable[[], None]]:
+        return {
+            "previous_slice": lambda: self._step(-1),
+            "next_slice": lambda: self._step(1),
+            "fill_contour": self.fill_contour,
+        }
+
+    def _keys(self, deeds: Mapping[Deed, Callable[[], None]]) -> dict[str, Callable[[], None]]:
+        actions = {key: deeds[deed] for deed, key in keys.ALSO.items()}
+        actions |= {key: deeds[deed] for deed, key in keys.chosen_keys().items() if deed in deeds}
+        return {**actions, "Control-Z": self.undo, "Control-Shift-Z": self.redo}
+
+    def _step(self, by: int) -> None:
+        if self._layer is not None:
+            step_slice(self._session.viewer, self._layer, by)
+
+    def _has_layer(self) -> bool:
+        if self._layer is None:
+            self._session.say(
+                "There is no scribbles layer yet: press New in the Case tab.", "warning"
+            )
+        return self._layer is not None
+
+    def _chosen(self) -> Layer:
+        assert self._layer is not None
+        return self._layer

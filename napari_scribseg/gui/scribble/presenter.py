@@ -1,0 +1,119 @@
+"""The decisions of the Scribble tab. No Qt, no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from napari_scribseg.annotation.checklist import SliceFacts, voxels_of
+from napari_scribseg.core.labels import BACKGROUND, LabelSchema
+
+Deed = Literal[
+    "previous_slice",
+    "next_slice",
+    "fill_contour",
+    "interpolate",
+    "grow",
+    "accept",
+    "drop",
+    "keyboard_pen",
+]
+"""What a key does while one draws."""
+Unit = Literal["voxels", "mm"]
+Tool = Literal["paint", "erase"]
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Width of the brush and of the eraser in voxels; each keeps its own."""
+
+    paint: int = 3
+    erase: int = 7
+
+    def with_width(self, tool: Tool, voxels: int) -> Widths:
+        """The same with another width of one tool."""
+        wide = max(voxels, 1)
+        return Widths(wide, self.erase) if tool == "paint" else Widths(self.paint, wide)
+
+
+def voxels_of_width(width: float, unit: Unit, voxel_mm: float) -> int:
+    """A width in whole voxels, at least one.
+
+    Args:
+        width: in the unit.
+        unit: "voxels" or "mm".
+        voxel_mm: the smaller side of a voxel in the slice.
+    """
+    return max(round(width if unit == "voxels" else width / voxel_mm), 1)
+
+
+def width_of_voxels(voxels: int, unit: Unit, voxel_mm: float) -> float:
+    """A width in the unit; the inverse of `voxels_of_width`."""
+    return float(voxels) if unit == "voxels" else voxels * voxel_mm
+
+
+@dataclass(frozen=True)
+class ChipCounts:
+    """Voxels of one scribble value on the shown slice and in the volume."""
+
+    on_slice: int = 0
+    in_volume: int = 0
+
+
+def chip_counts(facts: Sequence[SliceFacts], z: int | None) -> dict[int, ChipCounts]:
+    """The two numbers of every drawn value; slice numbers are 0 when no slice is shown."""
+    here = facts[z].voxels if z is not None and 0 <= z < len(facts) else {}
+    return {v: ChipCounts(here.get(v, 0), n) for v, n in voxels_of(facts).items()}
+
+
+def why_not_schema(schema: LabelSchema, now: LabelSchema, drawn: Mapping[int, int]) -> str | None:
+    """Why the strokes can't be read with another schema, in a sentence; None = they can."""
+    lost = [
+        v for v, n in drawn.items() if n and v != BACKGROUND and v not in schema.scribble_values
+    ]
+    if not lost:
+        return None
+    names = ", ".join(now.scribble_values.get(v, str(v)) for v in sorted(lost))
+    return (
+        f"'{schema.title}' has {schema.n_classes - 1} structure(s), but there are strokes of "
+        f"{names}. Erase those, or make new scribbles in the Case tab."
+    )
+
+
+def why_not_removed(index: int, schema: LabelSchema, drawn: Mapping[int, int]) -> str | None:
+    """Why a structure can't be removed from the schema, in a sentence; None = it can.
+
+    The structures after it would move up and get other numbers, so none of them may be drawn.
+
+    Args:
+        index: position in `schema.classes`.
+        schema: the structures.
+        drawn: voxels by scribble value.
+    """
+    if len(schema.classes) == 1:
+        return "A schema has at least one structure."
+    later = [v for v in range(index + 1, schema.n_classes) if drawn.get(v)]
+    if not later:
+        return None
+    names = schema.scribble_values
+    if later[0] == index + 1:
+        return f"{names[index + 1]} has {drawn[index + 1]} voxels: erase them first."
+    return f"{names[later[0]]} comes after it and is drawn: its strokes would change their class."
+
+
+def why_not_interpolated(facts: Sequence[SliceFacts]) -> str | None:
+    """Why there is nothing to interpolate, in a sentence; None = there is."""
+    for value in voxels_of(facts):
+        drawn = [z for z, one in enumerate(facts) if value in one.voxels]
+        if any(above - below > 1 for below, above in pairwise(drawn)):
+            return None
+    return "Draw a class on two slices that have others between them."
+
+
+def counted(n: int) -> str:
+    """A number of voxels in a few letters: 950, 12.3k, 1.2M."""
+    if n < 10_000:
+        return str(n)
+    return f"{n / 1000:.0f}k" if n < 1_000_000 else f"{n / 1e6:.1f}M"

@@ -1,0 +1,174 @@
+"""Proposal: strokes that were made by an algorithm, shown until they are accepted or dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from napari.layers import Layer
+from qtpy.QtCore import (
+    QObject,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+
+from napari_scribseg.annotation.simulate import Style, simulate_scribbles
+from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.volume import Array, Grid
+from napari_scribseg.gui.canvas import brush, layers
+from napari_scribseg.gui.canvas.slices import show_slice
+from napari_scribseg.gui.session import Session
+from napari_scribseg.propagate.interpolation import interpolate_strokes
+
+
+class Proposal(QObject):
+    """Makes proposals for the chosen scribbles, and takes them in or away.
+
+    Args:
+        session: what the window works on.
+    """
+
+    changed = Signal()
+    """There is a proposal now, or there is none any more."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._is_busy = False
+        session.viewer.layers.events.removed.connect(self._tell)
+        session.selected_changed.connect(self._other_layers)
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer that shows the proposal, None = there is none."""
+        case = self._session.case
+        return None if case is None else layers.find(self._session.viewer.layers, "proposal", case)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a proposal is being made."""
+        return self._is_busy
+
+    def interpolate(self) -> None:
+        """Propose strokes on the slices between scribbled ones."""
+        scribbles = self._scribbles()
+        if scribbles is None:
+            return
+        drawn, grid = scribbles[0].copy(), scribbles[1]
+        self._make(
+            lambda: interpolate_strokes(drawn, grid.spacing),
+            grid,
+            "There is nothing to interpolate: draw a class on two slices, near the same place, "
+            "that have others between them.",
+        )
+
+    def simulate(self, style: Style, every: int) -> None:
+        """Propose strokes that somebody who knows the reference might have drawn.
+
+        Args:
+            style: see `simulate.STYLES`.
+            every: draw on every n-th slice.
+        """
+        try:
+            known = self._session.snapshot()
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            return
+        reference, scribbles = known.reference, known.scribbles
+        if reference is None or scribbles is None:
+            self._session.say("Choose a reference and scribbles in the Case tab.", "warning")
+            return
+
+        def draw() -> Array:
+            rng = np.random.default_rng()
+            made = simulate_scribbles(
+                reference, known.schema, known.image.spacing, rng, style=style, every=every
+            )
+            return np.where(scribbles == 0, made, 0).astype(np.uint8)
+
+        self._make(draw, known.image.grid, "Everything that could be simulated is drawn already.")
+
+    def accept(self) -> None:
+        """Draw what is proposed, in one step that can be undone."""
+        layer, scribbles = self.layer, self._session.selected.scribbles
+        if layer is None or scribbles is None:
+            self._session.say("There is no proposal to accept.", "warning")
+            return
+        n = brush.write(scribbles, np.asarray(layer.data))
+        self._session.viewer.layers.remove(layer)
+        self._session.viewer.layers.selection.active = scribbles
+        self._session.say(f"{n} voxels drawn. Undo takes them all back at once.", "good")
+
+    def drop(self) -> None:
+        """Take the proposal away."""
+        layer = self.layer
+        if layer is None:
+            self._session.say("There is no proposal to drop.", "warning")
+            return
+        self._session.viewer.layers.remove(layer)
+        self._session.say("The proposal was dropped; the scribbles are as they were.")
+
+    def end(self) -> None:
+        """Follow nothing any more."""
+        self._session.viewer.layers.events.removed.disconnect(self._tell)
+
+    def _scribbles(self) -> tuple[Array, Grid] | None:
+        layer = self._session.selected.scribbles
+        if layer is None:
+            self._session.say(
+                "There is no scribbles layer yet: press New in the Case tab.", "warning"
+            )
+            return None
+        try:
+            volume = layers.volume_of(layer)
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            return None
+        return volume.array, volume.grid
+
+    def _make(self, job: Callable[[], Array], grid: Grid, nothing: str) -> None:
+        if self._is_busy:
+            return
+        self._is_busy = True
+        self.changed.emit()
+        self._session.background.run(
+            job,
+            partial(self._take, self._session.selected.scribbles, grid, nothing),
+            self._fail,
+        )
+
+    def _take(self, layer: Layer | None, grid: Grid, nothing: str, made: Array) -> None:
+        self._is_busy = False
+        case = self._session.case
+        if case is None or layer is not self._session.selected.scribbles:
+            self.changed.emit()
+            return
+        touched = np.flatnonzero(made.any(axis=(1, 2)))
+        if not len(touched):
+            self._session.say(nothing, "warning")
+            self.changed.emit()
+            return
+        data = layers.proposal_data(grid, self._session.schema, case=case, array=made)
+        self._session.put(data, "proposal", case)
+        if layer is not None:
+            show_slice(self._session.viewer, layer, int(touched[len(touched) // 2]))
+        self._session.say(
+            f"Proposed on {len(touched)} slice(s). Look at them, then accept or drop."
+        )
+        self.changed.emit()
+
+    def _fail(self, message: str) -> None:
+        self._is_busy = False
+        self._session.refuse(message)
+        self.changed.emit()
+
+    def _other_layers(self) -> None:
+        """A proposal is for the scribbles it was made from."""
+        known = self._session.viewer.layers
+        for old in [one for one in known if layers.role_of(one) == "proposal"]:
+            if layers.case_of(old) != self._session.case:
+                known.remove(old)
+        self.changed.emit()
+
+    def _tell(self, _event: object = None) -> None:
+        self.changed.emit()

@@ -1,0 +1,134 @@
+"""Strokes that the computer proposes: interpolated, grown, simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import (
+    QSignalBlocker,
+    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
+)
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+
+from napari_scribseg.annotation.simulate import STYLES
+from napari_scribseg.gui.scribble.presenter import Deed
+from napari_scribseg.gui.widgets.style import GAP, Fold, Panel, button, note_label, tame
+
+_WORDS = {
+    "skeleton": "Middle line",
+    "interior": "Inside",
+    "boundary": "Along the border",
+    "interior+boundary": "Inside and border",
+}
+
+
+class StrokesPanel(Panel):
+    """Asks for proposals, and what becomes of them.
+
+    Args:
+        keys: which key does what.
+    """
+
+    interpolate_asked = Signal()
+    grow_switched = Signal(bool)
+    simulate_asked = Signal(str, int)
+    """Style, every how many slices."""
+    accept_asked = Signal()
+    drop_asked = Signal()
+
+    def __init__(self, keys: Mapping[Deed, str]) -> None:
+        super().__init__("Help with strokes")
+        self._interpolate_tip = (
+            f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
+        )
+        self._interpolate = button("Interpolate slices", self._interpolate_tip)
+        self._grow = QCheckBox("Grow this slice")
+        self._grow.setToolTip(
+            "Show what the strokes of this slice grow to, by random walk, while you draw "
+            f"(key {keys['grow']}). It is only shown, not drawn."
+        )
+        first = QHBoxLayout()
+        first.setSpacing(GAP)
+        first.addWidget(self._interpolate)
+        first.addWidget(self._grow, 1)
+        self._interpolate.clicked.connect(self.interpolate_asked)
+        self._grow.toggled.connect(self.grow_switched)
+        self.body.addLayout(first)
+        self.body.addWidget(self._answer(keys))
+        self.body.addWidget(Fold("Simulate from a reference", self._simulation()))
+        self.set_state(None, None, has_proposal=False, busy=False)
+
+    def set_state(
+        self,
+        why_not_interpolate: str | None,
+        why_not_simulate: str | None,
+        *,
+        has_proposal: bool,
+        busy: bool,
+    ) -> None:
+        """Show what can be asked now; a reason greys a button out and is its tooltip."""
+        self._interpolate.setEnabled(why_not_interpolate is None and not busy)
+        self._interpolate.setToolTip(why_not_interpolate or self._interpolate_tip)
+        self._simulate.setEnabled(why_not_simulate is None and not busy)
+        self._simulate.setToolTip(why_not_simulate or "Propose strokes that fit the reference")
+        self._bar.setVisible(has_proposal)
+
+    def show_growing(self, *, on: bool) -> None:
+        """Show whether the slice is grown; nothing is emitted."""
+        with QSignalBlocker(self._grow):
+            self._grow.setChecked(on)
+
+    def _answer(self, keys: Mapping[Deed, str]) -> QWidget:
+        self._bar = QWidget()
+        row = QHBoxLayout(self._bar)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        accept = button(
+            "Accept",
+            f"Draw what is proposed, in one step that can be undone (key {keys['accept']})",
+            primary=True,
+        )
+        drop = button("Drop", f"Take the proposal away (key {keys['drop']})")
+        accept.clicked.connect(self.accept_asked)
+        drop.clicked.connect(self.drop_asked)
+        row.addWidget(QLabel("Proposed strokes:"))
+        row.addStretch()
+        row.addWidget(accept)
+        row.addWidget(drop)
+        return self._bar
+
+    def _simulation(self) -> QWidget:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(GAP)
+        self._style = QComboBox()
+        self._style.addItems([_WORDS[style] for style in STYLES])
+        self._style.setCurrentIndex(STYLES.index("interior+boundary"))
+        self._style.setToolTip("Where in each structure the strokes run")
+        self._every = QSpinBox()
+        self._every.setRange(1, 50)
+        self._every.setPrefix("every ")
+        self._every.setSuffix(". slice")
+        self._every.setSpecialValueText("every slice")
+        self._every.setToolTip("Draw on every n-th slice")
+        self._simulate = button("Simulate")
+        for one in (self._style, self._every):
+            tame(one)
+        row = QHBoxLayout()
+        row.setSpacing(GAP)
+        row.addWidget(self._style, 1)
+        row.addWidget(self._every)
+        row.addWidget(self._simulate)
+        column.addLayout(row)
+        column.addWidget(
+            note_label(
+                "For trying methods out. The strokes know the reference: report results on them "
+                "as simulated."
+            )
+        )
+        self._simulate.clicked.connect(self._ask_to_simulate)
+        return content
+
+    def _ask_to_simulate(self) -> None:
+        self.simulate_asked.emit(STYLES[self._style.currentIndex()], self._every.value())

@@ -1,0 +1,230 @@
+"""The Scribble tab: classes, brush, help with strokes, and the checklist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtWidgets import QDialog, QFileDialog
+
+from napari_scribseg.annotation.checklist import checklist, voxels_of
+from napari_scribseg.annotation.simulate import Style
+from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.gui.canvas import brush, layers, painting
+from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.scribble.brush_panel import BrushPanel
+from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
+from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
+from napari_scribseg.gui.scribble.drawing import Drawing
+from napari_scribseg.gui.scribble.growth import Growth
+from napari_scribseg.gui.scribble.keys import chosen_keys
+from napari_scribseg.gui.scribble.pen import KeyboardPen
+from napari_scribseg.gui.scribble.presenter import (
+    Widths,
+    chip_counts,
+    why_not_interpolated,
+    why_not_schema,
+)
+from napari_scribseg.gui.scribble.proposal import Proposal
+from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
+from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
+from napari_scribseg.gui.scribble.strokes_panel import StrokesPanel
+from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.widgets.style import Tab
+from napari_scribseg.io.documents import load_document, save_document
+
+_FILES = "Label schemas (*.json)"
+
+
+class ScribbleTab(Tab):
+    """Draw.
+
+    Args:
+        session: what the window works on.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        keys = chosen_keys()
+        self.classes = ClassesPanel()
+        self.brush = BrushPanel(keys["fill_contour"])
+        self.strokes = StrokesPanel(keys)
+        self.checklist = ChecklistPanel()
+        for panel in (self.classes, self.brush, self.strokes, self.checklist):
+            self.column.addWidget(panel)
+        self.scan = StrokeScan(session)
+        self.growth = Growth(session)
+        self.proposal = Proposal(session)
+        self.pen = KeyboardPen(session)
+        self.drawing = Drawing(
+            session,
+            self.scan,
+            {
+                "interpolate": self.proposal.interpolate,
+                "grow": lambda: self.growth.switch(on=not self.growth.is_on),
+                "accept": self.proposal.accept,
+                "drop": self.proposal.drop,
+                "keyboard_pen": self.pen.switch,
+            },
+        )
+        self.classes.set_schema(session.schema)
+        self._connect_classes()
+        self._connect_brush()
+        self._connect_strokes()
+        self._show_scan()
+
+    def end(self) -> None:
+        """Follow nothing any more."""
+        self._session.viewer.dims.events.current_step.disconnect(self._show_counts)
+        self.growth.end()
+        self.proposal.end()
+        self.pen.end()
+        self.drawing.end()
+
+    def _connect_classes(self) -> None:
+        session = self._session
+        self.classes.value_chosen.connect(session.choose_value)
+        self.classes.schema_asked.connect(self._ask_for_schema)
+        self.classes.edit_asked.connect(self._edit_schema)
+        self.classes.import_asked.connect(self._import_schema)
+        self.classes.export_asked.connect(self._export_schema)
+        session.schema_changed.connect(self._show_schema)
+        session.value_selected.connect(self.classes.set_value)
+
+    def _connect_brush(self) -> None:
+        panel, drawing = self.brush, self.drawing
+        panel.set_value(drawing.widths)
+        panel.widths_changed.connect(self._set_widths)
+        panel.tool_asked.connect(drawing.take_tool)
+        panel.protect_changed.connect(drawing.protect)
+        panel.fill_changed.connect(self._set_filling)
+        panel.undo_asked.connect(drawing.undo)
+        panel.redo_asked.connect(drawing.redo)
+        panel.fill_asked.connect(drawing.fill_contour)
+        drawing.tool_changed.connect(self._show_tool)
+        self._show_tool()
+
+    def _connect_strokes(self) -> None:
+        panel, session = self.strokes, self._session
+        panel.interpolate_asked.connect(self.proposal.interpolate)
+        panel.grow_switched.connect(self._set_growing)
+        panel.simulate_asked.connect(self._simulate)
+        panel.accept_asked.connect(self.proposal.accept)
+        panel.drop_asked.connect(self.proposal.drop)
+        self.growth.switched.connect(self._show_growing)
+        self.proposal.changed.connect(self._show_helpers)
+        self.scan.scanned.connect(self._show_scan)
+        session.selected_changed.connect(self._show_helpers)
+        session.viewer.dims.events.current_step.connect(self._show_counts)
+        self.checklist.slice_asked.connect(self._go_to)
+
+    # What the user asks
+
+    def _ask_for_schema(self, schema: LabelSchema) -> None:
+        problem = why_not_schema(schema, self._session.schema, voxels_of(self.scan.facts))
+        if problem is None:
+            self._session.set_schema(schema)
+        else:
+            self._session.say(problem, "warning")
+
+    def _edit_schema(self) -> None:
+        dialog = SchemaDialog(self, self._session.schema, voxels_of(self.scan.facts))
+        accepted = dialog.exec() == QDialog.DialogCode.Accepted
+        schema = dialog.value()
+        dialog.deleteLater()
+        if accepted and schema is not None:
+            self._ask_for_schema(schema)
+
+    def _import_schema(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Read a label schema", "", _FILES)
+        if name:
+            self.read_schema(Path(name))
+
+    def read_schema(self, path: Path) -> None:
+        """Draw the structures of a labels.json from now on."""
+        self._session.run(lambda: load_document(path, LabelSchema), self._ask_for_schema)
+
+    def _export_schema(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Write the label schema", "labels.json", _FILES)
+        if name:
+            self.write_schema(Path(name))
+
+    def write_schema(self, path: Path) -> None:
+        """Write the structures as a labels.json."""
+        schema = self._session.schema
+        self._session.run(
+            lambda: save_document(path, schema),
+            lambda _none: self._session.say(f"The classes were written to {path}.", "good"),
+        )
+
+    def _set_widths(self, widths: Widths) -> None:
+        self.drawing.set_widths(widths)
+
+    def _set_filling(self, fills: bool) -> None:
+        self.drawing.fills_contours = fills
+
+    def _set_growing(self, on: bool) -> None:
+        self.growth.switch(on=on)
+
+    def _simulate(self, style: Style, every: int) -> None:
+        self.proposal.simulate(style, every)
+
+    def _go_to(self, z: int) -> None:
+        layer = self._session.selected.scribbles
+        if layer is not None:
+            show_slice(self._session.viewer, layer, z)
+            self._session.viewer.layers.selection.active = layer
+
+    # What is shown
+
+    def _show_schema(self, schema: LabelSchema) -> None:
+        self.classes.set_schema(schema)
+        scribbles = self._session.selected.scribbles
+        if scribbles is not None:
+            self.classes.set_value(painting.selected_value(scribbles))
+        self._show_scan()
+
+    def _show_scan(self) -> None:
+        """Show what the last scan found: numbers, checklist, what can be asked."""
+        facts = self.scan.facts
+        self.checklist.set_value(checklist(facts, self._session.schema) if facts else ())
+        self._show_counts()
+        self._show_helpers()
+
+    def _show_counts(self, _event: object = None) -> None:
+        z = shown_slice(self._session.viewer, self._session.selected.scribbles)
+        self.classes.set_counts(chip_counts(self.scan.facts, z))
+
+    def _show_tool(self) -> None:
+        layer = self.drawing.layer
+        self.brush.set_value(self.drawing.widths)
+        if layer is not None:
+            self.brush.show_tool(brush.tool_of(layer), protects=brush.is_protecting(layer))
+            self._show_voxel()
+
+    def _show_voxel(self) -> None:
+        layer = self.drawing.layer
+        if layer is None:
+            return
+        try:
+            self.brush.set_voxel(min(layers.grid_of(layer).spacing[1:]))
+        except ScribsegError:
+            return  # the Case tab tells what is wrong with the layer
+
+    def _show_growing(self, on: bool) -> None:
+        self.strokes.show_growing(on=on)
+
+    def _show_helpers(self) -> None:
+        chosen = self._session.selected
+        why_not_simulate = (
+            None
+            if chosen.reference is not None and chosen.scribbles is not None
+            else "Choose a reference and scribbles in the Case tab."
+        )
+        self.strokes.set_state(
+            why_not_interpolated(self.scan.facts),
+            why_not_simulate,
+            has_proposal=self.proposal.layer is not None,
+            busy=self.proposal.is_busy,
+        )

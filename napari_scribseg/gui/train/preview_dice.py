@@ -1,0 +1,58 @@
+"""Dice of previews against the reference of the shown case, which the training never sees.
+
+No Qt, no napari.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Array
+from napari_scribseg.evaluation.metrics import dice
+from napari_scribseg.io import read_labels
+
+
+class PreviewDice:
+    """Remembers the Dice of every preview, so that each is measured once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, dict[str, float | None]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, previews: Mapping[int, Path]) -> dict[int, dict[str, float | None]]:
+        """Dice by step and class, of those that were measured."""
+        return {step: self._known[path] for step, path in previews.items() if path in self._known}
+
+    def score(self, previews: Mapping[int, Path], reference: Array, schema: LabelSchema) -> bool:
+        """Measure those that were not yet; takes a while. Tells whether there were any.
+
+        Args:
+            previews: files by step.
+            reference: (z, y, x) class indices; of another shape nothing is measured.
+            schema: the structures that the run has learnt.
+        """
+        with self._lock:
+            fresh = [path for path in previews.values() if path not in self._known]
+            for path in fresh:
+                self._known[path] = _dice_of(path, reference, schema)
+            return bool(fresh)
+
+
+def _dice_of(path: Path, reference: Array, schema: LabelSchema) -> dict[str, float | None]:
+    try:
+        segmentation = read_labels(path).array
+    except InvalidInput:  # thinned out meanwhile
+        return {}
+    if segmentation.shape != reference.shape:
+        return {}
+    scores = {
+        name: dice(segmentation == k, reference == k)
+        for k, name in enumerate(schema.names)
+        if k > 0
+    }
+    return {name: None if math.isnan(score) else score for name, score in scores.items()}

@@ -1,0 +1,1 @@
+"""Widgets without a subject: style, forms, plots, tables."""

@@ -1,0 +1,535 @@
+"""Project: a folder with cases, label schema, scribbles and runs, written by one at a time.
+
+    project.json                      version, revision, title, schema, cases
+    project.lock                      who is writing, while somebody is
+    cases/<id>/scribbles.nii.gz       drawn here, always on the grid of the image
+    cases/<id>/scribbles.conflict-*   what could not be saved there, as the place had changed
+    cases/<id>/reference.nii.gz       the dense truth, if there is one
+    cases/<id>/image.nii.gz           only where the image was copied
+    runs/<time>_<method>_<4 digits>/  one training run each
+
+An image is copied, or stays where it is and is remembered by its path and the SHA-256 of its
+bytes, so that scribbles are never shown on another image. Every change counts the revision of
+project.json up by one; a revision or scribbles that moved on in the meantime are never written
+over. A time series is a case per frame that is worked on; ED and ES are the phases of such cases.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import threading
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from napari_scribseg import io
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
+from napari_scribseg.data.names import path_inside
+from napari_scribseg.io.atomic import remove_leftovers
+from napari_scribseg.io.documents import load_document, save_document
+from napari_scribseg.io.geometry import UNKNOWN_SIDES
+from napari_scribseg.io.lock import FolderLock
+from napari_scribseg.project.document import (
+    STEPS,
+    Progress,
+    ProjectCase,
+    ProjectDocument,
+    sha256_of,
+)
+from napari_scribseg.project.scribble_files import ScribblesFiles, copy_aside, sum_of, write_labels
+
+_DOCUMENT: Final = "project.json"
+_ADDING: Final = ".adding-"
+_METHOD: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
+
+
+class Project:
+    """An open project folder; use `create` or `open`, and `close` it or use it in a `with`.
+
+    Attributes:
+        folder: absolute, links resolved.
+        read_only: whether nothing may be changed.
+        notes: what was noticed on opening, in sentences.
+    """
+
+    def __init__(self, folder: Path, document: ProjectDocument, lock: FolderLock | None) -> None:
+        self.folder = folder
+        self.read_only = lock is None
+        self.notes = (lock.note,) if lock is not None and lock.note else ()
+        self._document = document
+        self._lock = lock
+        self._one_change = threading.RLock()
+        self._sums: dict[tuple[str, int, int], str] = {}
+        self._scribbles = ScribblesFiles()
+
+    @classmethod
+    def create(cls, folder: str | Path, schema: LabelSchema, title: str | None = None) -> Project:
+        """A new project in a folder that is empty or does not exist yet, open for writing.
+
+        Raises:
+            InvalidInput: the folder has something in it or can't be written to.
+        """
+        path = Path(os.path.realpath(folder))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            # Runs may have been written before anybody asked for a project.
+            occupied = any(entry.name != "runs" for entry in path.iterdir())
+        except OSError as error:
+            raise InvalidInput(f"{folder} can't be made a project: {error.strerror}.") from error
+        if occupied:
+            raise InvalidInput(
+                f"{folder} is not empty; a new project needs an empty folder or a new name."
+            )
+        document = ProjectDocument(title=(title or path.name)[:200], labels=schema)
+        lock = FolderLock.take(path)
+        try:
+            (path / "cases").mkdir()
+            (path / "runs").mkdir(exist_ok=True)
+            save_document(path / _DOCUMENT, document)
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, document, lock)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, read_only: bool = False) -> Project:
+        """An existing project; for writing it must not be open elsewhere.
+
+        Raises:
+            InvalidInput: the folder is no project, its document is damaged, of a newer version or
+                has paths that leave the project, or somebody else is writing (who and where).
+        """
+        path = Path(os.path.realpath(folder))
+        if not (path / _DOCUMENT).is_file():
+            raise InvalidInput(f"{folder} is not a project: it has no {_DOCUMENT}.")
+        lock = None if read_only else FolderLock.take(path)
+        try:
+            document = load_document(path / _DOCUMENT, ProjectDocument)
+            project = cls(path, document, lock)
+            for case in document.cases:
+                project._image(case)
+            if lock is not None:
+                project._tidy()
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        return project
+
+    @classmethod
+    def open_or_read_only(cls, folder: str | Path) -> Project:
+        """An existing project, read-only with a note (who, where) when it can't be written.
+
+        Raises:
+            InvalidInput: the folder is no project, or its document can't be used.
+        """
+        try:
+            return cls.open(folder)
+        except InvalidInput as refusal:
+            project = cls.open(folder, read_only=True)
+            project.notes += (str(refusal),)
+            return project
+
+    @classmethod
+    def open_or_create(cls, folder: str | Path, schema: LabelSchema) -> Project:
+        """The project in a folder (see `open_or_read_only`), or a new one where there is none.
+
+        Raises:
+            InvalidInput: the folder holds something else, or can't be written to.
+        """
+        if (Path(folder) / _DOCUMENT).is_file():
+            return cls.open_or_read_only(folder)
+        return cls.create(folder, schema)
+
+    @property
+    def title(self) -> str:
+        """What the project is called."""
+        return self._document.title
+
+    @property
+    def schema(self) -> LabelSchema:
+        """The structures of the project."""
+        return self._document.labels
+
+    @property
+    def revision(self) -> int:
+        """How many times the project was changed, counting its creation."""
+        return self._document.revision
+
+    @property
+    def case_ids(self) -> tuple[str, ...]:
+        """Ids of the cases, in the order in which they were added."""
+        return tuple(case.id for case in self._document.cases)
+
+    @property
+    def cases(self) -> tuple[ProjectCase, ...]:
+        """What is remembered of the cases; scribbles that lie in the folder count as drawn."""
+        return tuple(self._seen(case) for case in self._document.cases)
+
+    def case(self, case_id: str) -> ProjectCase:
+        """What is remembered of a case.
+
+        Raises:
+            InvalidInput: there is no such case.
+        """
+        return self._seen(self._entry(case_id))
+
+    def schema_of(self, case_id: str) -> LabelSchema:
+        """The structures of a case.
+
+        Raises:
+            InvalidInput: there is no such case.
+        """
+        return self._entry(case_id).labels or self.schema
+
+    def case_with_image(self, image: Path, frame: int | None = None) -> str | None:
+        """The id of the case that has this very image (by its bytes) and frame; None = no case.
+
+        Raises:
+            InvalidInput: the image can't be read.
+        """
+        sha256 = self._sum(image)
+        for case in self._document.cases:
+            if case.image_sha256 == sha256 and case.frame == frame:
+                return case.id
+        return None
+
+    def free_id(self, wanted: str) -> str:
+        """An id that no case has yet: the wanted one, or with a number behind."""
+        return self._document.free_id(wanted)
+
+    def add_case(
+        self,
+        case: CaseFiles | Case,
+        *,
+        copy: bool = True,
+        schema: LabelSchema | None = None,
+        oriented: bool = True,
+    ) -> None:
+        """Add a case with its scribbles and reference, put on the grid of its image.
+
+        Args:
+            case: files, or volumes in memory.
+            copy: store the image in the project; otherwise only its absolute path and sum.
+            schema: the structures of the case; the project's when None.
+            oriented: whether it is known how the image lies in the patient; its own notes that
+                it is not are believed in any case.
+
+        Raises:
+            InvalidInput: the project is read-only or changed elsewhere, the id is taken, the
+                case can't be read, or a case in memory is not to be copied.
+        """
+        if isinstance(case, Case) and not copy:
+            raise InvalidInput(f"Case {case.id} is only in memory, so its image must be copied.")
+        with self._one_change:
+            self._check_may_change()
+            if case.id.casefold() in {known.casefold() for known in self.case_ids}:
+                raise InvalidInput(f"There is a case {case.id} in the project already.")
+            loaded = _checked(case, schema or self.schema)
+            entry = ProjectCase.of(case, loaded, copied=copy)
+            if schema is not None and schema != self.schema:
+                entry = entry.model_copy(update={"labels": schema})
+            if not oriented or UNKNOWN_SIDES in loaded.image.notes:
+                entry = entry.model_copy(update={"oriented": False})
+            target = self._inside(f"cases/{entry.id}")
+            adding = self.folder / "cases" / f"{_ADDING}{secrets.token_hex(8)}"
+            adding.mkdir()
+            try:
+                if copy:
+                    io.write_volume(adding / "image.nii.gz", Volume(loaded.image.array, entry.grid))
+                    sha256 = sha256_of(adding / "image.nii.gz")
+                    entry = entry.model_copy(update={"image_sha256": sha256})
+                if loaded.scribbles is not None:
+                    write_labels(adding / "scribbles.nii.gz", loaded.scribbles, entry.grid)
+                if loaded.reference is not None:
+                    write_labels(adding / "reference.nii.gz", loaded.reference, entry.grid)
+                self._set_aside(target)
+                adding.rename(target)
+            finally:
+                shutil.rmtree(adding, ignore_errors=True)
+            self._save(self._document.model_copy(update={"cases": (*self._document.cases, entry)}))
+
+    def save_scribbles(
+        self, case_id: str, scribbles: Array, *, schema: LabelSchema | None = None
+    ) -> None:
+        """Replace the scribbles of a case.
+
+        Args:
+            case_id: one of `case_ids`.
+            scribbles: (z, y, x) whole numbers in the scribble world, on the grid of the image.
+            schema: the structures they were drawn with; those of the case when None.
+
+        Raises:
+            InvalidInput: shape or values don't fit, the project is read-only, or the file could
+                not be written (the old one is untouched); or project or scribbles were changed
+                elsewhere: then these scribbles are in a file beside them, which is named.
+        """
+        with self._one_change:
+            entry = self._entry(case_id)
+            schema = schema or entry.labels or self.schema
+            if scribbles.shape != entry.shape or scribbles.dtype.kind not in "iu":
+                raise InvalidInput(
+                    f"The scribbles of case {case_id} must be whole numbers of the shape "
+                    f"{entry.shape}, got {scribbles.dtype} of the shape {scribbles.shape}."
+                )
+            schema.check_scribbles(scribbles, f"The scribbles of case {case_id}")
+            path = self._inside(f"cases/{case_id}/scribbles.nii.gz")
+            if self._lock is None:
+                self._check_may_change()
+            self._scribbles.replace(path, scribbles, entry.grid, self._check_may_change)
+            drawn = entry.progress == "untouched" and bool(scribbles.any())
+            changes = {
+                "labels": None if schema == self.schema else schema,
+                "progress": "scribbled" if drawn else entry.progress,
+            }
+            self._save(self._document.with_entry(entry.model_copy(update=changes)))
+
+    def set_progress(self, case_id: str, progress: Progress, *, only_up: bool = False) -> None:
+        """Note how far the work on a case is.
+
+        Args:
+            case_id: one of `case_ids`.
+            progress: the step that is reached.
+            only_up: do nothing when the case is further already.
+
+        Raises:
+            InvalidInput: no such case, or the project is read-only or changed elsewhere.
+        """
+        with self._one_change:
+            entry = self.case(case_id)
+            further = STEPS.index(entry.progress) >= STEPS.index(progress)
+            if entry.progress != progress and not (only_up and further):
+                self._change(entry.model_copy(update={"progress": progress}))
+
+    def set_flagged(self, case_id: str, *, flagged: bool) -> None:
+        """Mark a case for another look, or take the mark away.
+
+        Raises:
+            InvalidInput: no such case, or the project is read-only or changed elsewhere.
+        """
+        with self._one_change:
+            self._change(self._entry(case_id).model_copy(update={"flagged": flagged}))
+
+    def set_phase(self, case_id: str, phase: str | None) -> None:
+        """Note which phase (ED, ES) the frame of a case is; one frame of an image has it.
+
+        Raises:
+            InvalidInput: no such case, or the project is read-only or changed elsewhere.
+        """
+        with self._one_change:
+            self._check_may_change()
+            self._entry(case_id)
+            self._save(self._document.with_phase(case_id, phase))
+
+    def frames_of(self, image: Path) -> dict[str, ProjectCase]:
+        """The cases that are frames of this time series, by id.
+
+        Raises:
+            InvalidInput: the image can't be read.
+        """
+        sha256 = self._sum(image)
+        return {
+            case.id: case
+            for case in self.cases
+            if case.image_sha256 == sha256 and case.frame is not None
+        }
+
+    def scribbles_sha256(self, case_id: str) -> str | None:
+        """SHA-256 of the saved scribbles of a case; None = there are none.
+
+        Raises:
+            InvalidInput: there is no such case, or the file can't be read.
+        """
+        self._entry(case_id)
+        return sum_of(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+
+    def copy_scribbles_aside(self, case_id: str) -> str:
+        """Keep a copy of the saved scribbles beside them; gives its name.
+
+        Raises:
+            InvalidInput: there are none, or the copy can't be written.
+        """
+        with self._one_change:
+            self._check_may_change()
+            return copy_aside(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+
+    def load_case(self, case_id: str) -> Case:
+        """The volumes of a case.
+
+        Raises:
+            InvalidInput: there is no such case, its image was replaced, or a file can't be read.
+        """
+        with self._one_change:
+            files = self._files(self._entry(case_id))
+            self._scribbles.look_at(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+            return files.load(self.schema_of(case_id))
+
+    def dataset(self) -> Dataset:
+        """The cases with the project's structures as a dataset for training.
+
+        Raises:
+            InvalidInput: an image was replaced since it was added.
+        """
+        entries = [entry for entry in self._document.cases if entry.labels is None]
+        cases = tuple(self._files(entry) for entry in entries)
+        other = len(self._document.cases) - len(cases)
+        notes = (f"{other} case(s) with other structures were left out.",) if other else ()
+        return Dataset(self.title, "project", self.folder, self.schema, cases, notes)
+
+    def runs(self) -> tuple[Path, ...]:
+        """The run folders, oldest first."""
+        return tuple(sorted(path.parent for path in (self.folder / "runs").glob("*/run.json")))
+
+    def new_run_path(self, method: str) -> Path:
+        """Where a run of this method shall go; nothing is created.
+
+        Raises:
+            InvalidInput: the project is read-only or this can't be the name of a method.
+        """
+        self._check_may_change()
+        if not _METHOD.fullmatch(method):
+            raise InvalidInput(f"{method!r} can't be the name of a method.")
+        return self._inside(f"runs/{run_folder_name(method)}")
+
+    def close(self) -> None:
+        """Give the lock back; the project can only be read from now on."""
+        with self._one_change:
+            if self._lock is not None:
+                self._lock.release()
+            self._lock = None
+            self.read_only = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _entry(self, case_id: str) -> ProjectCase:
+        for entry in self._document.cases:
+            if entry.id == case_id:
+                return entry
+        raise InvalidInput(
+            f"There is no case {case_id!r} in the project; "
+            f"there are: {', '.join(self.case_ids) or 'none yet'}."
+        )
+
+    def _files(self, entry: ProjectCase) -> CaseFiles:
+        """The files of a case, its image being the one that was added."""
+        image = self._image(entry)
+        if self._sum(image) != entry.image_sha256:
+            raise InvalidInput(
+                f"The image of case {entry.id} is not the one that was added ({image} was "
+                "replaced or changed). Its scribbles are kept; put the old image back, or add "
+                "the new one as a case of its own."
+            )
+        scribbles = self._inside(f"cases/{entry.id}/scribbles.nii.gz")
+        reference = self._inside(f"cases/{entry.id}/reference.nii.gz")
+        return CaseFiles(
+            id=entry.id,
+            patient=entry.patient,
+            image=image,
+            scribbles=scribbles if scribbles.is_file() else None,
+            reference=reference if reference.is_file() else None,
+            split=entry.split,
+            group=entry.group,
+            phase=entry.phase,
+            frame=entry.frame,
+        )
+
+    def _image(self, entry: ProjectCase) -> Path:
+        """Where the image of a case is; only an absolute path may lie outside of the project."""
+        path = Path(entry.image)
+        if path.is_absolute() and "\0" not in entry.image:
+            return path
+        return self._inside(entry.image)
+
+    def _inside(self, name: str) -> Path:
+        return path_inside(self.folder, name, f"Project {self.title}")
+
+    def _sum(self, path: Path) -> str:
+        """SHA-256 of an image; of a file that did not change since, the one known."""
+        if not path.is_file():
+            return sha256_of(path)
+        status = path.stat()
+        key = (str(path), status.st_size, status.st_mtime_ns)
+        if key not in self._sums:
+            self._sums[key] = sha256_of(path)
+        return self._sums[key]
+
+    def _check_may_change(self) -> None:
+        """Raises InvalidInput unless we are the writer and nobody else wrote since."""
+        if self._lock is None:
+            raise InvalidInput(f"Project {self.title} is open read-only; open it for writing.")
+        if not self._lock.is_held:
+            raise InvalidInput(
+                f"Project {self.title} was taken over by somebody else; nothing was written. "
+                "Close it and open it again."
+            )
+        there = load_document(self.folder / _DOCUMENT, ProjectDocument).revision
+        if there != self.revision:
+            raise InvalidInput(
+                f"Project {self.title} was changed elsewhere: its revision is {there}, expected "
+                f"{self.revision}; nothing was written. Close it and open it again."
+            )
+
+    def _seen(self, entry: ProjectCase) -> ProjectCase:
+        """The entry; one of an older version doesn't tell that it has scribbles."""
+        if entry.progress == "untouched":
+            path = self._inside(f"cases/{entry.id}/scribbles.nii.gz")
+            if path.is_file():
+                return entry.model_copy(update={"progress": "scribbled"})
+        return entry
+
+    def _change(self, entry: ProjectCase) -> None:
+        self._check_may_change()
+        self._save(self._document.with_entry(entry))
+
+    def _save(self, document: ProjectDocument) -> None:
+        newer = document.model_copy(update={"revision": self.revision + 1})
+        save_document(self.folder / _DOCUMENT, newer)
+        self._document = newer
+
+    def _tidy(self) -> None:
+        """Remove what a crash left half-made."""
+        for folder in (self.folder / "cases").glob(f"{_ADDING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        remove_leftovers(self.folder)
+        for case_id in self.case_ids:
+            remove_leftovers(self._inside(f"cases/{case_id}"))
+
+    def _set_aside(self, folder: Path) -> None:
+        """Make room for a case where a crash left a folder that no document knows."""
+        if folder.exists():
+            aside = f".orphan-{folder.name}-{secrets.token_hex(4)}"
+            folder.rename(folder.with_name(aside))
+            self.notes += (f"A folder that belonged to no case was renamed to cases/{aside}.",)
+
+
+def run_folder_name(method: str) -> str:
+    """A fresh name for the folder of a run: <time>_<method>_<4 digits>, so names sort by time."""
+    now = datetime.now().astimezone()
+    return f"{now:%Y-%m-%dT%H-%M-%S}_{method}_{secrets.token_hex(2)}"
+
+
+def _checked(case: CaseFiles | Case, schema: LabelSchema) -> Case:
+    """The volumes of a case, whose values are all in the schema."""
+    if isinstance(case, CaseFiles):
+        return case.load(schema)
+    if case.scribbles is not None:
+        schema.check_scribbles(case.scribbles, f"The scribbles of case {case.id}")
+    if case.reference is not None:
+        schema.check_segmentation(case.reference, f"The reference of case {case.id}")
+    return case

@@ -1,0 +1,423 @@
+"""Keeper: sees to it that what is drawn is kept - by the journal at once, by the project on saving.
+
+It knows neither Qt nor napari. Every method may be called from any thread and waits for the disk,
+so a window calls them in the background; one at a time is served.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.case import Array, Case, CaseFiles
+from napari_scribseg.data.names import safe_id
+from napari_scribseg.project import journal
+from napari_scribseg.project.document import Progress, ProjectCase
+from napari_scribseg.project.folder import Project
+from napari_scribseg.project.journal import Journal, JournalHeader, Restored
+
+
+@dataclass(frozen=True)
+class ProjectState:
+    """What a window shows of a project.
+
+    Args:
+        folder: absolute.
+        title: what it is called.
+        read_only: whether somebody else writes it.
+        cases: in the order of the project.
+        notes: what was noticed on opening, in sentences.
+    """
+
+    folder: Path
+    title: str
+    read_only: bool
+    cases: tuple[ProjectCase, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedCase:
+    """A case that is ready to be shown.
+
+    Args:
+        case: its volumes.
+        schema: its structures.
+        entry: what the project remembers of it; None = it is in no project.
+        project: the folder of the project; None = it is in no project.
+        read_only: whether nothing that is drawn can be saved.
+        notes: what was noticed while it was opened, in sentences.
+    """
+
+    case: Case
+    schema: LabelSchema
+    entry: ProjectCase | None
+    project: Path | None
+    read_only: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of strokes.
+
+    Args:
+        case: the id under which they are kept.
+        unsaved: whether the journal holds something that the project does not.
+        voxels: how many changed since they were kept last.
+        note: something to tell, in a sentence; "" = nothing.
+    """
+
+    case: str
+    unsaved: bool
+    voxels: int = 0
+    note: str = ""
+
+
+class Keeper:
+    """Keeps the strokes of one project at a time.
+
+    Args:
+        journals: the private folder of the journals; the user's own when None.
+    """
+
+    def __init__(self, journals: Path | None = None) -> None:
+        self._journals = journals or journal.private_folder()
+        self._project: Project | None = None
+        self._followed: dict[str, Journal] = {}
+        self._being_added: set[str] = set()
+        self._one_call = threading.RLock()
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Several calls that belong together: nobody else is served in between."""
+        with self._one_call:
+            yield
+
+    # The project
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the open project; does not wait."""
+        project = self._project
+        return None if project is None else project.folder
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the open project can't be changed; does not wait."""
+        project = self._project
+        return project is not None and project.read_only
+
+    def open_project(self, folder: Path) -> ProjectState:
+        """Open a project that exists, in the place of the one that is open.
+
+        Raises:
+            InvalidInput: the folder is no project or can't be used.
+        """
+        with self._one_call:
+            project = self._project
+            if project is not None and project.folder == folder.resolve():
+                return self._state(project)
+            return self._take(Project.open_or_read_only(folder))
+
+    def ensure_project(self, folder: Path, schema: LabelSchema) -> ProjectState:
+        """The project in this folder, made if it is not there yet.
+
+        Raises:
+            InvalidInput: the folder can't be made a project.
+        """
+        with self._one_call:
+            if self._project is not None and self._project.folder == folder.resolve():
+                return self._state(self._project)
+            return self._take(Project.open_or_create(folder, schema))
+
+    def state(self) -> ProjectState | None:
+        """What is to be shown of the open project."""
+        with self._one_call:
+            return None if self._project is None else self._state(self._project)
+
+    def mark(
+        self,
+        case_id: str,
+        *,
+        progress: Progress | None = None,
+        only_up: bool = False,
+        flagged: bool | None = None,
+        phase: str | None = None,
+    ) -> ProjectState:
+        """Note something about a case; what is None stays.
+
+        Raises:
+            InvalidInput: no such case, or the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            if progress is not None:
+                project.set_progress(case_id, progress, only_up=only_up)
+            if flagged is not None:
+                project.set_flagged(case_id, flagged=flagged)
+            if phase is not None:
+                project.set_phase(case_id, phase)
+            return self._state(project)
+
+    def close(self) -> None:
+        """Close the project; journals with unsaved strokes stay."""
+        with self._one_call:
+            if self._project is not None:
+                self._project.close()
+            self._project = None
+            self._followed.clear()
+
+    # Cases
+
+    def bring_in(self, given: CaseFiles | Case, schema: LabelSchema) -> str:
+        """The id of a case in the project; it is added if its image is not there yet.
+
+        Args:
+            given: files are added by reference, volumes in memory are copied.
+            schema: its structures.
+
+        Raises:
+            InvalidInput: it can't be read, or the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            if isinstance(given, CaseFiles):
+                known = project.case_with_image(given.image, given.frame)
+                if known is not None:
+                    return known
+                free = project.free_id(given.id)
+                named = given.model_copy(update={"id": free})
+                project.add_case(named, copy=False, schema=schema)
+            else:
+                free = project.free_id(given.id)
+                renamed = Case(free, given.patient, given.image, given.scribbles, given.reference)
+                project.add_case(renamed, schema=schema)
+            return free
+
+    def load(self, case_id: str) -> OpenedCase:
+        """A case of the project, whose strokes are followed from now on.
+
+        Raises:
+            InvalidInput: no such case, its image was replaced, or a file can't be read.
+        """
+        with self._one_call:
+            project = self._open
+            case = project.load_case(case_id)
+            if not self._has_unsaved(case_id):
+                scribbles = case.scribbles
+                saved = np.zeros(case.image.shape, np.uint8) if scribbles is None else scribbles
+                self._follow(case_id, saved)
+            return OpenedCase(
+                case=case,
+                schema=project.schema_of(case_id),
+                entry=project.case(case_id),
+                project=project.folder,
+                read_only=project.read_only,
+                notes=case.notes,
+            )
+
+    def frames_of(self, image: Path) -> dict[str, ProjectCase]:
+        """The cases that are frames of a time series, by id; none without a project."""
+        with self._one_call:
+            return {} if self._project is None else self._project.frames_of(image)
+
+    # Strokes
+
+    def keep(self, case_id: str | None, wanted: str, scribbles: Array, schema: LabelSchema) -> Kept:
+        """Write what was drawn into the journal; it is on the disk when this returns.
+
+        Args:
+            case_id: where the strokes belong; None = to a case that is not in the project yet.
+            wanted: the id that a new case gets, if it is free.
+            scribbles: (z, y, x), may be drawn on meanwhile.
+            schema: the structures.
+
+        Raises:
+            InvalidInput: there is no project, or the journal can't be written.
+        """
+        with self._one_call:
+            project = self._open
+            if case_id is None:
+                case_id = project.free_id(safe_id(wanted))
+                while case_id in self._followed:
+                    case_id = project.free_id(f"{case_id}-n")
+            if case_id not in self._followed:
+                self._follow(case_id, np.zeros(scribbles.shape, np.uint8), schema)
+            one = self._followed[case_id]
+            done = one.record(scribbles, schema)
+            return Kept(case_id, one.is_pending, done.voxels, done.note)
+
+    def add_drawn(
+        self, case_id: str, case: Case, schema: LabelSchema, *, oriented: bool = True
+    ) -> bool:
+        """Add a case whose strokes are kept already; False when the project has it.
+
+        Args:
+            case_id: under which they are kept.
+            case: its image, and its reference if it has one.
+            schema: the structures.
+            oriented: whether it is known how the image lies in the patient.
+
+        Raises:
+            InvalidInput: the project can't be changed, or the image can't be stored.
+        """
+        with self._one_call:
+            project = self._open
+            if case_id in project.case_ids or case_id in self._being_added:
+                return False
+            self._being_added.add(case_id)
+        # Strokes are kept meanwhile: a large image takes its time.
+        try:
+            try:
+                reference = _as_reference(case.reference, schema)
+            except InvalidInput:
+                reference = None  # of other structures: it can't be scored with these
+            whole = Case(case_id, case.patient, case.image, None, reference)
+            project.add_case(whole, schema=schema, oriented=oriented)
+        finally:
+            self._being_added.discard(case_id)
+        return True
+
+    def lacks(self, case_id: str) -> bool:
+        """Whether the project could have this case and does not."""
+        with self._one_call:
+            project = self._project
+            return project is not None and not project.read_only and case_id not in project.case_ids
+
+    def save(self, case_id: str, scribbles: Array, schema: LabelSchema) -> Kept:
+        """Write scribbles into the project, and end their journal.
+
+        Args:
+            case_id: a case of the project.
+            scribbles: (z, y, x), may be drawn on meanwhile.
+            schema: the structures.
+
+        Raises:
+            InvalidInput: they can't be saved; the journal stays.
+        """
+        with self._one_call:
+            project = self._open
+            one = self._followed.get(case_id)
+            if one is not None:
+                one.record(scribbles, schema)
+                if not one.is_pending:
+                    return Kept(case_id, unsaved=False)
+            saved = np.array(scribbles)
+            project.save_scribbles(case_id, saved, schema=schema)
+            if one is not None:
+                one.settle(saved, self._header(case_id, saved.shape, schema))
+            return Kept(case_id, unsaved=False)
+
+    def differs(self, case_id: str | None, scribbles: Array) -> bool:
+        """Whether scribbles differ from what is saved in the project; quick."""
+        with self._one_call:
+            if case_id is None or case_id not in self._followed:
+                return bool(scribbles.any())
+            one = self._followed[case_id]
+            return one.is_pending or one.differs(scribbles)
+
+    def pending(self) -> tuple[Restored, ...]:
+        """What earlier sittings left unsaved, the oldest first."""
+        with self._one_call:
+            mine = {one.path for one in self._followed.values()}
+            return tuple(one for one in journal.pending(self._journals) if one.path not in mine)
+
+    def restore(self, left: Restored) -> tuple[str, str]:
+        """Save what an earlier sitting left; gives the id of its case and a sentence, or "".
+
+        Scribbles that were saved since that sitting began are put into a file beside.
+
+        Raises:
+            InvalidInput: its project or case is not there or can't be changed; nothing is lost.
+        """
+        with self._one_call:
+            folder = Path(left.header.project)
+            if self.folder != folder:
+                self._take(Project.open_or_read_only(folder))
+            project = self._open
+            case_id = left.header.case
+            if case_id not in project.case_ids:
+                raise InvalidInput(
+                    f"Case {case_id} is not in the project {project.title}; its strokes are kept."
+                )
+            note = ""
+            saved = project.scribbles_sha256(case_id)
+            if saved is not None and saved != left.header.scribbles_sha256:
+                name = project.copy_scribbles_aside(case_id)
+                note = f"What was saved since then is in {name} beside the scribbles."
+            project.save_scribbles(case_id, left.scribbles, schema=left.labels)
+            journal.discard(left.path)
+            self._followed.pop(case_id, None)
+            return case_id, note
+
+    def discard(self, left: Restored) -> None:
+        """Forget what an earlier sitting left.
+
+        Raises:
+            InvalidInput: the file can't be removed.
+        """
+        journal.discard(left.path)
+
+    # Inside
+
+    @property
+    def _open(self) -> Project:
+        if self._project is None:
+            raise InvalidInput("No project is open: choose a folder for it in the Case tab.")
+        return self._project
+
+    def _take(self, project: Project) -> ProjectState:
+        self.close()
+        self._project = project
+        return self._state(project)
+
+    def _state(self, project: Project) -> ProjectState:
+        return ProjectState(
+            folder=project.folder,
+            title=project.title,
+            read_only=project.read_only,
+            cases=project.cases,
+            notes=project.notes,
+        )
+
+    def _has_unsaved(self, case_id: str) -> bool:
+        return case_id in self._followed and self._followed[case_id].is_pending
+
+    def _follow(self, case_id: str, saved: Array, schema: LabelSchema | None = None) -> None:
+        shape = (saved.shape[0], saved.shape[1], saved.shape[2])
+        header = self._header(case_id, shape, schema or self._open.schema_of(case_id))
+        # What is saved needs no copy in memory any more.
+        self._followed = {id_: one for id_, one in self._followed.items() if one.is_pending}
+        self._followed[case_id] = Journal(self._journals, header, saved)
+
+    def _header(self, case_id: str, shape: tuple[int, ...], schema: LabelSchema) -> JournalHeader:
+        project = self._open
+        saved = project.scribbles_sha256(case_id) if case_id in project.case_ids else None
+        return JournalHeader.begin(
+            project.folder,
+            case_id,
+            (shape[0], shape[1], shape[2]),
+            schema,
+            revision=project.revision,
+            scribbles_sha256=saved,
+        )
+
+
+def _as_reference(reference: Array | None, schema: LabelSchema) -> Array | None:
+    """A reference as bytes.
+
+    Raises:
+        InvalidInput: it has values that are not in the schema.
+    """
+    if reference is None:
+        return None
+    schema.check_segmentation(reference, "The reference")
+    return reference.astype(np.uint8)

@@ -1,0 +1,75 @@
+"""The documents of a run folder: run.json and cases.json, budget.json and preview.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_scribseg.core.config import Positive, PositiveInt, TrainConfig
+from napari_scribseg.data.case import CaseFiles
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+
+
+class RunRecord(_Document):
+    """What was asked of a run, and what it was asked of: enough to repeat it."""
+
+    package_version: str
+    python: str
+    platform: str
+    method: str
+    preset: str
+    """The preset the settings started from."""
+    options: dict[str, Any]
+    """The method's own settings, all of them."""
+    training: TrainConfig
+    created: str
+    """ISO 8601 with time zone."""
+    dataset: str = ""
+    """Title of the dataset or project."""
+    dataset_folder: Path | None = None
+    validate_on: str = "none"
+    """Name of the split that validates; "auto" = held-out patients, "none" = no case does."""
+    checkpoint_choice: str = "last step"
+    """What decides which weights become the best checkpoint."""
+    continues: str = ""
+    """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
+
+
+class RunCase(BaseModel):
+    """One case of a run and what it is used for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    files: CaseFiles
+    role: Literal["train", "validate"]
+
+
+class RunCases(_Document):
+    """The document cases.json."""
+
+    cases: tuple[RunCase, ...]
+
+
+class Budget(_Document):
+    """The document budget.json: a budget that was asked for after the run was made."""
+
+    steps: PositiveInt
+    minutes: Positive | None
+
+
+class PreviewRequest(_Document):
+    """The document preview.json: which case somebody wants to see while the run is trained."""
+
+    case: CaseFiles
+    """With an absolute path; only its image is read."""
+    every_seconds: Positive = 10.0
+    """Least time between two previews; more where one takes long, see `engine.preview`."""
+    most: Annotated[int, Field(ge=2, le=1000)] = 24
+    """How many are kept."""

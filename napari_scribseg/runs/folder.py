@@ -1,0 +1,458 @@
+"""RunFolder: the record of one training run, and the only place where its files are named.
+
+    run.json  labels.json  cases.json      what was asked for; written once, never changed
+    budget.json                            a larger budget that was asked for later
+    preview.json                           which case somebody wants to see while it is trained
+    events.jsonl                           what happened: one event per line, only appended to
+    log.txt                                what the training process printed
+    heartbeat                              when the training process was last seen alive
+    DETACHED                               it trains on without whoever started it
+    STOP | FINISH | PAUSE                  what a watcher asks of the training process
+    checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
+    checkpoints/start.safetensors          the weights of another run that it starts from
+    previews/<case id>/<step>.nii.gz       what the weights of a step made of a case
+    relabelled/                            targets that the method has made (see engine.relabel)
+    predictions/                           segmentations
+
+The folder is all that a training process and its watchers share, so a run can be watched,
+stopped and resumed from anywhere. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from napari_scribseg import __version__
+from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.events import Event, Finished, from_line, to_line
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.io.atomic import remove_leftovers, write_bytes
+from napari_scribseg.io.documents import load_document, save_document
+from napari_scribseg.runs.documents import (
+    Budget,
+    PreviewRequest,
+    RunCase,
+    RunCases,
+    RunRecord,
+)
+
+__all__ = ["PreviewRequest", "Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
+
+Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
+Request = Literal["stop", "finish", "pause"]
+
+EventKind = TypeVar("EventKind", bound=Event)
+
+SILENCE_SECONDS = 30.0
+"""A training process that was not seen alive for this long counts as crashed."""
+
+_REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
+"""Most urgent first."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run on disk. Make it with `create` or `open`."""
+
+    path: Path
+    record: RunRecord
+    schema: LabelSchema
+    cases: tuple[RunCase, ...]
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        method: str,
+        options: dict[str, Any],
+        training: TrainConfig,
+        schema: LabelSchema,
+        cases: tuple[RunCase, ...],
+        preset: str,
+        dataset: str = "",
+        dataset_folder: Path | None = None,
+        validate_on: str = "none",
+        checkpoint_choice: str = "last step",
+        continues: RunFolder | None = None,
+    ) -> RunFolder:
+        """A new run folder, ready to be trained.
+
+        Args:
+            path: must not exist yet, or be an empty folder.
+            method: name of the method.
+            options: settings of the method, JSON values only.
+            training: settings of the engine.
+            schema: the structures.
+            cases: with absolute paths, since the training process may start anywhere.
+            preset: name of the preset the settings started from.
+            dataset: title of the dataset or project.
+            dataset_folder: where it is.
+            validate_on: see `RunRecord`.
+            checkpoint_choice: see `RunRecord`.
+            continues: a run to start from: its weights are copied. Whether they fit is found out
+                by `engine.warm_start`.
+
+        Raises:
+            InvalidInput: the path exists and is not empty, or can't be written to; or the run to
+                continue has no weights.
+        """
+        start = None if continues is None else _weights_of(continues)
+        folder = Path(path).absolute()
+        _make_empty_folder(folder)
+        record = RunRecord(
+            package_version=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            method=method,
+            preset=preset,
+            options=json.loads(json.dumps(options)),  # tuples come back from disk as lists
+            training=training,
+            created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+            dataset=dataset,
+            dataset_folder=dataset_folder,
+            validate_on=validate_on,
+            checkpoint_choice=checkpoint_choice,
+            continues="" if continues is None else continues.path.name,
+        )
+        for name in ("checkpoints", "predictions"):
+            (folder / name).mkdir(exist_ok=True)
+        save_document(folder / "labels.json", schema)
+        save_document(folder / "cases.json", RunCases(cases=cases))
+        if start is not None:
+            write_bytes(folder / "checkpoints" / "start.safetensors", start)
+        # Last, because its presence is what makes the folder a run.
+        save_document(folder / "run.json", record)
+        return cls(folder, record, schema, cases)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunFolder:
+        """The run in an existing folder.
+
+        Raises:
+            InvalidInput: the folder is no run, or one of its documents is damaged or newer.
+        """
+        folder = Path(path).absolute()
+        if not (folder / "run.json").is_file():
+            raise InvalidInput(
+                f"{folder} is not a run: it has no run.json. Give a folder that "
+                "`scribseg train` made with --out."
+            )
+        record = load_document(folder / "run.json", RunRecord)
+        if (folder / "budget.json").is_file():
+            budget = load_document(folder / "budget.json", Budget)
+            longer = {"steps": budget.steps, "minutes": budget.minutes}
+            record = record.model_copy(update={"training": record.training.updated(longer)})
+        return cls(
+            folder,
+            record,
+            load_document(folder / "labels.json", LabelSchema),
+            load_document(folder / "cases.json", RunCases).cases,
+        )
+
+    @property
+    def events_path(self) -> Path:
+        """The log of events, one JSON line each."""
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        """What the training process printed."""
+        return self.path / "log.txt"
+
+    def checkpoint(self, which: Literal["last", "best"]) -> Path:
+        """Where these weights are, whether they were written already or not."""
+        return self.path / "checkpoints" / f"{which}.safetensors"
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint that predicts: the best, or the last of a run that ended without a best.
+
+        Like `checkpoint`, whether it was written already or not.
+        """
+        best = self.checkpoint("best")
+        return best if best.exists() else self.checkpoint("last")
+
+    @property
+    def start_weights(self) -> Path | None:
+        """The weights of another run that this one starts from, if it does."""
+        path = self.path / "checkpoints" / "start.safetensors"
+        return path if path.exists() else None
+
+    @property
+    def used(self) -> tuple[int, float]:
+        """Steps and seconds of training that the ended sessions have used of the budget."""
+        ends = [event for event in self.events() if isinstance(event, Finished)]
+        return (ends[-1].step, ends[-1].seconds) if ends else (0, 0.0)
+
+    @property
+    def has_budget_left(self) -> bool:
+        """Whether continuing would train any further."""
+        steps, seconds = self.used
+        training = self.record.training
+        return seconds < 60 * training.minutes if training.minutes else steps < training.steps
+
+    def extended(self, *, steps: int | None = None, minutes: float | None = None) -> RunFolder:
+        """The run with another budget, which it keeps: a complete run can be resumed then.
+
+        The learning rate follows the new budget: it continues from the share of it that is used.
+
+        Args:
+            steps: of the whole run, for one with a budget in steps.
+            minutes: of the whole run, for one with a budget in minutes.
+
+        Raises:
+            InvalidInput: the budget is of the other kind, or not more than what is used already.
+        """
+        training = self.record.training
+        by_minutes = training.minutes is not None
+        if (minutes is None) is by_minutes or (steps is None) is not by_minutes:
+            kind = "minutes" if by_minutes else "steps"
+            raise InvalidInput(
+                f"The budget of {self.path.name} is in {kind}, since its learning rate follows "
+                f"them; give the larger one in {kind}, too."
+            )
+        new = training.updated({"minutes": minutes} if by_minutes else {"steps": steps})
+        record = self.record.model_copy(update={"training": new})
+        run = RunFolder(self.path, record, self.schema, self.cases)
+        if not run.has_budget_left:
+            used, seconds = self.used
+            has = f"{seconds / 60:.1f} minutes" if by_minutes else f"{used} steps"
+            raise InvalidInput(
+                f"{self.path.name} was trained for {has} already; give more than that to train on."
+            )
+        save_document(self.path / "budget.json", Budget(steps=new.steps, minutes=new.minutes))
+        return run
+
+    def ask_preview(self, request: PreviewRequest | None) -> None:
+        """Have a case segmented now and then while the run is trained; None = no case any more.
+
+        May be asked before and during the training.
+
+        Raises:
+            InvalidInput: the wish can't be written.
+        """
+        path = self.path / "preview.json"
+        if request is None:
+            path.unlink(missing_ok=True)
+        else:
+            save_document(path, request)
+
+    @property
+    def preview_request(self) -> PreviewRequest | None:
+        """Which case shall be shown while the run is trained.
+
+        Raises:
+            InvalidInput: the document is damaged.
+        """
+        path = self.path / "preview.json"
+        return load_document(path, PreviewRequest) if path.exists() else None
+
+    def previews(self, case: str) -> dict[int, Path]:
+        """The segmentations of a case that were made during training, by step, ascending."""
+        found = (self.path / "previews" / case).glob("*.nii.gz")
+        steps = {path.name.removesuffix(".nii.gz"): path for path in found}
+        return {int(s): steps[s] for s in sorted(filter(str.isdecimal, steps), key=int)}
+
+    def files(self, role: Literal["train", "validate"]) -> tuple[CaseFiles, ...]:
+        """The files of the cases with this role."""
+        return tuple(case.files for case in self.cases if case.role == role)
+
+    def append(self, event: EventKind) -> EventKind:
+        """Write the event behind the others, stamped with the time; gives the stamped event.
+
+        Raises:
+            RunError: the file can't be written (disk full, folder gone).
+        """
+        stamped = event.model_copy(update={"time": time.time()})
+        try:
+            with self.events_path.open("a+b") as file:
+                # A line that a crash cut in half must not swallow the next one.
+                start = b"\n" if _ends_within_a_line(file.seek(0, os.SEEK_END), file) else b""
+                file.write(start + to_line(stamped).encode() + b"\n")
+        except OSError as error:
+            raise RunError(
+                f"The events of the run can't be written to {self.events_path}: {error.strerror}. "
+                "Make room or restore the folder, then resume the run."
+            ) from error
+        return stamped
+
+    def events(self) -> list[Event]:
+        """Everything that happened so far, all sessions of the run together."""
+        return self._read_events(0)[0]
+
+    @property
+    def position(self) -> int:
+        """How long the log of events is now, for `follow(since=...)`."""
+        return self.events_path.stat().st_size if self.events_path.exists() else 0
+
+    def follow(
+        self,
+        poll_seconds: float = 0.2,
+        stop: Callable[[], bool] = lambda: False,
+        *,
+        since: int = 0,
+    ) -> Iterator[Event]:
+        """Events as they come, until the run has finished or `stop()` is true.
+
+        Only what was added since the last look is read. When `stop()` becomes true, what is
+        already written is still delivered.
+
+        Args:
+            poll_seconds: time between two looks.
+            stop: asked before every look.
+            since: position to begin at; give `position` from before a resumed run was started,
+                or an earlier session's Finished may end the watch.
+        """
+        while True:
+            stopping = stop()
+            events, since = self._read_events(since)
+            yield from events
+            if stopping or (events and isinstance(events[-1], Finished)):
+                return
+            time.sleep(poll_seconds)
+
+    def _read_events(self, since: int) -> tuple[list[Event], int]:
+        """Events of the whole lines behind a position, and the position behind them.
+
+        A line that is not whole yet is left for the next look; one that can't be read (cut by a
+        crash) is skipped, since a damaged log must not hide the weights of the run.
+        """
+        try:
+            with self.events_path.open("rb") as file:
+                file.seek(since)
+                data = file.read()
+        except OSError:  # not there yet, or a network drive that comes back
+            return [], since
+        whole = data.rfind(b"\n") + 1
+        events: list[Event] = []
+        for line in data[:whole].splitlines():
+            with contextlib.suppress(InvalidInput):
+                events.append(from_line(line.decode(errors="replace")))
+        return events, since + whole
+
+    @property
+    def status(self) -> Status:
+        """How the run is now, by its events and its heartbeat."""
+        events = self.events()
+        last = events[-1] if events else None
+        age = self.heartbeat_age_seconds
+        beats = age is not None and age < SILENCE_SECONDS
+        if isinstance(last, Finished):
+            # A resumed run beats before its first event: newer than the end of the last session.
+            resumed = beats and age is not None and time.time() - age > last.time
+            return "running" if resumed else last.outcome
+        if beats:
+            return "running"
+        return "created" if last is None and age is None else "crashed"
+
+    @property
+    def last_step(self) -> int:
+        """The highest step that any event tells of, 0 before the first."""
+        return max((getattr(event, "step", 0) for event in self.events()), default=0)
+
+    def request(self, what: Literal["stop", "finish", "pause", "resume"]) -> None:
+        """Ask the training process to stop, to finish with the best weights, to pause or go on."""
+        if what == "resume":
+            (self.path / "PAUSE").unlink(missing_ok=True)
+        else:
+            (self.path / what.upper()).touch()
+
+    @property
+    def requested(self) -> Request | None:
+        """What is asked of the training process now; the most urgent if several are."""
+        return next((what for what in _REQUESTS if (self.path / what.upper()).exists()), None)
+
+    def let_go(self) -> None:
+        """Let the training process go on when the one that started it ends."""
+        (self.path / "DETACHED").touch()
+
+    @property
+    def is_let_go(self) -> bool:
+        """Whether the training process goes on without the one that started it."""
+        return (self.path / "DETACHED").exists()
+
+    def clear_requests(self) -> None:
+        """Forget what was asked, as every start of the training process does."""
+        (self.path / "DETACHED").unlink(missing_ok=True)
+        for what in _REQUESTS:
+            (self.path / what.upper()).unlink(missing_ok=True)
+
+    def heartbeat(self) -> None:
+        """Say that the training process is alive now."""
+        (self.path / "heartbeat").write_text(f"{time.time():.3f}", encoding="utf-8")
+
+    def remove_leftovers(self) -> None:
+        """Remove what a training process left that was killed while it saved.
+
+        Only for the training process, since these may be files that another one is writing.
+        """
+        for folder in (self.path / "checkpoints", *self.path.glob("relabelled/*")):
+            with contextlib.suppress(OSError):  # untidy, but no reason not to train
+                remove_leftovers(folder)
+
+    def end_heartbeat(self) -> None:
+        """Say that the training process has ended in an orderly way."""
+        (self.path / "heartbeat").unlink(missing_ok=True)
+
+    @property
+    def heartbeat_age_seconds(self) -> float | None:
+        """Seconds since the training process was last seen alive, None if it never was."""
+        path = self.path / "heartbeat"
+        try:
+            try:
+                beat = float(path.read_text(encoding="utf-8"))
+            except ValueError:  # being written just now, or cut by a kill or a full disk
+                beat = path.stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:
+            return 0.0  # Windows: it is being written
+        return max(0.0, time.time() - beat)
+
+
+def is_run(path: Path) -> bool:
+    """Whether this folder is a run."""
+    return (path / "run.json").is_file()
+
+
+def _weights_of(run: RunFolder) -> bytes:
+    try:
+        return run.weights.read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            f"The run {run.path.name} can't be continued from: it has no weights yet. Train it "
+            "first, or choose another run."
+        ) from error
+
+
+def _make_empty_folder(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InvalidInput(
+            f"{folder} exists already and is not empty, and nothing is overwritten. "
+            "Choose another folder for the run, or resume this one with --resume."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"The run folder {folder} can't be made: {error.strerror}. Choose another place."
+        ) from error
+
+
+def _ends_within_a_line(size: int, file: Any) -> bool:
+    if size == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

@@ -1,0 +1,142 @@
+"""Checkpoints: tensors in safetensors, everything else as JSON in the same file's header.
+
+No pickle anywhere. One file, so that a crash can't leave half of a pair; a SHA-256 over the JSON
+and every tensor tells a damaged checkpoint from a good one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from napari_scribseg.core.errors import RunError
+from napari_scribseg.io.atomic import write_bytes
+
+_SEPARATOR = "|"
+
+
+class CheckpointInfo(BaseModel):
+    """What a checkpoint says besides its tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    method: str
+    options: dict[str, Any]
+    n_classes: int
+    spacing_mm: float
+    """In-plane pixel size that the network was trained at."""
+    threads: int = 1
+    """CPU threads it was trained with."""
+    data_sha256: str = ""
+    """Of everything in the training cases; see `Learner`."""
+    step: int
+    seconds: float
+    """Time spent training so far."""
+    batch_size: int
+    """Smaller than configured after CUDA ran out of memory."""
+    relabels: int = 0
+    """How often the method has made new targets so far."""
+    best_score: float | None = None
+    loss_scale: float | None = None
+    """Of float16 training."""
+
+
+def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], info: CheckpointInfo) -> None:
+    """Write a checkpoint; the old one stays until the new one is whole.
+
+    Args:
+        path: ends in .safetensors.
+        groups: tensors by group ("model", "average", "optimiser") and name.
+        info: everything else.
+
+    Raises:
+        RunError: a tensor holds NaN or infinite numbers; nothing is written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for group, members in groups.items():
+        for name, tensor in members.items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise RunError(
+                    f"The {group} holds numbers that are not finite ({name}), so it was not saved."
+                )
+            # A clone, since safetensors refuses tensors that share memory.
+            tensors[f"{group}{_SEPARATOR}{name}"] = tensor.detach().cpu().contiguous().clone()
+    text = info.model_dump_json()
+    write_bytes(path, save(tensors, {"info": text, "sha256": _digest(text, tensors)}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], CheckpointInfo]:
+    """The tensors by group and name, and everything else.
+
+    Raises:
+        RunError: there is no checkpoint, or it is damaged.
+    """
+    if not path.exists():
+        raise RunError(
+            f"There is no checkpoint {path.name} in {path.parent}: the run was not trained, or "
+            "ended before its first save."
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        info = CheckpointInfo.model_validate_json(header["info"])
+        whole = header["sha256"] == _digest(header["info"], tensors)
+    except (SafetensorError, ValidationError, KeyError, OSError, ValueError) as error:
+        raise _damaged(path, type(error).__name__) from error
+    if not whole:
+        raise _damaged(path, "wrong check sum")
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition(_SEPARATOR)
+        groups.setdefault(group, {})[name] = tensor
+    return groups, info
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(
+        f"The checkpoint {path} is damaged ({why}). Nothing was overwritten: use the run's other "
+        "checkpoint, or train anew into another folder."
+    )
+
+
+def _digest(text: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as named tensors, that `restore_optimiser` puts back."""
+    return {
+        f"{index}{_SEPARATOR}{key}": value
+        for index, state in optimiser.state_dict()["state"].items()
+        for key, value in state.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], parameters: list[nn.Parameter]
+) -> None:
+    """Put saved state into a fresh optimiser of the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(_SEPARATOR)
+        like = parameters[int(index)]
+        # The memory format of the weight, so that the arithmetic stays the same to the bit.
+        same = value.shape == like.shape
+        placed = torch.empty_like(like, dtype=value.dtype).copy_(value) if same else value
+        state.setdefault(int(index), {})[name] = placed
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

@@ -1,0 +1,99 @@
+"""Warm start: a new run begins with the weights of another one instead of random ones.
+
+The optimiser starts afresh and the learning rate begins its course anew, so that new strokes, new
+cases and a new budget are a training like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.methods.base import Method
+from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.training.checkpoint import load_checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class StartWeights:
+    """Weights to begin with.
+
+    Args:
+        tensors: by their name in the method.
+        method: name of the method that they were trained with.
+        n_classes: class indices, background included.
+        spacing_mm: in-plane pixel size that the network was shown; the new run keeps it.
+    """
+
+    tensors: dict[str, Tensor]
+    method: str
+    n_classes: int
+    spacing_mm: float
+
+
+def read_start(path: Path) -> StartWeights:
+    """The weights of a checkpoint that predict.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    groups, info = load_checkpoint(path)
+    tensors = groups.get("average") or groups["model"]
+    return StartWeights(tensors, info.method, info.n_classes, info.spacing_mm)
+
+
+def check_start(run: RunFolder, method: Method, schema: LabelSchema) -> None:
+    """Make sure that a network can begin with what a run has learnt.
+
+    Args:
+        run: to continue from.
+        method: the network that shall begin with its weights.
+        schema: the structures of the new run.
+
+    Raises:
+        InvalidInput: the run learnt with another method, other structures, or a network of
+            another shape, or has no weights.
+        RunError: its weights are damaged.
+    """
+    if run.schema.names != schema.names:
+        raise InvalidInput(
+            f"{run.path.name} has learnt {', '.join(run.schema.names)}, the new run shall learn "
+            f"{', '.join(schema.names)}: weights only fit the same structures. Train anew."
+        )
+    if not run.weights.exists():
+        raise InvalidInput(
+            f"The run {run.path.name} can't be continued from: it has no weights yet. Train it "
+            "first, or choose another run."
+        )
+    begin_with(read_start(run.weights), method)
+
+
+def begin_with(start: StartWeights, method: Method) -> None:
+    """Put the weights into a network that was made anew.
+
+    Raises:
+        InvalidInput: they are of another method, or of a network of another shape.
+    """
+    if start.method != method.name:
+        raise InvalidInput(
+            f"The weights to start from were trained with {start.method}, the new run trains "
+            f"{method.name}. Choose the same method, or train anew."
+        )
+    ours = method.state_dict()
+    strange = [
+        name
+        for name in {**ours, **start.tensors}
+        if name not in ours
+        or name not in start.tensors
+        or ours[name].shape != start.tensors[name].shape
+    ]
+    if strange:
+        raise InvalidInput(
+            f"The weights to start from belong to a network of another shape ({strange[0]} "
+            "differs). Keep the options that shape the network, such as its width, or train anew."
+        )
+    method.load_state_dict(start.tensors)

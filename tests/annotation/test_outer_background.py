@@ -1,0 +1,72 @@
+"""Background beyond its strokes: only outside a ring around all structures, with a margin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_scribseg.annotation.outer_background import MARGIN_MM, outside_of, outside_of_case
+from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
+
+SPACING = (8.0, 2.0, 2.0)
+
+
+def ring(shape: tuple[int, int] = (80, 80)) -> np.ndarray:
+    """A structure's stroke in the middle, and a background stroke around it at 10 pixels."""
+    drawn = np.zeros(shape, np.uint8)
+    middle = shape[0] // 2
+    drawn[middle - 2 : middle + 2, middle - 2 : middle + 2] = 1
+    box = slice(middle - 10, middle + 11)
+    drawn[box, [middle - 10, middle + 10]] = BACKGROUND
+    drawn[[middle - 10, middle + 10], box] = BACKGROUND
+    return drawn
+
+
+def case(*slices: np.ndarray) -> Case:
+    scribbles = np.stack(slices)
+    image = np.zeros(scribbles.shape, np.float32)
+    return Case("c", "p", Volume(image, Grid.from_spacing(image.shape, SPACING)), scribbles)
+
+
+def test_outside_begins_a_margin_beyond_the_ring():
+    outside = outside_of(ring(), SPACING[1:])
+    pixels = round(MARGIN_MM / 2.0)
+    row = np.flatnonzero(outside[40])
+    assert row.min() == 0
+    assert not outside[40, 30 - pixels : 51 + pixels].any()
+    assert outside[40, 30 - pixels - 1]
+    assert outside[40, 50 + pixels + 1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda drawn: np.where(drawn == BACKGROUND, 0, drawn),
+        lambda drawn: np.where(drawn == 1, 0, drawn),
+        lambda drawn: np.where((drawn == BACKGROUND) & (np.arange(80)[:, None] < 36), 0, drawn),
+        np.zeros_like,
+    ],
+    ids=["no background", "no structure", "open ring", "nothing"],
+)
+def test_without_a_ring_around_the_structures_nothing_follows(change):
+    assert not outside_of(change(ring()).astype(np.uint8), SPACING[1:]).any()
+
+
+def test_a_second_structure_outside_the_ring_forbids_it():
+    drawn = ring()
+    drawn[5:8, 5:8] = 2
+    assert not outside_of(drawn, SPACING[1:]).any()
+
+
+def test_a_case_is_asked_slice_by_slice():
+    drawn = ring()
+    outside = outside_of_case(case(drawn, np.zeros_like(drawn)))
+    assert outside is not None
+    assert (outside[0] == outside_of(drawn, SPACING[1:])).all()
+    assert not outside[1].any()
+
+
+def test_a_case_without_scribbles_says_nothing():
+    assert outside_of_case(Case("c", "p", case(ring()).image)) is None

@@ -1,0 +1,79 @@
+"""Settings that are wrong are named in a sentence, without pouring out what was given."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from napari_scribseg.core.config import TrainConfig, assignments_of, explain, parse_assignments
+from napari_scribseg.core.errors import InvalidInput
+
+
+class Document(BaseModel):
+    x: int
+    y: int
+
+
+def explained(values):
+    with pytest.raises(ValidationError) as error:
+        Document.model_validate(values)
+    return explain(error.value, Document)
+
+
+def test_a_missing_field_is_named_and_nothing_else_is_shown():
+    assert explained({"y": 1, "secret": "DOE^JANE"}) == "'x' is missing."
+
+
+def test_a_wrong_value_is_shown_up_to_80_characters():
+    short = explained({"x": "seven", "y": 1})
+    assert short.startswith("'x' can't be 'seven': ")
+    shown = explained({"x": "7" * 50 + "!" * 5000, "y": 1}).split(": ")[0]
+    assert len(shown.removeprefix("'x' can't be ")) == 80
+    assert shown.endswith("...")
+
+
+def test_each_wrong_field_has_its_sentence():
+    assert explained({"x": None}).count(".") == 2
+
+
+def test_an_unknown_setting_is_told_with_the_known_ones():
+    with pytest.raises(InvalidInput, match=r"no setting 'stepz'; known ones are: .*\bsteps\b"):
+        TrainConfig().updated({"stepz": 3})
+
+
+def test_a_changed_copy_is_checked_and_the_original_stays():
+    config = TrainConfig()
+    assert config.updated({"steps": "30"}).steps == 30
+    assert config.steps == 2000
+    with pytest.raises(InvalidInput, match="'steps' can't be 0"):
+        config.updated({"steps": 0})
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["tau=0.25"], {"tau": 0.25}),
+        (["patch=192,160"], {"patch": [192, 160]}),
+        (["patch=[192,160]"], {"patch": [192, 160]}),
+        (["flips=false", "minutes=null"], {"flips": False, "minutes": None}),
+        (["device=cpu", "batch-size=4"], {"device": "cpu", "batch_size": 4}),
+        (["title=a=b"], {"title": "a=b"}),
+        (["x=Infinity"], {"x": "Infinity"}),
+    ],
+)
+def test_assignments_are_read(words: list[str], expected: dict[str, object]) -> None:
+    assert parse_assignments(words) == expected
+
+
+@pytest.mark.parametrize("words", [["tau"], ["=3"], ["a=1", "a=2"]])
+def test_assignments_that_say_nothing_or_twice_are_refused(words: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="The setting"):
+        parse_assignments(words)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"tau": 0.25, "patch": [192, 160]}, {"title": "a,b", "flips": False}, {"x": " 1 ", "y": "1"}],
+)
+def test_assignments_of_settings_are_read_as_these_settings(given):
+    assert parse_assignments(assignments_of(given)) == given

@@ -1,0 +1,174 @@
+"""Exports: what was written is read back identically, by us and by the libraries."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
+
+from napari_scribseg.cli import main
+from napari_scribseg.cli.exporting import _LAYOUTS
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.export import LAYOUTS, export
+from napari_scribseg.project.folder import Project
+
+SMALL = (2, 16, 16)
+
+
+def oblique_case(seed: int, case_id: str) -> Case:
+    """A case whose grid is turned and shifted, as scanners make them."""
+    case = two_ball_case(SMALL, seed=seed, case_id=case_id, patient=case_id)
+    angle = 0.3
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    affine = turn @ case.grid.affine
+    affine[:3, 3] = (-12.5, 7.25, 31.0)
+    image = Volume((case.image.array * 3).astype(np.int16), Grid(SMALL, affine))
+    return Case(case_id, case_id, image, case.scribbles, case.reference)
+
+
+@pytest.fixture
+def project(tmp_path):
+    folder = tmp_path / "project"
+    with Project.create(folder, TWO_BALLS) as made:
+        for seed, name in enumerate(("heart_ED", "heart_ES")):
+            made.add_case(oblique_case(seed, name))
+    return folder
+
+
+def same(case: Case, other: Case) -> None:
+    np.testing.assert_array_equal(case.image.array, other.image.array)
+    np.testing.assert_array_equal(case.scribbles, other.scribbles)
+    assert case.image.array.dtype == other.image.array.dtype
+    assert case.grid.offset_from(other.grid) < 1e-4
+    np.testing.assert_allclose(case.grid.affine, other.grid.affine, atol=1e-5)
+
+
+def test_nnunet_comes_back_as_it_was(project, tmp_path):
+    with Project.open(project, read_only=True) as opened:
+        dataset = opened.dataset()
+    done = export(dataset, tmp_path / "out", "nnunet")
+    assert done.written == ["heart_ED", "heart_ES"]
+    back = read_dataset(tmp_path / "out")
+    assert back.layout == "nnU-Net raw"
+    assert back.schema.names == TWO_BALLS.names
+    assert back.title == dataset.title
+    for before, after in zip(dataset.cases, back.cases, strict=True):
+        assert after.id == before.id
+        same(before.load(TWO_BALLS), after.load(back.schema))
+
+
+def test_nnunet_has_what_nnunet_demands(project, tmp_path):
+    with Project.open(project, read_only=True) as opened:
+        export(opened.dataset(), tmp_path / "out", "nnunet")
+    document = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert document["labels"] == {"background": 0, "bright": 1, "dim": 2, "ignore": 3}
+    assert document["numTraining"] == 2
+    assert document["file_ending"] == ".nii.gz"
+    assert document["channel_names"] == {"0": "image"}
+    stored = nibabel.load(tmp_path / "out/labelsTr/heart_ED.nii.gz")
+    assert set(np.unique(np.asanyarray(stored.dataobj))) == {0, 1, 2, 3}
+    image = nibabel.load(tmp_path / "out/imagesTr/heart_ED_0000.nii.gz")
+    np.testing.assert_allclose(image.affine, stored.affine)
+
+
+def test_test_cases_keep_their_reference_as_label(tmp_path):
+    nnunet = tmp_path / "given"
+    case = two_ball_case(SMALL)
+    for letters, label in (("Tr", case.scribbles), ("Ts", case.reference)):
+        write_nifti(nnunet / f"images{letters}/p{letters}_0000.nii.gz", case.image.array, case.grid)
+        ours = (
+            np.where(label == 0, 3, np.where(label == 255, 0, label)) if letters == "Tr" else label
+        )
+        write_nifti(nnunet / f"labels{letters}/p{letters}.nii.gz", ours.astype(np.uint8), case.grid)
+    (nnunet / "dataset.json").write_text(
+        json.dumps(
+            {
+                "channel_names": {"0": "MRI"},
+                "labels": {"background": 0, "bright": 1, "dim": 2, "ignore": 3},
+                "file_ending": ".nii.gz",
+            }
+        )
+    )
+    export(read_dataset(nnunet), tmp_path / "out", "nnunet")
+    back = {c.id: c.load(TWO_BALLS) for c in read_dataset(tmp_path / "out").cases}
+    np.testing.assert_array_equal(back["pTs"].reference, case.reference)
+    np.testing.assert_array_equal(back["pTr"].scribbles, case.scribbles)
+
+
+def test_nifti_comes_back_with_scribbles_reference_and_predictions(project, tmp_path):
+    with Project.open(project, read_only=True) as opened:
+        dataset = opened.dataset()
+    case = dataset.cases[0].load(TWO_BALLS)
+    predictions = tmp_path / "mine"
+    file = write_nifti(predictions / "heart_ED.nii.gz", case.reference, case.grid)
+    done = export(dataset, tmp_path / "out", "nifti", predictions={"mine": {"heart_ED": file}})
+    assert done.notes == ["mine has no segmentation of heart_ES."]
+    back = read_dataset(tmp_path / "out")
+    assert back.schema == TWO_BALLS
+    for before, after in zip(dataset.cases, back.cases, strict=True):
+        loaded = after.load(TWO_BALLS)
+        same(before.load(TWO_BALLS), loaded)
+        np.testing.assert_array_equal(loaded.reference, before.load(TWO_BALLS).reference)
+    predicted = nibabel.load(tmp_path / "out/predictions/mine/heart_ED.nii.gz")
+    image = nibabel.load(tmp_path / "out/images/heart_ED.nii.gz")
+    np.testing.assert_allclose(predicted.affine, image.affine)
+    np.testing.assert_array_equal(np.asanyarray(predicted.dataobj).T, case.reference)
+
+
+def test_images_can_be_referenced_instead(tmp_path):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 1, shape=SMALL))
+    export(dataset, tmp_path / "out", "nifti", copy_images=False)
+    assert not (tmp_path / "out/images").exists()
+    listed = json.loads((tmp_path / "out/images.json").read_text())
+    assert listed == {"patient00": str(dataset.cases[0].image.resolve())}
+    assert (tmp_path / "out/scribbles/patient00.nii.gz").is_file()
+
+
+def test_a_case_that_can_t_be_written_does_not_stop_the_others(tmp_path):
+    folder = phantom_dataset(tmp_path / "data", 2, shape=SMALL)
+    (folder / "scribbles/patient00.nii.gz").unlink()
+    done = export(read_dataset(folder), tmp_path / "out", "nnunet")
+    assert done.written == ["patient01"]
+    assert "no scribbles" in done.failed["patient00"]
+    assert json.loads((tmp_path / "out/dataset.json").read_text())["numTraining"] == 1
+
+
+def test_only_some_cases(tmp_path):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 2, shape=SMALL))
+    done = export(dataset, tmp_path / "out", "nifti", cases=["patient01"])
+    assert done.written == ["patient01"]
+    with pytest.raises(InvalidInput, match="no case patient09"):
+        export(dataset, tmp_path / "more", "nifti", cases=["patient09"])
+
+
+def test_nothing_is_overwritten(tmp_path):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 1, shape=SMALL))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="nothing is overwritten"):
+        export(dataset, tmp_path / "out", "nifti")
+
+
+def test_nnunet_has_no_place_for_predictions(tmp_path):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 1, shape=SMALL))
+    with pytest.raises(InvalidInput, match="layout nifti"):
+        export(dataset, tmp_path / "out", "nnunet", predictions={"a": {"b": tmp_path}})
+
+
+def test_the_command(project, tmp_path, capsys):
+    code = main(
+        ["export", str(project), "--layout", "nnunet", "--out", str(tmp_path / "out"), "--json"]
+    )
+    document = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert document["written"] == ["heart_ED", "heart_ES"]
+    assert len(read_dataset(tmp_path / "out").cases) == 2
+    assert main(["export", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
+    assert _LAYOUTS == LAYOUTS

@@ -1,0 +1,190 @@
+"""Paired comparisons: by hand, against brute force and against scipy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.evaluation.statistics import (
+    FEWEST_PATIENTS,
+    agreement,
+    bootstrap_interval,
+    compare,
+    holm,
+    sentence,
+    signed_rank_p,
+)
+
+
+def by_brute_force(differences: list[float]) -> float:
+    """The two-sided p-value, by looking at every choice of signs."""
+    ranks = stats.rankdata(np.abs(differences))
+    seen = ranks[np.array(differences) > 0].sum()
+    centre = ranks.sum() / 2
+    sums = [
+        sum(rank for rank, sign in zip(ranks, signs, strict=True) if sign)
+        for signs in itertools.product((0, 1), repeat=len(ranks))
+    ]
+    return sum(abs(s - centre) >= abs(seen - centre) - 1e-9 for s in sums) / len(sums)
+
+
+def test_five_equal_signs_give_the_least_p_by_hand():
+    assert signed_rank_p([1, 2, 3, 4, 5]) == 2 / 2**5
+
+
+def test_fewer_patients_than_the_limit_can_never_be_significant():
+    assert signed_rank_p(range(1, FEWEST_PATIENTS)) > 0.05
+    assert signed_rank_p(range(1, FEWEST_PATIENTS + 1)) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_without_ties_is_scipys_exact_one(seed):
+    differences = np.random.default_rng(seed).normal(0.4, 1.0, 17)
+    assert signed_rank_p(differences) == pytest.approx(
+        stats.wilcoxon(differences, method="exact").pvalue, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_p_with_ties_is_exact(seed):
+    differences = np.random.default_rng(seed).integers(-3, 5, 10)
+    differences = [float(d) for d in differences if d != 0]
+    assert signed_rank_p(differences) == pytest.approx(by_brute_force(differences), rel=1e-12)
+
+
+def test_zeros_do_not_count_and_only_zeros_say_nothing():
+    assert signed_rank_p([0, 0, 1, 2, 3, 4, 5]) == signed_rank_p([1, 2, 3, 4, 5])
+    assert math.isnan(signed_rank_p([0, 0]))
+    assert math.isnan(signed_rank_p([]))
+
+
+def test_many_patients_are_approximated_closely():
+    differences = np.random.default_rng(1).normal(0.1, 1.0, 201)
+    exact = stats.wilcoxon(differences, method="exact").pvalue
+    assert signed_rank_p(differences) == pytest.approx(exact, abs=2e-3)
+
+
+def test_the_sign_of_the_difference_does_not_matter():
+    differences = np.random.default_rng(0).normal(0.4, 1.0, 12)
+    assert signed_rank_p(-differences) == signed_rank_p(differences)
+
+
+@pytest.mark.parametrize("method", ["bca", "percentile"])
+def test_the_interval_is_scipys_within_the_noise_of_resampling(method):
+    values = np.random.default_rng(3).exponential(1.0, 25)
+    ours = bootstrap_interval(values, method=method, resamples=40_000)
+    name = "BCa" if method == "bca" else method
+    rng = np.random.default_rng(9)
+    theirs = stats.bootstrap(
+        (values,), np.mean, method=name, n_resamples=40_000, rng=rng, batch=4000
+    ).confidence_interval
+    width = theirs.high - theirs.low
+    assert ours.low == pytest.approx(theirs.low, abs=0.02 * width)
+    assert ours.high == pytest.approx(theirs.high, abs=0.02 * width)
+
+
+def test_bca_leans_to_the_long_side_of_skewed_values():
+    values = np.random.default_rng(3).exponential(1.0, 25)
+    bca = bootstrap_interval(values)
+    plain = bootstrap_interval(values, method="percentile")
+    assert bca.low > plain.low
+    assert bca.high > plain.high
+
+
+def test_the_interval_follows_from_the_seed():
+    values = np.random.default_rng(0).normal(size=20)
+    assert bootstrap_interval(values, random_seed=5) == bootstrap_interval(values, random_seed=5)
+    assert bootstrap_interval(values, random_seed=5) != bootstrap_interval(values, random_seed=6)
+
+
+def test_intervals_of_nothing_and_of_equal_values():
+    assert math.isnan(bootstrap_interval([1.0]).low)
+    assert bootstrap_interval([0.2, 0.2, 0.2]).high == 0.2
+    with pytest.raises(InvalidInput, match="finite"):
+        bootstrap_interval([1.0, math.inf])
+    with pytest.raises(InvalidInput, match="level"):
+        bootstrap_interval([1.0, 2.0], level=1.0)
+
+
+def test_holm_by_hand():
+    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.04, never falling.
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx((0.06, 0.04, 0.06, 0.06))
+    assert holm([0.6, 0.9]) == (1.0, 1.0)
+
+
+def test_holm_leaves_out_what_was_no_test():
+    corrected = holm([0.01, math.nan, 0.02])
+    assert corrected[0] == pytest.approx(0.02)
+    assert math.isnan(corrected[1])
+    assert holm([]) == ()
+
+
+def test_patients_are_paired_by_name_and_the_rest_is_counted():
+    first = {"a": 0.9, "b": 0.8, "c": 0.7, "d": math.inf, "e": math.nan}
+    second = {"b": 0.6, "a": 0.8, "d": 1.0, "f": 0.3, "e": math.nan}
+    found = compare("one", "two", (first, second))
+    assert (found.n, found.n_left_out) == (2, 3)  # c and f lack a partner, d is infinite
+    assert found.difference == pytest.approx(0.15)
+    assert found.mean_first == pytest.approx(0.85)
+
+
+def eight(shift: float) -> tuple[dict[str, float], dict[str, float]]:
+    first = {f"p{i}": 0.8 + 0.01 * i for i in range(8)}
+    return first, {p: v - shift - 0.001 * i for i, (p, v) in enumerate(first.items())}
+
+
+def test_a_sentence_says_what_is_shown():
+    found = compare("effdnet", "partial_ce", eight(0.05))
+    text = sentence(found, "Dice of LV", holm([found.p, 0.9])[0], 2, 3)
+    assert text.startswith(
+        "Dice of LV: the mean of effdnet (0.835) is 0.054 higher than that of partial_ce (0.781): "
+        "a difference (95 % interval of the difference +0.05"
+    )
+    assert text.endswith("8 patients; p = 0.016 after Holm's correction of 2 tests).")
+
+
+def test_a_sentence_says_what_is_not_shown():
+    found = compare("a", "b", eight(-0.0035))
+    text = sentence(found, "Dice", found.p, 1, 3)
+    assert "no difference is shown" in text
+    assert "Holm" not in text
+
+
+def test_a_sentence_refuses_to_conclude_from_few_patients():
+    first, second = eight(0.05)
+    found = compare("a", "b", ({p: first[p] for p in list(first)[:4]}, second))
+    text = sentence(found, "Dice", found.p, 1, 3)
+    assert "but 4 patients are too few to say anything: at least 6 are needed" in text
+    nobody = compare("a", "b", ({"x": 1.0}, {"y": 1.0}))
+    assert (
+        sentence(nobody, "Dice", nobody.p, 1, 3)
+        == "Dice: no patient has a finite value of both a and b."
+    )
+
+
+def test_equal_methods_are_called_equal():
+    found = compare("a", "b", eight(0.0)[:1] * 2)
+    assert sentence(found, "Dice", found.p, 1, 3) == (
+        "Dice: a and b have the same mean: no patient differs (8 patients)."
+    )
+
+
+def test_bland_altman_by_hand():
+    found = agreement([12.0, 14.0, 16.0], [10.0, 14.0, 12.0])
+    assert (found.n, found.bias, found.std) == (3, 2.0, 2.0)  # differences 2, 0, 4
+    assert found.low == pytest.approx(2 - 1.96 * 2, abs=1e-3)
+    assert found.high == pytest.approx(2 + 1.96 * 2, abs=1e-3)
+    # Student's t with 2 degrees of freedom: 4.3027 * 2 / sqrt(3).
+    assert found.bias_interval.high == pytest.approx(2 + 4.96828, abs=1e-4)
+
+
+def test_bland_altman_of_few_and_of_unequal_lengths():
+    assert math.isnan(agreement([1.0], [2.0]).std)
+    assert agreement([1.0, math.nan, 4.0], [2.0, 1.0, 2.0]).n == 2
+    with pytest.raises(InvalidInput, match="pairs"):
+        agreement([1.0], [1.0, 2.0])

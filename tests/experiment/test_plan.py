@@ -1,0 +1,199 @@
+"""Planning: what an experiment would do, and every reason why it can't, before it begins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from experiments import made_up_settings, phantom_experiment, recipe_of
+from phantoms import phantom_dataset
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.experiment import plan as planning
+from napari_scribseg.experiment.experiment import (
+    Experiment,
+    cell_folder,
+    cells_of,
+    load_experiment,
+    state_of,
+)
+from napari_scribseg.experiment.plan import disk_obstacle, draft, estimate
+from napari_scribseg.experiment.splits import Fold
+from napari_scribseg.io.documents import save_document
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return phantom_dataset(tmp_path / "data", 4, shape=(2, 32, 32))
+
+
+def obstacles(data: Path, **changes: object) -> tuple[str, ...]:
+    return draft(recipe_of(data, "a", **changes), made_up_settings("a")).obstacles
+
+
+def listed(train: list[str], test: list[str]) -> dict[str, object]:
+    return {"kind": "listed", "folds": [{"name": "mine", "train": train, "test": test}]}
+
+
+def test_cells_are_methods_times_folds_times_seeds_times_shares(tmp_path):
+    experiment = phantom_experiment(
+        tmp_path, "a", "b", random_seeds=(0, 5), shares=(0.5, 1.0), shares_of="patients"
+    )
+    cells = cells_of(experiment)
+    assert len(cells) == 2 * 2 * 2 * 2
+    assert list(cells)[:3] == ["a-fold1-seed0-50", "b-fold1-seed0-50", "a-fold1-seed0-100"]
+    assert len({cell.sha256 for cell in cells.values()}) == 16
+    half, whole = cells["a-fold1-seed0-50"], cells["a-fold1-seed0-100"]
+    assert len(half.train) == 1
+    assert len(whole.train) == 2
+    assert half.test == whole.test
+    assert cells["a-fold1-seed5-100"].training.random_seed == 5
+
+
+def test_an_experiment_survives_its_document(tmp_path):
+    experiment = phantom_experiment(tmp_path, "a")
+    save_document(tmp_path / "experiment.json", experiment)
+    assert load_experiment(tmp_path) == experiment
+    assert {"numpy", "torch"} <= set(experiment.libraries)
+    with pytest.raises(InvalidInput, match="is not an experiment"):
+        load_experiment(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"recipe": {"title": "other words"}}, True),
+        ({"settings": {"options": {"tau": 0.8}}}, False),
+        ({"settings": {"label": "a", "preset": "paper"}}, True),
+        ({"package_version": "9.9"}, False),
+    ],
+)
+def test_the_hash_follows_what_decides_the_numbers(tmp_path, changes, same):
+    experiment = phantom_experiment(tmp_path, "a")
+    name = "a-fold1-seed0-100"
+    update: dict[str, object] = dict(changes)
+    if "recipe" in changes:
+        update["recipe"] = experiment.recipe.model_copy(update=changes["recipe"])
+    if "settings" in changes:
+        update["settings"] = (experiment.settings[0].model_copy(update=changes["settings"]),)
+    other = cells_of(experiment.model_copy(update=update))[name]
+    assert (other.sha256 == cells_of(experiment)[name].sha256) is same
+
+
+def test_ten_thousand_cells_are_planned_and_listed_in_seconds(tmp_path):
+    began = time.process_time()
+    experiment = phantom_experiment(
+        tmp_path, *(f"method{i}" for i in range(20)), patients=6, random_seeds=tuple(range(250))
+    )
+    cells = cells_of(experiment)
+    assert len(cells) == 10_000
+    states = {state_of(tmp_path / "out", cell) for cell in cells.values()}
+    cost = estimate(tmp_path / "out", experiment, list(cells.values()))
+    assert states == {"waiting"}
+    assert cost.seconds > 10_000
+    assert time.process_time() - began < 5
+
+
+def test_a_patient_on_both_sides_is_refused_with_the_name(data):
+    (fault,) = obstacles(data, split=listed(["patient00", "patient01"], ["patient00"]))
+    assert fault.startswith("mine has patient00 on both sides")
+
+
+def test_phases_of_one_heart_under_two_names_are_refused(tmp_path):
+    experiment = phantom_experiment(tmp_path, "a")
+    ed, es, *rest = experiment.cases
+    ed = ed.model_copy(update={"files": ed.files.model_copy(update={"id": "heart1_ED"})})
+    es = es.model_copy(update={"files": es.files.model_copy(update={"id": "heart1_ES"})})
+    fold = Fold(name="mine", train=("heart1_ED",), test=("heart1_ES",))
+    (fault,) = planning._faults(fold, [ed, es, *rest])
+    assert "heart1_ED (train) and heart1_ES (test)" in fault
+
+
+def test_a_locked_patient_cannot_be_listed(data):
+    split = listed(["patient00"], ["patient01"])
+    (fault,) = obstacles(data, split=split, locked=("patient01",))
+    assert "lists patient01, which is no patient and no case that takes part" in fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"split": {"kind": "cross-validation", "folds": 5}}, "5 folds need at least 5 patients"),
+        ({"split": {"kind": "dataset", "train": "train", "test": "val"}}, "in the split 'val'"),
+        ({"split": {"kind": "published", "name": "mine"}}, "There is no split 'mine'"),
+        ({"locked": ("nobody",)}, "names 'nobody'"),
+        ({"locked": ("split:test",)}, "names 'split:test'"),
+        ({"part": "val"}, "has no split 'val'"),
+        ({"patients": ("patient00", "patient77")}, "has no patient patient77"),
+        ({"patients": ("patient00",)}, "2 folds need at least 2 patients, got 1"),
+    ],
+)
+def test_faults_of_a_recipe_are_told(data, changes, said):
+    (fault,) = obstacles(data, **changes)
+    assert said in fault
+
+
+def test_everything_wrong_with_the_data_is_told_at_once(data):
+    shutil.copy(data / "images/patient00.nii.gz", data / "images/patient03.nii.gz")
+    for name in ("patient02", "patient03"):
+        (data / f"labels/{name}.nii.gz").unlink()
+    split = listed(["patient00", "patient01"], ["patient02", "patient03"])
+    first, second = obstacles(data, split=split)
+    assert "patient00, patient03 have the same image" in first
+    assert second == "mine has no test case with a reference, so nothing can be scored."
+
+
+def test_a_bad_case_is_left_out_and_the_rest_is_planned(data):
+    (data / "images/patient01.nii.gz").write_bytes(b"no image")
+    drafted = draft(recipe_of(data, "a"), made_up_settings("a"))
+    assert drafted.obstacles == ()
+    assert drafted.experiment is not None
+    assert [case.case for case in drafted.experiment.left_out] == ["patient01"]
+    assert {i for f in drafted.experiment.folds for i in f.test} == {
+        "patient00",
+        "patient02",
+        "patient03",
+    }
+
+
+def test_a_case_without_a_reference_teaches_but_is_not_scored(data):
+    (data / "labels/patient01.nii.gz").unlink()
+    split = listed(["patient02"], ["patient00", "patient01"])
+    drafted = draft(recipe_of(data, "a", split=split), made_up_settings("a"))
+    assert drafted.experiment is not None
+    (cell,) = cells_of(drafted.experiment).values()
+    assert [case.files.id for case in cell.test] == ["patient00"]
+
+
+def test_an_unknown_convention_or_dataset_is_refused(data, tmp_path):
+    with pytest.raises(InvalidInput, match="no scribble convention 'mine'"):
+        obstacles(data, convention="mine")
+    with pytest.raises(InvalidInput, match="is not a folder"):
+        obstacles(tmp_path / "nowhere")
+
+
+def test_a_full_disk_is_told_before_anything_begins(tmp_path, monkeypatch):
+    assert disk_obstacle(tmp_path / "not" / "there", 1) is None
+    usage = SimpleNamespace(free=2e9)
+    monkeypatch.setattr(planning.shutil, "disk_usage", lambda _: usage)
+    assert "needs about 5.0 GB" in str(disk_obstacle(tmp_path, int(5e9)))
+
+
+def timed(out: Path, experiment: Experiment, seconds: float) -> None:
+    there = cell_folder(out, "a-fold1-seed0-100")
+    there.mkdir(parents=True)
+    times = {"train_seconds": seconds - 1, "score_seconds": 1.0, "host": "x"}
+    (there / "timing.json").write_text(json.dumps(times))
+
+
+def test_the_estimate_follows_what_was_measured(tmp_path):
+    experiment = phantom_experiment(tmp_path, "a")
+    cells = list(cells_of(experiment).values())
+    out = tmp_path / "out"
+    assert estimate(out, experiment, cells).bytes > 2 * 4000
+    timed(out, experiment, 100.0)
+    assert estimate(out, experiment, cells).seconds == 200.0

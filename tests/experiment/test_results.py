@@ -1,0 +1,153 @@
+"""Result files: rows of every cell, failed ones as zeros, comparisons by patient, safe text."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from experiments import phantom_experiment, stubs
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.experiment.experiment import Experiment, cell_folder, cells_of
+from napari_scribseg.experiment.results import CELL_COLUMNS, code_note, write_results
+from napari_scribseg.experiment.schedule import at_work, compute_cells
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
+    tmp_path = tmp_path_factory.mktemp("results")
+    experiment = phantom_experiment(
+        tmp_path, "good", "plain", "bad", patients=8, random_seeds=(0, 1)
+    )
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=4, programs=stubs()))
+        write_results(out, experiment)
+    return out, experiment
+
+
+def test_every_cell_has_a_row(done):
+    out, _ = done
+    found = rows(out / "cells.csv")
+    assert tuple(found[0]) == CELL_COLUMNS
+    assert len(found) == 3 * 2 * 2
+    first = found[0]
+    assert (first["cell"], first["state"], first["share_percent"]) == (
+        "good-fold1-seed0-100",
+        "finished",
+        "100",
+    )
+    assert (first["train_patients"], first["test_patients"]) == ("4", "4")
+    bad = next(row for row in found if row["label"] == "bad")
+    assert (bad["state"], bad["mean_dice"]) == ("failed", "0.0")
+    assert bad["reason"] == "The loss is not finite any more."
+
+
+def test_scores_are_those_of_the_cells_and_zeros_for_failed_ones(done):
+    out, _ = done
+    found = rows(out / "scores.csv")
+    assert len(found) == 3 * 2 * 8 * 2  # methods, seeds, patients, classes
+    assert {row["dice"] for row in found if row["label"] == "bad"} == {"0.0"}
+    assert {row["note"] for row in found if row["label"] == "bad"} == {
+        "The loss is not finite any more."
+    }
+    inside = rows(cell_folder(out, "good-fold2-seed1-100") / "scores.csv")
+    outside = [row for row in found if row["cell"] == "good-fold2-seed1-100"]
+    assert [row["dice"] for row in outside] == [row["dice"] for row in inside]
+    assert outside[0]["volume_error_ml"] == "-0.5"  # copied, not taken for a formula
+
+
+def test_the_summary_is_the_mean_over_the_rows(done):
+    out, _ = done
+    scores = [r for r in rows(out / "scores.csv") if r["label"] == "good" and r["class"] == "dim"]
+    (summary,) = [
+        r for r in rows(out / "summary.csv") if r["label"] == "good" and r["class"] == "dim"
+    ]
+    mean = sum(float(row["dice"]) for row in scores) / len(scores)
+    assert float(summary["dice_mean"]) == pytest.approx(mean)
+    assert (summary["patients"], summary["cells"], summary["n_expected"]) == ("8", "4", "16")
+    assert (summary["scribbled_voxels_mean"], summary["labelled_share_mean"]) == ("10.0", "0.1")
+    by_seed = [
+        sum(float(r["dice"]) for r in scores if r["random_seed"] == seed) / 8 for seed in "01"
+    ]
+    spread = abs(by_seed[0] - by_seed[1]) / 2**0.5
+    assert float(summary["dice_std_between_seeds"]) == pytest.approx(spread)
+
+
+def test_methods_are_compared_by_patient(done):
+    out, _ = done
+    found = rows(out / "comparisons.csv")
+    dice = [row for row in found if row["measure"] == "dice"]
+    assert len(dice) == 3 * 3  # pairs; mean, bright, dim
+    first = dice[0]
+    assert (first["first"], first["second"], first["class"]) == ("good", "plain", "mean of classes")
+    assert (first["patients"], first["tests"]) == ("8", "9")
+    assert float(first["difference"]) > 0.1
+    assert float(first["p"]) == 2 / 2**8
+    assert float(first["p_holm"]) == pytest.approx(min(1.0, 9 * 2 / 2**8))
+    assert first["sentence"].startswith("Dice (mean of classes): the mean of good (0.8")
+    lost = next(r for r in found if r["measure"] == "hd95_mm" and r["second"] == "bad")
+    assert (lost["patients"], lost["left_out"]) == ("0", "8")  # infinite: nothing to subtract
+    assert "no patient has a finite value of both" in lost["sentence"]
+
+
+def test_volumes_are_compared_as_bland_and_altman_do(done):
+    out, _ = done
+    found = {(r["label"], r["quantity"]): r for r in rows(out / "agreement.csv")}
+    good = found["good", "bright volume"]
+    assert (good["pairs"], good["bias"], good["std"]) == ("16", "-0.5", "0.0")
+    assert (found["bad", "dim volume"]["pairs"], found["bad", "dim volume"]["left_out"]) == (
+        "0",
+        "16",
+    )
+
+
+def test_the_table_for_a_paper_is_valid_tex(tmp_path):
+    experiment = phantom_experiment(tmp_path, "plain_100")
+    labels = experiment.labels
+    classes = (labels.classes[0].model_copy(update={"name": "50%_&x"}), labels.classes[1])
+    experiment = experiment.model_copy(
+        update={"labels": labels.model_copy(update={"classes": classes})}
+    )
+    write_results(tmp_path, experiment)
+    text = (tmp_path / "table.tex").read_text()
+    assert r"Dice 50\%\_\&x" in text
+    assert text.count("{") == text.count("}")
+
+
+def test_files_of_an_unfinished_experiment_hold_what_is_there(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good", "plain")
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_cells(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
+        assert write_results(out, experiment) == ()
+    states = [row["state"] for row in rows(out / "cells.csv")]
+    assert states == ["finished", "waiting", "waiting", "waiting"]
+    assert {row["label"] for row in rows(out / "scores.csv")} == {"good"}
+
+
+def test_cells_of_different_code_are_told_of(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()))
+    assert code_note(out, experiment) is None
+    timing = cell_folder(out, "good-fold1-seed0-100") / "timing.json"
+    timing.write_text(timing.read_text().replace('"code_sha256": "', '"code_sha256": "other'))
+    assert "2 states of the code" in str(code_note(out, experiment))
+
+
+def test_a_damaged_table_of_a_cell_is_named(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_cells(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
+    (cell_folder(out, "good-fold1-seed0-100") / "scores.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidInput, match=r"good-fold1-seed0-100: the table scores.csv has other"):
+        write_results(out, experiment)

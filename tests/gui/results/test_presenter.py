@@ -1,0 +1,277 @@
+"""The decisions of the Results tab, without a tab: what it predicts, shows and says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest.mock import MagicMock
+
+import numpy as np
+import pytest
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import BACKGROUND, PRESETS
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.gui.results.presenter import (
+    MOST_KEPT,
+    ResultsJobs,
+    ResultsPresenter,
+    ResultsView,
+    Wanted,
+)
+from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.verdicts import Advice, judge
+from napari_scribseg.gui.values import Inputs, Outcome, Snapshot
+
+SCHEMA = PRESETS["prostate"]
+GRID = Grid.from_spacing((2, 4, 4), (3.0, 1.0, 1.0))
+READY = Inputs("mr", "scribbles", None, SCHEMA, drawn={1: 9, 2: 9, BACKGROUND: 9})
+ONE, TWO = Path("runs/one"), Path("runs/two")
+
+
+def outcome(run=ONE, case="mr", value=1, z=None) -> Outcome:
+    segmentation = np.zeros(GRID.shape, np.uint8)
+    segmentation[slice(None) if z is None else z, :2] = value
+    unsure = Volume(np.full(GRID.shape, 0.5, np.float32), GRID)
+    return Outcome(case, Volume(segmentation, GRID), unsure, SCHEMA, None, run=run, z=z)
+
+
+@pytest.fixture
+def view() -> MagicMock:
+    view = MagicMock(spec=ResultsView)
+    image = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    view.snapshot.return_value = Snapshot("mr", image, np.zeros(GRID.shape, np.uint8), None, SCHEMA)
+    return view
+
+
+@pytest.fixture
+def jobs() -> MagicMock:
+    return MagicMock(spec=ResultsJobs)
+
+
+@pytest.fixture
+def presenter(view, jobs) -> ResultsPresenter:
+    presenter = ResultsPresenter(view, jobs)
+    presenter.inputs_changed(READY, "mr")
+    presenter.runs_listed((RunEntry(ONE, "first"), RunEntry(TWO, "second")))
+    return presenter
+
+
+def answer(presenter: ResultsPresenter, result: Outcome, reference=None) -> None:
+    """What the jobs do, at once."""
+    presenter.predicted(result)
+    presenter.judged(
+        judge(presenter.outcomes[result.case, result.run], reference, PostProcessing())
+    )
+
+
+def said(presenter: ResultsPresenter) -> tuple[str, str]:
+    """The last sentence and its level."""
+    text, *level = presenter.view.say.call_args.args
+    return text, level[0] if level else "info"
+
+
+def test_a_prediction_needs_a_run(presenter, jobs):
+    presenter.predict()
+    jobs.predict.assert_not_called()
+    assert "Train first" in said(presenter)[0]
+
+
+def test_one_prediction_at_a_time(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict()
+    assert jobs.predict.call_args.args[0] == ONE
+    presenter.predict()
+    assert jobs.predict.call_count == 1
+    assert "running" in said(presenter)[0]
+
+
+def test_ticked_runs_predict_one_after_the_other(presenter, jobs):
+    presenter.tick((ONE, TWO))
+    presenter.predict()
+    answer(presenter, outcome(ONE))
+    assert [call.args[0] for call in jobs.predict.call_args_list] == [ONE, TWO]
+    assert presenter.screen.predicting
+    answer(presenter, outcome(TWO, value=2))
+    assert not presenter.screen.predicting
+    assert presenter.screen.n_runs == 2
+
+
+def test_a_change_of_clean_up_does_not_hurry_the_next_run(presenter, jobs):
+    presenter.tick((ONE, TWO))
+    presenter.predict()
+    answer(presenter, outcome(ONE))
+    presenter.judged(judge(outcome(ONE), None, PostProcessing(fill_holes=True)))
+    assert presenter.screen.predicting, "the second run is still at work"
+    assert jobs.predict.call_count == 2
+
+
+def test_a_finished_training_predicts_by_itself(presenter, jobs):
+    presenter.run_completed(TWO)
+    assert jobs.predict.call_args.args[0] == TWO
+    assert presenter.ticked == (TWO,)
+
+
+def test_layers_that_can_t_be_read_are_told(presenter, view, jobs):
+    view.snapshot.side_effect = InvalidInput("The values are too large.")
+    presenter.run_completed(ONE)
+    assert said(presenter) == ("The values are too large.", "error")
+    jobs.predict.assert_not_called()
+    assert not presenter.screen.predicting
+
+
+def test_a_failure_is_told_and_it_can_be_tried_again(presenter, jobs):
+    presenter.tick((ONE, TWO))
+    presenter.predict()
+    presenter.failed("Memory ran out.")
+    assert said(presenter) == ("Memory ran out.", "error")
+    assert presenter.screen.why_not_predict is None
+    assert jobs.predict.call_count == 1, "the other run is not tried either"
+
+
+def test_stopping_is_no_failure(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict()
+    presenter.stop()
+    jobs.stop.assert_called_once()
+    presenter.failed("It ended without a word.")
+    assert said(presenter) == ("The prediction was stopped.", "info")
+
+
+def test_the_table_tells_run_and_clean_up(presenter):
+    presenter.tick((ONE,))
+    presenter.predict()
+    reference = outcome().segmentation.array
+    answer(presenter, outcome(), reference)
+    assert presenter.screen.caption == "mr by first · as predicted"
+    assert "Mean Dice 1.000" in said(presenter)[0]
+    cleaned = judge(outcome(), reference, PostProcessing(largest_component=True))
+    presenter.judged(cleaned)
+    assert presenter.screen.caption == "mr by first · with largest component"
+
+
+def test_a_clean_up_is_judged_anew(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict()
+    answer(presenter, outcome())
+    cleaning = PostProcessing(largest_component=True)
+    presenter.set_cleaning(cleaning)
+    assert jobs.judge.call_args.args[2] == cleaning
+    assert jobs.judge.call_args.args[0].segmentation.array[0, 0, 0] == 1, "the raw one"
+
+
+def test_only_the_chosen_run_is_in_the_table(presenter, view):
+    presenter.tick((ONE, TWO))
+    presenter.predict()
+    answer(presenter, outcome(ONE))
+    answer(presenter, outcome(TWO))
+    shown = {c.args[1]: c.kwargs["is_shown"] for c in view.show_verdict.call_args_list}
+    assert shown == {"first": True, "second": False}
+    view.show_verdict.reset_mock()
+    presenter.choose_shown(TWO)
+    shown = {c.args[1]: c.kwargs["is_shown"] for c in view.show_verdict.call_args_list}
+    assert shown == {"first": False, "second": True}
+
+
+def test_a_slice_alone_is_called_so(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict("slice", 1)
+    assert jobs.predict.call_args.args[2] == Wanted(z=1)
+    answer(presenter, outcome(z=1))
+    assert "slice 1 only" in presenter.screen.caption
+
+
+def test_a_slice_renews_its_part_of_a_volume(presenter):
+    presenter.tick((ONE,))
+    presenter.predict()
+    answer(presenter, outcome(value=1))
+    presenter.predict("slice", 1)
+    answer(presenter, outcome(value=2, z=1))
+    merged = presenter.outcomes["mr", ONE]
+    assert merged.z is None
+    assert merged.segmentation.array[:, 0, 0].tolist() == [1, 2]
+    assert "only" not in presenter.screen.caption
+
+
+def test_no_slice_no_prediction(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict("slice", None)
+    jobs.predict.assert_not_called()
+
+
+def test_saved_predictions_of_the_ticked_runs_are_shown(presenter, jobs):
+    presenter.tick((ONE, TWO))
+    presenter.show_saved()
+    answer(presenter, outcome(ONE))
+    assert [call.args[0] for call in jobs.load_saved.call_args_list] == [ONE, TWO]
+    presenter.failed("two has no saved prediction of mr: predict it.")
+    assert not presenter.screen.predicting
+    assert presenter.screen.n_runs == 1
+    jobs.predict.assert_not_called()
+
+
+def test_all_cases_are_counted(presenter, jobs):
+    presenter.tick((ONE,))
+    presenter.predict("cases")
+    jobs.predict_cases.assert_called_once_with(ONE)
+    presenter.progressed("3 case(s) done …")
+    assert presenter.screen.progress == "3 case(s) done …"
+    presenter.cases_predicted(ONE, 4, {"p5": "It is gone."})
+    assert said(presenter)[1] == "warning"
+    assert "4 case(s)" in said(presenter)[0]
+    assert "p5: It is gone." in said(presenter)[0]
+    assert not presenter.screen.predicting
+
+
+def test_another_case_empties_the_tab_and_comes_back(presenter, view):
+    presenter.tick((ONE,))
+    presenter.predict()
+    answer(presenter, outcome())
+    view.reset_mock()
+    presenter.inputs_changed(READY, "other")
+    view.forget_results.assert_called_once()
+    view.show_verdict.assert_not_called()
+    assert presenter.screen.caption == ""
+    presenter.inputs_changed(READY, "mr")
+    view.show_verdict.assert_called_once()
+
+
+def test_a_late_answer_about_another_case_is_kept_but_not_shown(presenter, view):
+    presenter.tick((ONE,))
+    presenter.predict()
+    presenter.inputs_changed(READY, "other")
+    answer(presenter, outcome())
+    view.show_verdict.assert_not_called()
+    assert ("mr", ONE) in presenter.verdicts
+
+
+def test_memory_is_bounded(presenter):
+    for n in range(MOST_KEPT + 3):
+        presenter.predicted(outcome(case=f"p{n}"))
+    assert len(presenter.outcomes) == MOST_KEPT
+    assert ("p0", ONE) not in presenter.outcomes
+
+
+def test_advice_is_about_the_ticked_runs_of_this_case(presenter, view, jobs):
+    presenter.advise()
+    jobs.advise.assert_not_called()
+    assert "Predict this volume first" in said(presenter)[0]
+    presenter.tick((ONE, TWO))
+    presenter.predict()
+    answer(presenter, outcome(ONE))
+    answer(presenter, outcome(TWO))
+    presenter.tick((TWO,))
+    presenter.advise()
+    assert [o.run for o in jobs.advise.call_args.args[0]] == [TWO]
+    presenter.advised(Advice("another", np.zeros(GRID.shape, np.float32), "uncertainty", ()))
+    view.show_advice.assert_not_called()
+
+
+def test_a_run_of_elsewhere_stays_in_the_list_while_it_is_ticked(presenter, view):
+    elsewhere = RunEntry(Path("far/run"), "from far")
+    presenter.add_run(elsewhere)
+    presenter.runs_listed((RunEntry(ONE, "first"),))
+    assert view.show_runs.call_args.args[0] == (RunEntry(ONE, "first"), elsewhere)
+    presenter.tick((ONE,))
+    presenter.runs_listed((RunEntry(ONE, "first"),))
+    assert view.show_runs.call_args.args[0] == (RunEntry(ONE, "first"),)

@@ -1,0 +1,259 @@
+"""The Results tab in a real viewer: several runs, slices, advice, acceptance, numbers.
+
+Only the prediction is replaced, by the reference moved aside.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
+from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.gui import work
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.results.accept_panel import AcceptForm
+from napari_scribseg.gui.results.advice_panel import AdvicePanel
+from napari_scribseg.gui.results.measurements_form import MeasurementsForm
+from napari_scribseg.gui.results.predict_panel import PredictPanel
+from napari_scribseg.gui.results.presenter import ResultsScreen
+from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.tab import ResultsTab
+from napari_scribseg.gui.results.verdicts import Advice
+from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.values import Outcome
+from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
+
+HEART = PRESETS["cardiac"]
+GRID = Grid.from_spacing((4, 24, 24), (8.0, 1.5, 1.5))
+ONE, TWO = Path("runs/one"), Path("runs/two")
+LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+def heart(case_id: str, radius: float) -> Case:
+    """An LV in a myocardium, and one stroke of each."""
+    z, y, x = np.indices(GRID.shape)
+    distance = np.hypot(y - 12, x - 12) + 0 * z
+    reference = np.where(distance < radius, 3, np.where(distance < 9, 2, 0)).astype(np.uint8)
+    scribbles = np.zeros_like(reference)
+    scribbles[1, 12, 11:13] = 3
+    image = Volume(reference.astype(np.float32) * 100, GRID)
+    return Case(case_id, "p", image, scribbles, reference)
+
+
+def moved(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
+    """The reference, by run "two" moved aside on slice 2."""
+    segmentation = snapshot.reference.copy()
+    if run == TWO:
+        segmentation[2] = np.roll(segmentation[2], 3, axis=1)
+    unsure = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    known = None
+    if probabilities:
+        known = np.stack([segmentation == k for k in range(HEART.n_classes)]).astype(np.float32)
+    volume = Volume(segmentation, GRID)
+    return Outcome(snapshot.case, volume, unsure, HEART, None, "", run, known, z)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer(show=True)
+
+
+@pytest.fixture
+def tab(viewer, tmp_path, qtbot, monkeypatch):
+    monkeypatch.setattr(work, "predict", moved)
+    session = Session(viewer, tmp_path)
+    made = ResultsTab(session)
+    qtbot.addWidget(made)
+    made.presenter.runs_listed((RunEntry(ONE, "one"), RunEntry(TWO, "two")))
+    made.presenter.jobs.list_runs = lambda: None
+    show(session, heart("p_ED", 7))
+    made.presenter.tick((ONE, TWO))
+    yield made
+    made.end()
+    session.end()
+
+
+def show(session: Session, case: Case) -> None:
+    session.viewer.layers.clear()
+    for data in layers.case_data(case, HEART):
+        session.viewer.add_layer(layers.layer_of(data))
+
+
+def predict(tab: ResultsTab, qtbot) -> None:
+    tab.presenter.predict()
+    qtbot.waitUntil(lambda: not tab.presenter.screen.predicting)
+
+
+def of_role(viewer, role: str) -> list:
+    return [layer for layer in viewer.layers if layers.role_of(layer) == role]
+
+
+def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewer, qtbot, tmp_path):
+    predict(tab, qtbot)
+    segmentations = of_role(viewer, "segmentation")
+    assert [layer.visible for layer in segmentations] == [True, False]
+    assert tab.scores.table.item(0, 1).text() == "\N{EN DASH}", "no RV anywhere"
+    assert tab.scores.table.item(1, 1).text() == "1.000"
+
+    tab.scores.difference or tab.scores._difference.setChecked(True)
+    assert not of_role(viewer, "difference")[0].data.any(), "run one is right"
+    tab.presenter.choose_shown(TWO)
+    assert of_role(viewer, "difference")[0].data[2].any()
+    assert not of_role(viewer, "difference")[0].data[[0, 1, 3]].any()
+
+    scribbles = tab._session.selected.scribbles
+    scribbles.mode = "pan_zoom"
+    canvas = viewer.window._qt_window._qt_viewer.canvas.native
+    viewer.window._qt_window.activateWindow()
+    canvas.setFocus()
+    QTest.keyClick(canvas, Qt.Key.Key_N)
+    qtbot.waitUntil(lambda: tab.advice.list.count() == 1)
+    QTest.keyClick(canvas, Qt.Key.Key_N)
+    assert tab.shown_slice() == 2
+    assert viewer.layers.selection.active is scribbles
+    assert scribbles.mode == "paint"
+    tab.advice._map.setChecked(True)
+    assert of_role(viewer, "doubt")[0].data[2].max() == 0.5
+
+    before = [(layer, layer.visible) for layer in viewer.layers]
+    tab.scores._side_by_side.setChecked(True)
+    assert viewer.canvas.grid.enabled
+    shown = [layer for layer in viewer.layers if layer.visible]
+    assert [layers.role_of(layer) for layer in shown] == ["comparison"] * 6
+    fields = [tuple(c) for _, c in viewer.canvas.grid.iter_viewboxes(viewer.layers) if c]
+    assert [c[:2] for c in fields[:3]] == [(0, 1), (2, 3), (4, 5)], "image and labels together"
+    assert tab._session.selected.image is before[0][0], "the copies are nobody's image"
+    tab.scores._side_by_side.setChecked(False)
+    assert not viewer.canvas.grid.enabled
+    assert [(layer, layer.visible) for layer in viewer.layers] == before
+
+    tab.deeds.save_table(tmp_path / "t.csv")
+    qtbot.waitUntil((tmp_path / "t.csv").exists)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
+
+
+def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    scribbles = tab._session.selected.scribbles
+    viewer.dims.set_point(0, float(scribbles.data_to_world((1, 0, 0))[0]))
+    before = scribbles.data.copy()
+    before[1, 12, 12] = scribbles.data[1, 12, 12] = 1
+    tab.deeds.accept()
+    qtbot.waitUntil(lambda: bool((scribbles.data != before).any()))
+    assert (scribbles.data[before > 0] == before[before > 0]).all()
+    assert (scribbles.data[[0, 2, 3]] == before[[0, 2, 3]]).all(), "the shown slice only"
+    assert (scribbles.data[1] == 2).any()
+    scribbles.undo()
+    assert (scribbles.data == before).all()
+
+
+def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    show(tab._session, heart("p_ES", 5))
+    assert tab.scores.table.rowCount() == 0, "the other case is not predicted yet"
+    predict(tab, qtbot)
+    form = tab.measurements
+    assert (form.diastole.currentText(), form.systole.currentText()) == ("p_ED", "p_ES")
+    tab.deeds.measure_function()
+    qtbot.waitUntil(lambda: form.table.rowCount() == 6)
+    found = {form.table.item(y, 0).text(): form.table.item(y, 1).text() for y in range(6)}
+    voxel = 8 * 1.5 * 1.5 / 1000
+    edv, esv = (int((heart("x", r).reference == 3).sum()) * voxel for r in (7, 5))
+    assert found["LV EDV"] == f"{edv:.1f} mL"
+    assert found["RV EDV"] == "\N{EN DASH}", "there is none"
+    assert found["LV EF"] == f"{100 * (edv - esv) / edv:.1f} %"
+    assert "label 3" in form.table.item(0, 0).toolTip()
+    form.diastole.setCurrentText("p_ES")
+    form.systole.setCurrentText("p_ED")
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    tab.deeds.measure_function()
+    qtbot.waitUntil(lambda: any("swapped" in text for text, _ in said))
+
+
+def test_probabilities_come_when_asked(tab, viewer, qtbot):
+    tab.predict.probabilities.setChecked(True)
+    tab.presenter.tick((ONE,))
+    predict(tab, qtbot)
+    names = [layer.name for layer in of_role(viewer, "probabilities")]
+    assert names == [f"probability of {name}" for name in HEART.names]
+
+
+class TestThePlot:
+    @pytest.fixture
+    def plot(self, qtbot):
+        plot = SlicePlot()
+        qtbot.addWidget(plot)
+        plot.resize(300, 120)
+        plot.set_lines([SliceLine("a", "#e69f00", {0: 0.5, 2: 1.0, 3: float("inf")})], 5, "Dice")
+        plot.show()
+        return plot
+
+    @pytest.mark.parametrize("z", range(5))
+    def test_a_click_asks_for_the_slice_under_it(self, plot, qtbot, z):
+        with qtbot.waitSignal(plot.slice_asked) as asked:
+            qtbot.mouseClick(plot, LEFT, NO_KEY, QPoint(round(plot.x_of(z)), 50))
+        assert asked.args == [z]
+
+    def test_arrows_step_and_stay_inside(self, plot, qtbot):
+        asked = []
+        plot.slice_asked.connect(asked.append)
+        plot.set_shown(3)
+        for key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            qtbot.keyClick(plot, key)
+        plot.set_shown(4)
+        qtbot.keyClick(plot, Qt.Key.Key_Right)
+        assert asked == [2, 4, 4]
+
+    def test_it_paints_gaps_and_infinity(self, plot):
+        assert not plot.grab().isNull()
+
+
+def test_ticking_tells_the_runs_in_their_order(qtbot):
+    panel = PredictPanel()
+    qtbot.addWidget(panel)
+    panel.set_runs((RunEntry(ONE, "one"), RunEntry(TWO, "two")), (TWO,))
+    assert panel.ticked() == (TWO,)
+    with qtbot.waitSignal(panel.ticked_changed) as told:
+        panel.runs.item(0).setCheckState(Qt.CheckState.Checked)
+    assert told.args == [(ONE, TWO)]
+    panel.show_screen(ResultsScreen(predicting=True, why_not_predict="Busy.", progress="one …"))
+    assert not panel.predict.isEnabled()
+    assert panel.predict.toolTip() == "Busy."
+
+
+def test_suggestions_go_round(qtbot):
+    panel = AdvicePanel()
+    qtbot.addWidget(panel)
+    assert panel.take_next() is None
+    two = (Suggestion(3, 9.0, (1, 1), "Much."), Suggestion(1, 2.0, (1, 1), "Some."))
+    panel.set_value(Advice("p", np.zeros((4, 2, 2), np.float32), "disagreement", two))
+    assert [panel.take_next().z for _ in range(3)] == [3, 1, 3]
+
+
+def test_the_form_of_acceptance(qtbot):
+    form = AcceptForm()
+    qtbot.addWidget(form)
+    assert form.value(4).z == 4
+    form.where.setCurrentIndex(1)
+    form.sure.setValue(1.0)
+    assert form.value(4).z is None
+    assert form.value(4).most_uncertainty is None
+
+
+def test_phases_are_for_hearts(qtbot):
+    form = MeasurementsForm()
+    qtbot.addWidget(form)
+    form.set_phases(["p"], is_heart=False)
+    assert form.function.isHidden()
+    form.set_phases(["x_ES", "x_ED"], is_heart=True)
+    assert (form.diastole.currentText(), form.systole.currentText()) == ("x_ED", "x_ES")

@@ -1,0 +1,121 @@
+"""Predictions judged: clean-up, slices, differences, advice, and the saved table."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.evaluation.clinical import Measurement
+from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.slice_metrics import EXTRA
+from napari_scribseg.gui.results.run_list import runs_with_weights
+from napari_scribseg.gui.results.verdicts import TABLE_COLUMNS, advise, judge, save_table
+from napari_scribseg.gui.values import Outcome
+
+SCHEMA = LabelSchema.of("a")
+GRID = Grid.from_spacing((2, 8, 8), (4.0, 1.0, 1.0))
+RUN = Path("runs/one")
+
+
+def made(array, z=None, probabilities=None, unsure=0.0, schema=SCHEMA) -> Outcome:
+    uncertainty = Volume(np.full(GRID.shape, unsure, np.float32), GRID)
+    volume = Volume(array, GRID)
+    return Outcome("p", volume, uncertainty, schema, None, "", RUN, probabilities, z)
+
+
+def pieces():
+    array = np.zeros(GRID.shape, np.uint8)
+    array[:, 1:5, 1:5] = 1
+    array[0, 7, 7] = 1
+    return array
+
+
+def test_the_clean_up_changes_what_is_shown_and_scored_but_not_the_prediction():
+    reference = pieces()
+    reference[0, 7, 7] = 0
+    outcome = made(pieces())
+    plain = judge(outcome, reference, PostProcessing())
+    clean = judge(outcome, reference, PostProcessing(largest_component=True))
+    assert plain.scores[0].dice < 1
+    assert clean.scores[0].dice == 1
+    assert clean.outcome.segmentation.array[0, 7, 7] == 1
+    assert clean.shown.array[0, 7, 7] == 0
+    assert plain.difference[0, 7, 7] == EXTRA
+    assert not clean.difference.any()
+
+
+def test_of_one_slice_only_that_slice_is_judged():
+    array = np.zeros(GRID.shape, np.uint8)
+    array[1] = pieces()[1]
+    verdict = judge(made(array, z=1), pieces(), PostProcessing())
+    assert verdict.scores[0].dice == 1, "the slice that was not predicted does not count"
+    assert [s.z for s in verdict.slices] == [1]
+    assert not verdict.difference.any()
+
+
+def test_a_reference_of_another_schema_costs_the_scores_only():
+    verdict = judge(made(pieces()), np.full(GRID.shape, 9, np.uint8), PostProcessing())
+    assert verdict.scores is None
+    assert verdict.difference is None
+    assert "9" in verdict.outcome.note
+    assert verdict.slices[0].area_mm2 == 17
+
+
+def test_without_a_reference_nothing_is_scored():
+    verdict = judge(made(pieces()), None, PostProcessing())
+    assert verdict.scores is None
+    assert verdict.outcome.note == ""
+
+
+def test_advice_of_one_run_is_its_uncertainty_and_of_two_their_disagreement():
+    one = made(pieces(), unsure=0.8)
+    assert advise([one], None).kind == "uncertainty"
+    other = pieces()
+    other[1, 4] = 0
+    both = advise([one, made(other, unsure=0.8)], None)
+    assert both.kind == "disagreement"
+    assert [s.z for s in both.suggestions] == [1]
+    drawn = np.zeros(GRID.shape, np.uint8)
+    drawn[1] = 1
+    assert advise([one, made(other)], drawn).suggestions == ()
+
+
+def test_probabilities_decide_where_all_runs_brought_them():
+    half = np.full((2, *GRID.shape), 0.5, np.float32)
+    other = pieces()
+    other[1, 4] = 0
+    runs = [made(pieces(), probabilities=half), made(other, probabilities=half)]
+    assert advise(runs, None).suggestions == (), "unsure alike is no disagreement"
+
+
+def test_runs_of_other_structures_are_not_compared():
+    with pytest.raises(InvalidInput, match="different structures"):
+        advise([made(pieces()), made(pieces(), schema=LabelSchema.of("b"))], None)
+
+
+def test_everything_is_in_one_table(tmp_path):
+    verdict = judge(made(pieces()), pieces(), PostProcessing(fill_holes=True))
+    measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
+    save_table(tmp_path / "t.csv", {"first": verdict}, measured)
+    with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == TABLE_COLUMNS
+    assert [row["scope"] for row in rows] == ["case", "slice", "slice", "measurement"]
+    assert rows[0]["post_processing"] == "fill_holes"
+    assert (rows[0]["run"], rows[0]["structure"], rows[0]["dice"]) == ("first", "a", "1")
+    assert rows[0]["volume_ml"] == f"{33 * 4 / 1000:g}"
+    assert (rows[2]["slice"], rows[2]["area_mm2"]) == ("1", "16")
+    assert (rows[3]["value"], rows[3]["unit"]) == ("0.5", "mL")
+
+
+def test_a_folder_without_runs_lists_none(tmp_path):
+    assert runs_with_weights(tmp_path) == ()
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "run.json").write_text("{")
+    assert runs_with_weights(tmp_path) == ()
