@@ -1,7 +1,7 @@
 """Strokes as a hand would draw them, slice by slice, made from the reference alone.
 
-This is deliberately not `napari_scribseg.annotation.simulate`: the sample data must not depend on the
-package whose tests use it.
+This is deliberately not `napari_scribseg.annotation.simulate`: the sample data must not depend on
+the package whose tests use it.
 """
 
 from __future__ import annotations

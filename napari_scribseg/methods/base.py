@@ -3,7 +3,7 @@
 A method is the `nn.Module` that is trained. Its `forward` is prediction, its `state_dict` is the
 checkpoint, and beyond that it says which loss terms one batch has and, through hooks, what else
 its paper does. The loop, optimiser, schedule, device, precision, data, validation, checkpoints and
-stopping belong to `napari_scribseg.engine`.
+stopping belong to `napari_scribseg.training`.
 """
 
 from __future__ import annotations

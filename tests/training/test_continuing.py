@@ -148,7 +148,7 @@ def test_a_training_that_was_let_go_survives_its_starter(tmp_path) -> None:
     run = phantom_run(tmp_path, PartialCE)
     code = (
         "import sys, time; from napari_scribseg.runs.folder import RunFolder; "
-        "from napari_scribseg.engine import worker; worker.GRACE_SECONDS = 0.1; "
+        "from napari_scribseg.runs import worker; worker.GRACE_SECONDS = 0.1; "
         f"run = RunFolder.open({str(run.path)!r}); worker.end_when_stdin_closes(run); "
         "time.sleep(1.0); run.heartbeat()"
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.settings import Cost
@@ -70,6 +70,15 @@ class BatchView(Protocol):
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence, which stays until the next one."""
+        ...
+
+
+@runtime_checkable
+class ShowsRuns(Protocol):
+    """A dock that can show a run: the main one."""
+
+    def show_run(self, folder: Path) -> None:
+        """Show the run of a folder."""
         ...
 
 

@@ -25,7 +25,7 @@ from napari_scribseg.gui.batch.plan_panel import BatchPlanPanel
 from napari_scribseg.gui.batch.presenter import BatchPresenter
 from napari_scribseg.gui.batch.results import ShownSlice
 from napari_scribseg.gui.batch.results_panel import BatchResultsPanel
-from napari_scribseg.gui.batch.screen import BatchScreen, Phase
+from napari_scribseg.gui.batch.screen import BatchScreen, Phase, ShowsRuns
 from napari_scribseg.gui.batch.shown_slice import SliceViewer
 from napari_scribseg.gui.closing import CloseGuard, LeavingExperiment, main_window_of
 from napari_scribseg.gui.values import Level
@@ -134,15 +134,13 @@ class BatchEvaluation(QWidget):
 
     def open_run(self, cell: str) -> None:
         """Show the training of a cell in the main dock, which is opened if needed."""
-        from napari_scribseg.gui.dock import ScribbleDock
-
         folder = self.presenter.screen.folder
         if folder is None:
             return
         place, dock = self._viewer.window.add_plugin_dock_widget(
             "napari-scribseg", "Scribble segmentation", tabify=True
         )
-        if isinstance(dock, ScribbleDock):
+        if isinstance(dock, ShowsRuns):
             place.show()
             place.raise_()
             dock.show_run(cell_folder(folder, cell) / "run")

@@ -13,7 +13,7 @@ from napari.layers import Labels, Layer
 
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.volume import Array
-from napari_scribseg.gui.scribble.presenter import Tool, Widths
+from napari_scribseg.gui.canvas.tools import Tool, Widths
 
 
 def tool_of(layer: Layer) -> Tool | None:

@@ -17,13 +17,7 @@ from qtpy.QtWidgets import (
     QPushButton,
 )
 
-from napari_scribseg.gui.scribble.presenter import (
-    Tool,
-    Unit,
-    Widths,
-    voxels_of_width,
-    width_of_voxels,
-)
+from napari_scribseg.gui.canvas.tools import Tool, Unit, Widths, voxels_of_width, width_of_voxels
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, tame
 
 _LARGEST_VOXELS = 200

@@ -15,8 +15,9 @@ from qtpy.QtCore import (
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.gui.canvas import brush, painting
 from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
+from napari_scribseg.gui.canvas.tools import Tool, Widths
 from napari_scribseg.gui.scribble import keys
-from napari_scribseg.gui.scribble.presenter import Deed, Tool, Widths
+from napari_scribseg.gui.scribble.presenter import Deed
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed

@@ -12,6 +12,7 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
 from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
 from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
@@ -19,12 +20,7 @@ from napari_scribseg.gui.scribble.drawing import Drawing
 from napari_scribseg.gui.scribble.growth import Growth
 from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
-from napari_scribseg.gui.scribble.presenter import (
-    Widths,
-    chip_counts,
-    why_not_interpolated,
-    why_not_schema,
-)
+from napari_scribseg.gui.scribble.presenter import chip_counts, why_not_interpolated, why_not_schema
 from napari_scribseg.gui.scribble.proposal import Proposal
 from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan

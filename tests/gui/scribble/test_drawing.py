@@ -15,8 +15,8 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.scribble.presenter import Widths
 
 CASE = two_ball_case((6, 48, 48))
 LEFT = Qt.MouseButton.LeftButton

@@ -8,12 +8,13 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_scribseg.annotation.checklist import Item
 from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, LabelSchema
+from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble import keys
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
 from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
 from napari_scribseg.gui.scribble.class_chip import ClassChip
 from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
-from napari_scribseg.gui.scribble.presenter import ChipCounts, Widths
+from napari_scribseg.gui.scribble.presenter import ChipCounts
 from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
 from napari_scribseg.gui.scribble.strokes_panel import StrokesPanel
 

@@ -6,16 +6,14 @@ import pytest
 
 from napari_scribseg.annotation.checklist import EMPTY, SliceFacts
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
+from napari_scribseg.gui.canvas.tools import Widths, voxels_of_width, width_of_voxels
 from napari_scribseg.gui.scribble.presenter import (
     ChipCounts,
-    Widths,
     chip_counts,
     counted,
-    voxels_of_width,
     why_not_interpolated,
     why_not_removed,
     why_not_schema,
-    width_of_voxels,
 )
 
 HEART = PRESETS["cardiac"]
