@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_scribseg.methods import METHODS
+from napari_scribseg.methods.registry import all_methods
 
 PIECES = (("", "as predicted"), ("_largest", "largest component"))
 """What is scored: suffix of the folder, and how a table calls it."""
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dataset", type=Path, nargs="?")
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--table", type=Path, metavar="OUT", help="only print what is there")
-    parser.add_argument("--methods", nargs="+", default=[kind.name for kind in METHODS])
+    parser.add_argument("--methods", nargs="+", default=[kind.spec.name for kind in all_methods()])
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="cpu")
     parser.add_argument("--train", default="train", help="split to train on")

@@ -22,8 +22,10 @@ from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses import consistency
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods import em_crf, exmod, scribble2d5
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.em_crf import method as em_crf
+from napari_scribseg.methods.exmod import method as exmod
+from napari_scribseg.methods.scribble2d5 import method as scribble2d5
 from napari_scribseg.networks import crf_rnn
 from napari_scribseg.propagate import random_walker
 
@@ -139,6 +141,6 @@ _PARTS["cyclemix"] = _PARTS["exmod"]
 def naive_parts(kind: type[Method]) -> Generator[None]:
     """While open, a method works with the versions above instead of the package's."""
     with ExitStack() as stack:
-        for owner, name, part in _PARTS.get(kind.name, ()):
+        for owner, name, part in _PARTS.get(kind.spec.name, ()):
             stack.enter_context(patch.object(owner, name, part))
         yield

@@ -21,8 +21,8 @@ from naive import naive_parts
 from napari_scribseg.core.samples import sample_folder
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.registry import all_methods, method_named
 from napari_scribseg.training.prepare import prepare_cases
 
 HEAD = "| method | case s, naive | ours | ratio | cases | engine s, cold | cached |"
@@ -33,7 +33,7 @@ _NOTHING = 0.01
 
 def measure(kind: type[Method], cases: Sequence[Case]) -> str:
     """The row of a method, in Markdown."""
-    options = kind.presets()["quick"].options
+    options = kind.spec.presets["quick"].options
     naive = ours = 0.0
     kind.prepare(cases[0], options)  # imports what it needs
     for case in cases:
@@ -48,7 +48,7 @@ def measure(kind: type[Method], cases: Sequence[Case]) -> str:
         )
     n = len(cases)
     ratio = f"{naive / ours:.1f}" if ours > _NOTHING * n else ""
-    cells = [f"`{kind.name}`", f"{naive / n:.2f}", f"{ours / n:.2f}", ratio]
+    cells = [f"`{kind.spec.name}`", f"{naive / n:.2f}", f"{ours / n:.2f}", ratio]
     return "| " + " | ".join([*cells, str(n), f"{cold:.2f}", f"{cached:.2f}"]) + " |"
 
 
@@ -60,7 +60,7 @@ def _seconds(clock: Callable[[], float], work: Callable[[], object]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line of the table per method that prepares anything."""
-    busy = [m.name for m in METHODS if m.prepare.__func__ is not Method.prepare.__func__]
+    busy = [m.spec.name for m in all_methods() if m.prepare.__func__ is not Method.prepare.__func__]
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("dataset", type=Path, nargs="?", default=sample_folder("cardiac"))
     parser.add_argument("--cases", type=int, default=2)

@@ -36,8 +36,8 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
-from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Maps, Method
+from napari_scribseg.methods.registry import all_methods, method_named
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import Machine, choose_machine
 from napari_scribseg.training.predict import image_probabilities
@@ -128,7 +128,7 @@ def contender(
     kind: type[Method], changes: dict[str, Any], maps: Maps, which: str, device: str = "cpu"
 ) -> Contender:
     """The method with its quick preset and some options changed, ready for its first step."""
-    options, training = options_of(kind, changes), kind.presets()["quick"].training
+    options, training = options_of(kind, changes), kind.spec.presets["quick"].training
     case = synthetic_case()
     samples = empty_samples(kind, options, PRESETS["cardiac"], SPACING[1])
     samples.add(case, maps, unlabelled=True)
@@ -146,7 +146,7 @@ def contender(
 
 def options_of(kind: type[Method], changes: dict[str, Any]) -> MethodConfig:
     """The options of the quick preset, with changes."""
-    return kind.fitted(kind.presets()["quick"].options.updated(changes), [SPACING])
+    return kind.fitted(kind.spec.presets["quick"].options.updated(changes), [SPACING])
 
 
 def measure(
@@ -160,7 +160,7 @@ def measure(
     work = {"step": Contender.step, "predict": Contender.predict}
     if kind.relabel is not Method.relabel:
         work["relabel"] = Contender.relabel
-    row: dict[str, Any] = {"method": kind.name, "changes": changes}
+    row: dict[str, Any] = {"method": kind.spec.name, "changes": changes}
     row["batch"] = both[0].learner.config.batch_size
     for name, job in work.items():
         times = in_turn(both, job, rounds)
@@ -196,7 +196,7 @@ def peak_gpu_memory_mib(kind: type[Method], changes: dict[str, Any], which: str)
 
 def peak_memory_mib(kind: type[Method], changes: dict[str, Any], which: str) -> int:
     """Peak memory of some training steps in a fresh process."""
-    command = [sys.executable, __file__, "--memory", kind.name, json.dumps(changes), which]
+    command = [sys.executable, __file__, "--memory", kind.spec.name, json.dumps(changes), which]
     return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--methods", nargs="+", default=[kind.name for kind in METHODS])
+    parser.add_argument("--methods", nargs="+", default=[kind.spec.name for kind in all_methods()])
     parser.add_argument("--json", action="store_true", help="a JSON document per line instead")
     parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -35,16 +35,16 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.losses.contrastive import block_labels
 from napari_scribseg.losses.partial import class_weights, shares_of
-from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Method, Shown
-from napari_scribseg.methods.dmpls import DMPLS, mixed_pseudo_labels
-from napari_scribseg.methods.effdnet import EFFDNet
-from napari_scribseg.methods.em_crf import EMCRF
-from napari_scribseg.methods.exmod import ExMod
-from napari_scribseg.methods.partial_ce import PartialCE
+from napari_scribseg.methods.dmpls.method import DMPLS, mixed_pseudo_labels
+from napari_scribseg.methods.effdnet.method import EFFDNet
+from napari_scribseg.methods.em_crf.method import EMCRF
+from napari_scribseg.methods.exmod.method import ExMod
+from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.methods.registry import method_named
 from napari_scribseg.methods.scribble2d5 import Scribble2D5Config
-from napari_scribseg.methods.unet_crf import UNetCRF
-from napari_scribseg.methods.ustm import USTM
+from napari_scribseg.methods.unet_crf.method import UNetCRF
+from napari_scribseg.methods.ustm.method import USTM
 from napari_scribseg.mixing.occlusion import hidden_squares
 from napari_scribseg.mixing.paste import paste_regions, scribble_boxes
 from napari_scribseg.mixing.puzzle_mix import solve_puzzle
@@ -105,14 +105,16 @@ class Scene:
     def maps(self, name: str, options: MethodConfig | None = None) -> dict[str, Array]:
         """What a method prepares, on the drawn slices."""
         kind = method_named(name)
-        maps = kind.prepare(self.case, options or kind.presets()["quick"].options)
+        maps = kind.prepare(self.case, options or kind.spec.presets["quick"].options)
         return {key: value[self.drawn] for key, value in maps.items()}
 
     def trained(self, kind: type[Method], steps: int = STEPS) -> Method:
         """The method's quick network after some steps on this case."""
         torch.manual_seed(0)
-        method = kind(self.schema.n_classes, kind.presets()["quick"].options).train()
-        maps = {k: torch.from_numpy(m.astype(np.int64)) for k, m in self.maps(kind.name).items()}
+        method = kind(self.schema.n_classes, kind.spec.presets["quick"].options).train()
+        maps = {
+            k: torch.from_numpy(m.astype(np.int64)) for k, m in self.maps(kind.spec.name).items()
+        }
         optimiser = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], 2e-3)
         for step in range(1, steps + 1):
             picks = torch.randperm(len(self.drawn))[:4]
@@ -141,7 +143,7 @@ class Scene:
     def with_unet(self, kind: type[Method], *names: str) -> Method:
         """A method whose networks have the weights of `unet`."""
         torch.manual_seed(0)
-        method = kind(self.schema.n_classes, kind.presets()["quick"].options)
+        method = kind(self.schema.n_classes, kind.spec.presets["quick"].options)
         weights = self.unet.get_submodule("network").state_dict()
         for name in names:
             method.get_submodule(name).load_state_dict(weights)

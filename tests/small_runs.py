@@ -47,10 +47,10 @@ def phantom_run(
     if not data.exists():
         phantom_dataset(data, patients + validate)
     cases = read_dataset(data).cases[: patients + validate]
-    preset = method.presets()["quick"]
+    preset = method.spec.presets["quick"]
     return RunFolder.create(
         tmp_path / folder,
-        method=method.name,
+        method=method.spec.name,
         options=preset.options.model_dump(mode="json"),
         training=preset.training.updated({**tiny(method), **settings}),
         schema=TWO_BALLS,
@@ -71,16 +71,16 @@ def phantom_batch(
 ) -> Batch:
     """Four samples of a two-ball case with the maps of the method; without scribbles if so."""
     case = two_ball_case(shape=(4, size, size))
-    options = method.presets()["quick"].options
+    options = method.spec.presets["quick"].options
     if unlabelled:
         case = type(case)(case.id, case.patient, case.image, None, case.reference)
     samples = empty_samples(method, options, TWO_BALLS, case.image.spacing[1])
     samples.add(case, method.prepare(case, options), unlabelled=True)
-    config = method.presets()["quick"].training.updated({**tiny(method), "patch": (size, size)})
+    config = method.spec.presets["quick"].training.updated({**tiny(method), "patch": (size, size)})
     return samples.batch(1, config, 0.5, device)
 
 
 def quick_method(method: type[Method], seed: int = 0) -> Method:
     """The method as its quick preset builds it, for the two balls."""
     torch.manual_seed(seed)
-    return method(TWO_BALLS.n_classes, method.presets()["quick"].options)
+    return method(TWO_BALLS.n_classes, method.spec.presets["quick"].options)

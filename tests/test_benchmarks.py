@@ -13,8 +13,10 @@ from small_runs import phantom_batch
 
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.consistency import largest_pieces
-from napari_scribseg.methods.em_crf import EMCRF, EMCRFConfig
-from napari_scribseg.methods.exmod import ExMod, ExModConfig
+from napari_scribseg.methods.em_crf import EMCRFConfig
+from napari_scribseg.methods.em_crf.method import EMCRF
+from napari_scribseg.methods.exmod import ExModConfig
+from napari_scribseg.methods.exmod.method import ExMod
 from napari_scribseg.networks.crf_rnn import CRFRNN
 from napari_scribseg.propagate.random_walker import random_walker_probabilities
 from napari_scribseg.propagate.supervoxels import grown_labels

@@ -34,6 +34,8 @@ NEED_NO_TORCH = [
     "napari_scribseg.project.journal",
     "napari_scribseg.core.labels",
     "napari_scribseg.evaluation.metrics",
+    "napari_scribseg.gui.catalogue",
+    "napari_scribseg.methods.registry",
     "napari_scribseg.project.folder",
     "napari_scribseg.core.samples",
     "napari_scribseg.annotation.simulate",

@@ -38,30 +38,25 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_estimate(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
     """Measure, and say what was found."""
-    from napari_scribseg.methods import method_named
+    from napari_scribseg.methods.registry import spec_named
     from napari_scribseg.training.estimate import estimate
 
-    kind = method_named(arguments.method)
-    presets = kind.presets()
-    if arguments.preset not in presets:
-        raise InvalidInput(
-            f"{kind.title} has no preset '{arguments.preset}'; it has: {', '.join(presets)}."
-        )
+    spec = spec_named(arguments.method)
+    chosen = spec.preset(arguments.preset)
     if not 1 <= arguments.classes <= 254:
         raise InvalidInput(f"--classes must be 1 to 254, got {arguments.classes}.")
-    chosen = presets[arguments.preset]
     options, training = settings.apply(
         parse_assignments(arguments.assignments), chosen.options, chosen.training
     )
     schema = LabelSchema.of(*(f"class {k}" for k in range(1, arguments.classes + 1)))
-    found = estimate(kind, options, training, schema)
+    found = estimate(spec.load(), options, training, schema)
     text = (
-        f"{kind.name} on {found.device}: about {found.memory_mib:.0f} MiB, "
+        f"{spec.name} on {found.device}: about {found.memory_mib:.0f} MiB, "
         f"{found.seconds_per_step:.2f} s per step, {duration(found.seconds)} in all."
     )
     return Answer(
         {
-            "method": kind.name,
+            "method": spec.name,
             "device": found.device,
             "memory_mib": round(found.memory_mib),
             "seconds_per_step": found.seconds_per_step,

@@ -209,16 +209,16 @@ def costs_answer(recipe: Recipe) -> Answer:
     """What a training of every method takes, measured; loads torch, too."""
     from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.experiment.settings import Cost, CostsDocument
-    from napari_scribseg.methods import method_named
+    from napari_scribseg.methods.registry import spec_named
     from napari_scribseg.training.estimate import estimate
 
     schema = read_dataset(recipe.dataset).schema
     costs: list[Cost] = []
     for choice in recipe.methods:
         filled = _filled_in(choice, recipe)
-        kind = method_named(choice.method)
-        options = kind.Config().updated(filled.options)
-        found = estimate(kind, options, filled.training, schema)
+        spec = spec_named(choice.method)
+        options = spec.Config().updated(filled.options)
+        found = estimate(spec.load(), options, filled.training, schema)
         cost = Cost(
             label=choice.label,
             seconds=found.seconds,
@@ -232,14 +232,10 @@ def costs_answer(recipe: Recipe) -> Answer:
 
 def _filled_in(choice: MethodChoice, recipe: Recipe) -> MethodSettings:
     from napari_scribseg.experiment.settings import MethodSettings
-    from napari_scribseg.methods import method_named
+    from napari_scribseg.methods.registry import spec_named
 
-    kind = method_named(choice.method)
-    presets = kind.presets()
-    if choice.preset not in presets:
-        raise InvalidInput(
-            f"{kind.title} has no preset '{choice.preset}'; it has: {', '.join(presets)}."
-        )
+    spec = spec_named(choice.method)
+    preset = spec.preset(choice.preset)
     common: dict[str, Any] = {"device": recipe.device, "threads": recipe.threads}
     if recipe.steps is not None:
         common["steps"] = recipe.steps
@@ -251,10 +247,9 @@ def _filled_in(choice: MethodChoice, recipe: Recipe) -> MethodSettings:
             f"{choice.label}: the setting {both[0]} belongs to the whole experiment, so that the "
             "comparison is fair; leave it out of the method's."
         )
-    preset = presets[choice.preset]
     changes = {**choice.settings, **common}
     options, training = settings.apply(changes, preset.options, preset.training)
-    weights = kind(_CLASSES_FOR_SIZE, options).parameters()
+    weights = spec.load()(_CLASSES_FOR_SIZE, options).parameters()
     return MethodSettings(
         label=choice.label,
         method=choice.method,

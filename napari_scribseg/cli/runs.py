@@ -12,12 +12,12 @@ from napari_scribseg.core.config import parse_assignments
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Finished
 from napari_scribseg.core.labels import CONVENTIONS
+from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.runs.folder import RunCase, RunFolder, is_run
 from napari_scribseg.runs.process import refuse_when_running
 
 if TYPE_CHECKING:
     from napari_scribseg.data.case import CaseFiles, Dataset
-    from napari_scribseg.methods.base import Method, Preset
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that --validate auto holds out."""
@@ -137,9 +137,9 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
             f"{run.path} was made from the dataset {made_from}, not from {arguments.dataset}, and "
             "a run keeps its cases. Repeat the command that made it, or make a new run."
         )
-    from napari_scribseg.methods import method_named
+    from napari_scribseg.methods.registry import spec_named
 
-    options = method_named(run.record.method).Config().updated(run.record.options)
+    options = spec_named(run.record.method).Config().updated(run.record.options)
     budget = _budget(arguments)
     others = {k: v for k, v in _changes(arguments).items() if k not in budget}
     wanted = settings.apply(others, options, run.record.training)
@@ -204,15 +204,15 @@ def prepare_run(
         InvalidInput: there is no such method, preset, setting or split, a patient would be on
             both sides, or the weights to start from don't fit.
     """
-    from napari_scribseg.methods import method_named
+    from napari_scribseg.methods.registry import spec_named
 
-    kind = method_named(method)
-    chosen, preset = _start_settings(kind, preset, continues)
+    spec = spec_named(method)
+    chosen, preset = _start_settings(spec, preset, continues)
     options, training = settings.apply(changes or {}, chosen.options, chosen.training)
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
-        check_start(continues, kind(dataset.schema.n_classes, options), dataset.schema)
+        check_start(continues, spec.load()(dataset.schema.n_classes, options), dataset.schema)
     split = split or ("train" if "train" in dataset.splits else "all")
     cases = _cases_of(dataset, split, validate, training.random_seed)
     validated = any(case.role == "validate" for case in cases)
@@ -233,24 +233,19 @@ def prepare_run(
 
 
 def _start_settings(
-    kind: type[Method], preset: str, continues: RunFolder | None
+    spec: MethodSpec, preset: str, continues: RunFolder | None
 ) -> tuple[Preset, str]:
     """The settings that a new run starts from, and the name of their preset."""
-    if continues is not None and kind.name != continues.record.method:
+    if continues is not None and spec.name != continues.record.method:
         raise InvalidInput(
-            f"{continues.path} is a run of {continues.record.method}, not of {kind.name}; weights "
+            f"{continues.path} is a run of {continues.record.method}, not of {spec.name}; weights "
             "only fit the same method. Leave --method out, or train without --continue-from."
         )
     if continues is not None and not preset:
-        from napari_scribseg.methods.base import Preset
-
         record = continues.record
-        options = kind.Config().updated(record.options)
+        options = spec.Config().updated(record.options)
         return Preset("", options, record.training), record.preset
-    presets = kind.presets()
-    if preset not in presets:
-        raise InvalidInput(f"{kind.title} has no preset '{preset}'; it has: {', '.join(presets)}.")
-    return presets[preset], preset
+    return spec.preset(preset), preset
 
 
 def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:

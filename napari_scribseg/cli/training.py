@@ -92,28 +92,30 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
     """List the methods."""
-    from napari_scribseg.methods import METHODS
+    from napari_scribseg.methods.registry import problems, specs
 
-    default = METHODS[0].name
+    default = specs()[0].name
     document = {
         "default": default,
+        "notes": list(problems()),
         "methods": [
             {
                 "name": m.name,
                 "title": m.title,
                 "summary": m.summary,
                 "source": m.source,
-                "presets": {name: preset.note for name, preset in m.presets().items()},
+                "presets": {name: preset.note for name, preset in m.presets.items()},
                 "options": m.Config.model_json_schema()["properties"],
             }
-            for m in METHODS
+            for m in specs()
         ],
     }
     lines: list[str] = []
-    for m in METHODS:
+    for m in specs():
         lines.append(f"{m.name}{'  (the default)' if m.name == default else ''}")
-        lines += [f"    {m.title}. {m.summary}", f"    presets: {', '.join(m.presets())}", ""]
+        lines += [f"    {m.title}. {m.summary}", f"    presets: {', '.join(m.presets)}", ""]
     lines.append("Train one: scribseg train DATASET --method NAME --out RUN")
+    lines += problems()
     return Answer(document, "\n".join(lines))
 
 

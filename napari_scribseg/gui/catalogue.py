@@ -1,31 +1,17 @@
-"""The methods as plain data: what the dock shows of them without importing torch into napari.
-
-`python -m napari_scribseg.gui.catalogue` prints the catalogue as JSON; napari runs that as a child
-process, so that neither its start nor its window ever waits for torch.
-"""
+"""The methods as the window shows them: names, sentences, and settings for its forms. No torch."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from napari_scribseg.core.config import TrainConfig
-from napari_scribseg.core.errors import RunError
-from napari_scribseg.io.files import reason
-
-_TIMEOUT_SECONDS = 120.0
-"""A cold import of torch from a slow disk takes many seconds; beyond this something is broken."""
+from napari_scribseg.core.method_spec import MethodSpec
+from napari_scribseg.methods.registry import specs
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PresetEntry(_Entry):
+@dataclass(frozen=True)
+class PresetEntry:
     """A preset of a method: its name, what it is for, and its settings."""
 
     name: str
@@ -34,7 +20,8 @@ class PresetEntry(_Entry):
     training: TrainConfig
 
 
-class MethodEntry(_Entry):
+@dataclass(frozen=True)
+class MethodEntry:
     """A method: how it is called, what it is, and which settings it has."""
 
     name: str
@@ -52,71 +39,21 @@ class MethodEntry(_Entry):
         return next((p for p in self.presets if p.name == name), self.presets[0])
 
 
-class Catalogue(_Entry):
-    """All methods; the first one is proposed."""
-
-    methods: tuple[MethodEntry, ...]
-
-
-def load_in_child() -> tuple[MethodEntry, ...]:
-    """The methods, as a child process tells them; takes seconds, so not for the GUI thread.
-
-    Raises:
-        RunError: the child process failed; the message has its last line.
-    """
-    command = [sys.executable, "-m", "napari_scribseg.gui.catalogue"]
-    try:
-        answer = subprocess.run(  # noqa: S603  our own module, no shell
-            command,
-            capture_output=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT_SECONDS,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunError(
-            f"The list of methods could not be loaded: {reason(error)}. Close the dock and open it "
-            "again."
-        ) from error
-    try:
-        return Catalogue.model_validate_json(answer.stdout).methods
-    except ValidationError as error:
-        lines = answer.stderr.decode(errors="replace").strip().splitlines()
-        said = lines[-1].rstrip(".") if lines else "the answer can't be read"
-        raise RunError(
-            f"The list of methods could not be loaded: {said}. Check the installation with "
-            "`scribseg methods`."
-        ) from error
+def methods() -> tuple[MethodEntry, ...]:
+    """Every registered method; the first one is proposed."""
+    return tuple(_entry(spec) for spec in specs())
 
 
-def describe() -> Catalogue:
-    """The catalogue of the registered methods (imports torch)."""
-    from napari_scribseg.methods import METHODS
-
-    return Catalogue(
-        methods=tuple(
-            MethodEntry(
-                name=method.name,
-                title=method.title,
-                summary=method.summary,
-                source=method.source,
-                options_schema=method.Config.model_json_schema(),
-                presets=tuple(
-                    PresetEntry(
-                        name=name,
-                        note=preset.note,
-                        options=preset.options.model_dump(mode="json"),
-                        training=preset.training,
-                    )
-                    for name, preset in method.presets().items()
-                ),
-                uses_references=method.uses_references,
-            )
-            for method in METHODS
-        )
+def _entry(spec: MethodSpec) -> MethodEntry:
+    return MethodEntry(
+        name=spec.name,
+        title=spec.title,
+        summary=spec.summary,
+        source=spec.source,
+        options_schema=spec.Config.model_json_schema(),
+        presets=tuple(
+            PresetEntry(name, preset.note, preset.options.model_dump(mode="json"), preset.training)
+            for name, preset in spec.presets.items()
+        ),
+        uses_references=spec.uses_references,
     )
-
-
-if __name__ == "__main__":
-    sys.stdout.write(describe().model_dump_json())

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.method_spec import MethodSpec
 from napari_scribseg.data.case import Case
 
 Maps = dict[str, npt.NDArray[Any]]
@@ -65,43 +66,20 @@ class Task:
     slices: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Preset:
-    """Settings that belong together, under a name ("quick", "paper").
-
-    Args:
-        note: one sentence on what they are for.
-        options: the method's own settings.
-        training: the engine's.
-    """
-
-    note: str
-    options: MethodConfig
-    training: TrainConfig
-
-
 class Method(nn.Module, ABC):
     """How one paper learns.
 
     Args:
         n_classes: class indices, background included (K).
-        options: an instance of `Config`.
+        options: an instance of the spec's `Config`.
     """
 
-    name: ClassVar[str]
-    """The word in the command line, run folders and `METHODS`."""
-    title: ClassVar[str]
-    summary: ClassVar[str]
-    """One line for whoever has to choose."""
-    source: ClassVar[str]
-    """Citation, and the address of paper and code."""
+    spec: ClassVar[MethodSpec]
+    """Name, citation, settings and presets."""
     sample: ClassVar[Literal["slice", "patch"]] = "slice"
     """What one element of a batch is: S is Y, X of a slice and Z, Y, X of a patch."""
-    Config: ClassVar[type[MethodConfig]]
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
-    uses_references: ClassVar[bool] = False
-    """Whether it learns from dense references; else the window never puts one into a run."""
     restarts_optimiser: ClassVar[bool] = True
     """Whether the optimiser forgets what it has gathered when `relabel` has changed the targets."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
@@ -111,11 +89,6 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.n_classes = n_classes
         self.options = options
-
-    @classmethod
-    @abstractmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Settings by name; "quick" always exists and is made for a CPU."""
 
     @classmethod
     def patch_depth(cls, options: MethodConfig) -> int:  # noqa: ARG003

@@ -3,33 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, Positive, PositiveInt
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.methods.base import Method, Spacing, Task
-
-ANISOTROPY = 4.0
-"""Distance of slices over pixel size as Scribble2D5 finds it; taken where no case tells."""
-
-
-class UNet25DConfig(MethodConfig):
-    """Shape of the network and of its patches, as Scribble2D5 has them."""
-
-    anisotropy: Positive | None = Field(
-        default=None,
-        description="Distance of slices over pixel size, which decides how many levels are 2D; "
-        "empty = of the training cases.",
-    )
-    depth: PositiveInt = Field(default=8, description="Slices of a patch.")
-    base_width: Annotated[int, Field(ge=4, multiple_of=4)] = Field(
-        default=16, description="Channels at full resolution; 16 in the paper."
-    )
-    norm: Literal["batch", "group"] = Field(
-        default="batch", description="Normalisation; batch as published, group for small batches."
-    )
+from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
 
 
 class UNet25DMethod(Method):

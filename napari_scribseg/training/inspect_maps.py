@@ -18,8 +18,8 @@ from safetensors.numpy import load_file
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import Case
-from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Maps
+from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.prepare import prepare_cases
@@ -93,11 +93,11 @@ def case_maps(run: RunFolder, case_id: str) -> CaseMaps:
         _, info = load_checkpoint(run.checkpoint("last"))
         options, relabels = info.options, info.relabels
     case = files[case_id].load(run.schema)
-    (item,) = prepare_cases(kind, kind.Config().updated(options), [case])
+    (item,) = prepare_cases(kind, kind.spec.Config().updated(options), [case])
     if not item.maps:
         raise InvalidInput(
-            f"{kind.title} makes no maps: it learns from the drawings as they are. Ask a run of a "
-            "method that grows seeds or labels, such as random_walker."
+            f"{kind.spec.title} makes no maps: it learns from the drawings as they are. Ask a run "
+            "of a method that grows seeds or labels, such as random_walker."
         )
     current = _relabelled(run, relabels, case) if relabels else item.maps
     return CaseMaps(case, run.schema, item.maps, current, relabels)

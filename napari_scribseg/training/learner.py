@@ -130,7 +130,7 @@ class Learner:
             if self._average is not None:
                 groups["average"] = self._average.model.state_dict()
         info = CheckpointInfo(
-            method=self.method.name,
+            method=self.method.spec.name,
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
             spacing_mm=spacing_mm,

@@ -16,8 +16,8 @@ from napari_scribseg.batches.slices import image_slices, resample_in_plane
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
@@ -75,7 +75,7 @@ def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
     folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
     groups, info = load_checkpoint(folder.weights)
     kind = method_named(info.method)
-    method = kind(info.n_classes, kind.Config().updated(info.options))
+    method = kind(info.n_classes, kind.spec.Config().updated(info.options))
     method.load_state_dict(groups.get("average") or groups["model"])
     precision = folder.record.training.precision
     machine = choose_machine(device, precision, volumes=kind.sample == "patch")

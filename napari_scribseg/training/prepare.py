@@ -142,7 +142,7 @@ def _in_order(
 def cache_key(method: type[Method], options: MethodConfig, case: Case) -> str:
     """A name that changes with the case and with every option that the maps depend on."""
     settings = {name: getattr(options, name) for name in method.prepared_from}
-    text = json.dumps([_VERSION, method.name, settings, case.content_hash], sort_keys=True)
+    text = json.dumps([_VERSION, method.spec.name, settings, case.content_hash], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

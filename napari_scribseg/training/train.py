@@ -26,8 +26,8 @@ from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.core.labels import LabelSchema, targets_of
 from napari_scribseg.data.case import Case
-from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Maps, Method, Task
+from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
@@ -62,10 +62,10 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     kind = method_named(run.record.method)
     machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
     choose_threads(machine, config.threads)
-    options = kind.Config().updated(run.record.options)
+    options = kind.spec.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
     if reason := kind.unsupported(task_of(cases, run.schema)):
-        raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
+        raise TaskNotSupported(f"{kind.spec.title} can't learn this: {reason}")
 
     start = None if run.start_weights is None else read_start(run.start_weights)
     learnt_at = None if start is None else start.spacing_mm
@@ -96,7 +96,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         learner.restore(run.checkpoint("last"))
         relabelling.restore(learner)
     yield Started(
-        method=kind.name,
+        method=kind.spec.name,
         device=str(machine),
         precision=machine.precision,
         cases=len(cases),
@@ -124,7 +124,7 @@ def _fill(
     """
     maps: dict[str, Maps] = {}
     enclosed_slices = 0
-    learns_outside = run.record.training.outer_background and not kind.uses_references
+    learns_outside = run.record.training.outer_background and not kind.spec.uses_references
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps

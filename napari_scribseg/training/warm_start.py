@@ -78,10 +78,10 @@ def begin_with(start: StartWeights, method: Method) -> None:
     Raises:
         InvalidInput: they are of another method, or of a network of another shape.
     """
-    if start.method != method.name:
+    if start.method != method.spec.name:
         raise InvalidInput(
             f"The weights to start from were trained with {start.method}, the new run trains "
-            f"{method.name}. Choose the same method, or train anew."
+            f"{method.spec.name}. Choose the same method, or train anew."
         )
     ours = method.state_dict()
     strange = [

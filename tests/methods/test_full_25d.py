@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.methods.base import Task
-from napari_scribseg.methods.full_25d import Full25D
-from napari_scribseg.methods.scribble2d5 import Scribble2D5
+from napari_scribseg.methods.full_25d.method import Full25D
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.methods.unet25d_method import UNet25DConfig
 
 TASK = Task(3, frozenset(), 0, 2, TWO_BALLS.names, slices=(8, 9))
@@ -71,5 +71,5 @@ def test_half_cross_entropy_and_half_dice() -> None:
 
 
 def test_it_is_trained_like_scribble2d5() -> None:
-    ours, theirs = Full25D.presets(), Scribble2D5.presets()
+    ours, theirs = Full25D.spec.presets, Scribble2D5.spec.presets
     assert {n: p.training for n, p in ours.items()} == {n: p.training for n, p in theirs.items()}

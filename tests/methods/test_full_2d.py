@@ -14,7 +14,7 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.methods.base import Task
-from napari_scribseg.methods.full_2d import Full2D
+from napari_scribseg.methods.full_2d.method import Full2D
 
 TASK = Task(3, frozenset({0, 1, 2}), 2, 2, TWO_BALLS.names)
 
@@ -60,5 +60,5 @@ def test_half_cross_entropy_and_half_dice() -> None:
 
 
 def test_the_paper_preset_has_its_own_learning_rate() -> None:
-    training = Full2D.presets()["paper"].training
+    training = Full2D.spec.presets["paper"].training
     assert (training.learning_rate, training.steps, training.optimiser) == (0.03, 60_000, "sgd")

@@ -9,13 +9,13 @@ from phantoms import two_ball_case
 from small_runs import phantom_batch, phantom_run
 
 from napari_scribseg.core.events import Finished, Stepped
-from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.training.predict import load_model, predict_case
 from napari_scribseg.training.train import train
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-each_method = pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+each_method = pytest.mark.parametrize("method", all_methods(), ids=lambda m: m.spec.name)
 CUDA = torch.device("cuda")
 
 

@@ -13,11 +13,11 @@ from napari_scribseg.batches.slices import image_slices, resample_in_plane
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case
-from napari_scribseg.methods import METHODS
 from napari_scribseg.methods.base import Method, Shown
+from napari_scribseg.methods.registry import all_methods
 
-PREPARING = [m for m in METHODS if m.prepare.__func__ is not Method.prepare.__func__]
-RELABELLING = [m for m in METHODS if m.relabel is not Method.relabel]
+PREPARING = [m for m in all_methods() if m.prepare.__func__ is not Method.prepare.__func__]
+RELABELLING = [m for m in all_methods() if m.relabel is not Method.relabel]
 
 AGREEMENT = {"pseudo_labels": 0.95}
 """Share of voxels that must be the same; SLIC starts from a grid that is not symmetric."""
@@ -32,10 +32,10 @@ def _mirrored(case: Case, axis: int) -> Case:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("kind", PREPARING, ids=lambda m: m.name)
+@pytest.mark.parametrize("kind", PREPARING, ids=lambda m: m.spec.name)
 def test_a_mirrored_case_is_prepared_mirrored(kind, axis) -> None:
     case = two_ball_case(shape=(4, 32, 32))
-    options = kind.presets()["quick"].options
+    options = kind.spec.presets["quick"].options
     plain, mirrored = (kind.prepare(c, options) for c in (case, _mirrored(case, axis)))
     assert set(plain) == set(mirrored)
     for name, array in plain.items():
@@ -47,11 +47,11 @@ def test_a_mirrored_case_is_prepared_mirrored(kind, axis) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("kind", RELABELLING, ids=lambda m: m.name)
+@pytest.mark.parametrize("kind", RELABELLING, ids=lambda m: m.spec.name)
 def test_a_mirrored_case_is_relabelled_mirrored(kind, axis) -> None:
     """By a network that only looks at brightness, shown pixels of another size."""
     case = two_ball_case(shape=(3, 32, 32))
-    options = kind.presets()["quick"].options
+    options = kind.spec.presets["quick"].options
     method = kind(3, options).eval()
     method.forward = lambda image: torch.cat([-image, image, image * 0], 1)
     maps = kind.prepare(case, options)

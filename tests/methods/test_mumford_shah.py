@@ -8,7 +8,8 @@ from small_runs import phantom_batch
 
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.regularisers import mumford_shah
-from napari_scribseg.methods.mumford_shah import MumfordShah, MumfordShahConfig
+from napari_scribseg.methods.mumford_shah import MumfordShahConfig
+from napari_scribseg.methods.mumford_shah.method import MumfordShah
 
 
 def _method(**options: float) -> MumfordShah:

@@ -6,8 +6,8 @@ import torch
 from small_runs import phantom_batch, quick_method
 
 from napari_scribseg.losses.partial import partial_cross_entropy, partial_dice
-from napari_scribseg.methods import PartialCE, PartialCEDice
 from napari_scribseg.methods.partial_ce import PartialCEDiceConfig
+from napari_scribseg.methods.partial_ce.method import PartialCE, PartialCEDice
 
 
 def test_partial_ce_has_one_term_on_the_strokes() -> None:

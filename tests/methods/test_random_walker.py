@@ -10,8 +10,8 @@ from small_runs import phantom_batch, quick_method
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
-from napari_scribseg.methods import RandomWalker
 from napari_scribseg.methods.random_walker import RandomWalkerConfig
+from napari_scribseg.methods.random_walker.method import RandomWalker
 
 
 def test_seeds_hold_the_strokes_and_are_almost_all_right() -> None:

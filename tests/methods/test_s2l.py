@@ -13,7 +13,8 @@ from small_runs import phantom_batch, quick_method
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.methods.base import Shown
-from napari_scribseg.methods.s2l import S2L, S2LConfig, moved_average
+from napari_scribseg.methods.s2l import S2LConfig
+from napari_scribseg.methods.s2l.method import S2L, moved_average
 
 
 def _voxel(*probabilities: float) -> np.ndarray:

@@ -17,7 +17,8 @@ from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Task
-from napari_scribseg.methods.scribble2d5 import Scribble2D5, Scribble2D5Config
+from napari_scribseg.methods.scribble2d5 import Scribble2D5Config
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.networks.unet25d import UNet25D
 from napari_scribseg.propagate.edges import edge_map
 from napari_scribseg.propagate.random_walker import random_walker_seeds

@@ -7,7 +7,8 @@ from small_runs import phantom_batch
 
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.unet_crf import UNetCRF, UNetCRFConfig
+from napari_scribseg.methods.unet_crf import UNetCRFConfig
+from napari_scribseg.methods.unet_crf.method import UNetCRF
 
 
 def _method() -> UNetCRF:

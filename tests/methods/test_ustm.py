@@ -10,7 +10,8 @@ from small_runs import phantom_batch
 
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import masked_squared_error
-from napari_scribseg.methods.ustm import USTM, USTMConfig, entropy_limit
+from napari_scribseg.methods.ustm import USTMConfig
+from napari_scribseg.methods.ustm.method import USTM, entropy_limit
 
 
 def _method(**options: float) -> USTM:

@@ -10,7 +10,7 @@ from small_runs import quick_method
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.labels import IGNORE
-from napari_scribseg.methods.wpce import WPCE
+from napari_scribseg.methods.wpce.method import WPCE
 
 LN3 = math.log(3)
 

@@ -14,7 +14,7 @@ from small_runs import phantom_run
 from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Started, Warned
-from napari_scribseg.methods import PartialCE, PartialCEDice
+from napari_scribseg.methods.partial_ce.method import PartialCE, PartialCEDice
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.process import start, threads_beside_a_window, watch
 from napari_scribseg.runs.queue import RunQueue
@@ -101,7 +101,7 @@ def test_continue_from_on_the_command_line(tmp_path, capsys) -> None:
 
 def test_a_network_of_another_shape_is_refused(tmp_path) -> None:
     first = trained(tmp_path, steps=1)
-    other = PartialCE(4, PartialCE.presets()["quick"].options)
+    other = PartialCE(4, PartialCE.spec.presets["quick"].options)
     with pytest.raises(InvalidInput, match="another shape"):
         check_start(first, other, TWO_BALLS)
 
@@ -119,7 +119,7 @@ def test_other_structures_and_missing_weights_are_refused(tmp_path, capsys) -> N
 def test_waiting_runs_keep_their_order_on_disk(tmp_path) -> None:
     folder = tmp_path / "runs"
     made = [
-        phantom_run(tmp_path, kind, folder=f"runs/{kind.name}{i}").path
+        phantom_run(tmp_path, kind, folder=f"runs/{kind.spec.name}{i}").path
         for i, kind in enumerate((PartialCE, PartialCEDice, PartialCE))
     ]
     RunQueue(folder).add(*made)

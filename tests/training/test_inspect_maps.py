@@ -12,10 +12,10 @@ from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import BACKGROUND, IGNORE
 from napari_scribseg.io import read_labels, read_volume
-from napari_scribseg.methods.em_crf import EMCRF
-from napari_scribseg.methods.partial_ce import PartialCE
-from napari_scribseg.methods.random_walker import RandomWalker
-from napari_scribseg.methods.scribble2d5 import Scribble2D5
+from napari_scribseg.methods.em_crf.method import EMCRF
+from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.methods.random_walker.method import RandomWalker
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.inspect_maps import CaseMaps, case_maps
 from napari_scribseg.training.relabel import relabelled_file

@@ -12,8 +12,8 @@ from torch import Tensor
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.methods import PartialCE
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.predict import Model, Prediction, load_model, predict_case
 from napari_scribseg.training.train import train

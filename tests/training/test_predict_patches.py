@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from napari_scribseg.batches.slices import image_slices
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.methods.base import Method, Preset
+from napari_scribseg.core.method_spec import Preset
+from napari_scribseg.methods.base import Method
 from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.predict import image_probabilities
 

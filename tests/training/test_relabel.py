@@ -9,7 +9,7 @@ from small_runs import phantom_run
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Relabelled, Stepped
-from napari_scribseg.methods.random_walker import RandomWalker
+from napari_scribseg.methods.random_walker.method import RandomWalker
 from napari_scribseg.training import train as engine
 from napari_scribseg.training.checkpoint import load_checkpoint
 

@@ -28,8 +28,9 @@ from small_runs import phantom_run
 from napari_scribseg.cli import main
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Finished, Saved, Started
-from napari_scribseg.methods import PartialCE, RandomWalker
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.methods.random_walker.method import RandomWalker
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.process import Command, start, worker_command
 from napari_scribseg.training.checkpoint import load_checkpoint

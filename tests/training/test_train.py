@@ -17,14 +17,11 @@ from napari_scribseg.core.events import Prepared, Started, Stepped, Validated, W
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.io import read_labels, write_volume
-from napari_scribseg.methods import (
-    EFFDNet,
-    Full2D,
-    PartialCE,
-    PartialCEDice,
-    RandomWalker,
-    Scribble2D5,
-)
+from napari_scribseg.methods.effdnet.method import EFFDNet
+from napari_scribseg.methods.full_2d.method import Full2D
+from napari_scribseg.methods.partial_ce.method import PartialCE, PartialCEDice
+from napari_scribseg.methods.random_walker.method import RandomWalker
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.train import train
@@ -106,11 +103,11 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
             tmp_path, method, patients=1, folder=f"run{share}", steps=2, outer_background=share
         )
         (started,) = [e for e in train(run) if isinstance(e, Started)]
-        assert started.enclosed_slices == (3 if share and not method.uses_references else 0)
+        assert started.enclosed_slices == (3 if share and not method.spec.uses_references else 0)
         weights.append(_weights(run))
     taught, strokes_only = weights
     differ = any(not torch.equal(taught[name], strokes_only[name]) for name in taught)
-    assert differ is not method.uses_references
+    assert differ is not method.spec.uses_references
 
 
 def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_path) -> None:

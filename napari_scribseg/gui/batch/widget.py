@@ -184,15 +184,12 @@ class BatchEvaluation(QWidget):
         return bool(self._viewer.layers)
 
     def _load_methods(self) -> None:
-        def show(entries: tuple[catalogue.MethodEntry, ...]) -> None:
-            try:
-                self.plan.set_methods(entries)
-            except ScribsegError as error:
-                self.say(str(error), "error")
-            self.presenter.methods_loaded()
-            self._tell_plan()
-
-        self._background.run(catalogue.load_in_child, show, self.presenter.refused)
+        try:
+            self.plan.set_methods(catalogue.methods())
+        except ScribsegError as error:
+            self.say(str(error), "error")
+        self.presenter.methods_loaded()
+        self._tell_plan()
 
     def _tell_plan(self) -> None:
         try:

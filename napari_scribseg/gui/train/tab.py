@@ -227,11 +227,8 @@ class TrainTab(Tab):
             self.jobs.load_previews(self.presenter.chosen, None)
 
     def _load_methods(self) -> None:
-        def show(entries: tuple[catalogue.MethodEntry, ...]) -> None:
-            self.training.set_methods(entries)
-            self.presenter.methods_loaded()
-
-        self._session.run(catalogue.load_in_child, show)
+        self.training.set_methods(catalogue.methods())
+        self.presenter.methods_loaded()
         self.jobs.list_runs()
 
     def _train(self) -> None:

@@ -5,6 +5,7 @@ Small programs stand in for the trainings, except in the one test that is marked
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,13 @@ def method(name: str) -> catalogue.MethodEntry:
         summary="Learns.",
         source="Somebody.",
         options_schema={"properties": {"tau": {"type": "number", "default": 0.9}}},
-        presets=(quick, quick.model_copy(update={"name": "paper"})),
+        presets=(quick, replace(quick, name="paper")),
     )
 
 
 @pytest.fixture
 def stubbed(monkeypatch):
-    monkeypatch.setattr(catalogue, "load_in_child", lambda: tuple(map(method, ("good", "plain"))))
+    monkeypatch.setattr(catalogue, "methods", lambda: tuple(map(method, ("good", "plain"))))
     monkeypatch.setattr(experiment_process, "PROGRAM", stub_program())
 
 

@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
-from napari_scribseg.methods.base import Method, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.dmpls import SPEC, DMPLSConfig
 from napari_scribseg.networks.unet import UNetCCT
-
-
-class DMPLSConfig(MethodConfig):
-    """How much the mixed pseudo-labels weigh."""
-
-    pseudo_weight: NonNegative = Field(
-        default=0.5, description="Weight of Dice against the mixed pseudo-labels (lambda)."
-    )
 
 
 class DMPLS(Method):
     """Two decoders learn from scribbles and from a random mixture of their own predictions."""
 
-    name = "dmpls"
-    title = "DMPLS"
-    summary = "Two decoders teach each other with dynamically mixed pseudo-labels (2022)."
-    source = (
-        "Luo et al., Scribble-supervised medical image segmentation via dual-branch network and "
-        "dynamically mixed pseudo labels supervision, MICCAI 2022; "
-        "https://github.com/HiLab-git/WSL4MIS"
-    )
-    Config = DMPLSConfig
+    spec = SPEC
+
     uses_unlabelled = True
     options: DMPLSConfig
 
     def __init__(self, n_classes: int, options: DMPLSConfig) -> None:
         super().__init__(n_classes, options)
         self.network = UNetCCT(n_classes)
-
-    @classmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Quick for a CPU; paper as published."""
-        return {
-            "quick": Preset("Minutes on a CPU.", DMPLSConfig(), TrainConfig()),
-            "paper": Preset("As published: 60 000 steps, for a GPU.", DMPLSConfig(), WSL4MIS),
-        }
 
     def forward(self, image: Tensor) -> Tensor:
         """The first decoder's logits (B, K, Y, X) of images (B, 1, Y, X)."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import masked_squared_error, ramp_up
-from napari_scribseg.methods.base import Method, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.ustm import SPEC, USTMConfig
 from napari_scribseg.networks.teacher import follow
 from napari_scribseg.networks.unet import UNet
 
@@ -25,31 +22,11 @@ _FIRST_LIMIT = 0.75
 """A pixel counts below this share of the highest entropy at first, below all of it at the end."""
 
 
-class USTMConfig(MethodConfig):
-    """The numbers of the paper's code."""
-
-    consistency_weight: NonNegative = Field(
-        default=1.0, description="Weight of agreement with the teacher at the end of the budget."
-    )
-    passes: PositiveInt = Field(
-        default=8, description="Noisy predictions of the teacher that its uncertainty comes from."
-    )
-    teacher_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.99, description="How slowly the teacher follows the student (alpha)."
-    )
-
-
 class USTM(Method):
     """A student agrees with the teacher on turned images, where the teacher is sure."""
 
-    name = "ustm"
-    title = "USTM"
-    summary = "Uncertainty-aware mean teacher: agrees with its average where that is sure (2022)."
-    source = (
-        "Liu et al., Weakly supervised segmentation of COVID19 infection with scribble annotation "
-        "on CT images, Pattern Recognition 2022; as in https://github.com/HiLab-git/WSL4MIS"
-    )
-    Config = USTMConfig
+    spec = SPEC
+
     uses_unlabelled = True
     options: USTMConfig
 
@@ -57,18 +34,6 @@ class USTM(Method):
         super().__init__(n_classes, options)
         self.student = UNet(n_classes)
         self.teacher = copy.deepcopy(self.student).requires_grad_(requires_grad=False)
-
-    @classmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Quick for a CPU; paper as in WSL4MIS."""
-        return {
-            "quick": Preset(
-                "Minutes on a CPU: small batches and half of the teacher's passes.",
-                USTMConfig(passes=4),
-                TrainConfig(batch_size=6),
-            ),
-            "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", USTMConfig(), WSL4MIS),
-        }
 
     def forward(self, image: Tensor) -> Tensor:
         """The student's logits (B, K, Y, X) of images (B, 1, Y, X)."""

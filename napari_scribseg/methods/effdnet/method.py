@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import (
-    Fraction,
-    MethodConfig,
-    NonNegative,
-    Positive,
-    PositiveInt,
-    TrainConfig,
-)
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import ramp_up
-from napari_scribseg.methods.base import Method, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.effdnet import SPEC, EFFDNetConfig
 from napari_scribseg.mixing.paste import draw_donors, paste_regions, scribble_boxes
 from napari_scribseg.networks.teacher import follow
 from napari_scribseg.networks.unet import UNet
@@ -34,50 +24,11 @@ _NOISE_LIMIT = 0.05
 (authors' code, for images between 0 and 1)."""
 
 
-class EFFDNetConfig(MethodConfig):
-    """The numbers of the paper, and two that make short trainings possible."""
-
-    fbsl: bool = Field(default=True, description="Foreground-background separation loss.")
-    fadc: bool = Field(default=True, description="Foreground augmentation with diverse context.")
-    pseudo_weight: NonNegative = Field(
-        default=0.6, description="Weight of the pseudo-labels (lambda)."
-    )
-    fbsl_weight: NonNegative = Field(
-        default=0.3, description="Weight of FBSL within lambda (delta)."
-    )
-    blocks: PositiveInt = Field(default=8, description="FBSL: regions per side (K).")
-    temperature: Positive = Field(
-        default=0.07, description="FBSL: temperature; the paper is silent, its code takes 0.07."
-    )
-    teacher_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.99, description="How slowly the teacher follows the student (alpha)."
-    )
-    box: Literal["all", "foreground"] = Field(
-        default="all",
-        description="FADC: box around all strokes (authors' code) or foreground strokes.",
-    )
-    fadc_from: Fraction = Field(
-        default=0.0,
-        description="FADC: share of the budget before it begins; 0 = at once (paper).",
-    )
-    ramp_up: Fraction = Field(
-        default=0.0,
-        description="Share of the budget over which lambda grows from 0; 0 = at once (paper).",
-    )
-
-
 class EFFDNet(Method):
     """A student learns from scribbles and from a teacher that is its own moving average."""
 
-    name = "effdnet"
-    title = "EFFDNet"
-    summary = "Mean teacher, foreground-background separation and pasted foregrounds (2025)."
-    source = (
-        "Liu et al., EFFDNet: a scribble-supervised medical image segmentation method with "
-        "enhanced foreground feature discrimination, MICCAI 2025; "
-        "https://github.com/Aurora-003-web/EFFDNet (not used: it has no licence)"
-    )
-    Config = EFFDNetConfig
+    spec = SPEC
+
     uses_unlabelled = True
     options: EFFDNetConfig
 
@@ -85,18 +36,6 @@ class EFFDNet(Method):
         super().__init__(n_classes, options)
         self.student = UNet(n_classes)
         self.teacher = copy.deepcopy(self.student).requires_grad_(requires_grad=False)
-
-    @classmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Quick for a CPU; paper as published."""
-        return {
-            "quick": Preset(
-                "Minutes on a CPU: small batches, pseudo-labels join slowly, pasted slices late.",
-                EFFDNetConfig(ramp_up=1.0, fadc_from=0.5),
-                TrainConfig(batch_size=6),
-            ),
-            "paper": Preset("As published: 60 000 steps, for a GPU.", EFFDNetConfig(), WSL4MIS),
-        }
 
     def forward(self, image: Tensor) -> Tensor:
         """The student's logits (B, K, Y, X) of images (B, 1, Y, X)."""

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import (
-    Fraction,
-    MethodConfig,
-    NonNegative,
-    Positive,
-    TrainConfig,
-)
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
-from napari_scribseg.methods.base import Maps, Preset
-from napari_scribseg.methods.recipes import SCRIBBLE2D5
-from napari_scribseg.methods.unet25d_method import ANISOTROPY, UNet25DConfig, UNet25DMethod
+from napari_scribseg.methods.base import Maps
+from napari_scribseg.methods.scribble2d5 import SPEC, Scribble2D5Config
+from napari_scribseg.methods.unet25d_method import UNet25DMethod
 from napari_scribseg.networks.unet25d import (
     BoundaryHead,
     FinalHead,
@@ -33,7 +24,7 @@ from napari_scribseg.networks.unet25d import (
     flat_levels,
     padded,
 )
-from napari_scribseg.propagate.edges import GRADIENT, edge_function, edge_map
+from napari_scribseg.propagate.edges import edge_function, edge_map
 from napari_scribseg.propagate.random_walker import random_walker_seeds
 from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
@@ -41,63 +32,11 @@ _TAU, _BETA = 0.99, 130.0
 """Of the random walker, as the method of that name has them."""
 
 
-class Scribble2D5Config(UNet25DConfig):
-    """The paper's numbers; where it is silent, those of its code or of our measurements."""
-
-    lpm: Literal["supervoxels", "random_walker", "none"] = Field(
-        default="supervoxels",
-        description="Label propagation: how strokes grow before training; none = strokes only.",
-    )
-    sbpm: bool = Field(
-        default=True, description="Static boundary prediction: a branch that learns image edges."
-    )
-    abl: bool = Field(
-        default=True,
-        description="Active boundary loss: small surfaces around regions of even grey level.",
-    )
-    boundary_weight: NonNegative = Field(
-        default=0.3, description="Weight of the static boundary (beta 1)."
-    )
-    active_weight: NonNegative = Field(
-        default=0.3, description="Weight of the active boundary (beta 2)."
-    )
-    inner_weight: NonNegative = Field(
-        default=1.0, description="Active boundary: unevenness within a region (lambda 1)."
-    )
-    outer_weight: NonNegative = Field(
-        default=0.1, description="Active boundary: unevenness around it (lambda 2)."
-    )
-    supervoxel_mm3: Positive = Field(
-        default=1000.0,
-        description="Size of a supervoxel in cubic mm; 500 to 2000 for hearts (paper silent).",
-    )
-    compactness: Positive = Field(
-        default=0.1, description="Supervoxels: less follows the image more closely."
-    )
-    edges: str = Field(
-        default=GRADIENT,
-        description="Edge detector of the static boundary: gradient, or the name of one that an "
-        "installed package offers.",
-    )
-    balance: Fraction = Field(
-        default=0.0,
-        description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
-        "class does.",
-    )
-
-
 class Scribble2D5(UNet25DMethod):
     """Two segmentations, one refining the other by a boundary, from labels grown in 3D."""
 
-    name = "scribble2d5"
-    title = "Scribble2D5"
-    summary = "A 2.5D network for thick slices, with supervoxels and boundary losses (2022)."
-    source = (
-        "Chen and Hong, Scribble2D5: weakly-supervised volumetric image segmentation via scribble "
-        "annotations, MICCAI 2022; https://github.com/Qybc/Scribble2D5 (not used: it has no "
-        "licence)"
-    )
-    Config = Scribble2D5Config
+    spec = SPEC
+
     prepared_from = ("lpm", "sbpm", "supervoxel_mm3", "compactness", "edges")
     options: Scribble2D5Config
 
@@ -111,22 +50,6 @@ class Scribble2D5(UNet25DMethod):
         self.initial = InitialHead(n_classes, width)
         self.boundary = BoundaryHead(width, norm) if options.sbpm else None
         self.final = FinalHead(n_classes, width, boundary=options.sbpm)
-
-    @classmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Quick for a CPU; paper as published."""
-        quick = Scribble2D5Config(base_width=4, norm="group", balance=0.5)
-        paper = Scribble2D5Config(anisotropy=ANISOTROPY)
-        return {
-            "quick": Preset(
-                "A quarter of the width and small patches: for a CPU, where it wants an hour.",
-                quick,
-                TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
-            ),
-            "paper": Preset(
-                "As published: 200 epochs of 140 volumes, for a GPU.", paper, SCRIBBLE2D5
-            ),
-        }
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:

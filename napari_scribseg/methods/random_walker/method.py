@@ -2,59 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import numpy as np
-from pydantic import Field
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
-from napari_scribseg.methods.base import Maps, Preset
+from napari_scribseg.methods.base import Maps
+from napari_scribseg.methods.random_walker import SPEC, RandomWalkerConfig
 from napari_scribseg.methods.unet_method import UNetMethod
 from napari_scribseg.propagate.random_walker import random_walker_seeds
-
-
-class RandomWalkerConfig(MethodConfig):
-    """How far the scribbles grow, and how cross-entropy and Dice are weighed."""
-
-    tau: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        default=0.99,
-        description="A pixel becomes a seed where its likeliest class is likelier than this.",
-    )
-    beta: Positive = Field(
-        default=130.0, description="How much an edge of the image stops the growing."
-    )
-    ce_weight: NonNegative = Field(default=1.0, description="Weight of cross-entropy on the seeds.")
-    balance: Fraction = Field(
-        default=0.5,
-        description="Cross-entropy: 0 = every seed counts the same, 1 = every class does; seeds "
-        "are nine tenths background, which otherwise drowns the structures in short trainings.",
-    )
-    dice_weight: NonNegative = Field(default=1.0, description="Weight of Dice on the seeds.")
 
 
 class RandomWalker(UNetMethod):
     """Cross-entropy and Dice on seeds grown from the scribbles."""
 
-    name = "random_walker"
-    title = "Random walker seeds"
-    summary = "Grows the strokes to precise seeds, then learns from those: the quick default."
-    source = (
-        "Grady, Random walks for image segmentation, PAMI 2006; seeds as in Can et al., "
-        "Learning to segment medical images with scribble-supervision alone, DLMIA 2018"
-    )
-    Config = RandomWalkerConfig
+    spec = SPEC
+
     prepared_from = ("tau", "beta")
     options: RandomWalkerConfig
-
-    @classmethod
-    def presets(cls) -> dict[str, Preset]:
-        """Quick for a CPU."""
-        return {"quick": Preset("Minutes on a CPU.", RandomWalkerConfig(), TrainConfig())}
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:

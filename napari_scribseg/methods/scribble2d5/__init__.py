@@ -1,0 +1,85 @@
+"""Scribble2D5: a 2.5D network that learns from supervoxels and from borders."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field
+
+from napari_scribseg.core.config import Fraction, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import SCRIBBLE2D5
+from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
+
+
+class Scribble2D5Config(UNet25DConfig):
+    """The paper's numbers; where it is silent, those of its code or of our measurements."""
+
+    lpm: Literal["supervoxels", "random_walker", "none"] = Field(
+        default="supervoxels",
+        description="Label propagation: how strokes grow before training; none = strokes only.",
+    )
+    sbpm: bool = Field(
+        default=True, description="Static boundary prediction: a branch that learns image edges."
+    )
+    abl: bool = Field(
+        default=True,
+        description="Active boundary loss: small surfaces around regions of even grey level.",
+    )
+    boundary_weight: NonNegative = Field(
+        default=0.3, description="Weight of the static boundary (beta 1)."
+    )
+    active_weight: NonNegative = Field(
+        default=0.3, description="Weight of the active boundary (beta 2)."
+    )
+    inner_weight: NonNegative = Field(
+        default=1.0, description="Active boundary: unevenness within a region (lambda 1)."
+    )
+    outer_weight: NonNegative = Field(
+        default=0.1, description="Active boundary: unevenness around it (lambda 2)."
+    )
+    supervoxel_mm3: Positive = Field(
+        default=1000.0,
+        description="Size of a supervoxel in cubic mm; 500 to 2000 for hearts (paper silent).",
+    )
+    compactness: Positive = Field(
+        default=0.1, description="Supervoxels: less follows the image more closely."
+    )
+    edges: str = Field(
+        default="gradient",
+        description="Edge detector of the static boundary: gradient, or the name of one that an "
+        "installed package offers.",
+    )
+    balance: Fraction = Field(
+        default=0.0,
+        description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
+        "class does.",
+    )
+
+
+SPEC: Final = MethodSpec(
+    name="scribble2d5",
+    title="Scribble2D5",
+    summary="A 2.5D network for thick slices, with supervoxels and boundary losses (2022).",
+    source=(
+        "Chen and Hong, Scribble2D5: weakly-supervised volumetric image segmentation via scribble "
+        "annotations, MICCAI 2022; https://github.com/Qybc/Scribble2D5 (not used: it has no "
+        "licence)"
+    ),
+    group="paper",
+    Config=Scribble2D5Config,
+    # Quick for a CPU; paper as published.
+    presets={
+        "quick": Preset(
+            "A quarter of the width and small patches: for a CPU, where it wants an hour.",
+            Scribble2D5Config(base_width=4, norm="group", balance=0.5),
+            TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
+        ),
+        "paper": Preset(
+            "As published: 200 epochs of 140 volumes, for a GPU.",
+            Scribble2D5Config(anisotropy=ANISOTROPY),
+            SCRIBBLE2D5,
+        ),
+    },
+    code="napari_scribseg.methods.scribble2d5.method:Scribble2D5",
+)
