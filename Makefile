@@ -7,7 +7,7 @@ RUN_IN_DISPLAY = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test test-slow check lint samples figures method-numbers bench bench-accuracy wheel clean
+.PHONY: help install demo app test test-slow check lint samples figures method-tables method-numbers bench bench-accuracy wheel clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ samples: $(VENV)/.has-test  ## Make the synthetic sample data again (same bytes)
 
 figures: $(VENV)/.has-test  ## Make the figures of the methods' pages again
 	@$(BIN)/python docs/make_method_figures.py $(ARGS)
+
+method-tables: $(VENV)/.has-test  ## Write the tables of methods in README and docs from their specs
+	@$(BIN)/python docs/make_method_tables.py
 
 method-numbers: $(BIN)/python  ## Write what docs/benchmarks.md measured into the methods' pages
 	@$(BIN)/python docs/make_method_numbers.py

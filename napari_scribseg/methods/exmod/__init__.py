@@ -128,7 +128,7 @@ CYCLEMIX: Final = MethodSpec(
         "scribble supervision, CVPR 2022; https://github.com/BWGZK/CycleMix (not used: it has no "
         "licence)"
     ),
-    group="paper",
+    group="baseline",
     Config=CycleMixConfig,
     # Quick for a CPU; paper as the authors' code.
     presets={
