@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +21,28 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """The layers of one or several volume files or DICOM folders.
+    """The layers of a volume file or DICOM folder; of a list, one series of all of them.
+
+    napari gives a list when files are to be stacked; otherwise it asks for each file alone.
 
     Raises:
-        InvalidInput: one can't be read.
+        InvalidInput: one can't be read, or they can't be stacked.
     """
-    from napari_scribseg.gui.canvas.opening import layers_of_path
+    from napari_scribseg.gui.canvas.opening import layers_of_path, layers_of_stack, note_of
 
-    paths = [path] if isinstance(path, str) else path
-    return [layer for p in paths for layer in layers_of_path(Path(p))]
+    if isinstance(path, str):
+        made = layers_of_path(Path(path))
+    else:
+        made = layers_of_stack([Path(one) for one in path])
+    _tell([f"{data[1]['name']}: {note_of(data)}" for data in made if note_of(data)])
+    return made
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write an image layer with its true geometry; gives the written paths.
 
     Raises:
-        InvalidInput: the layer is no volume, or the file can't be written.
+        InvalidInput: the layer is no volume or series, or the file can't be written.
     """
     return _write(path, data, meta, "image")
 
@@ -48,6 +54,19 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         InvalidInput: a value is outside 0 to 65535, or the file can't be written.
     """
     return _write(path, data, meta, "labels")
+
+
+def write_layers(path: str, layers: list[LayerData]) -> list[str]:
+    """Write image and labels layers into a folder, one file each; gives the written paths.
+
+    Raises:
+        InvalidInput: one of them can't be written.
+    """
+    from napari_scribseg.gui.canvas.saving import save_layers
+
+    files, notes = save_layers(Path(path), layers, _shown_layers())
+    _tell(notes)
+    return [str(file) for file in files]
 
 
 def open_cardiac_sample() -> list[LayerData]:
@@ -65,26 +84,26 @@ def open_prostate_sample() -> list[LayerData]:
 
 
 def _write(path: str, data: Any, meta: dict[str, Any], kind: str) -> list[str]:
-    import numpy as np
+    from napari_scribseg.gui.canvas.saving import save_layer
 
-    from napari_scribseg.core.errors import InvalidInput
-    from napari_scribseg.core.volume import Volume
-    from napari_scribseg.gui.canvas.layers import layer_of, volume_of
-    from napari_scribseg.io import write_volume
-
-    volume = volume_of(layer_of((data, meta, kind)))
-    if kind == "labels":
-        low, high = int(volume.array.min()), int(volume.array.max())
-        if low < 0 or high > np.iinfo(np.uint16).max:
-            raise InvalidInput(
-                f"The labels have values from {low} to {high}, expected 0 to 65535; give the "
-                "structures smaller numbers and save again."
-            )
-        small = high <= np.iinfo(np.uint8).max
-        array = volume.array.astype(np.uint8 if small else np.uint16)
-        volume = Volume(array, volume.grid)
-    write_volume(Path(path), volume)
+    _tell(save_layer(Path(path), (data, meta, kind), _shown_layers()))
     return [path]
+
+
+def _shown_layers() -> list[Any]:
+    """The layers in napari's window, if there is one."""
+    from napari import current_viewer
+
+    viewer = current_viewer()
+    return [] if viewer is None else list(viewer.layers)
+
+
+def _tell(notes: Sequence[str]) -> None:
+    """Show sentences to the user."""
+    from napari.utils.notifications import show_info
+
+    for note in notes:
+        show_info(note)
 
 
 def _has_dicom(folder: Path) -> bool:

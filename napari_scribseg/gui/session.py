@@ -22,13 +22,13 @@ from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.canvas import layers, painting
 from napari_scribseg.gui.canvas.chosen_layers import (
     SLOTS,
-    TIME_SERIES_AXES,
     Selected,
     Slot,
     case_of,
     problem_of,
     snapshot_of,
 )
+from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
 from napari_scribseg.gui.canvas.stroke_watch import StrokeWatch
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
 
@@ -102,13 +102,13 @@ class Session(QObject):
         """The time point that is shown, when the image is a time series."""
         step = self.viewer.dims.current_step
         # While the series leaves the viewer its axis is gone already.
-        return int(step[-TIME_SERIES_AXES]) if self.is_series and len(step) > 3 else 0
+        return int(step[-SERIES_AXES]) if self.is_series and len(step) > 3 else 0
 
     @property
     def is_series(self) -> bool:
         """Whether the chosen image is a time series."""
         image = self.selected.image
-        return image is not None and image.ndim == TIME_SERIES_AXES
+        return image is not None and layers.is_series(image)
 
     def offered(self, slot: Slot) -> list[Layer]:
         """The layers that may be chosen for a slot."""
@@ -126,7 +126,7 @@ class Session(QObject):
         Raises:
             InvalidInput: no image is chosen, or a layer can't be used.
         """
-        return snapshot_of(self.selected, self.schema, self.frame)
+        return snapshot_of(self.selected, self.schema)
 
     # What may be asked
 
@@ -204,6 +204,9 @@ class Session(QObject):
         image = self.selected.image
         if image is None:
             self.say("Choose an image, or open a case.", "warning")
+            return
+        if self.is_series:
+            self.say(series_problem(image), "warning")
             return
         try:
             grid = layers.grid_of(image)

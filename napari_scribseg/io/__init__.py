@@ -8,23 +8,31 @@ this loads none of them.
 from __future__ import annotations
 
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series
+from napari_scribseg.io.stored import FrameAxis
 from napari_scribseg.io.volumes import (
     EXTENSIONS,
+    Frames,
     extension_of,
     frame_count,
+    read_frames,
     read_labels,
     read_volume,
+    write_frames,
     write_volume,
 )
 
 __all__ = [
     "EXTENSIONS",
+    "FrameAxis",
+    "Frames",
     "SeriesInfo",
     "extension_of",
     "frame_count",
     "list_series",
+    "read_frames",
     "read_labels",
     "read_series",
     "read_volume",
+    "write_frames",
     "write_volume",
 ]

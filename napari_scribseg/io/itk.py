@@ -20,7 +20,7 @@ from napari_scribseg.io.geometry import (
     make_affine,
     to_grid,
 )
-from napari_scribseg.io.stored import Stored
+from napari_scribseg.io.stored import Segment, Stored
 
 _MAX_OFFSET: Final = 0.01
 """Voxels between a corner by the header and by SimpleITK; both read the same digits."""
@@ -36,6 +36,7 @@ class Header:
         grid: geometry of every frame, in mm.
         notes: what was noticed.
         unit: in which the file tells its lengths; SimpleITK does not convert them.
+        segments: the structures of a segmentation by 3D Slicer.
     """
 
     shape: tuple[int, int, int, int]
@@ -43,6 +44,7 @@ class Header:
     grid: Grid
     notes: tuple[str, ...] = ()
     unit: str = "mm"
+    segments: tuple[Segment, ...] = ()
 
 
 def read(path: Path, header: Header, image_io: str) -> Stored:
@@ -78,7 +80,8 @@ def read(path: Path, header: Header, image_io: str) -> Stored:
             f"SimpleITK puts the voxels elsewhere ({found}) than the header does ({header.grid}); "
             "convert the file to .nii.gz with the program that made it."
         )
-    return Stored(frames, header.grid, header.notes)
+    segments = header.segments
+    return Stored(frames, header.grid, header.notes, says_labels=bool(segments), segments=segments)
 
 
 def write(path: Path, array: npt.NDArray[Any], grid: Grid, image_io: str) -> None:

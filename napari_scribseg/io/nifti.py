@@ -13,8 +13,9 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import between_lps_and, from_grid
+from napari_scribseg.io.nifti_frames import INTENT_LABEL, frame_axis, tell_frames
 from napari_scribseg.io.nifti_geometry import nifti_grid
-from napari_scribseg.io.stored import Stored
+from napari_scribseg.io.stored import FrameAxis, Stored
 
 _LONGEST_HEADER: Final = 540
 _TYPES: Final = {
@@ -61,7 +62,15 @@ def parse(data: bytes, path: Path) -> Stored:
     grid, notes = nifti_grid(header, shape[1:])
     slope, intercept = _scaling(header)
     frames = np.frombuffer(voxels, dtype).reshape(shape)
-    return Stored(frames, grid, notes, slope, intercept)
+    return Stored(
+        frames,
+        grid,
+        notes,
+        slope,
+        intercept,
+        axis=frame_axis(header),
+        says_labels=int(header["intent_code"]) == INTENT_LABEL,
+    )
 
 
 def n_frames(data: bytes, path: Path) -> int:
@@ -74,8 +83,16 @@ def n_frames(data: bytes, path: Path) -> int:
     return _header(start)[1][0]
 
 
-def build(array: npt.NDArray[Any], grid: Grid, *, packed: bool) -> bytes:
-    """All bytes of a NIfTI-1 file with this array (z, y, x): geometry and voxels, nothing else.
+def build(
+    array: npt.NDArray[Any], grid: Grid, *, packed: bool, axis: FrameAxis | None = None
+) -> bytes:
+    """All bytes of a NIfTI-1 file with this array: geometry and voxels, nothing else.
+
+    Args:
+        array: (z, y, x), or (t, z, y, x).
+        grid: of every frame.
+        packed: with gzip.
+        axis: what lies between the frames of a series.
 
     Raises:
         InvalidInput: an axis is too long.
@@ -93,6 +110,8 @@ def build(array: npt.NDArray[Any], grid: Grid, *, packed: bool) -> bytes:
     header.set_xyzt_units("mm")
     header.set_qform(affine, code=1)
     header.set_sform(affine, code=1)
+    if axis is not None:
+        tell_frames(header, axis)
     header.set_slope_inter(1.0, 0.0)
     header["vox_offset"] = 352
     header["magic"] = b"n+1"

@@ -25,6 +25,7 @@ from napari_scribseg.io.fields import (
 from napari_scribseg.io.geometry import in_millimetres, to_grid
 from napari_scribseg.io.itk import Header
 from napari_scribseg.io.nrrd_geometry import nrrd_affine, split_axes
+from napari_scribseg.io.nrrd_segments import segments_of
 
 _NAMES: Final = {
     "i1": ("int8", "int8_t", "signed char"),
@@ -73,7 +74,8 @@ def check(data: bytes, path: Path) -> Header:
     n_frames = 1 if frame_axis is None else sizes[frame_axis]
     affine, unit_notes = in_millimetres(affine, unit)
     grid = to_grid((z, y, x), affine)
-    return Header((n_frames, z, y, x), dtype, grid, (*notes, *unit_notes), unit)
+    segments = segments_of(data[: len(data) - len(body)])
+    return Header((n_frames, z, y, x), dtype, grid, (*notes, *unit_notes), unit, segments)
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:

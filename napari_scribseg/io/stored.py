@@ -18,6 +18,43 @@ _WHOLE_TOLERANCE: Final = 1e-3
 _MAX_LABEL: Final = 65535
 
 
+@dataclass(frozen=True)
+class FrameAxis:
+    """What lies between the frames of a file.
+
+    Args:
+        step: from one frame to the next, in `unit`; 0 = the file doesn't tell.
+        start: of the first frame, in `unit`.
+        unit: "s"; "hz", "ppm" or "rads" as in NIfTI; or "unknown", in which case the frames need
+            not be times at all.
+    """
+
+    step: float = 0.0
+    start: float = 0.0
+    unit: str = "unknown"
+
+
+NO_AXIS: Final = FrameAxis()
+"""Nothing is known of what lies between frames, or there is only one."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One structure of a segmentation by 3D Slicer.
+
+    Args:
+        name: as the user called it.
+        value: its voxels have this value,
+        layer: in this frame: structures that overlap lie in different ones.
+        color: "#rrggbb", or None.
+    """
+
+    name: str
+    value: int
+    layer: int
+    color: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Stored:
     """The content of a file.
@@ -28,6 +65,9 @@ class Stored:
         notes: what was noticed in the header.
         slope: real value = slope * stored value + intercept.
         intercept: see slope.
+        axis: what lies between the frames.
+        says_labels: whether the header says that the values are labels.
+        segments: the structures that the header tells of.
     """
 
     frames: Array
@@ -35,6 +75,9 @@ class Stored:
     notes: tuple[str, ...] = ()
     slope: float = 1.0
     intercept: float = 0.0
+    axis: FrameAxis = NO_AXIS
+    says_labels: bool = False
+    segments: tuple[Segment, ...] = ()
 
     @property
     def is_scaled(self) -> bool:

@@ -17,10 +17,11 @@ from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.files import read_regular, shown
 from napari_scribseg.io.series import read_series
-from napari_scribseg.io.stored import Array, Stored
+from napari_scribseg.io.stored import NO_AXIS, Array, FrameAxis, Segment, Stored
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
 """NIfTI stores its affine as float32."""
+_SERIES_EXTENSIONS: Final = {".nii", ".nii.gz"}
 _STORABLE: Final = {"u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8"}
 _HEADER_ROOM: Final = 65536
 
@@ -111,6 +112,51 @@ def read_labels(path: str | Path, *, frame: int | None = None) -> Volume:
         return _format(path).parse(data, path).labels(frame)
 
 
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """Everything that a file holds, read once.
+
+    Args:
+        volumes: the frames as intensities; one for a volume.
+        axis: what lies between them.
+        says_labels: whether the header says that the values are labels.
+        segments: the structures of a segmentation by 3D Slicer; their layers are the frames.
+    """
+
+    volumes: tuple[Volume, ...]
+    axis: FrameAxis = NO_AXIS
+    says_labels: bool = False
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def first(self) -> Volume:
+        """The first frame, which is all of a volume."""
+        return self.volumes[0]
+
+    @property
+    def is_series(self) -> bool:
+        """Whether there are several frames."""
+        return len(self.volumes) > 1
+
+
+def read_frames(path: str | Path) -> Frames:
+    """All frames of a file, or of a DICOM folder.
+
+    Raises:
+        InvalidInput: see `read_volume`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        n_frames = frame_count(path)
+        chosen = range(n_frames) if n_frames > 1 else (None,)
+        return Frames(tuple(read_volume(path, frame=frame) for frame in chosen))
+    data = read_regular(path)
+    with _named(path):
+        stored = _format(path).parse(data, path)
+        volumes = tuple(stored.image(frame) for frame in range(len(stored.frames)))
+    return Frames(volumes, stored.axis, stored.says_labels, stored.segments)
+
+
 def frame_count(path: str | Path) -> int:
     """Number of frames of a file, from its header; 1 for a volume and for a DICOM folder.
 
@@ -136,23 +182,71 @@ def write_volume(path: str | Path, volume: Volume) -> None:
             there before is untouched.
     """
     path = Path(path)
-    array = volume.array.astype(np.uint8) if volume.array.dtype == bool else volume.array
+    array = _storable(path, volume.array)
     with _named(path):
-        fmt = _format(path)
-        write = fmt.write
+        write = _format(path).write
         if write is None:
             raise InvalidInput("This format keeps its voxels in a second file; use .nrrd or .mha.")
+        itk.check_name(path)
+    _replace(path, array[np.newaxis], volume.grid, lambda temp: write(temp, array, volume.grid))
+
+
+def write_frames(path: str | Path, array: Array, grid: Grid, axis: FrameAxis) -> None:
+    """Write a series of frames, as NIfTI: the other formats can't say what lies between them.
+
+    Args:
+        path: ends in .nii or .nii.gz.
+        array: (t, z, y, x); its type is kept as in `write_volume`.
+        grid: of every frame.
+        axis: what lies between the frames; single precision is kept.
+
+    Raises:
+        InvalidInput: another format, an axis that runs backwards, or see `write_volume`.
+    """
+    path = Path(path)
+    array = _storable(path, array)
+    extension = extension_of(path)
+    with _named(path):
+        if extension not in _SERIES_EXTENSIONS:
+            raise InvalidInput(
+                f"A series of {len(array)} frames is saved as NIfTI only; let the name end in "
+                ".nii.gz."
+            )
+        if axis.step < 0:
+            raise InvalidInput("The frames run backwards; turn them round before saving.")
+        content = nifti.build(array, grid, packed=extension == ".nii.gz", axis=axis)
+    _replace(path, array, grid, lambda temp: fill(temp, content), axis)
+
+
+def _storable(path: Path, array: Array) -> Array:
+    """The array as it is stored."""
+    array = array.astype(np.uint8) if array.dtype == bool else array
+    with _named(path):
+        _format(path)
         if array.dtype.str[1:] not in _STORABLE:
             raise InvalidInput(f"Voxels of type {array.dtype} can't be stored.")
-        itk.check_name(path)
+    return array
+
+
+def _replace(
+    path: Path,
+    frames: Array,
+    grid: Grid,
+    write: Callable[[Path], None],
+    axis: FrameAxis | None = None,
+) -> None:
+    """Replace a file by one that holds these frames (t, z, y, x) when it is read back."""
 
     def write_temp(temp: Path) -> None:
-        with _failure_explained(temp, array.nbytes):
-            write(temp, array, volume.grid)
+        with _failure_explained(temp, frames.nbytes):
+            write(temp)
 
     def verify(temp: Path) -> None:
-        with _failure_explained(temp, array.nbytes):
-            _check_equal(fmt.parse(read_regular(temp), temp), array, volume.grid)
+        with _failure_explained(temp, frames.nbytes):
+            stored = _format(path).parse(read_regular(temp), temp)
+            _check_equal(stored, frames, grid)
+            if axis is not None:
+                _check_axis(stored.axis, axis)
 
     replace_with(path, write_temp, verify, extension_of(path) or "")
 
@@ -191,15 +285,21 @@ def _named(path: Path) -> Generator[None, None, None]:
         raise InvalidInput(f"{shown(path)} doesn't fit into memory.") from error
 
 
-def _check_equal(stored: Stored, array: Array, grid: Grid) -> None:
-    found = stored.frames[0]
+def _check_equal(stored: Stored, frames: Array, grid: Grid) -> None:
+    found = stored.frames
     size = np.abs(grid.affine).max()
     same = (
-        len(stored.frames) == 1
-        and not stored.is_scaled
-        and found.dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
-        and np.array_equal(found, array, equal_nan=array.dtype.kind == "f")
+        not stored.is_scaled
+        and found.dtype.newbyteorder("=") == frames.dtype.newbyteorder("=")
+        and np.array_equal(found, frames, equal_nan=frames.dtype.kind == "f")
         and np.abs(stored.grid.affine - grid.affine).max() <= _GEOMETRY_TOLERANCE * size
     )
     if not same:
         raise InvalidInput("What was read back is not the volume that was written.")
+
+
+def _check_axis(found: FrameAxis, axis: FrameAxis) -> None:
+    """NIfTI stores times as float32."""
+    times = np.array([[one.step, one.start] for one in (found, axis)], np.float32)
+    if found.unit != axis.unit or not np.array_equal(*times):
+        raise InvalidInput("What was read back are not the times that were written.")

@@ -16,11 +16,12 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
 from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Saved, Started, Stepped
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui import catalogue, work
-from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.train import jobs as training_jobs
@@ -174,10 +175,14 @@ def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
 
 def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
     frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
-    viewer.add_layer(layers.layer_of(layers.series_data(frames, case="cine")))
+    viewer.add_layer(layers.layer_of(series_layers.series_data(frames, case="cine")))
     dock = open_dock(viewer, tmp_path, qtbot)
     dock.session.new_scribbles()
+    assert dock.case_tab.inputs.value().scribbles is None, "strokes belong to one frame"
+    assert "press Work on this frame" in dock.status.text()
     assert "time series" in dock.train_tab.presenter.screen.why_not_train
+    with pytest.raises(InvalidInput, match="time series"):
+        dock.session.snapshot()
     viewer.dims.set_current_step(0, 2)
     dock.session.use_frame()
     image = dock.case_tab.inputs.value().image
@@ -185,6 +190,27 @@ def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
     assert layers.volume_of(image).frame == 2
     dock.session.new_scribbles()
     assert dock.case_tab.inputs.value().scribbles.data.shape == CASE.image.shape
+
+
+def test_no_frame_of_a_series_is_used_unasked(viewer, tmp_path, qtbot):
+    frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
+    series = layers.layer_of(series_layers.series_data(frames, case="cine"))
+    viewer.add_layer(series)
+    strokes = layers.layer_of(layers.scribbles_data(CASE.grid, TWO_BALLS, case="cine"))
+    strokes.data[1, 2:4, 2] = 1
+    viewer.add_layer(strokes)
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock.session.set_selected(Selected(image=series, scribbles=strokes))
+    scan = dock.scribble_tab.scan
+    qtbot.waitUntil(lambda: len(scan.facts) == CASE.image.shape[0], timeout=20_000)
+    dock.scribble_tab.growth.switch(on=True)
+    qtbot.waitUntil(lambda: "press Work on this frame" in dock.status.text(), timeout=20_000)
+    assert dock.scribble_tab.growth.layer is None
+    strokes_of_time = viewer.add_labels(np.zeros(series.data.shape, np.uint8), name="4D strokes")
+    dock.session.use_frame()
+    image = dock.session.selected.image
+    dock.session.set_selected(Selected(image=image, scribbles=strokes_of_time))
+    assert "'4D strokes' is a time series" in dock.session.inputs().problem
 
 
 def test_strokes_come_back_with_their_case(viewer, tmp_path, qtbot):

@@ -12,11 +12,9 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Array
 from napari_scribseg.gui import work
-from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.gui.values import Snapshot
 
-TIME_SERIES_AXES = 4
-"""Axes of a time series (t, z, y, x)."""
 _SAME_GRID = 0.05
 """Largest distance in voxels between layers that lie on one grid."""
 
@@ -33,17 +31,18 @@ class Selected:
     reference: Layer | None = None
 
 
-def snapshot_of(chosen: Selected, schema: LabelSchema, frame: int = 0) -> Snapshot:
+def snapshot_of(chosen: Selected, schema: LabelSchema) -> Snapshot:
     """The chosen layers as they are now.
 
     Raises:
-        InvalidInput: no image is chosen, or a layer can't be used.
+        InvalidInput: no image is chosen, or a layer can't be used; so can't a time series, whose
+            frames are cases of their own.
     """
     if chosen.image is None:
         raise InvalidInput("Choose an image, or open a case.")
     return Snapshot(
         case=case_of(chosen.image),
-        image=layers.volume_of(chosen.image, frame),
+        image=layers.volume_of(chosen.image),
         scribbles=None if chosen.scribbles is None else _bytes_of(chosen.scribbles),
         reference=None if chosen.reference is None else _bytes_of(chosen.reference),
         schema=schema,
@@ -85,13 +84,14 @@ def problem_of(chosen: Selected) -> str | None:
     if chosen.image is None:
         return None
     try:
-        if chosen.image.ndim == TIME_SERIES_AXES:
-            return "The image is a time series: go to the frame to work on, press Use this frame."
+        for layer in (chosen.image, chosen.scribbles, chosen.reference):
+            if layer is not None and layers.is_series(layer):
+                return layer_grid.series_problem(layer)
         grid = layers.grid_of(chosen.image)
         for layer in (chosen.scribbles, chosen.reference):
             if layer is None:
                 continue
-            offset = layers.grid_of(layer).offset_from(grid)
+            offset = layers.grid_of(layer, over=chosen.image).offset_from(grid)
             if offset > _SAME_GRID:
                 return (
                     f"'{layer.name}' does not lie on the voxels of '{chosen.image.name}': choose "

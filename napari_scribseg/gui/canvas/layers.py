@@ -15,16 +15,15 @@ from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 from napari.utils import DirectLabelColormap
 
-from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.core.volume import Array, Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
-from napari_scribseg.gui.canvas.world import placement, same_place, shown_affine
+from napari_scribseg.gui.canvas import layer_grid
+from napari_scribseg.gui.canvas.world import placement
 from napari_scribseg.io.geometry import UNKNOWN_SIDES
 
 Role = Literal[
@@ -54,7 +53,7 @@ OUTLINE_WIDTH = 1
 DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
 """Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
 
-_TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
+TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
 def image_data(volume: Volume, *, case: str, name: str | None = None) -> LayerData:
@@ -63,18 +62,6 @@ def image_data(volume: Volume, *, case: str, name: str | None = None) -> LayerDa
     limits = (float(low), float(high)) if high > low else None
     more = {"colormap": "gray", "contrast_limits": limits}
     return _data(volume, "image", "image", case, name or case, more)
-
-
-def series_data(frames: list[Volume], *, case: str) -> LayerData:
-    """The 4D image layer (t, z, y, x) of a time series; all frames have one grid."""
-    array, settings, kind = image_data(frames[0], case=case)
-    settings["metadata"][METADATA_KEY]["role"] = "series"
-    settings["scale"] = (1.0, *settings["scale"])
-    settings["translate"] = (0.0, *settings["translate"])
-    settings["units"] = ("s", *settings["units"])
-    settings["axis_labels"] = ("t", *settings["axis_labels"])
-    array = np.stack([frame.array for frame in frames])
-    return array, settings, kind
 
 
 def scribbles_data(
@@ -146,7 +133,7 @@ def difference_data(volume: Volume, *, case: str) -> LayerData:
     values = [UNLABELLED, *DIFFERENCE_COLORS]
     more = {
         "colormap": DirectLabelColormap(
-            color_dict={None: _TRANSPARENT, UNLABELLED: _TRANSPARENT, **DIFFERENCE_COLORS}
+            color_dict={None: TRANSPARENT, UNLABELLED: TRANSPARENT, **DIFFERENCE_COLORS}
         ),
         "features": {"index": values, "name": ["", *(COMPARISON_NAMES[v] for v in values[1:])]},
         "opacity": 0.75,
@@ -186,9 +173,12 @@ def learnt_data(volume: Volume, schema: LabelSchema, *, case: str, name: str) ->
 
 
 def plain_labels_data(volume: Volume, *, name: str) -> LayerData:
-    """A labels layer without a role, that may be chosen as scribbles or as reference."""
+    """A labels layer without a role, that may be chosen as scribbles or as reference.
+
+    Its values are whole numbers from 0 to 65535, of any type.
+    """
     array, settings, kind = _data(volume, "labels", None, name, name, {})
-    return array.astype(np.uint8), settings, kind
+    return as_labels(array), settings, kind
 
 
 def case_data(case: Case, schema: LabelSchema) -> list[LayerData]:
@@ -261,39 +251,39 @@ def note(layer: Layer, **changes: Any) -> None:
     layer.metadata = {**layer.metadata, METADATA_KEY: {**notes(layer), **changes}}
 
 
-def volume_of(layer: Layer, frame: int = 0) -> Volume:
+def volume_of(layer: Layer, frame: int | None = None) -> Volume:
     """The volume of an image or labels layer; the array is the layer's own, not a copy.
 
     Args:
         layer: (z, y, x), or (t, z, y, x).
-        frame: which time point of a 4D layer to take.
+        frame: which time point of a 4D layer to take; there is no time point by default.
 
     Raises:
-        InvalidInput: the layer has not three spatial axes, or its axes are not perpendicular.
+        InvalidInput: no volume, a time series without a frame, or a layer whose place can't be
+            told, see `layer_grid.locate`.
     """
-    data = _voxels(layer)
-    if layer.ndim == 4:
-        return Volume(data[frame], grid_of(layer), frame=frame)
-    return Volume(data, grid_of(layer), frame=notes(layer).get("frame"))
+    array = layer_grid.frame_of(layer, frame)
+    chosen = frame if is_series(layer) else notes(layer).get("frame")
+    return Volume(array, grid_of(layer), frame=chosen)
 
 
-def grid_of(layer: Layer) -> Grid:
-    """Where a layer's voxels lie in the patient.
+def grid_of(layer: Layer, over: Layer | None = None) -> Grid:
+    """Where a layer's voxels lie in the patient, also after it was moved, cropped or binned.
 
-    The true grid when we made the layer and nobody moved it; otherwise the world's axes
-    (z, y, x) are taken as the patient's S, P, L axes in mm, pixels counting as mm.
+    Args:
+        layer: an image or labels layer.
+        over: a layer that tells what the axes of the window mean, if this one came from elsewhere.
 
     Raises:
-        InvalidInput: see `volume_of`.
+        InvalidInput: see `layer_grid.locate`.
     """
-    shape = cast("tuple[int, int, int]", tuple(_voxels(layer).shape[-3:]))
-    shown = _world_affine(layer)
-    stored = notes(layer).get("affine")
-    if stored is not None:
-        true = Grid(shape, np.asarray(stored, dtype=np.float64))
-        if same_place(shown, shown_affine(true), shape):
-            return true
-    return Grid(shape, shown)
+    world = None if over is None else layer_grid.world_of([(over, notes(over))])
+    return layer_grid.locate(layer, notes(layer), world).grid
+
+
+def is_series(layer: Layer) -> bool:
+    """Whether a layer has an axis in front of (z, y, x)."""
+    return layer.ndim == layer_grid.SERIES_AXES
 
 
 def recolour(layer: Layer, schema: LabelSchema) -> None:
@@ -316,7 +306,7 @@ def refill(layer: Layer, array: Array) -> bool:
 
 def empty(layer: Layer) -> bool:
     """Erase a layer of labels; False = it has no plain voxels, nothing was done."""
-    return refill(layer, np.zeros(_voxels(layer).shape, np.uint8))
+    return refill(layer, np.zeros(layer_grid.voxels_of(layer).shape, np.uint8))
 
 
 def set_outline(layer: Layer, *, outline: bool) -> None:
@@ -331,13 +321,19 @@ def key_of(value: int) -> str:
     return str(value) if value <= 9 else ""
 
 
+def as_labels(array: Array) -> Array:
+    """Whole numbers as uint8 when they fit, else as uint16."""
+    small = float(array.max()) <= np.iinfo(np.uint8).max
+    return np.rint(array).astype(np.uint8 if small else np.uint16)
+
+
 def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
     """The settings of a labels layer that shows these values in these colours, with their names."""
     names = {**dict(enumerate(schema.names)), **schema.scribble_values}
     values = [UNLABELLED, *colors]
     return {
         "colormap": DirectLabelColormap(
-            color_dict={None: _TRANSPARENT, UNLABELLED: _TRANSPARENT, **colors}
+            color_dict={None: TRANSPARENT, UNLABELLED: TRANSPARENT, **colors}
         ),
         "features": {
             "index": values,
@@ -361,6 +357,7 @@ def _data(
         "role": role,
         "case": case,
         "affine": volume.grid.affine.tolist(),
+        "shape": list(volume.grid.shape),
         "frame": volume.frame,
         "oriented": UNKNOWN_SIDES not in volume.notes,
         "schema": None if schema is None else schema.model_dump(),
@@ -385,38 +382,3 @@ def _sample(array: Array) -> Array:
     """About a million voxels, evenly taken: enough for percentiles."""
     step = max(1, int(np.ceil((array.size / 1e6) ** (1 / 3))))
     return array[::step, ::step, ::step]
-
-
-def _world_affine(layer: Layer) -> npt.NDArray[np.float64]:
-    """Array index (z, y, x, 1) to world (x, y, z, 1) in mm of a layer as it is shown."""
-    ndim = layer.ndim
-    points = np.vstack([np.zeros(ndim), np.eye(ndim)])
-    world = np.array([layer.data_to_world(point) for point in points])
-    world = world * [_millimetres(unit) for unit in layer.units]
-    origin = world[0]
-    axes = (world[1:] - origin).T
-    affine = np.eye(4)
-    affine[:3, :3] = axes[-3:, -3:][::-1]
-    affine[:3, 3] = origin[-3:][::-1]
-    return affine
-
-
-def _millimetres(unit: Any) -> float:
-    """How many mm a pint unit is; 1 for pixels and anything else that is no length."""
-    quantity = 1.0 * unit
-    return float(quantity.to("mm").magnitude) if quantity.check("[length]") else 1.0
-
-
-def _voxels(layer: Layer) -> Array:
-    if not isinstance(layer, Image | Labels) or layer.multiscale:
-        raise InvalidInput(
-            f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
-        )
-    data = np.asarray(layer.data)
-    rgb = isinstance(layer, Image) and layer.rgb
-    if rgb or data.ndim not in (3, 4):
-        raise InvalidInput(
-            f"The layer '{layer.name}' has the shape {data.shape}{' in colour' if rgb else ''}; "
-            "a volume has three axes (z, y, x) and one value per voxel."
-        )
-    return data

@@ -2,41 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
-from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.io import frame_count, read_volume
+from napari_scribseg.gui.canvas.series_layers import labels_series_data, segments_data, series_data
+from napari_scribseg.io import FrameAxis, Frames, read_frames
+from napari_scribseg.io.label_rule import has_label_values, looks_like_labels
 from napari_scribseg.io.volumes import extension_of
 
-_MOST_LABEL_VALUES = 16
-"""A file of whole numbers with at most this many different values is taken for labels."""
+_SAME_GRID: Final = 0.05
+"""Largest distance in voxels between volumes that are stacked."""
+_FEW_VALUES: Final = 32
+"""An image of whole numbers with no more values than this might be meant as labels."""
 
 
 def layers_of_path(path: Path) -> list[layers.LayerData]:
-    """The layer of a volume file or DICOM folder; 4D for a time series.
+    """The layers of a volume file or DICOM folder; 4D for a time series.
+
+    Of a segmentation by 3D Slicer one layer for each of its layers. What had to be assumed stands
+    in what is noted about the layer, see `note_of`.
 
     Raises:
         InvalidInput: it can't be read.
     """
-    name = path.name.removesuffix(extension_of(path) or "")
-    frames = frame_count(path)
-    if frames > 1:
-        volumes = [read_volume(path, frame=frame) for frame in range(frames)]
-        series = layers.series_data(volumes, case=name)
-        series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
-        return [series]
-    volume = read_volume(path)
-    if _looks_like_labels(volume):
-        return [layers.plain_labels_data(volume, name=name)]
-    return [layers.image_data(volume, case=name)]
+    frames = read_frames(path)
+    name = _name_of(path)
+    if frames.segments:
+        return _slicer_layers(frames, name)
+    data, is_sure = _data_of(frames, name)
+    if frames.is_series:
+        data[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
+    _note(data, _reading(frames, data[2], is_sure=is_sure))
+    return [data]
+
+
+def layers_of_stack(paths: Sequence[Path]) -> list[layers.LayerData]:
+    """One 4D layer of several volumes of one grid, in the order given.
+
+    Raises:
+        InvalidInput: one can't be read, is a series itself, or lies on another grid.
+    """
+    if len(paths) == 1:
+        return layers_of_path(paths[0])
+    read = [read_frames(path) for path in paths]
+    for path, frames in zip(paths, read, strict=True):
+        if frames.is_series:
+            raise InvalidInput(f"{path.name} is a series itself; open it without stacking.")
+        offset = frames.first.grid.offset_from(read[0].first.grid)
+        if not offset <= _SAME_GRID:
+            raise InvalidInput(
+                f"{path.name} does not lie on the voxels of {paths[0].name}, so they can't be "
+                "stacked; open them without stacking."
+            )
+    volumes = tuple(frames.first for frames in read)
+    says_labels = all(frames.says_labels for frames in read)
+    stacked = Frames(volumes, FrameAxis(), says_labels)
+    data, is_sure = _data_of(stacked, _name_of(paths[0]))
+    note = f"{len(paths)} files are shown as one series, in the order given."
+    _note(data, f"{note} {_reading(stacked, data[2], is_sure=is_sure)}".strip())
+    return [data]
+
+
+def note_of(data: layers.LayerData) -> str:
+    """What had to be assumed when a layer was made; empty when nothing was."""
+    return data[1]["metadata"][layers.METADATA_KEY].get("note", "")
 
 
 def layers_of_case(files: CaseFiles, schema: LabelSchema) -> list[layers.LayerData]:
@@ -57,8 +95,58 @@ def layers_of_sample(name: SampleName) -> list[layers.LayerData]:
     return layers_of_case(scribbled[0], dataset.schema)
 
 
-def _looks_like_labels(volume: Volume) -> bool:
-    array = volume.array
-    if array.dtype.kind not in "iu" or int(array.max()) > 255 or int(array.min()) < 0:
-        return False
-    return len(np.unique(array)) <= _MOST_LABEL_VALUES
+def _data_of(frames: Frames, name: str) -> tuple[layers.LayerData, bool]:
+    """Layer data of frames, and whether the file itself says that they are labels."""
+    volumes = frames.volumes
+    array = np.stack([one.array for one in volumes]) if frames.is_series else frames.first.array
+    says_labels = frames.says_labels and has_label_values(array)
+    if says_labels or looks_like_labels(array):
+        if frames.is_series:
+            return labels_series_data(volumes, name=name, axis=frames.axis), says_labels
+        return layers.plain_labels_data(frames.first, name=name), says_labels
+    if frames.is_series:
+        return series_data(volumes, case=name, axis=frames.axis), False
+    return layers.image_data(frames.first, case=name), False
+
+
+def _slicer_layers(frames: Frames, name: str) -> list[layers.LayerData]:
+    """One labels layer for each layer of a segmentation; structures may overlap between them."""
+    made: list[layers.LayerData] = []
+    for number, volume in enumerate(frames.volumes):
+        segments = [one for one in frames.segments if one.layer == number]
+        title = name if not frames.is_series else f"{name} {number + 1}"
+        if not has_label_values(volume.array):
+            raise InvalidInput(f"{name} names segments, but its values are no label numbers.")
+        made.append(segments_data(volume, segments, name=title))
+    if len(made) > 1:
+        _note(
+            made[0],
+            f"{name} holds structures that overlap; they are shown as {len(made)} layers.",
+        )
+    return made
+
+
+def _reading(frames: Frames, kind: str, *, is_sure: bool) -> str:
+    """What a file was taken for, and how to get the other reading; empty when that is plain."""
+    if is_sure:
+        return ""
+    if kind == "labels":
+        return (
+            "Opened as labels: whole numbers in areas of one value. If it is an image, right-click "
+            "the layer and choose Convert to Image."
+        )
+    first = frames.first.array
+    if has_label_values(first) and len(np.unique(first)) <= _FEW_VALUES:
+        return (
+            "Opened as an image: its few values are mixed like shades. If these are labels, "
+            "right-click the layer and choose Convert to Labels."
+        )
+    return ""
+
+
+def _note(data: layers.LayerData, text: str) -> None:
+    data[1]["metadata"][layers.METADATA_KEY]["note"] = text
+
+
+def _name_of(path: Path) -> str:
+    return path.name.removesuffix(extension_of(path) or "")

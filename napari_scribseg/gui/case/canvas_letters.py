@@ -9,12 +9,14 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QLabel, QMainWindow, QOpenGLWidget, QWidget
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.orientation import BorderLetters, border_letters
 from napari_scribseg.gui.session import Session
 
 _MARGIN = 8
 _STYLE = "color: #e8c547; background: transparent; font-weight: 600; font-size: 13pt; padding: 0px;"
+_SAME_DIRECTION = 1e-6
 _FLAT = 2
 """Axes on the screen when letters make sense."""
 
@@ -63,8 +65,9 @@ class CanvasLetters(QObject):
             return None
         if not layers.notes(image).get("oriented", True):
             return None
-        # A layer that was moved by hand no longer lies where its affine says.
-        known = np.array_equal(grid.affine, layers.notes(image)["affine"])
+        # The screen shows what `placement` makes of the true axes, so they must still be these.
+        true = Grid(grid.shape, np.asarray(layers.notes(image)["affine"], dtype=np.float64))
+        known = np.allclose(grid.directions, true.directions, atol=_SAME_DIRECTION)
         return border_letters(grid, displayed) if known else None
 
     def refresh(self, _event: Any = None) -> None:

@@ -95,7 +95,7 @@ class Cine(QObject):
             known = self._path is not None
             self._panel.show_series(self._session.frame, count, phases, can_mark=known)
         else:
-            self._panel.show_frame(self._frame_of_shown() or 0, phases)
+            self._panel.show_frame(self._frame_of_shown(), phases)
 
     def _frame_of_shown(self) -> int | None:
         """The frame on the screen, whether it is a case or a part of the series."""

@@ -76,10 +76,11 @@ class FramesPanel(Panel):
         )
         self._show(phases, is_series=True, can_mark=can_mark)
 
-    def show_frame(self, frame: int, phases: Mapping[str, int]) -> None:
-        """Show that the image is one frame of a series."""
-        self._note.setText(f"This case is frame {frame + 1} of a time series.")
-        self._show(phases, is_series=False, can_mark=True)
+    def show_frame(self, frame: int | None, phases: Mapping[str, int]) -> None:
+        """Show that the image is one frame of a series; None = it isn't known which one."""
+        which = "one frame" if frame is None else f"frame {frame + 1}"
+        self._note.setText(f"This is {which} of a time series.")
+        self._show(phases, is_series=False, can_mark=frame is not None)
 
     def _show(self, phases: Mapping[str, int], *, is_series: bool, can_mark: bool) -> None:
         for phase in PHASES:

@@ -218,8 +218,13 @@ class CaseOpener(QObject):
         if kept:  # what was drawn here is newer than what is in the file
             made = [layer for layer in made if layers.role_of(layer) != "scribbles"] + kept
         drawn = self._replace(made) - {case}
-        told = f" The strokes on {', '.join(sorted(drawn))} are kept until it is opened again."
-        self._session.say(f"{case} is open.{told if drawn else ''}")
+        told = [f"{case} is open."]
+        told += [note for note in map(opening.note_of, data) if note]
+        if drawn:
+            told.append(
+                f"The strokes on {', '.join(sorted(drawn))} are kept until it is opened again."
+            )
+        self._session.say(" ".join(told))
 
     def put_away(self) -> set[str]:
         """Take the layers of all cases out of the viewer.

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtWidgets import QDialog, QFileDialog
 
 from napari_scribseg.annotation.acceptance import accepted, counts_of
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.evaluation.clinical import (
     Measurement,
@@ -134,7 +135,14 @@ class ResultsActions:
             self._tab.scores.set_side_by_side(on=False)
             return
         case = outcomes[0].case
-        image = layers.image_data(layers.volume_of(snapshot_layer, self._session.frame), case=case)
+        reference = self._session.selected.reference
+        try:
+            image = layers.image_data(layers.volume_of(snapshot_layer), case=case)
+            truth = None if reference is None else layers.volume_of(reference)
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            self._tab.scores.set_side_by_side(on=False)
+            return
         cells: list[tuple[str, layers.LayerData]] = []
         for outcome in outcomes:
             verdict = presenter.verdicts.get((case, outcome.run)) if outcome.run else None
@@ -143,12 +151,9 @@ class ResultsActions:
                     verdict.shown, outcome.schema, case=case, outline=self._tab.scores.outline
                 )
                 cells.append((presenter.title_of(outcome.run), data))
-        reference = self._session.selected.reference
-        if reference is not None:
-            truth = layers.reference_data(
-                layers.volume_of(reference), self._session.schema, case=case
-            )
-            cells.append(("the reference", truth))
+        if truth is not None:
+            data = layers.reference_data(truth, self._session.schema, case=case)
+            cells.append(("the reference", data))
         grid.show(image, cells)
         self._tab.scores.set_side_by_side(on=True)
 
@@ -158,7 +163,11 @@ class ResultsActions:
         if run is None or case is None or image is None:
             self._session.say("Tick a run, and show a case that it was trained on.", "warning")
             return
-        grid = layers.grid_of(image)
+        try:
+            grid = layers.grid_of(image)
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            return
         schema = self._session.schema
 
         def show(maps: dict[str, Array]) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  q
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFileDialog
 
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui.canvas import layers
@@ -272,7 +273,11 @@ class ResultsTab(Tab):
             session.viewer.layers.remove(old)
         image = session.selected.image
         if on and advice is not None and image is not None:
-            volume = Volume(advice.doubt, layers.grid_of(image))
+            try:
+                volume = Volume(advice.doubt, layers.grid_of(image))
+            except ScribsegError as error:
+                session.refuse(str(error))
+                return
             session.put(
                 layers.doubt_data(volume, case=advice.case, name=advice.kind), "doubt", advice.case
             )

@@ -98,8 +98,9 @@ class Growth(QObject):
         try:
             image = layers.volume_of(chosen.image)
             drawn = layers.volume_of(chosen.scribbles).array[z].copy()
-        except ScribsegError:
-            return  # the Case tab tells what is wrong with the layers
+        except ScribsegError as error:
+            self._tell_once(str(error))
+            return
         if image.shape[1:] != drawn.shape:
             return
         self._is_growing = True
@@ -117,11 +118,15 @@ class Growth(QObject):
             self._timer.start()
             return
         if grown is None:
-            if not self._has_told:  # once, not on every slice that is passed
-                self._session.say(_NOTHING_TO_GROW)
-                self._has_told = True
+            self._tell_once(_NOTHING_TO_GROW)
             grown = np.zeros(image.shape[1:], np.uint8)
         self._show(z, image, grown)
+
+    def _tell_once(self, why: str) -> None:
+        """Tell why nothing grows: once, not on every slice that is passed."""
+        if not self._has_told:
+            self._session.say(why)
+            self._has_told = True
 
     def _show(self, z: int, image: Volume, grown: Array) -> None:
         case = self._session.case

@@ -74,7 +74,7 @@ class StrokeScan(QObject):
             return
         try:
             scribbles = layers.volume_of(chosen.scribbles)
-            image = None if chosen.image is None else layers.volume_of(chosen.image)
+            image = self._image()
         except ScribsegError:
             return  # the Case tab tells what is wrong with the layers
         if image is not None and image.shape != scribbles.shape:
@@ -85,6 +85,11 @@ class StrokeScan(QObject):
             partial(self._take, chosen.scribbles),
             self._fail,
         )
+
+    def _image(self) -> Volume | None:
+        """The volume to look for edges in; None for a series, in which no frame is meant."""
+        image = self._session.selected.image
+        return None if image is None or layers.is_series(image) else layers.volume_of(image)
 
     def _take(self, layer: object, result: _Scan) -> None:
         self._is_scanning = False

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeVar
 
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.events import Event
 from napari_scribseg.gui import work
 from napari_scribseg.gui.background import Errands
@@ -147,7 +148,10 @@ class BackgroundTraining:
         """Look up the previews of the shown case in a run, and read the one of a step."""
         case, presenter = self._session.case, self._presenter
         layer = self._session.selected.reference
-        reference = None if layer is None else layers.volume_of(layer).array
+        try:
+            reference = None if layer is None else layers.volume_of(layer).array
+        except ScribsegError:
+            reference = None  # the Case tab tells what is wrong with the layers
 
         def body() -> None:
             opened = RunFolder.open(run)

@@ -522,10 +522,10 @@ class TrainingPresenter:
         inputs = self.inputs
         if inputs is None or inputs.image is None:
             return "Choose an image, or open a case."
-        if inputs.scribbles is None:
-            return "There are no scribbles yet: press New and draw some strokes."
         if inputs.problem is not None:
             return inputs.problem
+        if inputs.scribbles is None:
+            return "There are no scribbles yet: press New and draw some strokes."
         if inputs.drawn is None:
             return "The strokes are being counted."
         missing = [
