@@ -6,8 +6,6 @@ process, so that neither its start nor its window ever waits for torch.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from typing import Any
 
@@ -16,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.io.files import reason
+from napari_scribseg.runs import children
 
 _TIMEOUT_SECONDS = 120.0
 """A cold import of torch from a slow disk takes many seconds; beyond this something is broken."""
@@ -64,26 +63,21 @@ def load_in_child() -> tuple[MethodEntry, ...]:
     Raises:
         RunError: the child process failed; the message has its last line.
     """
-    command = [sys.executable, "-m", "napari_scribseg.gui.catalogue"]
+    *python, package = children.PROGRAM
     try:
-        answer = subprocess.run(  # noqa: S603  our own module, no shell
-            command,
-            capture_output=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT_SECONDS,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+        words = [*python, f"{package}.gui.catalogue", "--lifeline"]
+        answer = children.ask(words, seconds=_TIMEOUT_SECONDS)
+        if answer.code is None:
+            raise TimeoutError(f"no answer in {_TIMEOUT_SECONDS:.0f} s")
+    except OSError as error:
         raise RunError(
             f"The list of methods could not be loaded: {reason(error)}. Close the dock and open it "
             "again."
         ) from error
     try:
-        return Catalogue.model_validate_json(answer.stdout).methods
+        return Catalogue.model_validate_json(answer.output).methods
     except ValidationError as error:
-        lines = answer.stderr.decode(errors="replace").strip().splitlines()
-        said = lines[-1].rstrip(".") if lines else "the answer can't be read"
+        said = answer.last_line.rstrip(".") or "the answer can't be read"
         raise RunError(
             f"The list of methods could not be loaded: {said}. Check the installation with "
             "`scribseg methods`."
@@ -119,4 +113,6 @@ def describe() -> Catalogue:
 
 
 if __name__ == "__main__":
+    if "--lifeline" in sys.argv:
+        children.watch_lifeline()
     sys.stdout.write(describe().model_dump_json())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.gui import catalogue
 from napari_scribseg.methods import METHODS
+from napari_scribseg.runs import children
 
 
 def test_every_method_is_described_as_it_is():
@@ -29,8 +29,8 @@ def test_it_survives_the_way_through_a_child_process():
 
 
 def test_a_child_that_fails_says_why(monkeypatch):
-    broken = SimpleNamespace(stdout=b"", stderr=b"Traceback\nImportError: no torch\n")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: broken)
+    fails = "import sys; sys.exit('Traceback\\nImportError: no torch')"
+    monkeypatch.setattr(children, "PROGRAM", (sys.executable, "-c", fails))
     with pytest.raises(RunError, match="no torch"):
         catalogue.load_in_child()
 
