@@ -20,6 +20,7 @@ NEED_NO_TORCH = [
     "napari_scribseg.cli",
     "napari_scribseg.core.config",
     "napari_scribseg.data.dataset",
+    "napari_scribseg.runs.children",
     "napari_scribseg.experiment.process",
     "napari_scribseg.runs.process",
     "napari_scribseg.runs.folder",
@@ -103,6 +104,29 @@ def test_only_the_command_line_prints():
         and node.func.id == "print"
     ]
     assert printing == []
+
+
+def test_processes_are_started_in_one_place_only():
+    """With the same guarantees for all, see `engine.children`."""
+    modules = {"subprocess", "multiprocessing", "pty", "runpy", "pexpect"}
+    names = re.compile(
+        r"^(?:ProcessPoolExecutor|QProcess|Popen|system|popen|startfile|forkpty|fork|"
+        r"exec[lv]p?e?|spawn[lv]p?e?|posix_spawnp?|create_subprocess_\w+|startDetached)$"
+    )
+    found: set[str] = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                used = [node.module or "", *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Attribute):
+                used = [node.attr]
+            else:
+                continue
+            if any(name.partition(".")[0] in modules or names.match(name) for name in used):
+                found.add(relative(path))
+    assert found == {"napari_scribseg/runs/children.py"}
 
 
 def test_class_numbers_stand_in_labels_only():

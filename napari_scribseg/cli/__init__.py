@@ -27,7 +27,9 @@ from napari_scribseg.cli import (
 )
 from napari_scribseg.cli.answer import Answer, printable
 from napari_scribseg.cli.progress import Display
+from napari_scribseg.cli.signals import ended_by_signals
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.runs.children import watch_lifeline
 from napari_scribseg.runs.worker import sentence_of
 
 INTERRUPTED = 130
@@ -64,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = words[: words.index("--")] if "--" in words else words
     as_json, debug = "--json" in options, "--debug" in options
     try:
-        with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        quiet = contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
+        with quiet, ended_by_signals():
             answer = _answer(words)
     except ScribsegError as error:
         answer = _failure(str(error), error.exit_code)
@@ -92,6 +95,8 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON document")
     common.add_argument("--debug", action="store_true", help="show where an error came from")
+    # What every child of ours is given: it ends when its input closes, see `engine.children`.
+    common.add_argument("--lifeline", action="store_true", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
@@ -102,8 +107,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _answer(words: Sequence[str]) -> Answer:
     arguments = build_parser().parse_args(words)
+    if arguments.lifeline and not getattr(arguments, "stops_in_order", _never)(arguments):
+        watch_lifeline()
     with Display() as display:
         return arguments.run(arguments, display)
+
+
+def _never(_: argparse.Namespace) -> bool:
+    return False
 
 
 def _failure(message: str, exit_code: int) -> Answer:
@@ -111,8 +122,9 @@ def _failure(message: str, exit_code: int) -> Answer:
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:
-    for problem in answer.problems:
-        print(f"scribseg: {printable(problem)}", file=sys.stderr)  # noqa: T201
+    with contextlib.suppress(OSError):  # nobody reads it any more
+        for problem in answer.problems:
+            print(f"scribseg: {printable(problem)}", file=sys.stderr)  # noqa: T201
     text = answer.json() if as_json else printable(answer.text)
     try:
         if text:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
-import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,9 +62,15 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     for hidden in ("--score", "--score-locked"):
         parser.add_argument(hidden, metavar="CELL", help=argparse.SUPPRESS)
-    for hidden in ("--settings", "--costs", "--lifeline"):
+    for hidden in ("--settings", "--costs"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run_experiment)
+    parser.set_defaults(run=run_experiment, stops_in_order=_computes)
+
+
+def _computes(arguments: argparse.Namespace) -> bool:
+    """Whether the command computes cells, and not a part of the work for another process."""
+    parts = (arguments.score, arguments.score_locked, arguments.settings, arguments.costs)
+    return not any(parts) and not arguments.dry_run
 
 
 def run_experiment(arguments: argparse.Namespace, display: Display) -> Answer:
@@ -93,7 +97,7 @@ def _plan_and_run(
     from napari_scribseg.experiment.schedule import default_jobs, known_settings, refuse_another
 
     folder = (out or Path()).absolute()
-    if arguments.lifeline and not arguments.dry_run:
+    if arguments.lifeline and _computes(arguments):
         from napari_scribseg.experiment.process import stop_when_stdin_closes
 
         stop_when_stdin_closes(folder)
@@ -146,28 +150,27 @@ def _work(
     unsaved: dict[str, str] = {}
     with at_work(folder, experiment, " ".join(["scribseg", *sys.argv[1:]])):
         try:
-            with _interrupted_by_sigterm():
-                done: Iterator[Done]
-                if arguments.scheduler:
-                    from napari_scribseg.experiment.cluster import compute_on_cluster
+            done: Iterator[Done]
+            if arguments.scheduler:
+                from napari_scribseg.experiment.cluster import compute_on_cluster
 
-                    done = compute_on_cluster(
-                        arguments.scheduler,
-                        folder,
-                        experiment,
-                        names,
-                        retry=arguments.retry_failed,
-                    )
-                else:
-                    done = compute_cells(
-                        folder, experiment, names, jobs=jobs, retry=arguments.retry_failed
-                    )
-                unsaved |= _watched(done, len(names), display)
-                interrupted = is_stopping(folder)
-                unsaved = {} if interrupted else unsaved
-                if arguments.open_locked and not interrupted:
-                    opened = open_locked(folder, experiment, jobs=jobs)
-                    unsaved |= _watched(opened, len(cells_of(experiment)), display)
+                done = compute_on_cluster(
+                    arguments.scheduler,
+                    folder,
+                    experiment,
+                    names,
+                    retry=arguments.retry_failed,
+                )
+            else:
+                done = compute_cells(
+                    folder, experiment, names, jobs=jobs, retry=arguments.retry_failed
+                )
+            unsaved |= _watched(done, len(names), display)
+            interrupted = is_stopping(folder)
+            unsaved = {} if interrupted else unsaved
+            if arguments.open_locked and not interrupted:
+                opened = open_locked(folder, experiment, jobs=jobs)
+                unsaved |= _watched(opened, len(cells_of(experiment)), display)
         except KeyboardInterrupt:
             interrupted = True
         sentences = write_results(folder, experiment)
@@ -197,29 +200,10 @@ def _watched(done: Iterator[Done], total: int, display: Display) -> dict[str, st
     return failed
 
 
-@contextlib.contextmanager
-def _interrupted_by_sigterm() -> Generator[None]:
-    """A request to terminate is like Ctrl-C: what runs is saved and stopped."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def handle(number: int, frame: object) -> None:  # noqa: ARG001
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _score(arguments: argparse.Namespace) -> Answer:
     """Predict and score a trained cell; what an experiment's child processes do."""
-    from napari_scribseg.experiment.experiment import cell_folder, cells_of, load_experiment
+    from napari_scribseg.experiment.experiment import cells_of, load_experiment
     from napari_scribseg.experiment.score_trial import score_cell
-    from napari_scribseg.runs.folder import RunFolder
-    from napari_scribseg.runs.worker import end_when_stdin_closes
 
     folder: Path = arguments.source
     name = arguments.score or arguments.score_locked
@@ -227,7 +211,6 @@ def _score(arguments: argparse.Namespace) -> Answer:
     cells = cells_of(experiment)
     if name not in cells:
         raise InvalidInput(f"{folder} has no cell {name}.")
-    end_when_stdin_closes(RunFolder.open(cell_folder(folder, name) / "run"))
     score_cell(folder, experiment, cells[name], locked=bool(arguments.score_locked))
     return Answer({"cell": name}, f"{name}: scored.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from types import TracebackType
@@ -54,11 +55,12 @@ class Display:
             self._bar = None
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        if self._bar is not None:
-            self._bar.console.print(printable(text), markup=False, highlight=False)
-        else:
-            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+        """Print a line; where nobody reads it any more, that is no reason to end the work."""
+        with contextlib.suppress(OSError):
+            if self._bar is not None:
+                self._bar.console.print(printable(text), markup=False, highlight=False)
+            else:
+                print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
     def move(self, what: str, share: float) -> None:
         """Show that a share (0 to 1) is done; `what` says what is going on."""

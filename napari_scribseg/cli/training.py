@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
-import sys
-import threading
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any, Final
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
 from napari_scribseg.cli.runs import add_convention, run_of
+from napari_scribseg.cli.signals import HANG_UP, answered
 from napari_scribseg.core.errors import RunError, ScribsegError
 from napari_scribseg.core.events import Event, Finished, Validated, Warned
 from napari_scribseg.runs.folder import RunFolder
@@ -79,15 +77,19 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="start the new run with the weights of this one; its method and settings are kept "
         "unless given",
     )
-    train.add_argument("--lifeline", action="store_true", help=argparse.SUPPRESS)
     train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
-    train.set_defaults(run=run_train)
+    train.set_defaults(run=run_train, stops_in_order=_stops_in_order)
 
     stop = commands.add_parser(
         "stop", parents=[common], help="ask a run that is being trained to stop"
     )
     stop.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
     stop.set_defaults(run=run_stop)
+
+
+def _stops_in_order(_: argparse.Namespace) -> bool:
+    """A training whose starter dies is asked to save first."""
+    return True
 
 
 def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
@@ -184,26 +186,19 @@ def _stop_on_signals(run: RunFolder, display: Display) -> Generator[list[int]]:
     Gives the signals that came. Only the main thread can do this; elsewhere nothing changes.
     """
     came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
 
-    def handle(number: int, frame: object) -> None:  # noqa: ARG001
+    def handle(number: int) -> None:
         came.append(number)
-        if len(came) > 1 or run.requested == "stop":
+        if number != HANG_UP and (len(came) > 1 or run.requested == "stop"):
             raise KeyboardInterrupt
-        run.request("stop")
+        try:
+            run.request("stop")
+        except OSError as error:  # on a full disk
+            raise KeyboardInterrupt from error
         display.say("Stopping after this step; press Ctrl-C again to stop at once.")
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform == "win32":
-        numbers.append(signal.SIGBREAK)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
+    with answered(handle):
         yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def run_stop(arguments: argparse.Namespace, display: Display) -> Answer:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,9 +25,10 @@ from napari_scribseg.experiment.experiment import RECIPE
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.runs.process import kill_group, spawn, tail_of
+from napari_scribseg.runs import children
+from napari_scribseg.runs.children import tail_of
 
-PROGRAM: Final = (sys.executable, "-m", "napari_scribseg", "experiment")
+PROGRAM: Final = (*children.PROGRAM, "experiment")
 _GO_ON: Final = b"go on\n"
 """What is written to a child's input that shall not end with its starter."""
 _POLL_SECONDS: Final = 0.3
@@ -79,17 +79,15 @@ class ExperimentProcess:
         """Of the experiment."""
         self._place = Path(tempfile.mkdtemp(prefix="scribseg-"))
         self._stopping, self._let_go = False, False
-        words = [*(program or PROGRAM), str(self._named(source))]
-        words += [] if out is None else ["--out", str(out)]
+        words = [*(program or PROGRAM), str(self._named(source).absolute())]
+        words += [] if out is None else ["--out", str(out.absolute())]
         try:
             with self._answer.open("wb") as answer, self.log_path.open("wb") as log:
-                self._child = spawn(
+                self._child = children.start(
                     [*words, *options, "--lifeline", "--json"],
-                    stdin=subprocess.PIPE,
-                    stdout=answer,
-                    stderr=log,
-                    folder=self._place,
-                    beside_window=True,
+                    output=answer,
+                    errors=log,
+                    priority="idle",
                 )
         except OSError as error:
             shutil.rmtree(self._place, ignore_errors=True)
@@ -132,7 +130,7 @@ class ExperimentProcess:
     @property
     def is_alive(self) -> bool:
         """Whether the process still runs."""
-        return self._child.poll() is None
+        return self._child.is_alive
 
     @property
     def log_path(self) -> Path:
@@ -152,20 +150,17 @@ class ExperimentProcess:
     def let_go(self) -> None:
         """Let it go on when this process ends."""
         self._let_go = True
-        if self._child.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._child.stdin.write(_GO_ON)
-                self._child.stdin.flush()
+        with contextlib.suppress(OSError):
+            self._child.tell(_GO_ON)
 
     def kill(self) -> None:
         """End it now; for one that only checks."""
-        kill_group(self._child)
+        self._child.kill()
 
     def close(self) -> None:
         """The window closes: it stops in order, unless it was let go."""
-        if not self._let_go and self._child.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._child.stdin.close()
+        if not self._let_go:
+            self._child.cut_line()
 
     def wait(self, look: Callable[[], None] = lambda: None) -> Ended:
         """Wait for its end, and give how that was.
@@ -177,8 +172,7 @@ class ExperimentProcess:
             if self._stopping:
                 _stop(self.folder)
             look()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(_POLL_SECONDS)
+            self._child.ends_within(_POLL_SECONDS)
         self.close()
         ended = self._ended()
         shutil.rmtree(self._place, ignore_errors=True)
@@ -196,7 +190,7 @@ class ExperimentProcess:
         return path
 
     def _ended(self) -> Ended:
-        code = self._child.returncode
+        code = self._child.code
         try:
             document: dict[str, Any] = json.loads(self._answer.read_bytes())
         except (OSError, ValueError):

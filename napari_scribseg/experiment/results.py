@@ -62,6 +62,7 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.documents import read_json
+from napari_scribseg.io.files import open_own
 
 CELL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),
@@ -180,7 +181,8 @@ def _failed_rows(cell: Cell, reason: str, experiment: Experiment) -> list[dict[s
 
 def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
-        rows = _rows_of(path.read_text(encoding="utf-8"))
+        with open_own(path, "rb") as file:
+            rows = _rows_of(file.read().decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{path.parent.name}: the table {path.name} can't be read ({error}). Remove the folder "

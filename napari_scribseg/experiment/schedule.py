@@ -38,6 +38,7 @@ from napari_scribseg.experiment.settings import MethodSettings
 from napari_scribseg.experiment.trial import Programs, compute_cell, score_locked
 from napari_scribseg.io.atomic import remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
+from napari_scribseg.io.files import open_own
 from napari_scribseg.io.lock import FolderLock
 
 OPENED: Final = "locked_list_opened.txt"
@@ -120,11 +121,14 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[Non
     lock = _lock(folder)
     try:
         remove_leftovers(folder)
-        (folder / STOP).unlink(missing_ok=True)
         save_document(folder / RECIPE, experiment.recipe)
         _refuse_changes_after_opening(folder, experiment)
         save_document(folder / EXPERIMENT, experiment)
-        _note_session(folder, command)
+        try:
+            (folder / STOP).unlink(missing_ok=True)
+            _note_session(folder, command)
+        except OSError as error:
+            raise InvalidInput(f"{error.filename} can't be written: {error.strerror}.") from error
         yield
     finally:
         lock.release()
@@ -195,7 +199,8 @@ def open_locked(
 
 def ask_to_stop(folder: Path) -> None:
     """Ask everybody who works on an experiment, on any machine, to save and to stop."""
-    (folder / STOP).touch()
+    if not os.path.lexists(folder / STOP):
+        open_own(folder / STOP, "ab").close()
 
 
 def is_stopping(folder: Path) -> bool:
@@ -269,5 +274,5 @@ def _note_session(folder: Path, command: str) -> None:
         "package_version": __version__,
         "command": command,
     }
-    with (folder / "sessions.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(noted) + "\n")
+    with open_own(folder / "sessions.jsonl", "ab") as file:
+        file.write(json.dumps(noted).encode() + b"\n")

@@ -6,20 +6,19 @@ experiment asks our own command line in a child process instead.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import json
 import tempfile
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.experiment.recipe import Label, Recipe
-from napari_scribseg.io.documents import read_json, save_document
+from napari_scribseg.io.documents import save_document
 from napari_scribseg.io.files import reason
+from napari_scribseg.runs import children
 
 _TIMEOUT_SECONDS = 300.0
 """A cold import of torch from a slow network drive takes minutes."""
@@ -100,34 +99,23 @@ def _asked(recipe: Recipe, option: str, model: type[Answered]) -> Answered:
     with tempfile.TemporaryDirectory(prefix="scribseg-") as folder:
         path = Path(folder) / "recipe.json"
         save_document(path, recipe)
-        answer = Path(folder) / "answer.json"
-        command = [sys.executable, "-m", "napari_scribseg", "experiment", str(path)]
+        words = [*children.PROGRAM, "experiment", str(path), option, "--json", "--lifeline"]
         try:
-            with answer.open("wb") as out:
-                done = subprocess.run(  # noqa: S603  our own command line, no shell
-                    [*command, option, "--json"],
-                    stdout=out,
-                    stderr=subprocess.PIPE,
-                    stdin=subprocess.DEVNULL,
-                    check=False,
-                    timeout=_TIMEOUT_SECONDS,
-                    env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-                )
-        except (OSError, subprocess.TimeoutExpired) as error:
+            answer = children.ask(words, seconds=_TIMEOUT_SECONDS)
+        except OSError as error:
             raise RunError(f"The methods can't be asked: {reason(error)}.") from error
-        return _answered(answer, done, model)
+    return _answered(answer, model)
 
 
-def _answered(
-    answer: Path, done: subprocess.CompletedProcess[bytes], model: type[Answered]
-) -> Answered:
+def _answered(answer: children.Answer, model: type[Answered]) -> Answered:
+    if answer.code is None:
+        raise RunError(f"The methods can't be asked: no answer in {_TIMEOUT_SECONDS:.0f} s.")
     try:
-        document = read_json(answer)
-        if done.returncode == 0:
+        document: dict[str, Any] = json.loads(answer.output)
+        if answer.code == 0:
             return model.model_validate(document)
-    except (InvalidInput, ValidationError) as error:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        last = said[-1] if said else str(error)
-        raise RunError(f"The methods can't be asked: {last[:300]}") from error
-    kind = InvalidInput if done.returncode == InvalidInput.exit_code else RunError
+    except ValueError as error:  # a ValidationError is one, too
+        said = answer.last_line or str(error)
+        raise RunError(f"The methods can't be asked: {said[:300]}") from error
+    kind = InvalidInput if answer.code == InvalidInput.exit_code else RunError
     raise kind(str(document.get("error", "The methods can't be asked.")))

@@ -9,17 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import numpy as np
 
@@ -47,10 +44,12 @@ from napari_scribseg.experiment.experiment import (
 )
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
-from napari_scribseg.io.atomic import remove_leftovers, write_text
+from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
+from napari_scribseg.io.files import open_own, refuse_links
 from napari_scribseg.io.volumes import write_volume
-from napari_scribseg.runs import process
+from napari_scribseg.runs import children, process
+from napari_scribseg.runs.children import Child
 from napari_scribseg.runs.folder import SILENCE_SECONDS, RunCase, RunFolder, is_run
 
 TIMING: Final = "timing.json"
@@ -72,7 +71,7 @@ class Programs:
 
 def score_command(folder: Path, name: str, locked: bool) -> list[str]:
     """The command line that predicts and scores the test cases of a cell."""
-    command = [sys.executable, "-m", "napari_scribseg", "experiment", str(folder)]
+    command = [*children.PROGRAM, "experiment", str(folder), "--lifeline"]
     return [*command, "--score-locked" if locked else "--score", name]
 
 
@@ -113,10 +112,12 @@ def compute_cell(
     if _stopping(folder):
         return state
     there = cell_folder(folder, name)
+    refuse_links(there)
     if state in {"outdated", "failed"}:
         _remove(there)
     there.mkdir(parents=True, exist_ok=True)
     remove_leftovers(there)
+    remove_abandoned(there)
     began = time.time()
     try:
         run = _prepared_run(folder, experiment, cell)
@@ -257,36 +258,25 @@ def _wait_for_an_orphan(run: RunFolder) -> None:
 def _score(folder: Path, cell: Cell, *, locked: bool, programs: Programs) -> str:
     """Predict and score in a child process; gives how that ended, in a sentence."""
     there = cell_folder(folder, cell.name)
-    with (there / "score.log").open("wb") as log:
-        child = subprocess.Popen(  # noqa: S603  our own command line, no shell
-            list(programs.score(folder, cell.name, locked)),
-            stdin=subprocess.PIPE,  # it ends when this process does, see `end_when_stdin_closes`
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=there,
-            env=_environment(cell.training.threads),
-            start_new_session=sys.platform != "win32",  # Ctrl-C is ours to answer
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    with open_own(there / "score.log", "wb") as log:
+        child = children.start(
+            programs.score(folder, cell.name, locked),
+            output=log,
+            threads=cell.training.threads,
         )
         _wait(child, folder)
-    text = (there / "score.log").read_text(encoding="utf-8", errors="replace")
-    said = process.explain_exit(child.returncode, text)
+    said = process.explain_exit(child.code, children.tail_of(there / "score.log"))
     return said.replace("training process", "process that scores")
 
 
-def _wait(child: subprocess.Popen[bytes], folder: Path) -> None:
+def _wait(child: Child, folder: Path) -> None:
     try:
-        while child.poll() is None:
-            if _stopping(folder):
-                break
-            time.sleep(_POLL_SECONDS)
+        while not child.ends_within(_POLL_SECONDS) and not _stopping(folder):
+            pass
     finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-        stdin: IO[bytes] | None = child.stdin
-        if stdin is not None:
-            stdin.close()
+        child.kill()
+        child.ends_within(None)
+        child.cut_line()
 
 
 def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step: int) -> State:
@@ -330,13 +320,7 @@ def _stopping(folder: Path) -> bool:
 
 def _remove(path: Path) -> None:
     """Remove what an earlier attempt has left in our own folder."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    count = str(threads)
-    ours = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "PYTHONFAULTHANDLER": "1"}
-    return {**os.environ, **ours, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}

@@ -9,6 +9,7 @@ annotation.
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,7 @@ from napari_scribseg.experiment.experiment import (
     locked_result_of,
     result_of,
 )
+from napari_scribseg.io.files import open_own
 
 Rank = Literal["worst", "median"]
 
@@ -119,8 +121,8 @@ def _slices_of(folder: Path, cell: Cell, locked: bool) -> Iterable[_Found]:
     path = cell_folder(folder, cell.name) / ("locked_slices.csv" if locked else "slices.csv")
     slices: dict[tuple[str, str, int], _Slice] = defaultdict(_Slice)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+        with open_own(path, "rb") as file:
+            for row in csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")):
                 if row["status"] == "scored":
                     one = slices[cell.name, row["case"], int(row["slice_index"])]
                     one.dices.append(float(row["dice"]))

@@ -5,13 +5,11 @@ Nothing here touches a layer: what is to be written or measured comes in as a `S
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import re
 import secrets
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -31,7 +29,10 @@ from napari_scribseg.data.names import volumes_in
 from napari_scribseg.gui.project_cases import other_cases
 from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
+from napari_scribseg.io.atomic import remove_abandoned, temporary_name
+from napari_scribseg.io.files import refuse_links
 from napari_scribseg.project.folder import Project, run_folder_name
+from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
 
 _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9-]+)$")
@@ -139,12 +140,15 @@ def predict(
     Raises:
         RunError: the child failed; the message is the child's.
     """
+    run = run.absolute()  # the child works elsewhere
     out = _new_predictions(run, "output" if z is None else "slice")
     folder = out.parent
     opened = RunFolder.open(run)
     device, schema = opened.record.training.device, opened.schema
     # No second copy of a patient's image stays behind, whatever happens.
-    with TemporaryDirectory(prefix="input-", dir=folder, ignore_cleanup_errors=True) as copies:
+    with TemporaryDirectory(
+        prefix=temporary_name("-input-"), dir=folder, ignore_cleanup_errors=True
+    ) as copies:
         image = Path(copies) / f"{snapshot.case}.mha"
         write_volume(image, _storable(snapshot.image))
         document = children.run(
@@ -192,6 +196,7 @@ def predict_project(
     Raises:
         RunError: the child failed for another reason than single cases.
     """
+    run, project = run.absolute(), project.absolute()  # the child works elsewhere
     out = _new_predictions(run, "output")
     device = RunFolder.open(run).record.training.device
     over = threading.Event()
@@ -219,7 +224,7 @@ def maps_of(run: Path, case: str, children: Children) -> dict[str, Array]:
     """
     with TemporaryDirectory(prefix="scribseg-maps-", ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "maps"
-        document = children.run(["maps", str(run), case, "--out", str(out), "--json"])
+        document = children.run(["maps", str(run.absolute()), case, "--out", str(out), "--json"])
         found: dict[str, Array] = {}
         for name in document["written"]:
             array = read_volume(out / name).array
@@ -283,6 +288,9 @@ def _new_predictions(run: Path, kind: str) -> Path:
     """A path for new predictions of a run, whose parent exists."""
     stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
     folder = run / "predictions" / stamp
+    refuse_links(folder)
+    with contextlib.suppress(OSError):
+        remove_abandoned(run / "predictions")  # by predictions that were killed
     folder.mkdir(parents=True)
     return folder / kind
 
@@ -311,9 +319,9 @@ def count_drawn(scribbles: Array) -> dict[int, int]:
 class Children:
     """Runs our command line in child processes, and ends them all when asked to."""
 
-    def __init__(self, command: Sequence[str] = (sys.executable, "-m", "napari_scribseg")) -> None:
+    def __init__(self, command: Sequence[str] = processes.PROGRAM) -> None:
         self._command = tuple(command)
-        self._alive: set[subprocess.Popen[bytes]] = set()
+        self._alive: set[processes.Child] = set()
         self._lock = threading.Lock()
         self._ended = False
 
@@ -332,28 +340,30 @@ class Children:
         Raises:
             RunError: the command failed; the message is what it said last.
         """
-        with self._lock:
-            if self._ended:
-                raise RunError("The window is closing.")
-            child = subprocess.Popen(  # noqa: S603  our own command line, no shell
-                [*self._command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-            )
-            self._alive.add(child)
+        known: list[processes.Child] = []
+
+        def begun(child: processes.Child) -> None:
+            with self._lock:
+                known.append(child)
+                self._alive.add(child)
+                if self._ended:
+                    child.kill()
+
+        if self._ended:
+            raise RunError("The window is closing.")
         try:
-            answer, log = child.communicate()
+            answer = processes.ask([*self._command, *arguments, "--lifeline"], begun=begun)
+        except OSError as error:
+            raise RunError(f"No process can be started: {error}.") from error
         finally:
             with self._lock:
-                self._alive.discard(child)
+                self._alive.difference_update(known)
         try:
-            document: dict[str, Any] = json.loads(answer)
+            document: dict[str, Any] = json.loads(answer.output)
         except ValueError:
             document = {}
-        if child.returncode not in (0, tolerated) or "error" in document or not document:
-            raise RunError(_complaint(document, log))
+        if answer.code not in (0, tolerated) or "error" in document or not document:
+            raise RunError(_complaint(document, answer.last_line))
         return document
 
     def end(self) -> None:
@@ -364,13 +374,12 @@ class Children:
                 child.kill()
 
 
-def _complaint(document: dict[str, Any], log: bytes) -> str:
+def _complaint(document: dict[str, Any], last_line: str) -> str:
     """What a failed command said: in its answer, or last on standard error."""
     failed = document.get("failed")
     if isinstance(failed, dict) and failed:
         return str(next(iter(cast("dict[str, Any]", failed).values())))
-    lines = log.decode(errors="replace").strip().splitlines()
-    return str(document.get("error") or (lines[-1] if lines else "It ended without a word."))
+    return str(document.get("error") or last_line or "It ended without a word.")
 
 
 def _storable(volume: Volume) -> Volume:

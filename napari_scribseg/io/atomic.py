@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -18,10 +21,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.io.files import reason, shown
+from napari_scribseg.core.process_identity import ProcessIdentity, runs
+from napari_scribseg.io.files import reason, refuse_links, shown
 
 _TEMP_PREFIX: Final = ".scribseg-"
 _TEMP_SUFFIX: Final = ".part"
+_ABANDONED_SECONDS: Final = 24 * 3600.0
+"""A temporary file whose writer can't be asked for was left behind when it is older than this."""
+_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REPLACE_ATTEMPTS: Final = 20 if os.name == "nt" else 1
 """Windows refuses to replace a file that a virus scanner or viewer has open for a moment."""
 _REPLACE_PAUSE_S: Final = 0.05
@@ -86,7 +93,8 @@ def replace_with(
     """Replace a file by what `write_temp` writes, if `verify` is content with it.
 
     Args:
-        path: the file to replace or create; the place a link points to is replaced, not the link.
+        path: the file to replace or create; the place a link points to is replaced, not the link,
+            but in the folder of a run or an experiment a link is refused.
         write_temp: fills the temporary file, which exists already, is empty and private.
         verify: raises (OSError or a ScribsegError) unless the temporary file is good.
         ending: of the temporary file's name, for libraries that tell the format by it.
@@ -95,8 +103,10 @@ def replace_with(
         InvalidInput: writing failed; what was there before is untouched, nothing else is left.
     """
     path = Path(path)
+    refuse_links(path)
     try:
         target = Path(os.path.realpath(path))
+        _tidy_once(target.parent)
         mode = _mode_of(target)
         temp, new_mode = _create_temp(target.parent, ending)
         try:
@@ -142,10 +152,84 @@ def remove_leftovers(folder: str | Path) -> int:
     Only for the owner of the folder (who holds the project's lock): another program may be
     writing there.
     """
-    leftovers = list(Path(folder).glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}*"))
+    leftovers = _temporary(Path(folder))
     for leftover in leftovers:
-        leftover.unlink(missing_ok=True)
+        _discard(leftover)
     return len(leftovers)
+
+
+def remove_abandoned(folder: str | Path) -> int:
+    """Remove temporary files in and below a folder whose writers are gone; gives how many.
+
+    Others may be writing there. Links to folders are not followed.
+    """
+    removed = 0
+    for place, names, _ in os.walk(folder):
+        names[:] = [name for name in names if not name.startswith(_TEMP_PREFIX)]
+        removed += _remove_abandoned_in(Path(place))
+    return removed
+
+
+def temporary_name(ending: str = "") -> str:
+    """A new name for a temporary file or folder, that tells who made it.
+
+    So that it can be removed once that process is gone, see `remove_abandoned`.
+    """
+    owner = f"{_place_of_processes()}-{os.getpid()}"
+    return f"{_TEMP_PREFIX}{owner}-{secrets.token_hex(8)}{_TEMP_SUFFIX}{ending}"
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what it came from, is that a disk or a quota is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _temporary(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}*"))
+
+
+@functools.lru_cache(maxsize=1000)
+def _tidy_once(folder: Path) -> None:
+    """Remove what killed programs left in a folder, before the first file is written there."""
+    with contextlib.suppress(OSError):
+        _remove_abandoned_in(folder)
+
+
+def _remove_abandoned_in(folder: Path) -> int:
+    abandoned = [path for path in _temporary(folder) if _is_abandoned(path)]
+    for path in abandoned:
+        _discard(path)
+    return len(abandoned)
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody writes a temporary file any more; when in doubt, not for a day."""
+    place, _, rest = path.name.removeprefix(_TEMP_PREFIX).partition("-")
+    pid = rest.partition("-")[0]
+    if place == _place_of_processes() and pid.isdecimal() and not runs(int(pid)):
+        return True
+    try:
+        return time.time() - path.lstat().st_mtime > _ABANDONED_SECONDS
+    except OSError:
+        return False
+
+
+@functools.cache
+def _place_of_processes() -> str:
+    """A short word for the system whose process ids ours is one of."""
+    here = ProcessIdentity.of(os.getpid())
+    return hashlib.sha256(f"{here.host}\n{here.boot}".encode()).hexdigest()[:8]
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _mode_of(target: Path) -> int | None:
@@ -161,7 +245,7 @@ def _mode_of(target: Path) -> int | None:
 
 def _create_temp(folder: Path, ending: str) -> tuple[Path, int]:
     """A new empty file with mode 0600, and the mode that the umask would have given it."""
-    temp = folder / f"{_TEMP_PREFIX}{secrets.token_hex(8)}{_TEMP_SUFFIX}{ending}"
+    temp = folder / temporary_name(ending)
     try:
         # Asking the file is the only way to learn the umask without changing it for all threads.
         descriptor = os.open(temp, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
@@ -219,7 +303,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _not_written(path: Path, error: Exception) -> str:
     number = getattr(error, "errno", None)
-    if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+    if number in _DISK_FULL:
         advice = f"the disk of {shown(path.parent)} is full; free space or save elsewhere"
     elif number in {errno.EACCES, errno.EPERM, errno.EROFS}:
         advice = f"{shown(path.parent)} is read-only for you; save elsewhere"

@@ -9,36 +9,31 @@ writer lives.
 from __future__ import annotations
 
 import contextlib
+import errno
 import getpass
 import json
 import os
 import secrets
-import socket
-import sys
+import stat
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.process_identity import ProcessIdentity
 
 LOCK_NAME: Final = "project.lock"
 _UNREADABLE_S: Final = 1.0
 """A lock that is still incomplete after this time was left by a crash while it was written."""
 
 
-class LockHolder(BaseModel):
+class LockHolder(ProcessIdentity):
     """Who holds a lock."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    pid: Annotated[int, Field(ge=1)]
-    started: str
-    """When the process began, as the system counts it ("" = unknown): ids are used again."""
-    host: str
     user: str
     time: str
     token: str
@@ -51,9 +46,7 @@ class LockHolder(BaseModel):
         except (KeyError, OSError, ImportError):
             user = "unknown"
         return cls(
-            pid=os.getpid(),
-            started=_started(os.getpid()),
-            host=socket.gethostname(),
+            **ProcessIdentity.of(os.getpid()).model_dump(),
             user=user,
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             token=secrets.token_hex(16),
@@ -62,9 +55,7 @@ class LockHolder(BaseModel):
     @property
     def is_gone(self) -> bool:
         """Whether the holder was a process of this computer that no longer runs."""
-        if self.host != socket.gethostname():
-            return False
-        return not _runs(self.pid) or _started(self.pid) != self.started
+        return self.runs is False
 
     def __str__(self) -> str:
         return f"{self.user} on {self.host}, process {self.pid}, since {self.time}"
@@ -144,7 +135,7 @@ def _created(path: Path, holder: LockHolder) -> bool:
 def _holder(path: Path) -> LockHolder | None:
     """Who holds the lock; None when there is no lock or it is incomplete."""
     try:
-        return LockHolder.model_validate(json.loads(path.read_bytes()[:4096]), strict=True)
+        return LockHolder.model_validate(json.loads(_start_of(path)), strict=True)
     except (OSError, ValueError, RecursionError, ValidationError):
         return None
 
@@ -160,11 +151,26 @@ def _holder_after_wait(path: Path) -> LockHolder | None:
 def _is_blank(path: Path) -> bool:
     """Whether a lock has no content, which a crash or power cut while writing leaves."""
     try:
-        return not path.read_bytes()[:4096].strip(b"\0 \n")
+        return not _start_of(path).strip(b"\0 \n")
     except FileNotFoundError:
         return True
     except OSError:
         return False
+
+
+def _start_of(path: Path) -> bytes:
+    """What a lock holds. A pipe or device in its place is neither waited for nor a lock of ours.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return os.read(descriptor, 4096)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -199,43 +205,3 @@ def _held(folder: Path, holder: LockHolder | None) -> str:
         f"The project {folder} is open elsewhere: {who}. Close it there or open it read-only; "
         f"if it is certain that nobody uses it, delete {folder / LOCK_NAME}."
     )
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process of this computer exists."""
-    if sys.platform == "win32":
-        return _runs_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    except OverflowError:
-        return False
-    return True
-
-
-def _runs_on_windows(pid: int) -> bool:
-    """Signal 0 would end a process on Windows, so the system is asked for a handle instead."""
-    import ctypes
-
-    still_active, query = 259, 0x1000
-    kernel: Any = ctypes.windll.kernel32  # pyright: ignore[reportAttributeAccessIssue]
-    handle = kernel.OpenProcess(query, 0, pid)
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    known = kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return not known or code.value == still_active
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the system's own count; "" where that can't be told."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    # The name, in brackets, may hold anything; the 22nd field is the 20th behind it.
-    return status.rpartition(")")[2].split()[19]

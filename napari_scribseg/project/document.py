@@ -21,6 +21,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import Case, CaseFiles, CaseId
+from napari_scribseg.io.files import open_own
 
 Progress = Literal["untouched", "scribbled", "predicted", "reviewed"]
 """How far the work on a case is; a step never goes back by itself."""
@@ -162,7 +163,7 @@ def sha256_of(path: Path) -> str:
         for file in files:
             if path.is_dir():
                 digest.update(file.relative_to(path).as_posix().encode() + b"\0")
-            with file.open("rb") as stream:
+            with open_own(file, "rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
     except OSError as error:
         raise InvalidInput(

@@ -5,7 +5,8 @@
     preview.json                           which case somebody wants to see while it is trained
     events.jsonl                           what happened: one event per line, only appended to
     log.txt                                what the training process printed
-    heartbeat                              when the training process was last seen alive
+    heartbeat                              which process trains it, and when it was last alive
+    reserve                                room for the last events on a full disk
     DETACHED                               it trains on without whoever started it
     STOP | FINISH | PAUSE                  what a watcher asks of the training process
     checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
@@ -37,8 +38,9 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Event, Finished, from_line, to_line
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
-from napari_scribseg.io.atomic import remove_leftovers, write_bytes
+from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
+from napari_scribseg.io.files import open_own, read_regular, refuse_links
 from napari_scribseg.runs.documents import (
     Budget,
     PreviewRequest,
@@ -46,16 +48,23 @@ from napari_scribseg.runs.documents import (
     RunCases,
     RunRecord,
 )
+from napari_scribseg.runs.heartbeat import SILENCE_SECONDS, Heartbeat, beat, look_at
 
-__all__ = ["PreviewRequest", "Request", "RunCase", "RunFolder", "RunRecord", "Status", "is_run"]
+__all__ = [
+    "SILENCE_SECONDS",
+    "PreviewRequest",
+    "Request",
+    "RunCase",
+    "RunFolder",
+    "RunRecord",
+    "Status",
+    "is_run",
+]
 
 Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
 Request = Literal["stop", "finish", "pause"]
 
 EventKind = TypeVar("EventKind", bound=Event)
-
-SILENCE_SECONDS = 30.0
-"""A training process that was not seen alive for this long counts as crashed."""
 
 _REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
 """Most urgent first."""
@@ -171,6 +180,11 @@ class RunFolder:
         """What the training process printed."""
         return self.path / "log.txt"
 
+    @property
+    def reserve_path(self) -> Path:
+        """Bytes of no meaning, there while it is trained: given up when the disk is full."""
+        return self.path / "reserve"
+
     def checkpoint(self, which: Literal["last", "best"]) -> Path:
         """Where these weights are, whether they were written already or not."""
         return self.path / "checkpoints" / f"{which}.safetensors"
@@ -277,7 +291,7 @@ class RunFolder:
         """
         stamped = event.model_copy(update={"time": time.time()})
         try:
-            with self.events_path.open("a+b") as file:
+            with open_own(self.events_path, "a+b") as file:
                 # A line that a crash cut in half must not swallow the next one.
                 start = b"\n" if _ends_within_a_line(file.seek(0, os.SEEK_END), file) else b""
                 file.write(start + to_line(stamped).encode() + b"\n")
@@ -330,7 +344,7 @@ class RunFolder:
         crash) is skipped, since a damaged log must not hide the weights of the run.
         """
         try:
-            with self.events_path.open("rb") as file:
+            with open_own(self.events_path, "rb") as file:
                 file.seek(since)
                 data = file.read()
         except OSError:  # not there yet, or a network drive that comes back
@@ -347,15 +361,16 @@ class RunFolder:
         """How the run is now, by its events and its heartbeat."""
         events = self.events()
         last = events[-1] if events else None
-        age = self.heartbeat_age_seconds
-        beats = age is not None and age < SILENCE_SECONDS
-        if isinstance(last, Finished):
+        heart = self.heart
+        if heart is not None and heart.lives:
             # A resumed run beats before its first event: newer than the end of the last session.
-            resumed = beats and age is not None and time.time() - age > last.time
-            return "running" if resumed else last.outcome
-        if beats:
-            return "running"
-        return "created" if last is None and age is None else "crashed"
+            # A process that is known to live is asked for, whatever the clock says.
+            known = heart.process is not None
+            if known or not isinstance(last, Finished) or heart.time > last.time:
+                return "running"
+        if isinstance(last, Finished):
+            return last.outcome
+        return "created" if last is None and heart is None else "crashed"
 
     @property
     def last_step(self) -> int:
@@ -367,7 +382,7 @@ class RunFolder:
         if what == "resume":
             (self.path / "PAUSE").unlink(missing_ok=True)
         else:
-            (self.path / what.upper()).touch()
+            self._mark(what.upper())
 
     @property
     def requested(self) -> Request | None:
@@ -376,7 +391,7 @@ class RunFolder:
 
     def let_go(self) -> None:
         """Let the training process go on when the one that started it ends."""
-        (self.path / "DETACHED").touch()
+        self._mark("DETACHED")
 
     @property
     def is_let_go(self) -> bool:
@@ -384,42 +399,62 @@ class RunFolder:
         return (self.path / "DETACHED").exists()
 
     def clear_requests(self) -> None:
-        """Forget what was asked, as every start of the training process does."""
-        (self.path / "DETACHED").unlink(missing_ok=True)
-        for what in _REQUESTS:
-            (self.path / what.upper()).unlink(missing_ok=True)
+        """Forget what was asked, as every start of the training process does.
 
-    def heartbeat(self) -> None:
-        """Say that the training process is alive now."""
-        (self.path / "heartbeat").write_text(f"{time.time():.3f}", encoding="utf-8")
+        Raises:
+            RunError: something else than a file lies in the place of a request.
+        """
+        for name in ("DETACHED", *(what.upper() for what in _REQUESTS)):
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise RunError(
+                    f"{self.path / name} can't be removed ({error.strerror}), so the run can't be "
+                    "started: remove it."
+                ) from error
+
+    def _mark(self, name: str) -> None:
+        """Leave an empty file; a link in its place is not followed.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        if not os.path.lexists(self.path / name):
+            open_own(self.path / name, "ab").close()
+
+    def heartbeat(self, pid: int | None = None) -> None:
+        """Say that the training process, this one unless another is given, is alive now.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        beat(self.path / "heartbeat", pid)
 
     def remove_leftovers(self) -> None:
-        """Remove what a training process left that was killed while it saved.
+        """Remove what was left by processes that were killed while they saved.
 
-        Only for the training process, since these may be files that another one is writing.
+        Only for the training process, since the checkpoints may be written by another one.
         """
         for folder in (self.path / "checkpoints", *self.path.glob("relabelled/*")):
-            with contextlib.suppress(OSError):  # untidy, but no reason not to train
+            with contextlib.suppress(OSError, InvalidInput):  # untidy, but no reason not to train
+                refuse_links(folder)
                 remove_leftovers(folder)
+        remove_abandoned(self.path)
 
     def end_heartbeat(self) -> None:
         """Say that the training process has ended in an orderly way."""
         (self.path / "heartbeat").unlink(missing_ok=True)
 
     @property
+    def heart(self) -> Heartbeat | None:
+        """What the heartbeat tells now; None when there is none."""
+        return look_at(self.path / "heartbeat")
+
+    @property
     def heartbeat_age_seconds(self) -> float | None:
         """Seconds since the training process was last seen alive, None if it never was."""
-        path = self.path / "heartbeat"
-        try:
-            try:
-                beat = float(path.read_text(encoding="utf-8"))
-            except ValueError:  # being written just now, or cut by a kill or a full disk
-                beat = path.stat().st_mtime
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError:
-            return 0.0  # Windows: it is being written
-        return max(0.0, time.time() - beat)
+        heart = self.heart
+        return None if heart is None else heart.age_seconds
 
 
 def is_run(path: Path) -> bool:
@@ -429,8 +464,8 @@ def is_run(path: Path) -> bool:
 
 def _weights_of(run: RunFolder) -> bytes:
     try:
-        return run.weights.read_bytes()
-    except OSError as error:
+        return read_regular(run.weights)
+    except InvalidInput as error:
         raise InvalidInput(
             f"The run {run.path.name} can't be continued from: it has no weights yet. Train it "
             "first, or choose another run."

@@ -11,25 +11,19 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Event, Finished
+from napari_scribseg.io.files import open_own
+from napari_scribseg.runs import children
+from napari_scribseg.runs.children import Child, tail_of
 from napari_scribseg.runs.folder import RunFolder
 
-_NICENESS = 10
-_WINDOWS = sys.platform == "win32"
-_WINDOWS_FLAGS: int = sum(
-    getattr(subprocess, name, 0)
-    for name in ("CREATE_NEW_PROCESS_GROUP", "BELOW_NORMAL_PRIORITY_CLASS", "CREATE_NO_WINDOW")
-)
-_LOG_TAIL_BYTES = 20_000
 _EXCEPTION_LINE = re.compile(r"^(?:[A-Za-z_][\w.]*\.)?([A-Z]\w*): (.+)$")
 _ACCESS_VIOLATION = 0xC0000005
 
@@ -39,7 +33,7 @@ Command = Callable[[RunFolder, bool, bool], Sequence[str]]
 
 def worker_command(run: RunFolder, detached: bool, resume: bool) -> list[str]:
     """The command line that trains a prepared run folder."""
-    command = [sys.executable, "-m", "napari_scribseg", "train", str(run.path)]
+    command = [*children.PROGRAM, "train", str(run.path)]
     command.append("--detached" if detached else "--lifeline")
     return [*command, "--resume"] if resume else command
 
@@ -70,81 +64,26 @@ def start(
     since = run.position
     log_start = run.log_path.stat().st_size if run.log_path.exists() else 0
     try:
-        run.heartbeat()  # loading torch takes seconds in which the child can't say anything yet
-        with run.log_path.open("ab") as log:
-            child = spawn(
+        run.heartbeat()  # nobody else may start it meanwhile
+        with open_own(run.log_path, "ab") as log:
+            child = children.start(
                 command(run, detached, resume),
-                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                folder=run.path,  # not where somebody's torch.py may lie
+                output=log,
+                lifeline=not detached,
                 threads=run.record.training.threads
                 or (threads_beside_a_window() if beside_window else 0),
-                beside_window=beside_window,
+                priority="idle" if beside_window else "low",
             )
     except OSError as error:
-        run.end_heartbeat()
+        with contextlib.suppress(OSError):
+            run.end_heartbeat()
         raise RunError(f"The run {run.path} can't be started: {error}.") from error
+    with contextlib.suppress(OSError):
+        # Loading torch takes seconds in which the child can't say anything yet.
+        run.heartbeat(child.pid)
+        if not child.is_alive:
+            run.end_heartbeat()
     return TrainingProcess(run, child, since=since, log_start=log_start, detached=detached)
-
-
-def spawn(
-    command: Sequence[str],
-    *,
-    stdin: int,
-    stdout: IO[bytes],
-    stderr: IO[bytes] | int,
-    folder: Path,
-    threads: int = 0,
-    beside_window: bool = False,
-) -> subprocess.Popen[bytes]:
-    """A child process of low priority that leads a group of its own.
-
-    Args:
-        command: its command line.
-        stdin: as `subprocess` takes it.
-        stdout: a file that it writes to.
-        stderr: likewise, or as `subprocess` takes it.
-        folder: where it works.
-        threads: that it may compute with; 0 = as many as it likes.
-        beside_window: it, and whatever it starts, computes when nobody else wants to.
-
-    Raises:
-        OSError: no process can be started.
-    """
-    child = subprocess.Popen(  # noqa: S603  our own command line, no shell
-        list(command),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        cwd=folder,
-        env=_environment(threads),
-        start_new_session=not _WINDOWS,
-        creationflags=_WINDOWS_FLAGS if _WINDOWS else 0,
-    )
-    if not _WINDOWS:
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, child.pid, _NICENESS)
-    if beside_window and sys.platform == "linux":
-        # Niceness alone lets a training delay the drawing of the canvas: see "Smoothness of the
-        # window" in docs/benchmarks.md.
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(child.pid, os.SCHED_IDLE, os.sched_param(0))
-    return child
-
-
-def kill_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child of `spawn` together with the helpers that it started in its group."""
-    if _WINDOWS:
-        if child.poll() is None:
-            subprocess.run(  # noqa: S603
-                ["taskkill", "/T", "/F", "/PID", str(child.pid)],  # noqa: S607
-                capture_output=True,
-                check=False,
-            )
-        return
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
 
 
 def threads_beside_a_window() -> int:
@@ -172,12 +111,20 @@ def watch(run: RunFolder, poll_seconds: float = 0.5, *, since: int = 0) -> Itera
 
 def refuse_when_running(run: RunFolder) -> None:
     """Raises RunError when a process is training this run now."""
-    if run.status == "running":
-        age = run.heartbeat_age_seconds or 0.0
+    if run.status != "running":
+        return
+    heart = run.heart
+    process = None if heart is None else heart.process
+    if process is not None and process.runs:
         raise RunError(
-            f"The run {run.path.name} is being trained already (its process was alive {age:.0f} s "
-            "ago). Stop it first; after a crash, wait half a minute."
+            f"The run {run.path.name} is being trained already, by process {process.pid} of this "
+            f"computer. Stop it first: scribseg stop {run.path}."
         )
+    age = 0.0 if heart is None else heart.age_seconds
+    raise RunError(
+        f"The run {run.path.name} is being trained already (its process was alive {age:.0f} s "
+        "ago). Stop it first; after a crash, wait half a minute."
+    )
 
 
 class TrainingProcess:
@@ -186,7 +133,7 @@ class TrainingProcess:
     def __init__(
         self,
         run: RunFolder,
-        child: subprocess.Popen[bytes],
+        child: Child,
         *,
         since: int,
         log_start: int,
@@ -209,7 +156,7 @@ class TrainingProcess:
     @property
     def is_alive(self) -> bool:
         """Whether the process still runs."""
-        return self._child.poll() is None
+        return self._child.is_alive
 
     def events(self, poll_seconds: float = 0.2) -> Iterator[Event]:
         """Events of this session as they come; the last one is always a Finished.
@@ -238,11 +185,11 @@ class TrainingProcess:
         if self.is_alive:
             with contextlib.suppress(OSError):  # a full disk must not keep it running
                 self.run.request("stop")
-            if not self._ends_within(0.6 * timeout_seconds):
+            if not self._child.ends_within(0.6 * timeout_seconds):
                 self._child.terminate()
-                if not self._ends_within(0.2 * timeout_seconds):
-                    kill_group(self._child)
-                    self._child.wait()
+                if not self._child.ends_within(0.2 * timeout_seconds):
+                    self._child.kill()
+                    self._child.ends_within(None)
         return self._conclude()
 
     def wait(self, timeout_seconds: float | None = None) -> Finished:
@@ -251,10 +198,8 @@ class TrainingProcess:
         Raises:
             RunError: it has not ended within the time.
         """
-        try:
-            self._child.wait(timeout_seconds)
-        except subprocess.TimeoutExpired as error:
-            raise RunError(f"The run {self.run.path.name} is still being trained.") from error
+        if not self._child.ends_within(timeout_seconds):
+            raise RunError(f"The run {self.run.path.name} is still being trained.")
         return self._conclude()
 
     def let_go(self) -> None:
@@ -267,20 +212,12 @@ class TrainingProcess:
         if not self.detached:
             self.stop()
 
-    def _ends_within(self, seconds: float) -> bool:
-        try:
-            self._child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
     def _conclude(self) -> Finished:
         """How the session ended, once the process is gone; told to the run folder if it isn't."""
         with self._lock:
             if self._concluded is None:
-                kill_group(self._child)  # helpers that outlived a crash
-                if self._child.stdin is not None:
-                    self._child.stdin.close()
+                self._child.kill()  # helpers that outlived a crash
+                self._child.cut_line()
                 self._concluded = self._told_end() or self._tell_end()
             return self._concluded
 
@@ -296,7 +233,7 @@ class TrainingProcess:
         else:
             outcome = "crashed"
             log = tail_of(self.run.log_path, self._log_start)
-            message = explain_exit(self._child.poll(), log)
+            message = explain_exit(self._child.code, log)
         if self.run.checkpoint("last").exists():
             message += " It can be resumed from the last checkpoint."
         begun = next((e.time for e in self.run.follow(0, lambda: True, since=self._since)), None)
@@ -340,22 +277,3 @@ def explain_exit(code: int | None, log: str) -> str:
             return f"The training process failed: {found[2][:300]} ({found[1]})."
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "nothing")
     return f"The training process ended with code {code}; the last it said was: {last[:300]}"
-
-
-def tail_of(path: Path, start: int = 0) -> str:
-    """The end of a log, not further back than a position."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(start, size - _LOG_TAIL_BYTES))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """The child's environment: prints at once, in UTF-8, and tells where native code crashed."""
-    ours = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
-    if threads:
-        ours |= {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    return {**os.environ, **ours}

@@ -7,28 +7,29 @@ ends when the process that started it is gone.
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.events import Event, Finished
+from napari_scribseg.core.errors import RunError, ScribsegError
+from napari_scribseg.core.events import Event, Finished, Stepped
+from napari_scribseg.io.atomic import is_disk_full
+from napari_scribseg.io.files import open_own
+from napari_scribseg.runs.children import watch_lifeline
 from napari_scribseg.runs.folder import RunFolder
 
-GRACE_SECONDS = 3.0
-"""Time to stop in an orderly way, after the parent is gone."""
+_RESERVE_BYTES = 1 << 16
+"""Kept for the last events of a session."""
 _BEAT_SECONDS = 1.0
 
 
 def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
     """The events of a training, each written to the run folder before it is passed on.
 
-    The run's heart beats once a second until the end. Whatever happens, exactly one Finished is
+    The run's heart beats once a second until the end. What can't be written since the disk is full
+    is kept, and written when there is room. Whatever happens, exactly one Finished is
     written and passed on: an exception becomes one with the outcome "failed", closing this
     generator or Ctrl-C one with the outcome "stopped". An exception that is not one of ours is
     written to the run's log in full.
@@ -38,27 +39,27 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
         KeyboardInterrupt: passed on after the end was written.
     """
     begun = time.monotonic()
-    heart = _Heart(run)
+    heart, log = _Heart(run), _Log(run)
     try:
         for event in events:
             if isinstance(event, Finished):
                 end = event
                 break
-            yield run.append(event)
+            yield log.append(event)
         else:
             end = _finished(run, "failed", "Training ended without saying how.", begun)
     except (GeneratorExit, KeyboardInterrupt):
         heart.stop()
-        run.append(_finished(run, "stopped", "Training was interrupted.", begun))
+        log.end(_finished(run, "stopped", "Training was interrupted.", begun))
         raise
     except Exception as error:  # noqa: BLE001  the last line of defence
         if not isinstance(error, ScribsegError):
-            with contextlib.suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
+            with contextlib.suppress(OSError), open_own(run.log_path, "ab") as printed:
+                printed.write(traceback.format_exc().encode(errors="replace"))
         end = _finished(run, "failed", sentence_of(error), begun)
     finally:
         heart.stop()  # before the end is told: nobody may see a finished run whose heart beats
-    yield run.append(end)
+    yield log.end(end)
 
 
 def sentence_of(error: BaseException) -> str:
@@ -74,36 +75,23 @@ def sentence_of(error: BaseException) -> str:
 
 
 def end_when_stdin_closes(run: RunFolder, stdin: BinaryIO | None = None) -> threading.Thread:
-    """Watch standard input and end this process soon after it closes.
+    """Stop this training in order when whoever started it dies, and end soon after.
 
-    The parent holds the other end and never writes, so the input closes when the parent dies,
-    however it dies, on every system. Training is asked to stop first; what has not ended after
-    GRACE_SECONDS is ended without further ado. A training that was let go trains on.
+    A training that was let go trains on. See `children.watch_lifeline`.
 
     Args:
         run: the run that is asked to stop.
         stdin: the input to watch; standard input when None.
     """
-    descriptor = (stdin or sys.stdin).fileno()
 
-    def watch() -> None:
-        with contextlib.suppress(OSError):
-            # Straight from the descriptor: a buffered reader's lock, held by this thread for
-            # ever, would make the interpreter's own end fail.
-            while os.read(descriptor, 4096):
-                pass
+    def over() -> bool:
         if run.is_let_go:
-            return
+            return False
         with contextlib.suppress(OSError):
             run.request("stop")
-        time.sleep(GRACE_SECONDS)
-        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-            os.killpg(os.getpid(), signal.SIGKILL)  # takes helper processes along
-        os._exit(1)
+        return True
 
-    thread = threading.Thread(target=watch, name="lifeline", daemon=True)
-    thread.start()
-    return thread
+    return watch_lifeline(over, stdin)
 
 
 def _finished(run: RunFolder, outcome: str, message: str, begun: float) -> Finished:
@@ -116,6 +104,69 @@ def _finished(run: RunFolder, outcome: str, message: str, begun: float) -> Finis
             "seconds": earlier + time.monotonic() - begun,
         }
     )
+
+
+class _Log:
+    """The events of a session; on a full disk, too.
+
+    A small reserve is given up then, so that this can be told and, later, how the run has ended.
+    """
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._waiting: list[Event] = []
+        with contextlib.suppress(OSError), open_own(run.reserve_path, "wb") as reserve:
+            reserve.write(b"\n" * _RESERVE_BYTES)
+
+    def append(self, event: Event) -> Event:
+        """Write an event, or keep it until there is room; gives it stamped.
+
+        Raises:
+            RunError: it can't be written for another reason than a full disk.
+        """
+        try:
+            return self._write(event)
+        except RunError as error:
+            if not is_disk_full(error):
+                raise
+        if not isinstance(event, Stepped):  # that would be many, and the next one tells more
+            self._waiting.append(event)
+        return event
+
+    def end(self, event: Finished) -> Event:
+        """Write how the session has ended, behind everything that waits.
+
+        Raises:
+            RunError: it can't be written.
+        """
+        try:
+            return self._write(event)
+        except RunError as error:
+            if not (is_disk_full(error) and self._waiting):
+                raise
+            self._waiting.clear()
+            return self._write(event)
+        finally:
+            self._give_up_reserve()
+
+    def _write(self, event: Event) -> Event:
+        try:
+            while self._waiting:
+                self._run.append(self._waiting[0])
+                del self._waiting[0]
+            return self._run.append(event)
+        except RunError as error:
+            if not (is_disk_full(error) and self._give_up_reserve()):
+                raise
+        return self._write(event)
+
+    def _give_up_reserve(self) -> bool:
+        """Whether there was one."""
+        try:
+            self._run.reserve_path.unlink()
+        except OSError:
+            return False
+        return True
 
 
 class _Heart:

@@ -79,6 +79,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], Checkpoin
     Raises:
         RunError: there is no checkpoint, or it is damaged.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise _damaged(path, "not a regular file")
     if not path.exists():
         raise RunError(
             f"There is no checkpoint {path.name} in {path.parent}: the run was not trained, or "

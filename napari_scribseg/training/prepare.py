@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import Case
 from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.methods.base import Maps, Method
+from napari_scribseg.runs.children import helper_pool
 
 _VERSION = 1
 """Part of every key; raised when a `prepare` of the package computes something else."""
@@ -97,11 +96,9 @@ def prepare_cases(
             yield PreparedCase(case, {}, cached=True)
         return
     workers = min(_cores(), _MOST_WORKERS)
-    context = multiprocessing.get_context("spawn")  # a fork of a threaded process may hang
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker)
     try:
-        yield from _in_order(method, options, cases, cancelled, pool, workers)
+        with helper_pool(workers, _begin_helper) as pool:
+            yield from _in_order(method, options, cases, cancelled, pool, workers)
     except BrokenExecutor as error:
         if cancelled():  # a request to terminate has reached all processes
             return
@@ -109,11 +106,6 @@ def prepare_cases(
             "A process that prepares the cases was killed, most likely because memory ran out. "
             "Close other programs, then train again: what was prepared is kept."
         ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        # One that still computes, or missed the end of the others, would keep us from ending.
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()
 
 
 def _in_order(
@@ -184,15 +176,5 @@ def _deaf_to_interrupts() -> Generator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Windows, see `_deaf_to_interrupts`
-    threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
+def _begin_helper() -> None:
     torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """A worker of a pool never learns that its parent was killed: it would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

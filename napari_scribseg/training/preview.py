@@ -18,6 +18,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Event, Previewed, Warned
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.io import read_volume, write_volume
+from napari_scribseg.io.files import refuse_links
 from napari_scribseg.runs.folder import PreviewRequest, RunFolder
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.predict import image_probabilities
@@ -94,6 +95,7 @@ class Previews:
                 learner.machine,
             )
         segmentation = probabilities.argmax(0).astype(np.uint8)
+        refuse_links(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(segmentation, image.grid))
         known = self._run.previews(path.parent.name)

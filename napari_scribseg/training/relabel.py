@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,9 @@ from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Event, Prepared, Relabelled
 from napari_scribseg.data.case import Case
 from napari_scribseg.io.atomic import write_bytes
+from napari_scribseg.io.files import open_own, refuse_links
 from napari_scribseg.methods.base import Maps, Shown
+from napari_scribseg.training.full_disk import written_when_there_is_room
 from napari_scribseg.training.learner import Learner
 
 
@@ -72,14 +75,20 @@ class Relabelling:
             changed += sum(int(np.count_nonzero(new[name] != old[name])) for name in classes)
             voxels += sum(new[name].size for name in classes)
             self._take(case, {**old, **new}, learner)
-            entry = self._entry(count, case)
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(entry, save(self._maps[case.id]))
+            keep = partial(self._keep, count, case)
+            if (yield from written_when_there_is_room(keep, cancelled)) is None:
+                return
             yield Prepared(done=done, total=len(self._cases), case=case.id, cached=False)
         learner.relabels = count
         if method.restarts_optimiser:
             learner.begin_anew()
         yield Relabelled(step=learner.step, changed=changed / max(voxels, 1))
+
+    def _keep(self, count: int, case: Case) -> None:
+        entry = self._entry(count, case)
+        refuse_links(entry)
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(entry, save(self._maps[case.id]))
 
     def forget_older(self, learner: Learner) -> None:
         """Delete the maps of earlier E-steps, once a checkpoint knows of the last one."""
@@ -98,6 +107,7 @@ class Relabelling:
         for case in self._cases:
             entry = self._entry(learner.relabels, case)
             try:
+                open_own(entry, "rb").close()  # a pipe, and the library would wait for ever
                 self._take(case, load_file(entry), learner)
             except (OSError, SafetensorError) as error:
                 raise RunError(

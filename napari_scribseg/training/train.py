@@ -29,6 +29,7 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.training.full_disk import written_when_there_is_room
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
 from napari_scribseg.training.prepare import empty_samples, prepare_cases
@@ -180,23 +181,27 @@ class _Loop:
         self._validation_cases = validation_cases
         self._previews = Previews(run, slices.spacing_mm)
         self._out_of_memory = False
+        self._saved_step = learner.step
+        """Of the last checkpoint."""
         self._clock = time.process_time if learner.config.clock == "cpu" else time.monotonic
+        self._zero = self._clock() - learner.seconds
+        """When training would have begun if there had been no breaks."""
 
     def events(self) -> Iterator[Event]:
         """What happens, a `Finished` last."""
         learner, interval = self._learner, self._learner.config.validation_interval
-        zero = self._clock() - learner.seconds
+        self._zero = self._clock() - learner.seconds
         reported, saved = -math.inf, learner.seconds
         with _Batches(self._slices, learner) as batches:
             while learner.progress < 1.0 and not _must_end(self._run):
                 if self._run.requested == "pause":
-                    yield self._save("last")
-                    zero += self._wait_while_paused()
+                    yield from self._save("last")
+                    self._zero += self._wait_while_paused()
                     continue
                 if learner.relabels_due > learner.relabels:
                     yield from self._relabelling.run(learner, lambda: _must_end(self._run))
                     batches.forget()
-                    yield self._save("last")
+                    yield from self._save("last")
                     self._relabelling.forget_older(learner)
                     continue
                 try:
@@ -204,7 +209,7 @@ class _Loop:
                 except torch.OutOfMemoryError as error:
                     yield self._shrink(error)
                     continue
-                learner.seconds = self._clock() - zero
+                learner.seconds = self._clock() - self._zero
                 if learner.seconds - reported >= _REPORT_SECONDS or learner.progress >= 1.0:
                     yield self._stepped(terms)
                     reported = learner.seconds
@@ -213,17 +218,17 @@ class _Loop:
                 before = self._clock()
                 if preview := self._previews.make(learner):
                     yield preview
-                    zero += self._clock() - before  # somebody who looks on costs no training
+                    self._zero += self._clock() - before  # who looks on costs no training
                 if learner.seconds - saved >= _SAVE_SECONDS:
-                    yield self._save("last")
+                    yield from self._save("last")
                     saved = learner.seconds
         stopped = self._run.requested == "stop" and learner.progress < 1.0
         # Not when stopped: that is urgent, and would let a resumed run choose another "best".
         if learner.step % interval and not stopped:
             yield from self._validate()
-        yield self._save("last")
+        yield from self._save("last")
         if learner.best_score is None:
-            yield self._save("best")
+            yield from self._save("best")
         if not stopped and (preview := self._previews.make(learner, last=True)):
             yield preview
         yield self._finished(stopped=stopped)
@@ -259,13 +264,22 @@ class _Loop:
             learner.best_score = known
         yield event.model_copy(update={"best": better})
         if better:
-            yield self._save("best")
+            yield from self._save("best")
 
-    def _save(self, which: Literal["last", "best"]) -> Event:
-        path = self._run.checkpoint(which)
-        self._learner.save(path, which, self._slices.spacing_mm)
-        relative = path.relative_to(self._run.path).as_posix()
-        return Saved(step=self._learner.step, path=relative)
+    def _save(self, which: Literal["last", "best"]) -> Generator[Event]:
+        """Write a checkpoint, as soon as the disk has room; not at all if asked to end before."""
+        path, learner = self._run.checkpoint(which), self._learner
+        waited = yield from written_when_there_is_room(
+            lambda: learner.save(path, which, self._slices.spacing_mm),
+            lambda: _must_end(self._run),
+            self._clock,
+        )
+        if waited is None:
+            return
+        self._zero += waited  # a full disk costs no training
+        if which == "last":
+            self._saved_step = learner.step
+        yield Saved(step=learner.step, path=path.relative_to(self._run.path).as_posix())
 
     def _wait_while_paused(self) -> float:
         """Seconds that the budget's clock ran until the pause was over."""
@@ -296,6 +310,18 @@ class _Loop:
 
     def _finished(self, *, stopped: bool) -> Event:
         learner = self._learner
+        if self._saved_step < learner.step:
+            return Finished(
+                outcome="stopped",
+                step=self._saved_step,
+                message=f"Stopped at step {learner.step}, while the disk was full: "
+                + (
+                    f"the checkpoint of step {self._saved_step} is the last."
+                    if self._saved_step
+                    else "nothing could be saved."
+                ),
+                seconds=learner.seconds,
+            )
         return Finished(
             outcome="stopped" if stopped else "completed",
             step=learner.step,

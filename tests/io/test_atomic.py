@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.atomic import (
+    remove_abandoned,
     remove_leftovers,
     replace_with,
+    temporary_name,
     write_bytes,
     write_json,
     write_text,
@@ -92,6 +95,48 @@ def test_what_a_killed_program_left_can_be_removed(tmp_path):
     assert remove_leftovers(tmp_path) == 1
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
     assert (tmp_path / "a.json").read_bytes() == OLD
+
+
+KILLED_WRITER = (
+    "import os, sys\n"
+    "from napari_scribseg.io.atomic import write_bytes\n"
+    "os.fsync = lambda fd: os._exit(9)\n"
+    "write_bytes(sys.argv[1], b'new')"
+)
+
+
+def test_what_a_killed_program_left_is_removed_by_whoever_writes_there_next(tmp_path):
+    for folder in (tmp_path / "a", tmp_path / "a" / "deep"):
+        folder.mkdir()
+        command = [sys.executable, "-c", KILLED_WRITER, str(folder / "b.json")]
+        assert subprocess.run(command, check=False, timeout=60).returncode == 9
+    living = tmp_path / "a" / temporary_name()
+    living.write_text("somebody is writing this")
+    strange = tmp_path / "a" / ".scribseg-0123abcd-1-ff.part"
+    strange.write_text("of another computer")
+    write_bytes(tmp_path / "a" / "b.json", NEW)
+    names = {living.name, strange.name, "b.json", "deep"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == names
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(strange, (two_days_ago, two_days_ago))
+    assert remove_abandoned(tmp_path / "a") == 2
+    names = {living.name, "b.json", "deep"}
+    assert {path.name for path in (tmp_path / "a").iterdir()} == names
+    assert list((tmp_path / "a" / "deep").iterdir()) == []
+
+
+def test_a_folder_of_a_killed_program_is_removed_with_all_that_is_in_it(tmp_path):
+    code = (
+        "import os, sys, tempfile\n"
+        "from napari_scribseg.io.atomic import temporary_name\n"
+        "folder = tempfile.mkdtemp(prefix=temporary_name('-input-'), dir=sys.argv[1])\n"
+        "open(os.path.join(folder, 'image.mha'), 'w').close()\n"
+        "os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert remove_abandoned(tmp_path) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_short_writes_are_continued(tmp_path, monkeypatch):

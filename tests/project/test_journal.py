@@ -233,7 +233,7 @@ def test_pending_leaves_out_what_a_running_process_writes(begun, tmp_path):
 
 
 def _started(pid: int) -> str:
-    from napari_scribseg.io.lock import _started as started
+    from napari_scribseg.core.process_identity import started_of as started
 
     return started(pid)
 

@@ -148,7 +148,7 @@ def test_a_training_that_was_let_go_survives_its_starter(tmp_path) -> None:
     run = phantom_run(tmp_path, PartialCE)
     code = (
         "import sys, time; from napari_scribseg.runs.folder import RunFolder; "
-        "from napari_scribseg.runs import worker; worker.GRACE_SECONDS = 0.1; "
+        "from napari_scribseg.runs import children, worker; children.GRACE_SECONDS = 0.1; "
         f"run = RunFolder.open({str(run.path)!r}); worker.end_when_stdin_closes(run); "
         "time.sleep(1.0); run.heartbeat()"
     )
@@ -157,10 +157,10 @@ def test_a_training_that_was_let_go_survives_its_starter(tmp_path) -> None:
         child = start(run, command=lambda *_: [sys.executable, "-c", code])
         if let_go:
             child.let_go()
-        child._child.stdin.close()
-        child._child.wait(20)
+        child._child.cut_line()
+        assert child._child.ends_within(20)
         run.end_heartbeat()
-        return child._child.returncode
+        return child._child.code
 
     assert ends(let_go=True) == 0
     assert ends(let_go=False) != 0
@@ -184,7 +184,7 @@ def test_a_training_beside_a_window_leaves_it_a_core_and_the_right_of_way(tmp_pa
         "print(os.environ['OMP_NUM_THREADS'], linux and os.sched_getscheduler(0) == os.SCHED_IDLE)"
     )
     child = start(run, beside_window=True, command=lambda *_: [sys.executable, "-c", show])
-    child._child.wait(20)
+    assert child._child.ends_within(20)
     run.end_heartbeat()
     threads, yields = run.log_path.read_text().split()
     assert threads == str(threads_beside_a_window())

@@ -6,6 +6,7 @@ seconds gets twice its time, since the machine that tests may be loaded.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,16 @@ from phantoms import phantom_dataset
 from small_runs import phantom_run
 
 from napari_scribseg.cli import main
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import RunError
-from napari_scribseg.core.events import Finished, Saved, Started
+from napari_scribseg.core.events import Event, Finished, Saved, Started, Warned
+from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.methods.base import Method
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.random_walker.method import RandomWalker
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.runs.process import Command, start, worker_command
+from napari_scribseg.runs.process import Command, TrainingProcess, start, worker_command
+from napari_scribseg.runs.worker import record
 from napari_scribseg.training.checkpoint import load_checkpoint
 
 psutil = pytest.importorskip("psutil")
@@ -66,10 +70,22 @@ atomic.{place} = dying
 """
 DISK_IS_FULL = """
 import resource
+from napari_scribseg.training import full_disk
+full_disk._TRY_SECONDS = 0.2
+whole = resource.getrlimit(resource.RLIMIT_FSIZE)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+signal.signal(signal.SIGUSR1, lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, whole))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, whole[1]))
 """
+"""Until SIGUSR1 comes."""
 DISK_HANGS = "atomic._sync = lambda temp: time.sleep(600)"
+
+OWNS_ITS_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from napari_scribseg.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 PLACES = ("fill", "_sync", "_replace", "_sync_folder")
 """Of a save: half of it written, all written, read back, in its place but not told of yet."""
@@ -129,7 +145,7 @@ def saving_often(fault: str = "") -> Command:
 
     def command(run: RunFolder, detached: bool, resume: bool) -> list[str]:
         words = worker_command(run, detached, resume)
-        return [sys.executable, "-c", SAVES_OFTEN + fault + GOES, *words[3:]]
+        return [sys.executable, "-c", SAVES_OFTEN + fault + GOES, *words[4:]]
 
     return command
 
@@ -353,21 +369,88 @@ def test_helpers_end_with_a_killed_training_that_nobody_watches(tmp_path) -> Non
     assert until(lambda: not session(process.pid), PROMISED_SECONDS)
 
 
-def test_a_full_disk_costs_neither_the_old_checkpoint_nor_the_run(trained, tmp_path) -> None:
+def waits_for_room(run: RunFolder, since: int) -> TrainingProcess:
+    """A training that can't save, and says so."""
+    process = start(run, resume=True, command=saving_often(DISK_IS_FULL))
+    assert reaches(run, "warned", since), run.log_path.read_text()
+    time.sleep(1.0)  # some more attempts fail
+    said = list(run.follow(0, lambda: True, since=since))
+    (warned,) = [event.message for event in said if isinstance(event, Warned)]
+    assert f"{run.checkpoint('last')} was not saved: the disk" in warned
+    assert "waits until there is room" in warned
+    assert "\n" not in warned
+    assert run.status == "running"
+    assert not [event for event in said if isinstance(event, Saved)]
+    assert leftovers(run.path) == []
+    return process
+
+
+def test_a_full_disk_pauses_a_training_which_then_goes_on_as_if_nothing_was(
+    trained, tmp_path
+) -> None:
     run = halfway_run(tmp_path, trained)
     before = run.checkpoint("last").read_bytes()
-    process = start(run, resume=True, command=saving_often(DISK_IS_FULL))
+    process = waits_for_room(run, since=0)
+    assert run.checkpoint("last").read_bytes() == before
+    os.kill(process.pid, signal.SIGUSR1)
+    assert process.wait(PATIENCE_SECONDS).outcome == "completed"
+    warnings = [event.message for event in run.events() if isinstance(event, Warned)]
+    assert "room on the disk again" in warnings[-1]
+    assert not run.reserve_path.exists()
+    assert_same_weights(run, trained.run)
+
+
+def test_a_training_that_waits_for_room_can_be_stopped_and_keeps_its_checkpoint(
+    trained, tmp_path
+) -> None:
+    run = halfway_run(tmp_path, trained)
+    before, step = run.checkpoint("last").read_bytes(), saved_step(run)
+    process = waits_for_room(run, since=0)
+    run.request("stop")
     end = process.wait(PATIENCE_SECONDS)
-    assert (end.outcome, run.status) == ("failed", "failed")
-    assert str(run.checkpoint("last")) in end.message
-    assert "disk" in end.message
-    assert "is full" in end.message
-    assert "\n" not in end.message
-    assert process._child.returncode not in {None, 0}
+    assert (end.outcome, end.step, run.status) == ("stopped", step, "stopped")
+    assert "while the disk was full" in end.message
     assert run.checkpoint("last").read_bytes() == before
     assert leftovers(run.path) == []
     assert start(run, resume=True).wait(PATIENCE_SECONDS).outcome == "completed"
     assert_same_weights(run, trained.run)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small disk")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_events_wait_for_room_and_the_end_is_told_even_without(small_disk) -> None:
+    run = RunFolder.create(
+        small_disk / "run",
+        method="stub",
+        options={},
+        training=TrainConfig(),
+        schema=PRESETS["structure"],
+        cases=(),
+        preset="quick",
+    )
+    filler = small_disk / "filler"
+
+    def training() -> Iterator[Event]:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        for number in range(3):
+            yield Warned(message=f"{number} {'long ' * 100}")
+        yield Finished(outcome="stopped", step=1, message="Stopped.", seconds=1.0)
+
+    seen = list(record(run, training()))
+    assert isinstance(seen[-1], Finished)
+    assert run.status == "stopped", "the reserve is for this"
+    assert [event.kind for event in run.events()] == ["warned"] * 3 + ["finished"]
 
 
 def test_a_disk_that_is_full_from_the_start_is_an_error_and_nothing_runs(
@@ -386,8 +469,9 @@ def test_a_disk_that_is_full_from_the_start_is_an_error_and_nothing_runs(
 
 def test_an_end_that_can_t_be_written_down_is_told_with_the_reason(tmp_path) -> None:
     run = tiny_run(tmp_path)
-    dies = "import os; os.mkdir('events.jsonl'); os.kill(os.getpid(), 9)"
-    end = start(run, command=lambda *_: [sys.executable, "-c", dies]).wait(PATIENCE_SECONDS)
+    dies = "import os, sys; os.mkdir(sys.argv[1]); os.kill(os.getpid(), 9)"
+    words = [sys.executable, "-c", dies, str(run.events_path)]
+    end = start(run, command=lambda *_: words).wait(PATIENCE_SECONDS)
     assert end.outcome == "crashed"
     assert "was killed" in end.message
     assert f"can't be written to {run.events_path}" in end.message
@@ -446,6 +530,8 @@ def interruptible(run: RunFolder, *words: str) -> subprocess.Popen[str]:
 def interrupt(run: RunFolder, process: subprocess.Popen[str], number: int) -> dict[str, Any]:
     """Signal all processes of a training that has begun; gives its answer, once all is right."""
     os.killpg(process.pid, number)
+    if number == signal.SIGHUP:  # the shell and the system each send one
+        os.killpg(process.pid, number)
     out, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     assert until(lambda: not session(process.pid), PROMISED_SECONDS)
@@ -454,7 +540,8 @@ def interrupt(run: RunFolder, process: subprocess.Popen[str], number: int) -> di
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP],
 )
 def test_an_interrupted_training_says_what_was_done(number, tmp_path) -> None:
     run = tiny_run(tmp_path, steps=10_000)
@@ -463,6 +550,41 @@ def test_an_interrupted_training_says_what_was_done(number, tmp_path) -> None:
     answer = interrupt(run, process, number)
     assert answer["status"] == run.status == "stopped"
     assert answer["step"] == saved_step(run) > 0
+
+
+def test_a_training_under_nohup_outlives_its_terminal(tmp_path) -> None:
+    run = tiny_run(tmp_path, steps=10_000)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process = interruptible(run)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert reaches(run, "stepped")
+    os.killpg(process.pid, signal.SIGHUP)
+    since = run.position
+    assert reaches(run, "stepped", since)
+    run.request("stop")
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert run.status == "stopped"
+
+
+def test_a_closed_terminal_ends_a_training_in_order(tmp_path) -> None:
+    """What it prints goes to the terminal, so that printing fails from then on."""
+    import pty
+
+    run = tiny_run(tmp_path, steps=10_000)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-c", OWNS_ITS_TERMINAL, "train", str(run.path)]
+    process = subprocess.Popen(
+        words, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    assert reaches(run, "stepped")
+    os.close(ours)
+    assert process.wait(PATIENCE_SECONDS) == 130
+    assert run.status == "stopped"
+    assert run.events()[-1].message.startswith("Stopped at step")
+    assert saved_step(run) > 0
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
 from napari_scribseg.experiment.results import MEAN
+from napari_scribseg.io.files import open_own
 
 Row = dict[str, str]
 """A row of a result file by the names of its columns."""
@@ -178,8 +180,8 @@ def _mean(values: Iterable[float]) -> float:
 
 def _rows(path: Path) -> list[Row]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        with open_own(path, "rb") as file:
+            return list(csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"The result file {path.name} of {path.parent} can't be read ({error}). Repeat "

@@ -7,6 +7,7 @@ not looked at again, and of a training only what it has told since the last look
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,8 +33,9 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.plan import estimate
 from napari_scribseg.experiment.schedule import default_jobs
 from napari_scribseg.experiment.settings import Cost
+from napari_scribseg.io.files import open_own
 from napari_scribseg.io.lock import holder_of
-from napari_scribseg.runs.folder import SILENCE_SECONDS, RunFolder
+from napari_scribseg.runs.folder import RunFolder
 
 CardState = Literal[
     "waiting", "preparing", "running", "scoring", "finished", "failed", "interrupted", "outdated"
@@ -252,9 +254,8 @@ class _Training:
                     self._is_trained = isinstance(event, Finished) and event.outcome == "completed"
         if self._is_trained:
             return "scoring", 1.0
-        age = run.heartbeat_age_seconds
-        lives = age is not None and age < SILENCE_SECONDS
-        if not lives:
+        heart = run.heart
+        if heart is None or not heart.lives:
             return "interrupted", self._progress
         return ("running" if self._progress else "preparing"), self._progress
 
@@ -290,8 +291,9 @@ def _reason(result: CellResult | None) -> str:
 def _mean_dice(folder: Path) -> float:
     """The mean Dice of a cell as cells.csv has it; NaN when its table can't be read."""
     try:
-        with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
-            scores = [score_of_row(row) for row in csv.DictReader(file)]
+        with open_own(folder / "scores.csv", "rb") as file:
+            text = io.TextIOWrapper(file, "utf-8", newline="")
+            scores = [score_of_row(row) for row in csv.DictReader(text)]
     except (OSError, KeyError, ValueError, InvalidInput):
         return math.nan
     means = [found.dice.mean for found in summarise(scores) if found.dice.n]
