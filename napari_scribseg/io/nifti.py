@@ -13,7 +13,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import between_lps_and, from_grid
-from napari_scribseg.io.nifti_geometry import nifti_grid
+from napari_scribseg.io.nifti_geometry import OUR_DOUBT, nifti_grid
 from napari_scribseg.io.stored import Stored
 
 _LONGEST_HEADER: Final = 540
@@ -56,12 +56,12 @@ def parse(data: bytes, path: Path) -> Stored:
     dtype = _dtype(header)
     offset = _voxel_offset(header)
     size = strict.check_size(int(np.prod(shape, dtype=object)), dtype.itemsize)
-    content = strict.unpack(data, offset + size + 1024) if packed else data
-    voxels = strict.exact_voxels(memoryview(content)[offset:], size)
+    content = strict.unpack(data, offset + size + strict.MOST_PADDING) if packed else data
+    voxels, padding = strict.exact_voxels(memoryview(content)[offset:], size, len(content))
     grid, notes = nifti_grid(header, shape[1:])
     slope, intercept = _scaling(header)
     frames = np.frombuffer(voxels, dtype).reshape(shape)
-    return Stored(frames, grid, notes, slope, intercept)
+    return Stored(frames, grid, (*notes, *padding), slope, intercept)
 
 
 def n_frames(data: bytes, path: Path) -> int:
@@ -77,6 +77,9 @@ def n_frames(data: bytes, path: Path) -> int:
 def build(array: npt.NDArray[Any], grid: Grid, *, packed: bool) -> bytes:
     """All bytes of a NIfTI-1 file with this array (z, y, x): geometry and voxels, nothing else.
 
+    When left and right are unknown both codes are 0 and the description says so; the affine is
+    kept in the sform, for this program only.
+
     Raises:
         InvalidInput: an axis is too long.
     """
@@ -91,8 +94,11 @@ def build(array: npt.NDArray[Any], grid: Grid, *, packed: bool) -> bytes:
     except HeaderDataError as error:
         raise InvalidInput(f"NIfTI can't store a volume of {grid}.") from error
     header.set_xyzt_units("mm")
-    header.set_qform(affine, code=1)
-    header.set_sform(affine, code=1)
+    code = 1 if grid.oriented else 0
+    header.set_qform(affine, code=code)
+    header.set_sform(affine, code=code)
+    if not grid.oriented:
+        header["descrip"] = OUR_DOUBT
     header.set_slope_inter(1.0, 0.0)
     header["vox_offset"] = 352
     header["magic"] = b"n+1"

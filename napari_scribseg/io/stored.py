@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.io.geometry import plausibility_notes
+from napari_scribseg.io.geometry import orientation_notes, plausibility_notes
 
 Array = npt.NDArray[Any]
 
@@ -54,7 +54,12 @@ class Stored:
         if self.is_scaled:
             real = np.float64 if array.dtype.itemsize >= 4 else np.float32
             array = array.astype(real) * real(self.slope) + real(self.intercept)
-        notes = (*self.notes, *plausibility_notes(self.grid), *_value_notes(array))
+        notes = (
+            *self.notes,
+            *orientation_notes(self.grid),
+            *plausibility_notes(self.grid),
+            *_value_notes(array),
+        )
         return Volume(array, self.grid, notes, frame)
 
     def labels(self, frame: int | None = None) -> Volume:
@@ -73,7 +78,8 @@ class Stored:
         whole, notes = _whole(array)
         _check_ids(whole)
         target = np.uint8 if whole.max() <= np.iinfo(np.uint8).max else np.uint16
-        return Volume(whole.astype(target), self.grid, (*self.notes, *notes), frame)
+        notes = (*self.notes, *orientation_notes(self.grid), *notes)
+        return Volume(whole.astype(target), self.grid, notes, frame)
 
     def _frame(self, frame: int | None) -> tuple[Array, int | None]:
         """A frame with native byte order, and its index (None when there is only one)."""

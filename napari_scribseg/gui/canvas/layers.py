@@ -25,7 +25,6 @@ from napari_scribseg.core.volume import Array, Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas.world import placement, same_place, shown_affine
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 
 Role = Literal[
     "image",
@@ -289,11 +288,13 @@ def grid_of(layer: Layer) -> Grid:
     shape = cast("tuple[int, int, int]", tuple(_voxels(layer).shape[-3:]))
     shown = _world_affine(layer)
     stored = notes(layer).get("affine")
+    # Of a strange layer nobody told how its axes lie in the patient.
+    oriented = stored is not None and bool(notes(layer).get("oriented", True))
     if stored is not None:
-        true = Grid(shape, np.asarray(stored, dtype=np.float64))
+        true = Grid(shape, np.asarray(stored, dtype=np.float64), oriented)
         if same_place(shown, shown_affine(true), shape):
             return true
-    return Grid(shape, shown)
+    return Grid(shape, shown, oriented)
 
 
 def recolour(layer: Layer, schema: LabelSchema) -> None:
@@ -362,7 +363,7 @@ def _data(
         "case": case,
         "affine": volume.grid.affine.tolist(),
         "frame": volume.frame,
-        "oriented": UNKNOWN_SIDES not in volume.notes,
+        "oriented": volume.grid.oriented,
         "schema": None if schema is None else schema.model_dump(),
     }
     settings = {

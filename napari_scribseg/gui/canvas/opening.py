@@ -13,7 +13,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.io import frame_count, read_volume
+from napari_scribseg.io import read_frames
 from napari_scribseg.io.volumes import extension_of
 
 _MOST_LABEL_VALUES = 16
@@ -27,16 +27,28 @@ def layers_of_path(path: Path) -> list[layers.LayerData]:
         InvalidInput: it can't be read.
     """
     name = path.name.removesuffix(extension_of(path) or "")
-    frames = frame_count(path)
-    if frames > 1:
-        volumes = [read_volume(path, frame=frame) for frame in range(frames)]
-        series = layers.series_data(volumes, case=name)
-        series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
-        return [series]
-    volume = read_volume(path)
+    volumes = read_frames(path)
+    if len(volumes) > 1:
+        return [series_layer(volumes, name, path)]
+    volume = volumes[0]
     if _looks_like_labels(volume):
         return [layers.plain_labels_data(volume, name=name)]
     return [layers.image_data(volume, case=name)]
+
+
+def series_layer(volumes: list[Volume], name: str, path: Path | None) -> layers.LayerData:
+    """The layer of the frames of a time series.
+
+    Args:
+        volumes: the frames.
+        name: of the case.
+        path: of which a frame can be read again as `CaseFiles`; None when the path alone doesn't
+            tell the series.
+    """
+    series = layers.series_data(volumes, case=name)
+    if path is not None:
+        series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
+    return series
 
 
 def layers_of_case(files: CaseFiles, schema: LabelSchema) -> list[layers.LayerData]:
