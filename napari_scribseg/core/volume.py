@@ -28,6 +28,9 @@ class Grid:
         shape: number of voxels along (z, y, x).
         affine: (4, 4) float64; takes an array index (z, y, x, 1) to the position of that voxel's
             centre in LPS millimetres (x, y, z, 1).
+        oriented: whether it is known how the axes lie in the patient. False = positions hold among
+            files of one case only, and left and right are unknown; every file that is written on
+            such a grid says so. Not part of equality, which is about places.
 
     Raises:
         InvalidInput: the shape is empty, the affine is not finite, a spacing is not positive, or
@@ -36,6 +39,7 @@ class Grid:
 
     shape: tuple[int, int, int]
     affine: npt.NDArray[np.float64]
+    oriented: bool = True
 
     def __post_init__(self) -> None:
         affine = np.array(self.affine, dtype=np.float64)

@@ -254,7 +254,8 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
         The array (z, y, x) of the grid's shape, dtype kept, and the notes.
 
     Raises:
-        InvalidInput: the labels cover another region or have another resolution.
+        InvalidInput: the labels cover another region or have another resolution, or lie elsewhere
+            and only one of both grids is known to lie in the patient.
     """
     offset = grid.offset_from(labels.grid)
     if offset <= _SAME_VOXELS:
@@ -262,6 +263,12 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
     notes = list(labels.notes)
     array = labels.array
     if offset > _NEARBY_VOXELS:
+        if labels.grid.oriented != grid.oriented:
+            raise InvalidInput(
+                f"{name}: they lie elsewhere than the image, and only one of both files says where "
+                f"left and right are, so they can't be put in place: got {labels.grid}, expected "
+                f"{grid}. Choose the file that belongs to it, or give both one geometry."
+            )
         array, moved = _reordered(labels, grid)
         offset = grid.offset_from(moved)
         if offset > _NEARBY_VOXELS:
@@ -291,7 +298,8 @@ def _reordered(labels: Volume, grid: Grid) -> tuple[Array, Grid]:
         affine[:3, 3] += (array.shape[axis] - 1) * affine[:3, axis]
         affine[:3, axis] *= -1
     array = np.ascontiguousarray(np.flip(array, tuple(flipped)))
-    return array, Grid((array.shape[0], array.shape[1], array.shape[2]), affine)
+    shape = (array.shape[0], array.shape[1], array.shape[2])
+    return array, Grid(shape, affine, labels.grid.oriented)
 
 
 def _our_scribbles(

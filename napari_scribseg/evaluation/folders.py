@@ -26,6 +26,7 @@ from napari_scribseg.evaluation.tables import (
 )
 from napari_scribseg.io import EXTENSIONS, read_labels
 from napari_scribseg.io.documents import load_document
+from napari_scribseg.io.geometry import orientation_notes
 
 ReadReference = Callable[[], Volume]
 
@@ -83,6 +84,7 @@ def evaluate_folders(
 def _pair(case: str, prediction: Path, read_reference: ReadReference) -> Pair:
     reference = read_reference()
     segmentation, notes = put_on_grid(read_labels(prediction), reference.grid, "The segmentation")
+    notes = dict.fromkeys((*notes, *orientation_notes(reference.grid)))
     return Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
 
 

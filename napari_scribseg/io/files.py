@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, overload
@@ -41,22 +43,33 @@ def read_regular(path: str | Path, limit: int = MAX_VOLUME_BYTES) -> bytes:
         InvalidInput: no such file, not a regular file, not readable, larger than the limit, or it
             changed its size while it was read.
     """
+    with opened(path, limit) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise InvalidInput(
+            f"{shown(path)} changed while it was read ({size} bytes at first); try again "
+            "when no other program writes it."
+        )
+    return data
+
+
+@contextmanager
+def opened(path: str | Path, limit: int = MAX_VOLUME_BYTES) -> Generator[BinaryIO, None, None]:
+    """A regular file, opened to be read.
+
+    Raises:
+        InvalidInput: see `read_regular`; also for an error while it is read.
+    """
     path = Path(path)
     try:
         # O_NONBLOCK: opening a named pipe would otherwise wait for a writer for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            _check_status(path, status, limit)
-            data = file.read(status.st_size + 1)
+            _check_status(path, os.fstat(file.fileno()), limit)
+            yield file
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{shown(path)} can't be read: {reason(error)}.") from error
-    if len(data) != status.st_size:
-        raise InvalidInput(
-            f"{shown(path)} changed while it was read ({status.st_size} bytes at first); try again "
-            "when no other program writes it."
-        )
-    return data
 
 
 @overload

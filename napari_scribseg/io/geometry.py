@@ -54,17 +54,18 @@ def make_affine(axes: npt.ArrayLike, origin: npt.ArrayLike) -> Affine:
     return affine
 
 
-def to_grid(shape: tuple[int, int, int], affine: Affine) -> Grid:
+def to_grid(shape: tuple[int, int, int], affine: Affine, *, oriented: bool = True) -> Grid:
     """The grid of an array (z, y, x).
 
     Args:
         shape: voxels along (z, y, x).
         affine: (4, 4), takes (x, y, z, 1) to LPS mm.
+        oriented: whether the file says how its axes lie in the patient.
 
     Raises:
         InvalidInput: spacing not positive or not finite, or axes not perpendicular.
     """
-    return Grid(shape, affine[:, [2, 1, 0, 3]])
+    return Grid(shape, affine[:, [2, 1, 0, 3]], oriented)
 
 
 def from_grid(grid: Grid) -> Affine:
@@ -100,6 +101,11 @@ def in_millimetres(affine: Affine, unit: str) -> tuple[Affine, tuple[str, ...]]:
     converted = affine.copy()
     converted[:3] *= factor
     return converted, (f"Lengths were given in {unit} and were converted to mm.",)
+
+
+def orientation_notes(grid: Grid) -> tuple[str, ...]:
+    """The note that left and right are unknown, when they are."""
+    return () if grid.oriented else (UNKNOWN_SIDES,)
 
 
 def plausibility_notes(grid: Grid) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
+from napari_scribseg.io.atomic import fill
+from napari_scribseg.io.files import read_regular
 from napari_scribseg.io.geometry import (
     Affine,
     embed_plane,
@@ -24,6 +27,11 @@ from napari_scribseg.io.stored import Segment, Stored
 
 _MAX_OFFSET: Final = 0.01
 """Voxels between a corner by the header and by SimpleITK; both read the same digits."""
+_SIDES: Final = {
+    "NrrdImageIO": (rb"(?m)^space: left-posterior-superior$", b"space dimension: 3"),
+    "MetaImageIO": (rb"(?m)^AnatomicalOrientation = .*$", b"AnatomicalOrientation = ???"),
+}
+"""How the two writers tell where the axes point, and how a header tells that it is unknown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,7 @@ class Header:
         notes: what was noticed.
         unit: in which the file tells its lengths; SimpleITK does not convert them.
         segments: the structures of a segmentation by 3D Slicer.
+        mistaken: where a known mistake of older versions of SimpleITK puts the same voxels.
     """
 
     shape: tuple[int, int, int, int]
@@ -45,6 +54,7 @@ class Header:
     notes: tuple[str, ...] = ()
     unit: str = "mm"
     segments: tuple[Segment, ...] = ()
+    mistaken: Grid | None = None
 
 
 def read(path: Path, header: Header, image_io: str) -> Stored:
@@ -75,7 +85,8 @@ def read(path: Path, header: Header, image_io: str) -> Stored:
         )
     frames = frames.reshape(header.shape)
     found = to_grid(header.grid.shape, in_millimetres(_affine(image), header.unit)[0])
-    if not found.offset_from(header.grid) <= _MAX_OFFSET:
+    places = [header.grid] if header.mistaken is None else [header.grid, header.mistaken]
+    if not min(found.offset_from(place) for place in places) <= _MAX_OFFSET:
         raise InvalidInput(
             f"SimpleITK puts the voxels elsewhere ({found}) than the header does ({header.grid}); "
             "convert the file to .nii.gz with the program that made it."
@@ -111,6 +122,18 @@ def write(path: Path, array: npt.NDArray[Any], grid: Grid, image_io: str) -> Non
         )
     except RuntimeError as error:
         raise InvalidInput(f"SimpleITK can't write it: {_cause(error)}.") from error
+    if not grid.oriented:
+        _forget_sides(path, image_io)
+
+
+def _forget_sides(path: Path, image_io: str) -> None:
+    """Take out of a header what SimpleITK always writes: that the axes are the patient's."""
+    pattern, instead = _SIDES[image_io]
+    content = read_regular(path)
+    changed, n_changes = re.subn(pattern, instead, content, count=1)
+    if n_changes != 1:
+        raise InvalidInput("That left and right are unknown could not be written.")
+    fill(path, changed)
 
 
 def check_name(path: Path) -> None:

@@ -25,7 +25,6 @@ from napari_scribseg.io.fields import (
 )
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
-    UNKNOWN_SIDES,
     check_spacing,
     embed_plane,
     make_affine,
@@ -78,6 +77,8 @@ _LINE: Final = re.compile(r"[^\0-\x08\x0a-\x1f\x7f:=]{0,200}=[^\0-\x08\x0a-\x1f\
 """What MetaIO and we take for the same name and value."""
 _LONGEST_TEXT: Final = (250, 490)
 """Characters for which MetaIO has room: in a field of its own, in one of another program."""
+_ANATOMY: Final = "AnatomicalOrientation"
+UNKNOWN_ANATOMY: Final = "???"
 _LAST: Final = "ElementDataFile"
 
 
@@ -103,9 +104,21 @@ def check(data: bytes, path: Path) -> Header:
     dtype = np.dtype(_TYPES[name])
     _flag(fields, "BinaryDataByteOrderMSB")
     affine, notes = _geometry(fields, len(sizes))
-    _check_voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
+    size = strict.check_size(math.prod(sizes), dtype.itemsize)
+    notes += _check_voxels(fields, body, path, size, len(data))
     x, y, z, t = (*sizes, 1, 1)[:4]
-    return Header((t, z, y, x), dtype, to_grid((z, y, x), affine), notes)
+    grid = to_grid((z, y, x), affine, oriented=_is_oriented(fields))
+    return Header((t, z, y, x), dtype, grid, notes)
+
+
+def n_frames(data: bytes) -> int:
+    """Number of frames the header tells of; voxels are not looked at.
+
+    Raises:
+        InvalidInput: not a MetaImage header of a scalar volume.
+    """
+    sizes = _sizes(_header(data)[0])
+    return sizes[3] if len(sizes) == 4 else 1
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:
@@ -158,6 +171,17 @@ def _flag(fields: Fields, name: str) -> bool:
     return value in {"true", "1"}
 
 
+def _is_oriented(fields: Fields) -> bool:
+    """Whether the header says how the axes lie in the patient.
+
+    A plane of two axes lies nowhere; MetaIO's word for unknown is "???" (of a series it writes
+    "????" in any case).
+    """
+    is_plane = fields["NDims"].strip() == "2"
+    told = fields.get(_ANATOMY, "") != UNKNOWN_ANATOMY
+    return "TransformMatrix" in fields and told and not is_plane
+
+
 def _geometry(fields: Fields, n_axes: int) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
     """LPS affine of (x, y, z); of a series, the time axis must stand alone."""
     notes: tuple[str, ...] = ()
@@ -169,7 +193,7 @@ def _geometry(fields: Fields, n_axes: int) -> tuple[npt.NDArray[np.float64], tup
         # One row of the matrix is the direction of one axis.
         axes = np.reshape(_numbers(fields, "TransformMatrix", n_axes**2), (n_axes, n_axes)).T
     else:
-        axes, notes = np.eye(n_axes), (UNKNOWN_SIDES,)
+        axes = np.eye(n_axes)
     origin = _numbers(fields, "Offset", n_axes) if "Offset" in fields else [0.0] * n_axes
     if n_axes == 4 and (axes[3, :3].any() or axes[:3, 3].any()):
         raise InvalidInput("The time axis is mixed with the axes of space.")
@@ -187,17 +211,19 @@ def _numbers(fields: Fields, name: str, count: int) -> list[float]:
     return real_numbers(name, required(fields, name), count)
 
 
-def _check_voxels(fields: Fields, body: memoryview, path: Path, size: int) -> None:
+def _check_voxels(
+    fields: Fields, body: memoryview, path: Path, size: int, file_size: int
+) -> tuple[str, ...]:
     name = fields[_LAST]
     if name.upper() != "LOCAL":
         if any(body.tobytes().strip(b"\0 \r\n")):
             raise InvalidInput(f"Voxels are in {name[:60]!r}, but bytes follow the header.")
         body = memoryview(strict.detached(path, name))
+        file_size = len(body)
     if not _flag(fields, "CompressedData"):
-        strict.exact_voxels(body, size)
-        return
+        return strict.exact_voxels(body, size, file_size)[1]
     # Without this number MetaIO unpacks nothing and gives what happened to be in the memory.
     told = whole_numbers("CompressedDataSize", required(fields, "CompressedDataSize"), 1)[0]
     if len(body) != told:
         raise InvalidInput(f"{len(body)} bytes of compressed voxels, expected {told}.")
-    strict.exact_voxels(strict.unpack(body, size, strict.GZIP_OR_ZLIB), size)
+    return strict.exact_voxels(strict.unpack(body, size, strict.GZIP_OR_ZLIB), size)[1]

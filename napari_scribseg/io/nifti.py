@@ -14,7 +14,7 @@ from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import between_lps_and, from_grid
 from napari_scribseg.io.nifti_frames import INTENT_LABEL, frame_axis, tell_frames
-from napari_scribseg.io.nifti_geometry import nifti_grid
+from napari_scribseg.io.nifti_geometry import OUR_DOUBT, nifti_grid
 from napari_scribseg.io.stored import FrameAxis, Stored
 
 _LONGEST_HEADER: Final = 540
@@ -57,15 +57,15 @@ def parse(data: bytes, path: Path) -> Stored:
     dtype = _dtype(header)
     offset = _voxel_offset(header)
     size = strict.check_size(int(np.prod(shape, dtype=object)), dtype.itemsize)
-    content = strict.unpack(data, offset + size + 1024) if packed else data
-    voxels = strict.exact_voxels(memoryview(content)[offset:], size)
+    content = strict.unpack(data, offset + size + strict.MOST_PADDING) if packed else data
+    voxels, padding = strict.exact_voxels(memoryview(content)[offset:], size, len(content))
     grid, notes = nifti_grid(header, shape[1:])
     slope, intercept = _scaling(header)
     frames = np.frombuffer(voxels, dtype).reshape(shape)
     return Stored(
         frames,
         grid,
-        notes,
+        (*notes, *padding),
         slope,
         intercept,
         axis=frame_axis(header),
@@ -94,6 +94,9 @@ def build(
         packed: with gzip.
         axis: what lies between the frames of a series.
 
+    When left and right are unknown both codes are 0 and the description says so; the affine is
+    kept in the sform, for this program only.
+
     Raises:
         InvalidInput: an axis is too long.
     """
@@ -108,8 +111,11 @@ def build(
     except HeaderDataError as error:
         raise InvalidInput(f"NIfTI can't store a volume of {grid}.") from error
     header.set_xyzt_units("mm")
-    header.set_qform(affine, code=1)
-    header.set_sform(affine, code=1)
+    code = 1 if grid.oriented else 0
+    header.set_qform(affine, code=code)
+    header.set_sform(affine, code=code)
+    if not grid.oriented:
+        header["descrip"] = OUR_DOUBT
     if axis is not None:
         tell_frames(header, axis)
     header.set_slope_inter(1.0, 0.0)

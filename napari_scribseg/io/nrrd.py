@@ -22,10 +22,11 @@ from napari_scribseg.io.fields import (
     required,
     whole_numbers,
 )
-from napari_scribseg.io.geometry import in_millimetres, to_grid
+from napari_scribseg.io.geometry import between_lps_and, in_millimetres, to_grid
 from napari_scribseg.io.itk import Header
-from napari_scribseg.io.nrrd_geometry import nrrd_affine, split_axes
+from napari_scribseg.io.nrrd_geometry import is_las, nrrd_affine, split_axes
 from napari_scribseg.io.nrrd_segments import segments_of
+from napari_scribseg.io.stored import overlapping_segments
 
 _NAMES: Final = {
     "i1": ("int8", "int8_t", "signed char"),
@@ -51,6 +52,7 @@ _TYPES: Final = {name: code for code, names in _NAMES.items() for name in names}
 _MAGIC: Final = re.compile(rb"NRRD000[1-5]\r?\n")
 _LONGEST_FIELD: Final = 400
 """Characters; a field of some 1500 that it doesn't understand ends a process that runs ITK."""
+_SEGMENT: Final = re.compile(r"Segment[0-9]{1,6}_ID")
 _SYNONYMS: Final = {"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}
 
 
@@ -68,14 +70,34 @@ def check(data: bytes, path: Path) -> Header:
     sizes = _sizes(fields)
     dtype = _dtype(fields)
     space_axes, frame_axis = split_axes(fields, sizes)
-    affine, unit, notes = nrrd_affine(fields, len(sizes), space_axes)
-    _check_voxels(fields, body, path, strict.check_size(math.prod(sizes), dtype.itemsize))
+    affine, unit, oriented, notes = nrrd_affine(fields, len(sizes), space_axes)
+    size = strict.check_size(math.prod(sizes), dtype.itemsize)
+    notes += _check_voxels(fields, body, path, size, len(data))
     x, y, z = (*[sizes[axis] for axis in space_axes], 1)[:3]
     n_frames = 1 if frame_axis is None else sizes[frame_axis]
     affine, unit_notes = in_millimetres(affine, unit)
-    grid = to_grid((z, y, x), affine)
+    grid = to_grid((z, y, x), affine, oriented=oriented)
+    mistaken = None
+    if is_las(fields):  # until 2.5.2 SimpleITK turned the wrong axis of these
+        mistaken = to_grid((z, y, x), between_lps_and("RAS", affine), oriented=oriented)
     segments = segments_of(data[: len(data) - len(body)])
-    return Header((n_frames, z, y, x), dtype, grid, (*notes, *unit_notes), unit, segments)
+    return Header((n_frames, z, y, x), dtype, grid, (*notes, *unit_notes), unit, segments, mistaken)
+
+
+def n_frames(data: bytes) -> int:
+    """Number of frames the header tells of; voxels are not looked at.
+
+    Raises:
+        InvalidInput: not an NRRD header of a scalar volume.
+    """
+    fields, _ = _header(data)
+    sizes = _sizes(fields)
+    _, frame_axis = split_axes(fields, sizes)
+    n_segments = sum(_SEGMENT.fullmatch(name) is not None for name in fields)
+    n = 1 if frame_axis is None else sizes[frame_axis]
+    if n_segments and n > 1:
+        raise InvalidInput(overlapping_segments(n_segments, n))
+    return n
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:
@@ -106,9 +128,11 @@ def _add_line(fields: Fields, line: str) -> None:
     is_field = not value.startswith("=")
     if not colon or (is_field and (len(line) > _LONGEST_FIELD or not line.isprintable())):
         raise InvalidInput(f"The header has a strange or too long line: {line[:40]!r}.")
-    if is_field:  # "key:=value" is for remarks of other programs
+    if is_field:
         name = name.strip().lower()
         add_field(fields, _SYNONYMS.get(name, name), value.strip())
+    elif _SEGMENT.fullmatch(name.strip()):  # of the remarks of other programs only these matter
+        fields[name.strip()] = value[1:]
 
 
 def _sizes(fields: Fields) -> list[int]:
@@ -130,15 +154,20 @@ def _dtype(fields: Fields) -> np.dtype[Any]:
     return dtype
 
 
-def _check_voxels(fields: Fields, body: memoryview, path: Path, size: int) -> None:
+def _check_voxels(
+    fields: Fields, body: memoryview, path: Path, size: int, file_size: int
+) -> tuple[str, ...]:
     if "data file" in fields:
         if len(body):
             raise InvalidInput("Voxels are in another file, but bytes follow the header.")
         body = memoryview(strict.detached(path, fields["data file"]))
+        file_size = len(body)
     for name in ("byte skip", "line skip"):
         if real_numbers(name, fields.get(name, "0"), 1) != [0.0]:
             raise InvalidInput(f"The header has {name} = {fields[name]!r}, expected 0.")
     encoding = required(fields, "encoding").lower()
     if encoding not in {"raw", "gzip", "gz"}:
         raise InvalidInput(f"The encoding is {encoding[:40]!r}, expected raw or gzip.")
-    strict.exact_voxels(body if encoding == "raw" else strict.unpack(body, size), size)
+    if encoding == "raw":
+        return strict.exact_voxels(body, size, file_size)[1]
+    return strict.exact_voxels(strict.unpack(body, size), size)[1]

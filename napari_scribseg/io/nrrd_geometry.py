@@ -12,7 +12,6 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.fields import Fields, real_numbers, required, whole_numbers
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
-    UNKNOWN_SIDES,
     Affine,
     between_lps_and,
     check_spacing,
@@ -68,15 +67,14 @@ def _axes_outside_space(fields: Fields, n_axes: int, kinds: list[str]) -> list[i
 
 def nrrd_affine(
     fields: Fields, n_axes: int, space: list[int]
-) -> tuple[Affine, str, tuple[str, ...]]:
-    """LPS affine of (x, y, z), the unit of its lengths, and what was noticed.
+) -> tuple[Affine, str, bool, tuple[str, ...]]:
+    """LPS affine of (x, y, z), the unit of its lengths, whether sides are known, and notes.
 
     Raises:
         InvalidInput: the geometry is missing, contradictory, not finite or not positive.
     """
-    name = fields.get("space", "").lower().removesuffix("-time")
-    convention = _SPACES.get(name)
-    notes = () if convention else (UNKNOWN_SIDES,)
+    convention = _convention(fields)
+    notes: tuple[str, ...] = ()
     if "space directions" in fields:
         dimension = _space_dimension(fields, convention)
         axes, origin = _vectors(fields, space, dimension)
@@ -84,7 +82,7 @@ def nrrd_affine(
     else:
         spacing = _spacings(fields, n_axes, space)
         axes, origin, unit = np.diag(spacing), np.zeros(len(space)), "mm"
-        convention, notes = None, (UNKNOWN_SIDES,)
+        convention = None
     if len(space) == 2:
         if len(axes) != 2:
             raise InvalidInput("A single slice lies in a space of 3 dimensions, expected 2 axes.")
@@ -93,7 +91,16 @@ def nrrd_affine(
     affine = make_affine(axes, origin)
     if convention in {"RAS", "LAS"}:
         affine = between_lps_and(convention, affine)
-    return affine, unit, notes
+    return affine, unit, convention is not None, notes
+
+
+def is_las(fields: Fields) -> bool:
+    """Whether the space is left-anterior-superior."""
+    return _convention(fields) == "LAS"
+
+
+def _convention(fields: Fields) -> str | None:
+    return _SPACES.get(fields.get("space", "").lower().removesuffix("-time"))
 
 
 def _space_dimension(fields: Fields, convention: str | None) -> int:

@@ -1,15 +1,14 @@
-"""DICOM folders: which series they hold, and one series as a volume, if it is complete.
+"""DICOM folders: which series they hold, and one series as a volume or as frames, if complete.
 
 Native series readers stretch what doesn't fit (a missing slice, a copy, a localizer, the phases
 of a cine); here the positions of the slices decide, and anything odd is refused with a list of
-what was found. No patient's name leaves this module.
+what was found. What decides nothing about a series is left out with a note. No patient's name
+leaves this module.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +17,14 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.io.dicom import Slice, pixels, scan_folder
+from napari_scribseg.io.dicom import Slice, pixels
+from napari_scribseg.io.dicom_folder import Found, scan
 from napari_scribseg.io.files import shown
-from napari_scribseg.io.geometry import make_affine, to_grid
+from napari_scribseg.io.phases import frames_of
+from napari_scribseg.io.stack import SAME_PLACE_MM, check_alike, grid_of, places_of
 from napari_scribseg.io.stored import Stored
 
-_SAME_PLACE_MM: Final = 0.01
-_STEP_TOLERANCE: Final = 0.01
-_ORIENTATION_TOLERANCE: Final = 1e-3
+_MOST_LISTED: Final = 8
 
 
 @dataclass(frozen=True)
@@ -33,13 +32,17 @@ class SeriesInfo:
     """One series of a folder, without anything that names the patient.
 
     Args:
-        uid: SeriesInstanceUID, for `read_series`.
+        uid: for `read_series`: SeriesInstanceUID, with "#1", "#2", ... behind it for the stacks of
+            a series that has several.
         description: SeriesDescription.
         modality: "MR", "CT", ...
-        shape: (z, y, x); z counts files.
+        shape: (z, y, x); z counts places.
         spacing: mm (z, y, x); z is the median distance of neighbouring positions, NaN when all
             lie in one place.
         n_files: number of files.
+        n_frames: most slices in one place: the frames of a time series, or copies.
+        patient: 1, 2, ... in a folder with several patients, else 0.
+        notes: what lies beside it and is left out, and why it can't be read if that is known.
     """
 
     uid: str
@@ -48,185 +51,176 @@ class SeriesInfo:
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
     n_files: int
+    n_frames: int = 1
+    patient: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def list_series(folder: str | Path) -> list[SeriesInfo]:
     """The series in a folder, largest first; the choice before `read_series`.
 
+    The folders inside are looked into when the folder itself has no DICOM files.
+
     Raises:
-        InvalidInput: the folder can't be read, or a DICOM file in it is damaged.
+        InvalidInput: the folder can't be read, or it has DICOM files and none of them can be
+            read as a slice.
     """
-    series = _series(scan_folder(Path(folder))[0])
-    infos = [_info(uid, slices) for uid, slices in series.items()]
-    return sorted(infos, key=lambda info: (-info.n_files, info.uid))
+    found = scan(Path(folder))
+    if not found.series and found.left_out:
+        raise InvalidInput(f"{shown(folder)}: {_nothing(found)}")
+    return sorted(_infos(found), key=lambda info: (-info.n_files, info.uid))
 
 
-def read_series(folder: str | Path, uid: str | None = None) -> Volume:
+def read_series(folder: str | Path, uid: str | None = None, *, frame: int | None = None) -> Volume:
     """One DICOM series as a volume in real values (rescaled slice by slice).
 
     Args:
         folder: the files of the series; other series may lie there too when `uid` is given.
-        uid: SeriesInstanceUID; may be left out when there is only one.
+        uid: one of `list_series`; may be left out when there is only one.
+        frame: index of the frame of a time series; such a series can't be read without.
 
     Raises:
         InvalidInput: no series, several to choose from, or one that isn't a complete stack of
             slices: the message lists what was found.
     """
+    series = _open(folder, uid)
+    n_frames = len(series.frames)
+    if frame is None and n_frames > 1:
+        raise InvalidInput(
+            f"{shown(folder)}: The series has {n_frames} frames; choose one, 0 to {n_frames - 1}."
+        )
+    if frame is not None and not 0 <= frame < n_frames:
+        raise InvalidInput(
+            f"{shown(folder)}: There is no frame {frame}; the series has {n_frames}, counted from "
+            "0."
+        )
+    return series.volumes([frame or 0])[0]
+
+
+def read_series_frames(folder: str | Path, uid: str | None = None) -> list[Volume]:
+    """All frames of a DICOM series, one for a single volume; each file is unpacked once.
+
+    Raises:
+        InvalidInput: see `read_series`.
+    """
+    series = _open(folder, uid)
+    return series.volumes(range(len(series.frames)))
+
+
+def count_series_frames(folder: str | Path, uid: str | None = None) -> int:
+    """Number of frames of a DICOM series.
+
+    Raises:
+        InvalidInput: see `read_series`.
+    """
+    return len(_open(folder, uid).frames)
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """A series whose slices form frames on one grid; pixels are not read yet."""
+
+    folder: Path
+    frames: list[list[Slice]]
+    grid: Grid
+    notes: tuple[str, ...]
+
+    def volumes(self, wanted: Any) -> list[Volume]:
+        chosen = [self.frames[k] for k in wanted]
+        try:
+            arrays = iter(pixels([item for frame in chosen for item in frame]))
+        except InvalidInput as error:
+            raise InvalidInput(f"{shown(self.folder)}: {error}") from error
+        stacks = [_stacked([next(arrays) for _ in frame]) for frame in chosen]
+        volumes = [Stored(stack[np.newaxis], self.grid, self.notes).image() for stack in stacks]
+        if len(self.frames) == 1:
+            return volumes
+        return [replace(v, frame=k) for v, k in zip(volumes, wanted, strict=True)]
+
+
+def _stacked(slices: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    stack = np.stack(slices)
+    return stack.astype(np.float32) if stack.dtype.kind == "f" else stack
+
+
+def _open(folder: str | Path, uid: str | None) -> _Series:
     folder = Path(folder)
-    slices, n_other = scan_folder(folder)
-    notes = [f"{n_other} other file(s) in the folder were not read."] if n_other else []
+    found = scan(folder)
     try:
-        chosen = _choose(_series(slices), uid)
-        _check_alike(chosen)
-        chosen, n_copies = _without_copies(_sorted(chosen))
-        if n_copies:
-            notes.append(f"{n_copies} identical copies of slices were left out.")
-        grid, grid_notes = _grid(chosen)
-        array = np.stack([pixels(s) for s in chosen])
+        uid = _choose(found, uid)
+        slices = _whole(found, uid)
+        check_alike(slices)
+        frames, frame_notes = frames_of(places_of(slices))
+        grid, grid_notes = grid_of(frames[0])
     except InvalidInput as error:
         raise InvalidInput(f"{shown(folder)}: {error}") from error
-    if any(s.photometric == "MONOCHROME1" for s in chosen):
-        notes.append("Low values are meant to be shown bright (MONOCHROME1).")
-    return Stored(array[np.newaxis], grid, (*notes, *grid_notes)).image()
+    bright = any(item.photometric == "MONOCHROME1" for item in slices)
+    shades = ("Low values are meant to be shown bright (MONOCHROME1).",) if bright else ()
+    notes = (*found.notes, *frame_notes, *shades, *grid_notes)
+    return _Series(folder, frames, grid, notes)
 
 
-def _series(slices: list[Slice]) -> dict[str, list[Slice]]:
-    series: dict[str, list[Slice]] = {}
-    for item in slices:
-        series.setdefault(item.series, []).append(item)
-    return series
-
-
-def _choose(series: dict[str, list[Slice]], uid: str | None) -> list[Slice]:
+def _choose(found: Found, uid: str | None) -> str:
     listing = "; ".join(
         f"{info.uid}: {info.modality} {info.description!r}, {info.n_files} files"
-        for info in (_info(u, s) for u, s in list(series.items())[:8])
+        for info in _infos(found)[:_MOST_LISTED]
     )
-    if not series:
-        raise InvalidInput("The folder holds no DICOM images.")
-    if uid is None and len(series) > 1:
-        raise InvalidInput(f"The folder holds {len(series)} series, choose one: {listing}.")
-    if uid is not None and uid not in series:
-        raise InvalidInput(f"There is no series {uid!r}, only: {listing}.")
-    return series[uid] if uid is not None else next(iter(series.values()))
-
-
-def _check_alike(slices: list[Slice]) -> None:
-    """Refuse a series whose files are not slices of one stack."""
-    localizers = [s for s in slices if "LOCALIZER" in s.image_type]
-    if localizers and len(localizers) < len(slices):
+    if not found.series:
+        raise InvalidInput(_nothing(found))
+    if uid is None and len(found.series) > 1:
+        whose = f" of {found.n_patients} patients" if found.n_patients > 1 else ""
+        more = "; ..." if len(found.series) > _MOST_LISTED else ""
         raise InvalidInput(
-            f"{len(localizers)} of {len(slices)} files are localizers; remove "
-            f"{localizers[0].path.name!r}, ..."
+            f"The folder holds {len(found.series)} series{whose}, choose one: {listing}{more}."
         )
-    _same(slices, "matrices (rows x columns)", lambda s: f"{s.rows} x {s.columns}")
-    _same(slices, "pixel spacings", lambda s: " x ".join(f"{v:.4g}" for v in s.spacing) + " mm")
+    if uid is not None and uid not in found.series:
+        own = [one.problem for one in found.left_out if one.series == uid and one.problem]
+        raise InvalidInput(own[0] if own else f"There is no series {uid!r}, only: {listing}.")
+    return uid if uid is not None else next(iter(found.series))
+
+
+def _whole(found: Found, uid: str) -> list[Slice]:
+    """The slices of a series to which no unreadable file could belong."""
+    problems = found.problems_of(uid)
+    if problems:
+        raise InvalidInput(problems[0])
+    return found.series[uid]
+
+
+def _nothing(found: Found) -> str:
+    """Why a folder without any slice holds no volume."""
+    problems = [one.problem for one in found.left_out if one.problem]
+    if problems:
+        return problems[0]
+    if found.left_out:
+        note = found.notes[0]
+        return f"The folder holds no DICOM images that are slices of a volume. {note}"
+    return "The folder holds no DICOM images."
+
+
+def _infos(found: Found) -> list[SeriesInfo]:
+    patients = list(dict.fromkeys(slices[0].patient for slices in found.series.values()))
+    return [
+        _info(found, uid, slices, 1 + patients.index(slices[0].patient) if len(patients) > 1 else 0)
+        for uid, slices in found.series.items()
+    ]
+
+
+def _info(found: Found, uid: str, slices: list[Slice], patient: int) -> SeriesInfo:
     first = slices[0]
-    turned = [s for s in slices if np.abs(s.axes - first.axes).max() > _ORIENTATION_TOLERANCE]
-    if turned:
-        raise InvalidInput(
-            f"The files have different orientations: {len(slices) - len(turned)} like "
-            f"{first.path.name!r}, {len(turned)} others like {turned[0].path.name!r}."
-        )
-
-
-def _same(slices: list[Slice], what: str, value: Callable[[Slice], str]) -> None:
-    counts = Counter(value(s) for s in slices)
-    if len(counts) > 1:
-        listing = ", ".join(f"{v} ({n} files)" for v, n in counts.most_common(6))
-        raise InvalidInput(f"The files have different {what}: {listing}; expected one stack.")
-
-
-def _sorted(slices: list[Slice]) -> list[Slice]:
-    """By position along the normal only: names and instance numbers lie."""
-    normal = slices[0].normal
-    return sorted(slices, key=lambda s: float(s.position @ normal))
-
-
-def _without_copies(slices: list[Slice]) -> tuple[list[Slice], int]:
-    """One slice per place; refuses different slices in one place."""
-    places: list[list[Slice]] = []
-    normal = slices[0].normal
-    for item in slices:
-        if places and abs((item.position - places[-1][0].position) @ normal) < _SAME_PLACE_MM:
-            places[-1].append(item)
-        else:
-            places.append([item])
-    kept = [_distinct(place) for place in places]
-    crowded = [place for place in kept if len(place) > 1]
-    if crowded:
-        counts = Counter(len(place) for place in kept)
-        listing = ", ".join(f"{n} place(s) with {k} slice(s)" for k, n in sorted(counts.items()))
-        phases = len(counts) == 1
-        raise InvalidInput(
-            f"{sum(len(p) for p in kept)} different slices share {len(kept)} places ({listing}): "
-            + (
-                f"a time series of {len(kept[0])} phases; export one phase."
-                if phases
-                else f"duplicates like {crowded[0][0].path.name!r} and "
-                f"{crowded[0][1].path.name!r}; remove those that don't belong."
-            )
-        )
-    return [place[0] for place in kept], len(slices) - len(kept)
-
-
-def _distinct(place: list[Slice]) -> list[Slice]:
-    kept: list[Slice] = []
-    for item in place:
-        array = pixels(item) if len(place) > 1 else None
-        if not any(array is not None and np.array_equal(pixels(k), array) for k in kept):
-            kept.append(item)
-    return kept
-
-
-def _grid(slices: list[Slice]) -> tuple[Grid, tuple[str, ...]]:
-    first = slices[0]
-    step, notes = _step(slices)
-    y_mm, x_mm = first.spacing
-    axes = np.column_stack([first.axes[0] * x_mm, first.axes[1] * y_mm, step])
-    return to_grid(
-        (len(slices), first.rows, first.columns), make_affine(axes, first.position)
-    ), notes
-
-
-def _step(slices: list[Slice]) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    """The vector from one slice to the next, which all neighbours must share."""
-    first, last = slices[0], slices[-1]
-    if len(slices) == 1:
-        thickness = first.thickness if first.thickness and first.thickness > 0 else None
-        told = "is taken as the slice distance" if thickness else "is unknown, 1 mm is assumed"
-        note = f"The thickness of the only slice {told}."
-        return first.normal * (thickness or 1.0), (note,)
-    distances = np.diff([float(s.position @ first.normal) for s in slices])
-    step = (last.position - first.position) / (len(slices) - 1)
-    typical = float(np.median(distances))
-    odd = np.abs(distances - typical) > _STEP_TOLERANCE * (1.0 + typical)
-    if odd.any():
-        counts = Counter(f"{d:.2f} mm" for d in distances)
-        listing = ", ".join(f"{d} ({n} times)" for d, n in counts.most_common(6))
-        missing = distances[odd] / typical
-        advice = (
-            f"about {int(np.rint(missing - 1).sum())} slice(s) are missing"
-            if (missing > 1.5).all()
-            else "the slices don't form one even stack"
-        )
-        raise InvalidInput(
-            f"{len(slices)} slices have different distances: {listing}; {advice}. Export the "
-            "whole series again."
-        )
-    return step, ()
-
-
-def _info(uid: str, slices: list[Slice]) -> SeriesInfo:
-    first = slices[0]
-    places = sorted(float(s.position @ first.normal) for s in slices)
+    places = np.sort([float(s.position @ first.normal) for s in slices])
     steps: npt.NDArray[Any] = np.diff(places)
-    steps = steps[steps > _SAME_PLACE_MM]
+    starts = np.concatenate([[0], np.flatnonzero(steps > SAME_PLACE_MM) + 1])
+    counts = np.diff([*starts, len(slices)])
+    steps = steps[steps > SAME_PLACE_MM]
     return SeriesInfo(
         uid=uid,
         description=first.description,
         modality=first.modality,
-        shape=(len(slices), first.rows, first.columns),
+        shape=(len(starts), first.rows, first.columns),
         spacing=(float(np.median(steps)) if steps.size else float("nan"), *first.spacing),
-        n_files=len(slices),
+        n_files=len({item.path for item in slices}),
+        n_frames=int(counts.max()),
+        patient=patient,
+        notes=(*found.problems_of(uid), *found.notes),
     )

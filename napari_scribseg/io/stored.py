@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.io.geometry import plausibility_notes
+from napari_scribseg.io.geometry import orientation_notes, plausibility_notes
 
 Array = npt.NDArray[Any]
 
@@ -97,7 +97,12 @@ class Stored:
         if self.is_scaled:
             real = np.float64 if array.dtype.itemsize >= 4 else np.float32
             array = array.astype(real) * real(self.slope) + real(self.intercept)
-        notes = (*self.notes, *plausibility_notes(self.grid), *_value_notes(array))
+        notes = (
+            *self.notes,
+            *orientation_notes(self.grid),
+            *plausibility_notes(self.grid),
+            *_value_notes(array),
+        )
         return Volume(array, self.grid, notes, frame)
 
     def labels(self, frame: int | None = None) -> Volume:
@@ -116,10 +121,13 @@ class Stored:
         whole, notes = _whole(array)
         _check_ids(whole)
         target = np.uint8 if whole.max() <= np.iinfo(np.uint8).max else np.uint16
-        return Volume(whole.astype(target), self.grid, (*self.notes, *notes), frame)
+        notes = (*self.notes, *orientation_notes(self.grid), *notes)
+        return Volume(whole.astype(target), self.grid, notes, frame)
 
     def _frame(self, frame: int | None) -> tuple[Array, int | None]:
         """A frame with native byte order, and its index (None when there is only one)."""
+        if self.segments and len(self.frames) > 1 and frame is None:
+            raise InvalidInput(overlapping_segments(len(self.segments), len(self.frames)))
         n_frames = len(self.frames)
         if frame is None and n_frames > 1:
             raise InvalidInput(
@@ -185,4 +193,13 @@ def _check_ids(array: Array) -> None:
     raise InvalidInput(
         f"{len(strange)} label value(s) are outside 0 to {_MAX_LABEL}: {listing}; map them to "
         "class numbers first."
+    )
+
+
+def overlapping_segments(n_segments: int, n_layers: int) -> str:
+    """Why one array can't hold a segmentation of 3D Slicer, whose fourth axis then is no time."""
+    return (
+        f"The file is a segmentation of 3D Slicer with {n_segments} segments in {n_layers} layers, "
+        "since some overlap; expected one label per voxel. In Slicer, export the segments as a "
+        "label map (it keeps one of those that overlap)."
     )

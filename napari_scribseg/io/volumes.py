@@ -16,7 +16,7 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.files import read_regular, shown
-from napari_scribseg.io.series import read_series
+from napari_scribseg.io.series import count_series_frames, read_series, read_series_frames
 from napari_scribseg.io.stored import NO_AXIS, Array, FrameAxis, Segment, Stored
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
@@ -43,13 +43,18 @@ def _nifti(*, packed: bool) -> _Format:
 
 
 def _by_itk(
-    check: Callable[[bytes, Path], itk.Header], image_io: str, *, writable: bool
+    check: Callable[[bytes, Path], itk.Header],
+    count: Callable[[bytes], int],
+    image_io: str,
+    *,
+    writable: bool,
 ) -> _Format:
     def parse(data: bytes, path: Path) -> Stored:
         return itk.read(path, check(data, path), image_io)
 
     def n_frames(data: bytes, path: Path) -> int:
-        return check(data, path).shape[0]
+        del path
+        return count(data)
 
     def write(temp: Path, array: Array, grid: Grid) -> None:
         itk.write(temp, array, grid, image_io)
@@ -60,10 +65,10 @@ def _by_itk(
 _FORMATS: Final[dict[str, _Format]] = {
     ".nii.gz": _nifti(packed=True),
     ".nii": _nifti(packed=False),
-    ".nrrd": _by_itk(nrrd.check, "NrrdImageIO", writable=True),
-    ".nhdr": _by_itk(nrrd.check, "NrrdImageIO", writable=False),
-    ".mha": _by_itk(metaimage.check, "MetaImageIO", writable=True),
-    ".mhd": _by_itk(metaimage.check, "MetaImageIO", writable=False),
+    ".nrrd": _by_itk(nrrd.check, nrrd.n_frames, "NrrdImageIO", writable=True),
+    ".nhdr": _by_itk(nrrd.check, nrrd.n_frames, "NrrdImageIO", writable=False),
+    ".mha": _by_itk(metaimage.check, metaimage.n_frames, "MetaImageIO", writable=True),
+    ".mhd": _by_itk(metaimage.check, metaimage.n_frames, "MetaImageIO", writable=False),
 }
 EXTENSIONS: Final = tuple(_FORMATS)
 """Extensions of volume files, in lower case, with their dot; DICOM series are folders."""
@@ -92,9 +97,7 @@ def read_volume(path: str | Path, *, frame: int | None = None) -> Volume:
     """
     path = Path(path)
     if path.is_dir():
-        if frame:
-            raise InvalidInput(f"{shown(path)}: a DICOM series has no frame {frame}.")
-        return read_series(path)
+        return read_series(path, frame=frame)
     data = read_regular(path)
     with _named(path):
         return _format(path).parse(data, path).image(frame)
@@ -140,16 +143,14 @@ class Frames:
 
 
 def read_frames(path: str | Path) -> Frames:
-    """All frames of a file, or of a DICOM folder.
+    """All frames of a file, or of a DICOM folder; unpacked once.
 
     Raises:
         InvalidInput: see `read_volume`.
     """
     path = Path(path)
     if path.is_dir():
-        n_frames = frame_count(path)
-        chosen = range(n_frames) if n_frames > 1 else (None,)
-        return Frames(tuple(read_volume(path, frame=frame) for frame in chosen))
+        return Frames(tuple(read_series_frames(path)))
     data = read_regular(path)
     with _named(path):
         stored = _format(path).parse(data, path)
@@ -158,14 +159,14 @@ def read_frames(path: str | Path) -> Frames:
 
 
 def frame_count(path: str | Path) -> int:
-    """Number of frames of a file, from its header; 1 for a volume and for a DICOM folder.
+    """Number of frames of a file or a DICOM folder, from the headers; 1 for a volume.
 
     Raises:
-        InvalidInput: the file or its header can't be read.
+        InvalidInput: the file or its header can't be read, or the folder isn't one whole series.
     """
     path = Path(path)
     if path.is_dir():
-        return 1
+        return count_series_frames(path)
     data = read_regular(path)
     with _named(path):
         return _format(path).n_frames(data, path)
@@ -290,6 +291,7 @@ def _check_equal(stored: Stored, frames: Array, grid: Grid) -> None:
     size = np.abs(grid.affine).max()
     same = (
         not stored.is_scaled
+        and stored.grid.oriented == grid.oriented
         and found.dtype.newbyteorder("=") == frames.dtype.newbyteorder("=")
         and np.array_equal(found, frames, equal_nan=frames.dtype.kind == "f")
         and np.abs(stored.grid.affine - grid.affine).max() <= _GEOMETRY_TOLERANCE * size

@@ -101,7 +101,7 @@ class ProjectCase(BaseModel):
     @property
     def grid(self) -> Grid:
         """The geometry that scribbles and reference have to have."""
-        return Grid(self.shape, np.array(self.affine))
+        return Grid(self.shape, np.array(self.affine), self.oriented)
 
 
 class ProjectDocument(BaseModel):

@@ -34,7 +34,6 @@ from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
 from napari_scribseg.data.names import path_inside
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 from napari_scribseg.io.lock import FolderLock
 from napari_scribseg.project.document import (
     STEPS,
@@ -219,8 +218,8 @@ class Project:
             case: files, or volumes in memory.
             copy: store the image in the project; otherwise only its absolute path and sum.
             schema: the structures of the case; the project's when None.
-            oriented: whether it is known how the image lies in the patient; its own notes that
-                it is not are believed in any case.
+            oriented: whether it is known how the image lies in the patient; its own grid that says
+                it is not is believed in any case.
 
         Raises:
             InvalidInput: the project is read-only or changed elsewhere, the id is taken, the
@@ -236,7 +235,7 @@ class Project:
             entry = ProjectCase.of(case, loaded, copied=copy)
             if schema is not None and schema != self.schema:
                 entry = entry.model_copy(update={"labels": schema})
-            if not oriented or UNKNOWN_SIDES in loaded.image.notes:
+            if not (oriented and loaded.grid.oriented):
                 entry = entry.model_copy(update={"oriented": False})
             target = self._inside(f"cases/{entry.id}")
             adding = self.folder / "cases" / f"{_ADDING}{secrets.token_hex(8)}"

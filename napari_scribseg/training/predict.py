@@ -114,7 +114,7 @@ def predict_case(model: Model, image: Volume, z: int | None = None) -> Predictio
 def _grid_of_slice(grid: Grid, z: int) -> Grid:
     affine = grid.affine.copy()
     affine[:3, 3] = grid.position((z, 0, 0))
-    return Grid((1, grid.shape[1], grid.shape[2]), affine)
+    return Grid((1, grid.shape[1], grid.shape[2]), affine, grid.oriented)
 
 
 def image_probabilities(

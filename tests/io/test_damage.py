@@ -290,3 +290,69 @@ def test_a_nrrd_series_may_have_its_frames_first(tmp_path):
     found = read_volume(path, frame=1)
     assert np.array_equal(found.array, np.arange(1, 48, 2).reshape(2, 3, 4))
     assert found.spacing == (3, 2, 1)
+
+
+def segments(*names, layers=2):
+    """The remarks that 3D Slicer writes about segments."""
+    return "".join(
+        f"Segment{k}_ID:=Segment_{k}\nSegment{k}_Layer:={k % layers}\nSegment{k}_Name:={name}\n"
+        for k, name in enumerate(names)
+    )
+
+
+def test_overlapping_segments_of_slicer_are_no_time_series(tmp_path):
+    path = tmp_path / "a.seg.nrrd"
+    changes = {
+        "dimension": "4",
+        "sizes": "2 4 3 2",
+        "space_directions": "none (1,0,0) (0,2,0) (0,0,3)",
+        "kinds": "list domain domain domain",
+    }
+    nrrd(path, bytes(48), **changes)
+    assert frame_count(path) == 2
+    told = segments("LV", "Myo", "RV").encode()
+    path.write_bytes(path.read_bytes().replace(b"\n\n", b"\n" + told + b"\n", 1))
+    for read in (read_volume, read_labels, frame_count, lambda p: read_labels(p, frame=1)):
+        with pytest.raises(InvalidInput, match="3 segments in 2 layers.*label map"):
+            read(path)
+
+
+def test_segments_of_slicer_in_one_layer_are_labels(tmp_path):
+    path = nrrd(tmp_path / "a.seg.nrrd", bytes([0, 1, 2] * 8))
+    told = segments("LV", "Myo", layers=1).encode()
+    path.write_bytes(path.read_bytes().replace(b"\n\n", b"\n" + told + b"\n", 1))
+    assert np.unique(read_labels(path).array).tolist() == [0, 1, 2]
+    assert frame_count(path) == 1
+
+
+@pytest.mark.parametrize("make", [nrrd, metaimage])
+def test_a_padded_file_of_another_format_is_read_with_a_note(tmp_path, make):
+    path = make(tmp_path / ("a.nrrd" if make is nrrd else "a.mha"))
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(-len(content) % 512))
+    found = read_volume(path)
+    assert found.shape == (2, 3, 4)
+    assert "zeros that fill the last block" in found.notes[0]
+    path.write_bytes(content + bytes(-len(content) % 512 + 1))
+    with pytest.raises(InvalidInput, match="doesn't fit"):
+        read_volume(path)
+
+
+def test_frames_are_counted_without_unpacking_and_read_by_unpacking_once(tmp_path, monkeypatch):
+    from napari_scribseg.io import read_frames, strict
+
+    array = np.arange(5 * 24, dtype=np.int16).reshape(5, 2, 3, 4)
+    image = sitk.GetImageFromArray(array, isVector=False)
+    unpacked = []
+    real = strict.unpack
+    monkeypatch.setattr(strict, "unpack", lambda *a, **k: unpacked.append(1) or real(*a, **k))
+    for extension in (".nii.gz", ".nrrd", ".mha"):
+        path = tmp_path / f"a{extension}"
+        sitk.WriteImage(image, str(path), useCompression=True)
+        unpacked.clear()
+        assert frame_count(path) == 5
+        assert unpacked == []
+        frames = read_frames(path).volumes
+        assert len(unpacked) == 1
+        assert [f.frame for f in frames] == [0, 1, 2, 3, 4]
+        assert np.array_equal([f.array for f in frames], array)

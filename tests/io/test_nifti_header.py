@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import nibabel
 import numpy as np
 import pytest
@@ -95,6 +97,8 @@ def test_two_spacings_are_refused(path):
 @pytest.mark.parametrize("forms", [(RAS, RAS), (RAS, None), (None, RAS), (None, None)])
 def test_impossible_spacing_is_refused(path, value, forms):
     qform, sform = forms
+    if value == 0 and sform is not None:
+        pytest.skip("0 means not told, and the sform tells it")
     with pytest.raises(InvalidInput, match="spacing"):
         read_volume(nifti(path, qform=qform, sform=sform, pixdim=[1, 1, value, 3, 1, 1, 1, 1]))
 
@@ -105,6 +109,86 @@ def test_a_form_that_is_not_finite_is_refused(path, value):
         read_volume(nifti(path, qform=None, srow_x=[value, 0, 0, 0]))
     with pytest.raises(InvalidInput):
         read_volume(nifti(path, sform=None, quatern_b=value))
+
+
+@pytest.mark.parametrize("missing", [(1,), (3,), (1, 2, 3)])
+@pytest.mark.parametrize("qform", [RAS, None])
+def test_a_spacing_that_is_not_told_is_the_good_sforms(path, missing, qform):
+    pixdim = [0.0 if k in missing else float(k) for k in range(8)]
+    pixdim[0] = float(nibabel.load(nifti(path)).header["pixdim"][0])
+    found = read_volume(nifti(path, qform=qform, pixdim=pixdim))
+    assert found.notes == ("The header tells no spacing beside its sform, so the sform's is used.",)
+    assert np.allclose(found.spacing, (3, 2, 1))
+    assert np.allclose(found.grid.position((0, 0, 0)), (-10, 20, 30), atol=1e-4)
+
+
+def test_a_spacing_that_is_not_told_hides_no_contradiction(path):
+    mirrored = RAS @ np.diag([-1, 1, 1, 1])
+    pixdim = [1, 0, 0, 0, 1, 1, 1, 1]
+    with pytest.raises(InvalidInput, match="contradict"):
+        read_volume(nifti(path, sform=mirrored, pixdim=pixdim))
+    wrong = RAS.copy()
+    wrong[:3, 0] *= 1.5
+    with pytest.raises(InvalidInput, match="two spacings"):
+        read_volume(nifti(path, sform=wrong, pixdim=[1, 1, 0, 3, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize("sform", [RAS, None])
+def test_a_qfac_of_0_is_1(path, sform):
+    straight = np.diag([1.0, 2.0, 3.0, 1.0])
+    form = None if sform is None else straight
+    found = read_volume(nifti(path, qform=straight, sform=form, pixdim=[0, 1, 2, 3, 1, 1, 1, 1]))
+    assert found.notes == ()
+    assert np.allclose(found.grid.directions[:, 0], (0, 0, 1))
+    turned = straight @ np.diag([1, 1, -1, 1])
+    told = nifti(path, qform=turned, sform=None)
+    assert np.allclose(read_volume(told).grid.directions[:, 0], (0, 0, -1))
+
+
+def test_a_rounded_quaternion_is_a_rotation_all_the_same(path):
+    """Half a turn about (1, 1, 1) has b = c = d = 0.57735; rounded, their squares exceed 1."""
+    turn = np.array([[1, -2, -2], [-2, 1, -2], [-2, -2, 1]]) / -3.0  # half a turn
+    form = np.eye(4)
+    form[:3, :3] = turn * [1.0, 2.0, 3.0]
+    rounded = {f"quatern_{k}": np.round(1 / np.sqrt(3), 4) for k in "bcd"}
+    assert sum(float(np.float32(v)) ** 2 for v in rounded.values()) > 1.0001
+    found = read_volume(nifti(path, qform=form, sform=form, **rounded))
+    assert found.notes == ()
+    assert np.allclose(found.grid.directions[:, ::-1], np.diag([-1, -1, 1]) @ turn, atol=1e-6)
+    found = read_volume(nifti(path, qform=form, sform=None, **rounded))
+    assert "rounded" in found.notes[0]
+    assert np.allclose(found.grid.directions[:, ::-1], np.diag([-1, -1, 1]) @ turn, atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.9, np.nan, np.inf, -3.0])
+def test_a_qform_that_is_no_rotation_gives_way_to_a_good_sform_only(path, value):
+    bad = {"quatern_b": value, "quatern_c": 0.9}
+    found = read_volume(nifti(path, **bad))
+    assert any("qform is not" in note and "sform is used" in note for note in found.notes)
+    assert np.allclose(found.grid.position((0, 0, 0)), (-10, 20, 30), atol=1e-4)
+    sheared = RAS.copy()
+    sheared[0, 1] = 0.5
+    for sform in (None, sheared):
+        with pytest.raises(InvalidInput, match="qform"):
+            read_volume(nifti(path, sform=sform, **bad))
+
+
+@pytest.mark.parametrize("block", [512, 4096])
+@pytest.mark.parametrize("packed", [False, True])
+def test_zeros_that_fill_the_last_block_are_noted(path, tmp_path, block, packed):
+    content = nifti(path).read_bytes()
+    content += bytes(-len(content) % block)
+    path = tmp_path / ("b.nii.gz" if packed else "b.nii")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    for read in (read_volume, read_labels):
+        found = read(path)
+        assert np.array_equal(found.array.ravel("F"), np.arange(120).reshape(SHAPE).ravel())
+        assert f"{len(content) - 352 - 240} zeros" in found.notes[0]
+    more = (content + bytes(block * 8), content[:-1], content[:-1] + b"x", content[:-1] + b"\0\0")
+    for other in more:
+        path.write_bytes(gzip.compress(other) if packed else other)
+        with pytest.raises(InvalidInput, match="doesn't fit|more than"):
+            read_volume(path)
 
 
 def test_implausible_spacing_is_noted(path):

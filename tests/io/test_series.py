@@ -5,63 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+from dicom_files import AXES, NORMAL, ORIGIN, SERIES, SHAPE, STEP, VOXELS, write_slice, write_stack
+from pydicom.uid import generate_uid
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import frame_count, list_series, read_series, read_volume
-
-SERIES = generate_uid()
-AXES = ((0.8, 0.6, 0.0), (0.0, 0.0, -1.0))
-NORMAL = np.cross(*AXES)
-ORIGIN = np.array([10.0, -20.0, 30.0])
-STEP = 4.0
-SHAPE = (6, 5, 7)
-VOXELS = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
-
-
-def write_slice(folder, k, name=None, voxels=None, **changes):
-    """Slice k of the stack; changes overwrite attributes, None removes one."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = MRImageStorage
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    path = folder / (name or f"{97 * k % 101:03d}.dcm")
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    voxels = VOXELS[k % len(VOXELS)] if voxels is None else voxels
-    dataset.PatientName = "DOE^JANE"
-    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-    dataset.SOPClassUID = MRImageStorage
-    dataset.SeriesInstanceUID = SERIES
-    dataset.SeriesDescription = "short axis"
-    dataset.Modality = "MR"
-    dataset.ImageType = ["ORIGINAL", "PRIMARY"]
-    dataset.InstanceNumber = (k * 31) % 17
-    dataset.Rows, dataset.Columns = voxels.shape
-    dataset.PixelSpacing = [1.5, 1.25]
-    dataset.SliceThickness = 8
-    dataset.ImageOrientationPatient = [*AXES[0], *AXES[1]]
-    dataset.ImagePositionPatient = [float(v) for v in np.round(ORIGIN + NORMAL * STEP * k, 6)]
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
-    dataset.PixelRepresentation = 1
-    dataset.PixelData = np.ascontiguousarray(voxels, np.int16).tobytes()
-    for key, value in changes.items():
-        if value is None:
-            delattr(dataset, key)
-        else:
-            setattr(dataset, key, value)
-    dataset.save_as(path, enforce_file_format=True)
-    return path
-
-
-def write_stack(folder, skip=(), **changes):
-    for k in range(SHAPE[0]):
-        if k not in skip:
-            write_slice(folder, k, **changes)
-    return folder
 
 
 def test_a_stack_is_sorted_by_position_and_put_in_place(tmp_path):

@@ -50,12 +50,10 @@ class Located:
     Args:
         grid: of its last three axes.
         notes: what had to be assumed, one sentence each.
-        knows_sides: whether left and right are known.
     """
 
     grid: Grid
     notes: tuple[str, ...] = ()
-    knows_sides: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +107,13 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
     stored = noted.get("affine")
     if stored is None and world is not None:
         over = f"Taken to lie in the patient as it is shown over '{world.name}'."
-        return Located(_grid(layer, shape, world.to_patient @ shown), (over,), world.knows_sides)
+        grid = _grid(layer, shape, world.to_patient @ shown, oriented=world.knows_sides)
+        return Located(grid, (over,))
     if stored is None:
         notes = (f"{ASSUMED_AXES}, {_told_units(layer)}.",)
-        return Located(_grid(layer, shape, shown), notes, knows_sides=False)
-    true = Grid(shape, np.asarray(stored, dtype=np.float64))
+        return Located(_grid(layer, shape, shown, oriented=False), notes)
     knows_sides = bool(noted.get("oriented", True))
+    true = Grid(shape, np.asarray(stored, dtype=np.float64), knows_sides)
     sides = () if knows_sides else (UNKNOWN_SIDES,)
     first_shape = tuple(noted.get("shape") or shape)
     was_shown = shown_affine(true)
@@ -122,7 +121,7 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
         _check_is_frame(layer, shape == first_shape, shown, was_shown)
     if same_place(shown, was_shown, shape):
         cut = (CUT_SHORT,) if first_shape != shape else ()
-        return Located(true, (*sides, *cut), knows_sides)
+        return Located(true, (*sides, *cut))
     if _lost_its_place(layer, shown):
         if first_shape != shape:
             raise InvalidInput(
@@ -130,9 +129,9 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
                 f"where the volume that it came from had {_times(first_shape)}; give it the scale "
                 "and translate of where it belongs, in mm."
             )
-        return Located(true, (*sides, TAKEN_PLACE), knows_sides)
+        return Located(true, (*sides, TAKEN_PLACE))
     moved = true.affine @ np.linalg.inv(was_shown) @ shown
-    return Located(_grid(layer, shape, moved), sides, knows_sides)
+    return Located(_grid(layer, shape, moved, oriented=knows_sides), sides)
 
 
 def voxels_of(layer: Layer) -> Array:
@@ -294,13 +293,19 @@ def _check_is_frame(
         )
 
 
-def _grid(layer: Layer, shape: tuple[int, int, int], affine: npt.NDArray[np.float64]) -> Grid:
+def _grid(
+    layer: Layer,
+    shape: tuple[int, int, int],
+    affine: npt.NDArray[np.float64],
+    *,
+    oriented: bool,
+) -> Grid:
     if not is_straight(affine):
         raise InvalidInput(
             f"The layer '{layer.name}' is shown sheared, flattened, or stretched across its axes, "
             "which no volume of straight voxels can tell; undo that, or resample the layer."
         )
-    return Grid(shape, affine)
+    return Grid(shape, affine, oriented)
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -24,7 +24,6 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
 from napari_scribseg.gui.canvas.world import placement
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 
 Role = Literal[
     "image",
@@ -359,7 +358,7 @@ def _data(
         "affine": volume.grid.affine.tolist(),
         "shape": list(volume.grid.shape),
         "frame": volume.frame,
-        "oriented": UNKNOWN_SIDES not in volume.notes,
+        "oriented": volume.grid.oriented,
         "schema": None if schema is None else schema.model_dump(),
     }
     settings = {

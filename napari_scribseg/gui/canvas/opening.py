@@ -11,6 +11,7 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas import layers
@@ -75,6 +76,21 @@ def layers_of_stack(paths: Sequence[Path]) -> list[layers.LayerData]:
 def note_of(data: layers.LayerData) -> str:
     """What had to be assumed when a layer was made; empty when nothing was."""
     return data[1]["metadata"][layers.METADATA_KEY].get("note", "")
+
+
+def series_layer(volumes: list[Volume], name: str, path: Path | None) -> layers.LayerData:
+    """The layer of the frames of a time series.
+
+    Args:
+        volumes: the frames.
+        name: of the case.
+        path: of which a frame can be read again as `CaseFiles`; None when the path alone doesn't
+            tell the series.
+    """
+    series = series_data(volumes, case=name)
+    if path is not None:
+        series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
+    return series
 
 
 def layers_of_case(files: CaseFiles, schema: LabelSchema) -> list[layers.LayerData]:

@@ -19,7 +19,6 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.io import FrameAxis, extension_of, write_frames, write_volume
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 from napari_scribseg.io.label_rule import HIGHEST_LABEL
 
 _FOLDER_EXTENSION: Final = ".nii.gz"
@@ -133,8 +132,7 @@ def _label_values(layer: Layer, array: Array) -> Array:
 def _write(path: Path, ready: _Ready) -> None:
     place = ready.place
     if ready.axis is None:
-        notes = () if place.knows_sides else (UNKNOWN_SIDES,)
-        write_volume(path, Volume(ready.array, place.grid, notes))
+        write_volume(path, Volume(ready.array, place.grid))
     else:
         write_frames(path, ready.array, place.grid, ready.axis)
 

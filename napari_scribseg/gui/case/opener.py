@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import patient_of, safe_id
@@ -28,7 +29,7 @@ from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.series_chooser import SeriesChooser
 from napari_scribseg.gui.session import Session
 from napari_scribseg.io import EXTENSIONS
-from napari_scribseg.io.series import SeriesInfo, list_series, read_series
+from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
 from napari_scribseg.io.volumes import extension_of
 from napari_scribseg.project.store import Keeper, OpenedCase
 
@@ -145,6 +146,8 @@ class CaseOpener(QObject):
         def listed(series: list[SeriesInfo]) -> None:
             if not series:
                 self._session.refuse(f"{folder.name} holds no DICOM images.")
+            elif len(series) == 1 and series[0].n_frames > 1:
+                self._open_series(folder, series[0], alone=True)
             elif len(series) == 1:
                 name = series_id(series[0])
                 files = CaseFiles(id=name, patient=name, image=folder)
@@ -256,15 +259,18 @@ class CaseOpener(QObject):
         self._session.say(f"Opening {case_id} …")
         self._session.run(lambda: self._keeper.load(case_id), self.show_opened)
 
-    def _open_series(self, folder: Path, info: SeriesInfo) -> None:
+    def _open_series(self, folder: Path, info: SeriesInfo, *, alone: bool = False) -> None:
         name = series_id(info)
         self._session.say(f"Reading {info.description or name} …")
 
-        def job() -> Case:
-            return Case(name, name, read_series(folder, info.uid))
+        def opened(volumes: list[Volume]) -> None:
+            if len(volumes) > 1:
+                self.show([opening.series_layer(volumes, name, folder if alone else None)])
+            else:
+                # A folder with several series can't be told by its path alone: it is copied.
+                self._bring_in((Case(name, name, volumes[0]),), self._session.schema)
 
-        # A folder with several series can't be told by its path alone, so the volume is copied.
-        self._session.run(job, lambda case: self._bring_in((case,), self._session.schema))
+        self._session.run(lambda: read_series_frames(folder, info.uid), opened)
 
     def _bring_in(
         self,
@@ -295,8 +301,12 @@ class CaseOpener(QObject):
 
 def frame_files(path: Path, frame: int) -> CaseFiles:
     """The files of the case that is one frame (counted from 0) of a time series."""
-    name = safe_id(path.name.removesuffix(extension_of(path) or ""))
-    patient = patient_of(name)
+    if path.is_dir():  # a DICOM folder is often called like the patient
+        name = f"dicom-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
+        patient = name
+    else:
+        name = safe_id(path.name.removesuffix(extension_of(path) or ""))
+        patient = patient_of(name)
     case_id = f"{name[:54]}_frame{frame + 1:02d}"
     return CaseFiles(id=case_id, patient=patient, image=path, frame=frame)
 

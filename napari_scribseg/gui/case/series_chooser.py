@@ -57,6 +57,8 @@ class SeriesChooser(QDialog):
         layout.setSpacing(GAP)
         layout.addWidget(note_label(f"The folder holds {len(self._series)} series; choose one."))
         layout.addWidget(self.table)
+        for sentence in dict.fromkeys(note for info in self._series for note in info.notes):
+            layout.addWidget(note_label(sentence))
         layout.addWidget(buttons)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
@@ -71,4 +73,6 @@ def cells_of(info: SeriesInfo) -> tuple[str, str, str, str]:
     """What the table says of a series."""
     size = " x ".join(str(n) for n in info.shape)
     spacing = " x ".join("?" if math.isnan(mm) else f"{mm:.2f}" for mm in info.spacing)
-    return info.description or "(no description)", info.modality, size, spacing
+    size += f", {info.n_frames} frames" if info.n_frames > 1 else ""
+    whose = f"Patient {info.patient}: " if info.patient else ""
+    return f"{whose}{info.description or '(no description)'}", info.modality, size, spacing

@@ -156,7 +156,7 @@ def test_a_layer_that_got_shorter_without_moving_is_told():
 
 def test_of_strange_layers_it_is_told_what_was_assumed():
     found = layer_grid.locate(Image(np.zeros((2, 3, 4))), {})
-    assert not found.knows_sides
+    assert not found.grid.oriented
     assert "one pixel of its world as 1 mm" in found.notes[0]
     micrometres = Image(np.zeros((2, 3, 4)), scale=(3000, 500, 500), units=("um", "um", "um"))
     found = layer_grid.locate(micrometres, {})
@@ -177,7 +177,7 @@ def test_labels_drawn_in_napari_lie_where_the_image_under_them_lies(grid):
     spot = image.data_to_world((1, 2, 3))
     there = found.grid.position(labels.world_to_data(spot))
     assert there == pytest.approx(grid.position((1, 2, 3)))
-    assert found.knows_sides
+    assert found.grid.oriented
     assert "shown over 'one'" in found.notes[0]
 
 
@@ -197,7 +197,7 @@ def test_unknown_sides_stay_unknown_in_a_crop():
     volume = Volume(np.zeros(SHAPE), grid, notes=(UNKNOWN_SIDES,))
     layer = layers.layer_of(layers.image_data(volume, case="one"))
     layer.translate = np.array(layer.translate) + 5
-    assert not layer_grid.locate(layer, layers.notes(layer)).knows_sides
+    assert not layer_grid.locate(layer, layers.notes(layer)).grid.oriented
 
 
 class TestSeries:

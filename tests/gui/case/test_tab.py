@@ -7,6 +7,7 @@ import time
 import nibabel
 import numpy as np
 import pytest
+from dicom_files import SHAPE, VOXELS, write_slice
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
@@ -308,7 +309,8 @@ def test_one_of_several_dicom_series_is_copied_into_the_project(
         for uid, text in (("1.1", "localizer"), ("1.2", "cine SAX"))
     ]
     monkeypatch.setattr(case_opener, "list_series", lambda _: infos)
-    monkeypatch.setattr(case_opener, "read_series", lambda _, uid: {"1.2": case.image}[uid])
+    frames = {"1.2": [case.image]}
+    monkeypatch.setattr(case_opener, "read_series_frames", lambda _, uid: frames[uid])
     dock = show(viewer, project)
     chooser = dock.tab.opener.choose_series(tmp_path, infos)
     chooser.table.selectRow(1)
@@ -316,6 +318,28 @@ def test_one_of_several_dicom_series_is_copied_into_the_project(
     qtbot.waitUntil(lambda: (dock.session.case or "").startswith("mr-cine-sax-"))
     (image,) = (project / "cases").glob("*/image.nii.gz")
     np.testing.assert_array_equal(read_volume(image).array, case.image.array)
+    end(dock)
+
+
+def test_a_dicom_cine_is_shown_as_a_series_whose_frames_become_cases(
+    viewer, project, tmp_path, qtbot
+):
+    folder = tmp_path / "DOE_JANE"
+    folder.mkdir()
+    for phase in range(2):
+        for k in range(SHAPE[0]):
+            write_slice(
+                folder, k, f"{phase}{k}", voxels=VOXELS[k] + phase, TriggerTime=str(40 * phase)
+            )
+    dock = show(viewer, project)
+    dock.tab.opener.open_dicom(folder)
+    qtbot.waitUntil(lambda: dock.session.is_series)
+    assert dock.session.selected.image.data.shape == (2, *SHAPE)
+    dock.tab.opener.open_frame(folder, 1)
+    qtbot.waitUntil(lambda: (dock.session.case or "").startswith("dicom-"))
+    assert "DOE" not in dock.session.case
+    shown = layers.volume_of(dock.session.selected.image)
+    np.testing.assert_array_equal(shown.array, VOXELS + 1)
     end(dock)
 
 
