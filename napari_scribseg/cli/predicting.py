@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.names import few
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.worker import sentence_of
@@ -131,6 +132,7 @@ def predict_into(
     save_document(out / "post_processing.json", cleaning)
     written: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
+    notes: dict[str, list[str]] = {}
     interrupted = False
     for done, item in enumerate(items):
         display.count(f"segmenting {item.id},", done, len(items))
@@ -139,6 +141,7 @@ def predict_into(
             names = run.schema.names if probabilities else ()
             maps = _maps(item.id, prediction, cleaning, names, uncertainty=uncertainty)
             written[item.id] = _write(out, maps, prediction.grid)
+            notes |= {item.id: list(prediction.notes)} if prediction.notes else {}
         except KeyboardInterrupt:
             interrupted = True
             break
@@ -149,6 +152,7 @@ def predict_into(
         "post_processing": cleaning.model_dump(),
         "written": written,
         "failed": failures,
+        "notes": notes,
         "not_done": [i.id for i in items if i.id not in written and i.id not in failures],
     }
     problems = [f"{case}: {reason}" for case, reason in failures.items()]
@@ -156,7 +160,16 @@ def predict_into(
         problems.append(f"Interrupted after {len(written)} of {len(items)} images.")
     code = 130 if interrupted else 1 if failures else 0
     text = f"{len(written)} of {len(items)} images segmented, in {out}."
-    return Answer(document, text, tuple(problems), code)
+    return Answer(document, "\n".join([text, *_told_once(notes)]), tuple(problems), code)
+
+
+def _told_once(notes: dict[str, list[str]]) -> list[str]:
+    """The notes on images, each sentence once with the images that it is true of."""
+    cases: dict[str, list[str]] = {}
+    for case, sentences in notes.items():
+        for sentence in sentences:
+            cases.setdefault(sentence, []).append(case)
+    return [f"Note on {few(which)}: {sentence}" for sentence, which in cases.items()]
 
 
 def _items(inputs: list[Path], split: str) -> list[Item]:

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, computed_field
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
+from napari_scribseg.data.orientation import Orientation, StoredAxes
+from napari_scribseg.data.turned import orientation_notes, storage_note
 
 
 class CaseReport(BaseModel):
@@ -76,10 +78,15 @@ def check_dataset(
         progress: called with the number of cases done and of all cases.
     """
     reports: list[CaseReport] = []
+    axes: dict[int, StoredAxes] = {}
     for done, files in enumerate(dataset.cases, start=1):
-        reports.append(_check_case(files, dataset.schema))
+        report, stored = _check_case(files, dataset.schema)
+        reports.append(report)
+        if stored is not None:
+            axes[done - 1] = stored
         if progress is not None:
             progress(done, len(dataset.cases))
+    turned = _note_orientations(reports, axes)
     drawn = Counter(dict.fromkeys(dataset.schema.scribble_values.values(), 0))
     for report in reports:
         drawn.update(report.scribbled_voxels)
@@ -90,6 +97,7 @@ def check_dataset(
     notes = list(dataset.notes)
     notes += [f"No case has a scribble of: {', '.join(never)}."] if never else []
     notes += [f"There are {len(spacings)} different spacings."] if len(spacings) > 1 else []
+    notes += turned
     return DatasetReport(
         title=dataset.title,
         layout=dataset.layout,
@@ -110,13 +118,30 @@ def check_dataset(
     )
 
 
-def _check_case(files: CaseFiles, schema: LabelSchema) -> CaseReport:
+def _note_orientations(reports: list[CaseReport], axes: dict[int, StoredAxes]) -> tuple[str, ...]:
+    """Notes in the reports of cases that a training on all of them would turn or can't; and of all.
+
+    Args:
+        reports: changed in place.
+        axes: how the cases are stored that could be read, by their place among the reports.
+    """
+    orientation = Orientation.of(list(axes.values()))
+    views = {i: orientation.view(stored) for i, stored in axes.items()}
+    for i, view in views.items():
+        doubt = view.doubt if view.is_far else ""  # of unknown sides the reader has told
+        notes = tuple(filter(None, (storage_note(axes[i], view), doubt)))
+        reports[i] = reports[i].model_copy(update={"notes": (*reports[i].notes, *notes)})
+    return orientation_notes({reports[i].id: view for i, view in views.items()})
+
+
+def _check_case(files: CaseFiles, schema: LabelSchema) -> tuple[CaseReport, StoredAxes | None]:
+    """What was found in a case, and how it is stored if it could be read."""
     report = CaseReport(id=files.id, patient=files.patient, split=files.split)
     try:
         case = files.load(schema)
     except (ScribsegError, OSError, MemoryError) as error:
         problem = str(error) or type(error).__name__
-        return report.model_copy(update={"problems": (problem,)})
+        return report.model_copy(update={"problems": (problem,)}), None
     changes: dict[str, Any] = {
         "notes": (*case.notes, *_notes(case)),
         "shape": case.image.shape,
@@ -129,7 +154,7 @@ def _check_case(files: CaseFiles, schema: LabelSchema) -> CaseReport:
         changes["has_scribbles"] = bool(drawn[UNLABELLED] < case.scribbles.size)
         changes["scribbled_voxels"] = {name: int(drawn[value]) for value, name in values.items()}
         changes["labelled_share"] = 1 - float(drawn[UNLABELLED]) / case.scribbles.size
-    return report.model_copy(update=changes)
+    return report.model_copy(update=changes), StoredAxes.of(case.image)
 
 
 def _notes(case: Case) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.names import few
+from napari_scribseg.data.orientation import Orientation, StoredAxes
+from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.project.document import sha256_of
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^(|[0-9a-f]{64})$")]
@@ -93,16 +95,21 @@ def survey(
         progress: called with the number of cases done and of all cases.
     """
     found: list[CaseFacts] = []
+    axes: dict[str, StoredAxes] = {}
     left_out: list[LeftOut] = []
     for done, files in enumerate(cases, start=1):
         try:
-            found.append(_facts(files, schema))
+            facts, axes[files.id] = _facts(files, schema)
+            found.append(facts)
         except (ScribsegError, OSError, MemoryError) as error:
             reason = without_folder(str(error) or type(error).__name__, folder)
             left_out.append(LeftOut(case=files.id, patient=files.patient, reason=reason))
         if progress is not None:
             progress(done, len(cases))
-    return Survey(tuple(found), tuple(left_out), _obstacles(found), _notes(found, schema))
+    orientation = Orientation.of(list(axes.values()))
+    turned = orientation_notes({case: orientation.view(stored) for case, stored in axes.items()})
+    notes = (*_notes(found, schema), *turned)
+    return Survey(tuple(found), tuple(left_out), _obstacles(found), notes)
 
 
 def without_folder(sentence: str, folder: Path) -> str:
@@ -112,11 +119,12 @@ def without_folder(sentence: str, folder: Path) -> str:
     return sentence
 
 
-def _facts(files: CaseFiles, schema: LabelSchema) -> CaseFacts:
+def _facts(files: CaseFiles, schema: LabelSchema) -> tuple[CaseFacts, StoredAxes]:
+    """What is in a case, and how its image is stored."""
     paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
     files = files.model_copy(update={n: p and Path(p).absolute() for n, p in paths.items()})
     case = files.load(schema)
-    return CaseFacts(
+    facts = CaseFacts(
         files=files,
         image_sha256=sha256_of(files.image),
         scribbles_sha256=sha256_of(files.scribbles) if files.scribbles else "",
@@ -127,6 +135,7 @@ def _facts(files: CaseFiles, schema: LabelSchema) -> CaseFacts:
         scribbled_slices=_scribbled_slices(case),
         reference_voxels=_reference_voxels(case, schema),
     )
+    return facts, StoredAxes.of(case.image)
 
 
 def _scribbled_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:

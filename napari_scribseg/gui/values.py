@@ -87,3 +87,5 @@ class Outcome:
     """(K, z, y, x) float32, when they were asked for."""
     z: int | None = None
     """The one slice that was predicted; None = all of them."""
+    doubts: tuple[str, ...] = ()
+    """What somebody should know of how the network saw the image, in sentences."""

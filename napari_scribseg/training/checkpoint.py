@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.io.atomic import write_bytes
 
 _SEPARATOR = "|"
@@ -33,6 +34,8 @@ class CheckpointInfo(BaseModel):
     n_classes: int
     spacing_mm: float
     """In-plane pixel size that the network was trained at."""
+    orientation: Orientation | None = None
+    """In which the network sees every case; None = as stored, before orientations were recorded."""
     threads: int = 1
     """CPU threads it was trained with."""
     data_sha256: str = ""
@@ -71,6 +74,19 @@ def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], info: Chec
             tensors[f"{group}{_SEPARATOR}{name}"] = tensor.detach().cpu().contiguous().clone()
     text = info.model_dump_json()
     write_bytes(path, save(tensors, {"info": text, "sha256": _digest(text, tensors)}))
+
+
+def checkpoint_info(path: Path) -> CheckpointInfo:
+    """Everything but the tensors, without reading those; whether they are whole is not checked.
+
+    Raises:
+        RunError: the header is damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            return CheckpointInfo.model_validate_json((file.metadata() or {})["info"])
+    except (SafetensorError, ValidationError, KeyError, OSError, ValueError) as error:
+        raise _damaged(path, type(error).__name__) from error
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], CheckpointInfo]:

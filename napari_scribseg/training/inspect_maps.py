@@ -18,10 +18,12 @@ from safetensors.numpy import load_file
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import Case
+from napari_scribseg.data.orientation import Orientation, view_of
 from napari_scribseg.methods.base import Maps
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.checkpoint import checkpoint_info, load_checkpoint
+from napari_scribseg.training.oriented import training_orientation
 from napari_scribseg.training.prepare import prepare_cases
 from napari_scribseg.training.relabel import relabelled_file
 
@@ -93,14 +95,29 @@ def case_maps(run: RunFolder, case_id: str) -> CaseMaps:
         _, info = load_checkpoint(run.checkpoint("last"))
         options, relabels = info.options, info.relabels
     case = files[case_id].load(run.schema)
-    (item,) = prepare_cases(kind, kind.spec.Config().updated(options), [case])
+    turn = view_of(_orientation(run), case.image).turn
+    seen = turn.case(case)
+    (item,) = prepare_cases(kind, kind.spec.Config().updated(options), [seen])
     if not item.maps:
         raise InvalidInput(
             f"{kind.spec.title} makes no maps: it learns from the drawings as they are. Ask a run "
             "of a method that grows seeds or labels, such as random_walker."
         )
-    current = _relabelled(run, relabels, case) if relabels else item.maps
-    return CaseMaps(case, run.schema, item.maps, current, relabels)
+    current = _relabelled(run, relabels, seen) if relabels else item.maps
+    prepared, current = (
+        {name: turn.undone(array) for name, array in maps.items()} for maps in (item.maps, current)
+    )
+    return CaseMaps(case, run.schema, prepared, current, relabels)
+
+
+def _orientation(run: RunFolder) -> Orientation | None:
+    """In which the run's network sees its cases; they tell it before the first checkpoint."""
+    path = run.checkpoint("last")
+    if path.exists():
+        return checkpoint_info(path).orientation
+    start = run.start_weights and checkpoint_info(run.start_weights).orientation
+    cases = (files.load(run.schema) for files in run.files("train"))
+    return training_orientation(cases, start=start)
 
 
 def _relabelled(run: RunFolder, relabels: int, case: Case) -> Maps:

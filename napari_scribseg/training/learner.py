@@ -11,6 +11,7 @@ from torch import Tensor
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.checkpoint import (
     CheckpointInfo,
@@ -34,12 +35,19 @@ class Learner:
         config: optimiser, schedule, clipping, averaging, random seed.
         machine: where it computes.
         data_sha256: of everything in the training cases, so that a run isn't continued on others.
+        orientation: in which the network sees every case; None = as stored.
     """
 
     def __init__(
-        self, method: Method, config: TrainConfig, machine: Machine, data_sha256: str = ""
+        self,
+        method: Method,
+        config: TrainConfig,
+        machine: Machine,
+        data_sha256: str = "",
+        orientation: Orientation | None = None,
     ) -> None:
         self._data_sha256 = data_sha256
+        self._orientation = orientation
         self.config = config
         self.machine = machine
         self.method = machine.place(method)
@@ -134,6 +142,7 @@ class Learner:
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
             spacing_mm=spacing_mm,
+            orientation=self._orientation,
             threads=torch.get_num_threads(),
             data_sha256=self._data_sha256,
             step=self.step,

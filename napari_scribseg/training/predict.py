@@ -16,6 +16,8 @@ from napari_scribseg.batches.slices import image_slices, resample_in_plane
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.orientation import Orientation, StoredAxes, Turn, view_of
+from napari_scribseg.data.turned import storage_note
 from napari_scribseg.methods.base import Method
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
@@ -35,6 +37,7 @@ class Model:
         spacing_mm: in-plane pixel size it was trained at.
         machine: where it computes.
         step: training step of its weights.
+        orientation: in which it sees every image; None = as stored, see `orientation.view_of`.
     """
 
     method: Method
@@ -42,6 +45,7 @@ class Model:
     spacing_mm: float
     machine: Machine
     step: int
+    orientation: Orientation | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +57,14 @@ class Prediction:
         probabilities: (K, z, y, x) float32, class axis first; they sum to 1.
         uncertainty: (z, y, x) float32, 0 = sure, 1 = all classes equally likely.
         grid: the image's.
+        notes: what was done to show the image to the network, and why to doubt the result.
     """
 
     segmentation: npt.NDArray[np.uint8]
     probabilities: npt.NDArray[np.float32]
     uncertainty: npt.NDArray[np.float32]
     grid: Grid
+    notes: tuple[str, ...] = ()
 
 
 def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
@@ -80,15 +86,22 @@ def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
     precision = folder.record.training.precision
     machine = choose_machine(device, precision, volumes=kind.sample == "patch")
     choose_threads(machine, folder.record.training.threads)
-    return Model(machine.place(method).eval(), folder.schema, info.spacing_mm, machine, info.step)
+    return Model(
+        machine.place(method).eval(),
+        folder.schema,
+        info.spacing_mm,
+        machine,
+        info.step,
+        info.orientation,
+    )
 
 
 def predict_case(model: Model, image: Volume, z: int | None = None) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
-    The network sees slices, or windows of neighbouring slices, at the pixel size it was trained
-    at. Its probabilities and its uncertainty are brought back to the image's grid linearly; only
-    then the likeliest class is taken.
+    The network sees slices, or windows of neighbouring slices, in the orientation and at the pixel
+    size it was trained at. Its probabilities and its uncertainty are brought back to the image's
+    grid linearly; only then the likeliest class is taken.
 
     Args:
         model: of `load_model`.
@@ -102,19 +115,49 @@ def predict_case(model: Model, image: Volume, z: int | None = None) -> Predictio
         raise InvalidInput(
             f"There is no slice {z}: the image has {image.shape[0]} slices, counted from 0."
         )
-    method, machine = model.method, model.machine
-    probabilities, uncertainty = image_probabilities(
-        method, image.array, image.spacing, model.spacing_mm, machine, z
+    view = view_of(model.orientation, image)
+    probabilities, uncertainty = turned_probabilities(
+        model.method, image, view.turn, model.spacing_mm, model.machine, z
     )
     segmentation = probabilities.argmax(0).astype(np.uint8)
     grid = image.grid if z is None else _grid_of_slice(image.grid, z)
-    return Prediction(segmentation, probabilities, uncertainty, grid)
+    notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), view.doubt)))
+    return Prediction(segmentation, probabilities, uncertainty, grid, notes)
 
 
 def _grid_of_slice(grid: Grid, z: int) -> Grid:
     affine = grid.affine.copy()
     affine[:3, 3] = grid.position((z, 0, 0))
     return Grid((1, grid.shape[1], grid.shape[2]), affine, grid.oriented)
+
+
+def turned_probabilities(
+    method: Method,
+    image: Volume,
+    turn: Turn,
+    spacing_mm: float,
+    machine: Machine,
+    z: int | None = None,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Probabilities (K, z, y, x) and uncertainty (z, y, x) of an image that is shown turned.
+
+    Both are in the order in which the image is stored.
+
+    Args:
+        method: in evaluation mode.
+        image: as it is stored.
+        turn: what brings it into the orientation that the network has learnt.
+        spacing_mm: in-plane pixel size that the network expects.
+        machine: where to compute.
+        z: only this slice of the stored image.
+    """
+    seen = turn.volume(image)
+    z_seen = None if z is None else turn.slice_seen(z, image.shape[0])
+    found = image_probabilities(method, seen.array, seen.spacing, spacing_mm, machine, z_seen)
+    probabilities, uncertainty = turn.undone(found[0]), turn.undone(found[1])
+    if z is not None and z_seen is None:  # a stored slice lies across those that the network sees
+        return probabilities[:, z : z + 1], uncertainty[z : z + 1]
+    return probabilities, uncertainty
 
 
 def image_probabilities(

@@ -17,11 +17,12 @@ import torch
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Event, Previewed, Warned
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.orientation import Orientation, view_of
 from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.files import refuse_links
 from napari_scribseg.runs.folder import PreviewRequest, RunFolder
 from napari_scribseg.training.learner import Learner
-from napari_scribseg.training.predict import image_probabilities
+from napari_scribseg.training.predict import turned_probabilities
 
 _SHARE = 0.1
 """The most of the time that previews may take."""
@@ -33,10 +34,14 @@ class Previews:
     Args:
         run: its `preview_request` says what to show; looked up again for every preview.
         spacing_mm: in-plane pixel size that the network is shown.
+        orientation: in which the network sees every image; None = as stored.
     """
 
-    def __init__(self, run: RunFolder, spacing_mm: float) -> None:
+    def __init__(
+        self, run: RunFolder, spacing_mm: float, orientation: Orientation | None = None
+    ) -> None:
         self._run = run
+        self._orientation = orientation
         self._spacing_mm = spacing_mm
         self._case: tuple[PreviewRequest, Volume] | None = None
         self._looked = time.monotonic()
@@ -87,10 +92,10 @@ class Previews:
         # What a method draws while predicting must not be missing from its training.
         devices = [learner.machine.device] if learner.machine.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            probabilities, _ = image_probabilities(
+            probabilities, _ = turned_probabilities(
                 learner.predictor.eval(),
-                image.array,
-                image.spacing,
+                image,
+                view_of(self._orientation, image).turn,
                 self._spacing_mm,
                 learner.machine,
             )

@@ -26,12 +26,15 @@ from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.core.labels import LabelSchema, targets_of
 from napari_scribseg.data.case import Case
+from napari_scribseg.data.orientation import Orientation
+from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.full_disk import written_when_there_is_room
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
+from napari_scribseg.training.oriented import orient, training_orientation
 from napari_scribseg.training.prepare import empty_samples, prepare_cases
 from napari_scribseg.training.preview import Previews
 from napari_scribseg.training.relabel import Relabelling
@@ -65,10 +68,17 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     choose_threads(machine, config.threads)
     options = kind.spec.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
+    data_sha256 = _sha256_of(cases)
+    start = None if run.start_weights is None else read_start(run.start_weights)
+    orientation = training_orientation(
+        cases,
+        resumed=run.checkpoint("last") if resume else None,
+        start=None if start is None else start.orientation,
+    )
+    yield from _oriented(cases, orientation)
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.spec.title} can't learn this: {reason}")
 
-    start = None if run.start_weights is None else read_start(run.start_weights)
     learnt_at = None if start is None else start.spacing_mm
     spacing_mm = config.spacing_mm or learnt_at or choose_spacing(cases, config.patch)
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
@@ -91,7 +101,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     method = kind(run.schema.n_classes, options)
     if start is not None:
         begin_with(start, method)
-    learner = Learner(method, config, machine, _sha256_of(cases))
+    learner = Learner(method, config, machine, data_sha256, orientation)
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))
@@ -108,7 +118,15 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         minutes=config.minutes,
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
-    yield from _Loop(run, learner, slices, relabelling, validation).events()
+    yield from _oriented(validation, orientation)
+    previews = Previews(run, slices.spacing_mm, orientation)
+    yield from _Loop(run, learner, slices, relabelling, validation, previews).events()
+
+
+def _oriented(cases: list[Case], orientation: Orientation | None) -> Iterator[Event]:
+    """Turn cases as the network sees them, in place; tells what somebody should know of it."""
+    for note in orientation_notes(orient(cases, orientation)):
+        yield Warned(message=note)
 
 
 def _fill(
@@ -173,13 +191,14 @@ class _Loop:
         slices: SampleSet,
         relabelling: Relabelling,
         validation_cases: list[Case],
+        previews: Previews,
     ) -> None:
         self._run = run
         self._learner = learner
         self._slices = slices
         self._relabelling = relabelling
         self._validation_cases = validation_cases
-        self._previews = Previews(run, slices.spacing_mm)
+        self._previews = previews
         self._out_of_memory = False
         self._saved_step = learner.step
         """Of the last checkpoint."""

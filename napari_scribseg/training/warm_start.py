@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import load_checkpoint
@@ -27,12 +28,14 @@ class StartWeights:
         method: name of the method that they were trained with.
         n_classes: class indices, background included.
         spacing_mm: in-plane pixel size that the network was shown; the new run keeps it.
+        orientation: in which it was shown its cases; the new run keeps it, if it is recorded.
     """
 
     tensors: dict[str, Tensor]
     method: str
     n_classes: int
     spacing_mm: float
+    orientation: Orientation | None = None
 
 
 def read_start(path: Path) -> StartWeights:
@@ -43,7 +46,7 @@ def read_start(path: Path) -> StartWeights:
     """
     groups, info = load_checkpoint(path)
     tensors = groups.get("average") or groups["model"]
-    return StartWeights(tensors, info.method, info.n_classes, info.spacing_mm)
+    return StartWeights(tensors, info.method, info.n_classes, info.spacing_mm, info.orientation)
 
 
 def check_start(run: RunFolder, method: Method, schema: LabelSchema) -> None:

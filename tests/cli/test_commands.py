@@ -613,6 +613,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
             probabilities=np.full((4, *image.shape), 0.25, np.float32),
             uncertainty=np.full(image.shape, 0.5, np.float32),
             grid=image.grid,
+            notes=(),
         )
 
     module = SimpleNamespace(load_model=lambda *_, **__: "model", predict_case=predict_case)

@@ -377,8 +377,9 @@ class ResultsPresenter:
             text += f" Mean Dice {mean_dice(outcome.scores)}."
         else:
             text += " " + (outcome.note or "Choose a reference to get Dice and HD95.")
+        text = " ".join([text, *outcome.doubts])
         if not self.screen.predicting:
-            self.view.say(text, "warning" if outcome.note else "good")
+            self.view.say(text, "warning" if outcome.note or outcome.doubts else "good")
 
     def _verdicts_of_case(self) -> list[Verdict]:
         return [v for (case, _), v in self.verdicts.items() if case == self.case]
