@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
@@ -179,7 +180,7 @@ def _mean(values: Iterable[float]) -> float:
 def _rows(path: Path) -> list[Row]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+            return [{k: plain_text(v) for k, v in row.items()} for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"The result file {path.name} of {path.parent} can't be read ({error}). Repeat "
