@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.cli.runs import add_convention, dataset_of
+from napari_scribseg.cli.runs import add_convention, add_patients, dataset_of
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     check.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset folder")
     add_convention(check)
+    add_patients(check)
     check.set_defaults(run=run_check)
 
     simulate = commands.add_parser(
@@ -71,8 +72,9 @@ def _report_text(report: DatasetReport) -> str:
     head = [
         f"{report.title} ({report.layout})",
         f"  classes   {', '.join(report.classes)}",
-        f"  cases     {report.n_cases} of {report.n_patients} patients, "
-        f"{report.n_scribbled} with scribbles, {report.n_referenced} with a reference",
+        f"  cases     {report.n_cases}, {report.n_scribbled} with scribbles, "
+        f"{report.n_referenced} with a reference",
+        f"  patients  {report.patients}",
         f"  splits    {splits}",
         "",
     ]

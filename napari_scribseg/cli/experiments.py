@@ -129,6 +129,7 @@ def _plan_and_run(
         return _plan_answer(experiment, cells, states, cost, jobs, costs, obstacles)
     if obstacles:
         return _refused(obstacles)
+    display.say(f"Patients: {experiment.patients}")
     return _work(arguments, display, experiment, folder, open_names, jobs)
 
 
@@ -244,6 +245,7 @@ def _plan_answer(
         "dataset": experiment.dataset_title,
         "cells": rows,
         "folds": [fold.model_dump(mode="json") for fold in experiment.folds],
+        "patients": experiment.patients,
         "locked": list(experiment.locked),
         "left_out": [case.model_dump(mode="json") for case in experiment.left_out],
         "obstacles": list(obstacles),
@@ -266,6 +268,7 @@ def _plan_answer(
         text.append(f"  ... and {len(rows) - MOST_ROWS} more; --json lists all")
     text += [
         "",
+        f"Patients: {experiment.patients}",
         *experiment.notes,
         *(
             f"A training of {c.label} on {c.device}: about {duration(c.seconds)} and "
@@ -309,7 +312,13 @@ def _sides(cases: Sequence[Any]) -> str:
 
 
 def _left_out(experiment: Experiment) -> list[str]:
-    return [f"{case.case} is left out: {case.reason}" for case in experiment.left_out]
+    """Cases that take no part, and those that are in no mean."""
+    told = [f"{case.case} is left out: {case.reason}" for case in experiment.left_out]
+    return told + [
+        f"{case.files.id} has no usable reference and is in no mean: {case.reference_problem}"
+        for case in experiment.cases
+        if case.reference_problem
+    ]
 
 
 def _result_answer(
@@ -332,6 +341,12 @@ def _result_answer(
             failed[name] = result.reason
         elif result is not None:
             failed |= {f"{name}: {f.case}": f.reason for f in result.failures}
+            known = {c.files.id for c in experiment.cases if c.reference_problem}
+            failed |= {
+                f"{name}: {one.case} has no usable reference": one.reason
+                for one in result.unusable
+                if one.case not in known
+            }
     n_finished = sum(state == "finished" for state in states.values())
     document = {
         "out": folder,
@@ -340,6 +355,8 @@ def _result_answer(
         "finished": n_finished,
         "failed": failed,
         "left_out": [case.model_dump(mode="json") for case in experiment.left_out],
+        "no_reference": [c.files.id for c in experiment.cases if c.reference_problem],
+        "patients": experiment.patients,
         "comparisons": list(sentences),
         "interrupted": interrupted,
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.names import few
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.runs.folder import RunFolder
@@ -77,7 +78,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="compare segmentations with references",
         description="Compare segmentations with references: Dice, HD95, ASSD, precision, recall "
-        "and volume per class and case. A missing segmentation counts as Dice 0 (exit code 1).",
+        "and volume per class and case. A missing segmentation counts as Dice 0, a reference that "
+        "can't be used is left out of the means; both are listed (exit code 1).",
     )
     evaluate.add_argument("predictions", metavar="PREDICTIONS", type=Path, help="what to judge")
     evaluate.add_argument(
@@ -88,6 +90,12 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     evaluate.add_argument("--out", required=True, type=Path, help="a new folder for the tables")
     evaluate.add_argument("--split", default="all", help="part of a dataset folder; default: all")
+    evaluate.add_argument(
+        "--convention",
+        choices=tuple(CONVENTIONS),
+        help="how the references are written, if they are scribbles or label only some of the "
+        "voxels; scores are then of the labelled voxels alone",
+    )
     evaluate.set_defaults(run=run_evaluate)
 
 
@@ -270,15 +278,22 @@ def run_evaluate(arguments: argparse.Namespace, display: Display) -> Answer:
         arguments.out,
         display,
         split=arguments.split,
+        convention=arguments.convention,
     )
 
 
 def evaluate_into(
-    predictions: Path, references: Path, out: Path, display: Display, *, split: str
+    predictions: Path,
+    references: Path,
+    out: Path,
+    display: Display,
+    *,
+    split: str,
+    convention: str | None = None,
 ) -> Answer:
     """Score a folder of segmentations, with tables in a new folder."""
     from napari_scribseg.evaluation.folders import evaluate_folders
-    from napari_scribseg.evaluation.tables import document, table
+    from napari_scribseg.evaluation.tables import document, sentences, table
 
     refuse_existing(out)
     evaluation = evaluate_folders(
@@ -286,15 +301,18 @@ def evaluate_into(
         references,
         out=out,
         split=split,
+        convention=convention,
         progress=lambda done, total: display.count("comparing", done, total),
     )
-    problems = tuple(f"{f.case}: {f.reason}" for f in evaluation.failures)
+    problems = (
+        *(f"{f.case}: {f.reason}" for f in evaluation.failures),
+        *(f"{u.case} has no usable reference: {u.reason}" for u in evaluation.unusable),
+    )
     text = "\n".join(
         [
             columns(table(evaluation)),
             "",
-            f"Mean Dice {evaluation.mean_dice:.3f} over {len(evaluation.cases)} cases.",
-            *evaluation.notes,
+            *sentences(evaluation),
             f"The tables are in {out}.",
         ]
     )

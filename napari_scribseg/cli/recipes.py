@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
-from napari_scribseg.cli.runs import add_convention
+from napari_scribseg.cli.runs import add_convention, add_patients
 from napari_scribseg.core.config import parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from napari_scribseg.experiment.settings import MethodSettings
 
 _PLAN: Final = (
-    *("title", "part", "patients", "methods", "folds", "fold_seed", "published", "train_split"),
+    *(
+        "title",
+        "part",
+        "patients",
+        "patient_pattern",
+        "patient_table",
+        "methods",
+        "folds",
+        "fold_seed",
+        "published",
+        "train_split",
+    ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
     *("device", "threads", "convention", "assignments"),
 )
@@ -46,6 +57,7 @@ def add_plan_options(plan: Any) -> None:
         help="change a setting of all methods, or of one; may be repeated",
     )
     add_convention(plan)
+    add_patients(plan)
     plan.add_argument("--part", metavar="SPLIT", help='split that takes part; default: "all"')
     plan.add_argument("--patients", type=_words, help="patients that take part: a,b,c")
     plan.add_argument("--folds", type=int, help="folds of the cross-validation; default: 5")
@@ -117,7 +129,17 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "split": _split(arguments),
     }
     names = ("title", "part", "patients", "random_seeds", "steps", "minutes", "clock", "shares")
-    for name in (*names, "shares_of", "locked", "device", "threads", "convention"):
+    if arguments.patient_table is not None:
+        values["patient_table"] = str(arguments.patient_table.resolve())
+    for name in (
+        *names,
+        "patient_pattern",
+        "shares_of",
+        "locked",
+        "device",
+        "threads",
+        "convention",
+    ):
         value = getattr(arguments, name)
         if value is not None:
             values[name] = value

@@ -32,15 +32,38 @@ def add_convention(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_patients(parser: Any) -> None:
+    """Add --patient-pattern and --patient-table to a command that divides the cases."""
+    parser.add_argument(
+        "--patient-pattern",
+        metavar="REGEX",
+        help="finds the patient in the id of every case, such as '^(patient\\d+)'; '(.*)' = every "
+        "case is another patient",
+    )
+    parser.add_argument(
+        "--patient-table",
+        metavar="FILE",
+        type=Path,
+        help="names the patient of every case: a CSV file with the columns case and patient; a "
+        "patients.csv in the dataset's folder is used unasked",
+    )
+
+
 def dataset_of(arguments: argparse.Namespace) -> Dataset:
-    """The dataset of DATASET, its scribbles read as --convention says.
+    """The dataset of DATASET, its scribbles and patients as the options say.
 
     Raises:
-        InvalidInput: the folder is no dataset, or the convention doesn't fit its classes.
+        InvalidInput: the folder is no dataset, or the convention doesn't fit its classes, or
+            pattern or table don't fit its cases.
     """
     from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.patients import named_patients
 
-    dataset = read_dataset(arguments.dataset)
+    dataset = named_patients(
+        read_dataset(arguments.dataset),
+        pattern=arguments.patient_pattern,
+        table=arguments.patient_table,
+    )
     if arguments.convention is None:
         return dataset
     return dataset.read_as(CONVENTIONS[arguments.convention])
@@ -72,6 +95,8 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
             "device",
             "random_seed",
             "preset",
+            "patient_pattern",
+            "patient_table",
         )
         if getattr(arguments, name) is not None
         and not (arguments.resume and name in {"steps", "minutes"})
@@ -250,6 +275,7 @@ def _start_settings(
 
 def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:
     from napari_scribseg.data.case import hold_out
+    from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 
     training, validation = dataset.split(split), ()
     if validate == "auto":
@@ -267,6 +293,16 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
             f"{dataset.title}: the splits '{split}' and '{validate}' share patients "
             f"({', '.join(sorted(shared)[:5])}), so the validation would flatter. Choose another."
         )
+    alike = torn_look_alikes(training, validation) if dataset.patients_from == BY_NAMES else ()
+    if alike and validate != "auto":
+        raise InvalidInput(
+            f"{dataset.title}: the splits '{split}' and '{validate}' have cases that look like "
+            f"scans of one patient ({' and '.join(alike[0])}), so the validation would flatter. "
+            f"Choose another, or say whose they are: with {ADVICE}."
+        )
+    undrawn = not any(case.scribbles or case.reference for case in training)
+    if undrawn and dataset.faults:
+        raise InvalidInput(f"{dataset.title}: {' '.join(dataset.faults)}")
     return (
         *(RunCase(files=_absolute(files), role="train") for files in training),
         *(RunCase(files=_absolute(files), role="validate") for files in validation),

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.runs import add_convention, run_of
+from napari_scribseg.cli.runs import add_convention, add_patients, run_of
 from napari_scribseg.cli.signals import HANG_UP, answered
 from napari_scribseg.core.errors import RunError, ScribsegError
 from napari_scribseg.core.events import Event, Finished, Validated, Warned
@@ -37,6 +37,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     train.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset or run folder")
     add_convention(train)
+    add_patients(train)
     train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
     train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
     train.add_argument(
@@ -129,7 +130,22 @@ def run_train(arguments: argparse.Namespace, display: Display) -> Answer:
         end_when_stdin_closes(run)
     if not is_worker:
         run.clear_requests()
+        _tell_of_patients(run, arguments, display)
     return train_run(run, display, resume=arguments.resume)
+
+
+def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Display) -> None:
+    """Say what was taken for a patient where cases were held out by it."""
+    from napari_scribseg.data.patients import BY_NAMES, patients_of, patients_sentence
+
+    held = run.files("validate")
+    if not held or arguments.method is None:
+        return
+    cases = (*run.files("train"), *held)
+    by_name = patients_of(case.id for case in cases) == {case.id: case.patient for case in cases}
+    said = arguments.patient_pattern is not None or arguments.patient_table is not None
+    known_by = "" if said or not by_name else BY_NAMES
+    display.say(f"Patients: {patients_sentence(cases, known_by)}")
 
 
 def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answer:

@@ -8,6 +8,8 @@ Three integer worlds, never mixed:
 | targets      | -1 = ignore, 0 = background, 1..C = class index    | tensors        |
 | segmentation | 0 = background, 1..C = class index                 | layers, files  |
 
+A reference is a segmentation; a partial one has 255 = unknown where it says nothing.
+
 So a structure has the same number, colour and key everywhere. No other file of this package
 contains a class number, and other people's conventions are converted here and nowhere else.
 """
@@ -33,6 +35,8 @@ UNLABELLED: Final = 0
 """Scribble value of a voxel nobody drew on; it is what napari's eraser writes."""
 BACKGROUND: Final = 255
 """Scribble value of background, a class that is drawn like the others."""
+UNKNOWN: Final = 255
+"""Reference value of a voxel about which a partial reference says nothing; never a class."""
 MAX_CLASSES: Final = 254
 """Most foreground classes a uint8 scribble can tell apart."""
 
@@ -139,6 +143,10 @@ class LabelSchema(BaseModel):
         """Raises InvalidInput, listing values and counts, unless all values are class indices."""
         self._check(segmentation, set(range(self.n_classes)), where)
 
+    def check_reference(self, reference: Array, where: str = "The reference") -> None:
+        """Raises InvalidInput likewise; a reference may also be UNKNOWN in places."""
+        self._check(reference, {UNKNOWN, *range(self.n_classes)}, where)
+
     def to_targets(self, scribbles: Array) -> npt.NDArray[np.int16]:
         """Targets (class index or IGNORE) of scribbles; same shape, input not modified.
 
@@ -174,6 +182,21 @@ def targets_of(scribbles: Array) -> npt.NDArray[np.int16]:
     return targets
 
 
+def reference_of_scribbles(scribbles: Array) -> npt.NDArray[np.uint8]:
+    """The partial reference that scribbles are: what nobody drew on is UNKNOWN."""
+    reference = scribbles.astype(np.uint8)
+    reference[scribbles == BACKGROUND] = 0
+    reference[scribbles == UNLABELLED] = UNKNOWN
+    return reference
+
+
+def targets_of_reference(reference: Array) -> npt.NDArray[np.int16]:
+    """Targets of a reference that was checked before; UNKNOWN becomes IGNORE."""
+    targets = reference.astype(np.int16)
+    targets[reference == UNKNOWN] = IGNORE
+    return targets
+
+
 PRESETS: Final[dict[str, LabelSchema]] = {
     "cardiac": LabelSchema.of("RV", "MYO", "LV", title="Cardiac short axis (RV, MYO, LV)"),
     "prostate": LabelSchema.of("PZ", "CG", title="Prostate zones (PZ, CG)"),
@@ -184,11 +207,11 @@ PRESETS: Final[dict[str, LabelSchema]] = {
 
 @dataclass(frozen=True)
 class ScribbleConvention:
-    """How somebody else writes scribbles: which stored value means what.
+    """How somebody else writes scribbles or references: which stored value means what.
 
     Args:
         title: whose convention it is.
-        unlabelled: stored value of a voxel nobody drew on.
+        unlabelled: stored value of a voxel nobody drew on, or None where every voxel is labelled.
         background: stored value of background, or None where background is never drawn.
         classes: stored value of class index 1, 2, ...
 
@@ -197,13 +220,13 @@ class ScribbleConvention:
     """
 
     title: str
-    unlabelled: int
+    unlabelled: int | None
     background: int | None
     classes: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        told = [self.unlabelled, *self.classes]
-        told += [] if self.background is None else [self.background]
+        others = (self.unlabelled, self.background)
+        told = [*(value for value in others if value is not None), *self.classes]
         if len(set(told)) < len(told):
             raise InvalidInput(
                 f"In the convention '{self.title}' one value has two meanings: unlabelled "
@@ -249,6 +272,19 @@ class ScribbleConvention:
         """0 background, 1..C classes, 255 unlabelled: output of WSL4MIS's scribble generator."""
         return cls("255 = unlabelled", 255, 0, _upto(n_foreground))
 
+    @classmethod
+    def stored_values(cls, values: Sequence[int]) -> ScribbleConvention:
+        """0 background, and these values for the classes 1, 2, ... of a dense reference."""
+        return cls("stored values", None, 0, tuple(values))
+
+    def read_reference(self, stored: Array) -> npt.NDArray[np.uint8]:
+        """The reference, class indices and UNKNOWN, that is stored in this convention.
+
+        Raises:
+            InvalidInput: a stored value has no meaning in this convention.
+        """
+        return reference_of_scribbles(self.read(stored)[0])
+
     def read(self, stored: Array) -> tuple[npt.NDArray[np.uint8], dict[str, int]]:
         """Our scribbles of stored ones, and how many voxels became what.
 
@@ -291,7 +327,8 @@ class ScribbleConvention:
 
     def _meaning(self) -> dict[int, int]:
         meaning = {value: index for index, value in enumerate(self.classes, start=1)}
-        meaning[self.unlabelled] = UNLABELLED
+        if self.unlabelled is not None:
+            meaning[self.unlabelled] = UNLABELLED
         if self.background is not None:
             meaning[self.background] = BACKGROUND
         return meaning
@@ -321,3 +358,9 @@ def schema_from_names(names: Sequence[str]) -> LabelSchema:
         if [n.casefold() for n in preset.names[1:]] == [n.casefold() for n in names]:
             return preset
     return LabelSchema.of(*names)
+
+
+def labelled_voxels(reference: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
+    """Where a partial reference says anything, as a boolean array; None for a dense reference."""
+    labelled = reference != UNKNOWN
+    return None if labelled.all() else labelled

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema, ScribbleConvention
 from napari_scribseg.core.volume import Grid, Volume
 
 Array = npt.NDArray[Any]
@@ -55,6 +55,8 @@ class CaseFiles(BaseModel):
     """Index of the frame to take from an image that is a time series."""
     convention: ScribbleConvention | None = None
     """How the scribble file is written; None = ours."""
+    reference_convention: ScribbleConvention | None = None
+    """How the reference file is written; None = class indices, every voxel labelled."""
 
     def load(self, schema: LabelSchema) -> Case:
         """Read, check and bring onto the image's grid.
@@ -74,9 +76,8 @@ class CaseFiles(BaseModel):
         if self.reference is not None:
             name = f"The reference of case {self.id}"
             stored, found = put_on_grid(self._read_labels(self.reference), image.grid, name)
-            schema.check_segmentation(stored, name)
-            reference = stored.astype(np.uint8)
-            notes += found
+            reference = read_reference(stored, self.reference_convention, schema, name)
+            notes += [*found, *_partial_note(reference, name)]
         return Case(self.id, self.patient, image, scribbles, reference, tuple(dict.fromkeys(notes)))
 
     def _read_labels(self, path: Path) -> Volume:
@@ -98,7 +99,8 @@ class Case:
         patient: whose it is.
         image: intensities.
         scribbles: (z, y, x) uint8 in the scribble world of `labels`, or None.
-        reference: (z, y, x) uint8, the dense truth as class indices, or None.
+        reference: (z, y, x) uint8, the truth as class indices, or None; a partial one is UNKNOWN
+            where it says nothing.
         notes: what was noticed while reading, in sentences.
     """
 
@@ -143,6 +145,8 @@ class Dataset:
         schema: the structures.
         cases: in the order of the folder.
         notes: what was noticed in the folder, in sentences.
+        patients_from: how it is known whose the cases are, in words.
+        faults: what is wrong with the folder as a whole, in sentences.
     """
 
     title: str
@@ -151,6 +155,8 @@ class Dataset:
     schema: LabelSchema
     cases: tuple[CaseFiles, ...]
     notes: tuple[str, ...] = ()
+    patients_from: str = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, int]:
@@ -209,6 +215,12 @@ class Dataset:
         """
         chosen = convention(self.schema.n_classes - 1)
         cases = [case.model_copy(update={"convention": chosen}) for case in self.cases]
+        return replace(self, cases=tuple(cases))
+
+    def references_as(self, convention: Callable[[int], ScribbleConvention]) -> Dataset:
+        """The same dataset with all references read in this convention, as `read_as`."""
+        chosen = convention(self.schema.n_classes - 1)
+        cases = [case.model_copy(update={"reference_convention": chosen}) for case in self.cases]
         return replace(self, cases=tuple(cases))
 
 
@@ -300,6 +312,41 @@ def _reordered(labels: Volume, grid: Grid) -> tuple[Array, Grid]:
     array = np.ascontiguousarray(np.flip(array, tuple(flipped)))
     shape = (array.shape[0], array.shape[1], array.shape[2])
     return array, Grid(shape, affine, labels.grid.oriented)
+
+
+def read_reference(
+    stored: Array, convention: ScribbleConvention | None, schema: LabelSchema, name: str
+) -> npt.NDArray[np.uint8]:
+    """The reference in a file: class indices, and UNKNOWN where a partial one says nothing.
+
+    Args:
+        stored: integers of any shape.
+        convention: how they are written; None = class indices, every voxel labelled.
+        schema: the classes.
+        name: what the labels are, for sentences.
+
+    Raises:
+        InvalidInput: a value is no class, or nothing is labelled at all.
+    """
+    if convention is None:
+        schema.check_segmentation(stored, name)
+        return stored.astype(np.uint8)
+    try:
+        reference = convention.read_reference(stored)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from error
+    schema.check_reference(reference, name)
+    if (reference == UNKNOWN).all():
+        raise InvalidInput(
+            f"{name}: no voxel is labelled (all have the value {convention.unlabelled} of "
+            f"'{convention.title}'), so there is nothing to compare with."
+        )
+    return reference
+
+
+def _partial_note(reference: npt.NDArray[np.uint8], name: str) -> tuple[str, ...]:
+    known = float((reference != UNKNOWN).mean())
+    return () if known == 1 else (f"{name} is partial: it labels {known:.2%} of the voxels.",)
 
 
 def _our_scribbles(

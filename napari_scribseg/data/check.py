@@ -13,6 +13,7 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.orientation import Orientation, StoredAxes
+from napari_scribseg.data.patients import patients_sentence
 from napari_scribseg.data.turned import orientation_notes, storage_note
 
 
@@ -52,6 +53,8 @@ class DatasetReport(BaseModel):
     classes: tuple[str, ...]
     n_cases: int
     n_patients: int
+    patients: str
+    """Whose the cases are and how that is known, in a sentence."""
     n_errors: int
     """Cases with a problem plus problems of the dataset as a whole."""
     n_scribbled: int
@@ -104,6 +107,7 @@ def check_dataset(
         classes=dataset.schema.names,
         n_cases=len(reports),
         n_patients=len({r.patient for r in reports}),
+        patients=patients_sentence(dataset.cases, dataset.patients_from),
         n_errors=sum(not r.ok for r in reports) + len(problems),
         n_scribbled=scribbled,
         n_referenced=sum(r.has_reference for r in reports),
@@ -167,7 +171,8 @@ def _notes(case: Case) -> tuple[str, ...]:
 
 
 def _problems(dataset: Dataset) -> tuple[str, ...]:
-    problems = [f"Several cases have the id {i}." for i in dataset.duplicate_ids]
+    problems = list(dataset.faults)
+    problems += [f"Several cases have the id {i}." for i in dataset.duplicate_ids]
     problems += [
         f"Patient {patient} is in several splits: {', '.join(splits)}."
         for patient, splits in dataset.patients_in_several_splits.items()

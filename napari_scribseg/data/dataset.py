@@ -11,9 +11,9 @@ Only documents and, for a plain folder without labels.json, some label files are
 is in the volumes is found by `check_dataset` and on loading. Paths in documents must stay inside
 the folder, links included.
 
-Patients are the unit of every split. Only scribble-bench documents name them; elsewhere the
-patient is the case's id without endings for phase and frame: patient001_ED, patient001_frame12
-and patient001_ES_frame07 are all of patient001.
+Patients are the unit of every split. scribble-bench documents name them, and so does a patients.csv
+with the columns case and patient in the folder of any layout; elsewhere they are told by the names
+of the cases, see `patients`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from napari_scribseg.data.case import Dataset
 from napari_scribseg.data.check import CaseReport, DatasetReport, check_dataset
 from napari_scribseg.data.layout_documents import read_described
 from napari_scribseg.data.layout_plain import read_plain
+from napari_scribseg.data.patients import TABLE, named_patients
 
 __all__ = [
     "LAYOUTS",
@@ -64,7 +65,7 @@ def read_dataset(folder: str | Path) -> Dataset:
         dataset = read_plain(folder)
     if dataset is None:
         raise InvalidInput(f"{given} is not a dataset folder that is understood: {_layouts()}.")
-    return dataset
+    return named_patients(dataset, table=folder / TABLE) if (folder / TABLE).exists() else dataset
 
 
 def _layouts() -> str:

@@ -22,7 +22,7 @@ import numpy as np
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.labels import ScribbleConvention
+from napari_scribseg.core.labels import UNKNOWN, ScribbleConvention, labelled_voxels
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset, put_on_grid
 from napari_scribseg.data.names import TEST, safe_id, volumes_in
@@ -122,6 +122,11 @@ def _write_nifti(
     for name, array in (("scribbles", case.scribbles), ("references", case.reference)):
         if array is not None:
             _write(folder / name / f"{files.id}{_ENDING}", array, grid)
+    if case.reference is not None and labelled_voxels(case.reference) is not None:
+        return [
+            f"The reference of {files.id} is partial: {UNKNOWN} is where it says nothing "
+            "(convention unlabelled_255)."
+        ]
     return []
 
 
@@ -131,6 +136,8 @@ def _write_nnunet(
     del copy_images
     letters = "Ts" if files.split == TEST else "Tr"
     label, note = case.reference, []
+    if label is not None:
+        label = np.where(label == UNKNOWN, dataset.schema.n_classes, label).astype(np.uint8)
     if letters == "Tr":
         if case.scribbles is None:
             raise InvalidInput(

@@ -26,11 +26,12 @@ from napari_scribseg.data.names import (
     TRAIN,
     few,
     path_inside,
-    patient_of,
     safe_id,
     stem_of,
     volumes_in,
 )
+from napari_scribseg.data.pairing import pair
+from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.io.documents import read_json
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -145,7 +146,8 @@ def _read_bench(folder: Path, document: _Bench) -> Dataset:
         for case in document.cases
     )
     title = document.title or document.name
-    return Dataset(title, "scribble-bench", folder, schema, cases)
+    known_by = "named in dataset.json"
+    return Dataset(title, "scribble-bench", folder, schema, cases, patients_from=known_by)
 
 
 def _bench_splits(document: _Bench, where: str) -> dict[str, str]:
@@ -184,27 +186,46 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
     cases: list[CaseFiles] = []
+    faults: list[str] = []
+    notes = list(_first_of(document.channel_names, "channels"))
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
-        labels = volumes_in(folder / f"labels{letters}", (ending,))
-        for stem, image in volumes_in(folder / f"images{letters}", (f"_0000{ending}",)).items():
+        files = volumes_in(folder / f"labels{letters}", (ending,))
+        images = volumes_in(folder / f"images{letters}", (f"_0000{ending}",))
+        pairs = pair(images, files)
+        labels = {image: files[name] for image, name in pairs.of.items()}
+        if pairs.lone:
+            (notes if pairs.of else faults).append(
+                f"{len(pairs.lone)} file(s) in labels{letters}/ belong to no image *_0000{ending} "
+                f"in images{letters}/: {few(pairs.lone)}."
+            )
+        for stem, image in images.items():
             # Test labels are the truth to score against, also beside scribbled training labels.
             drawn = convention is not None and split == TRAIN
             cases.append(
                 CaseFiles(
                     id=safe_id(stem),
-                    patient=patient_of(stem),
+                    patient=stem,
                     image=image,
                     scribbles=labels.get(stem) if drawn else None,
                     reference=None if drawn else labels.get(stem),
                     split=split,
                     convention=convention if drawn else None,
+                    reference_convention=None if drawn else convention,
                 )
             )
     if not cases:
         raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
-    notes = _first_of(document.channel_names, "channels")
     title = document.name or folder.name
-    return Dataset(title, "nnU-Net raw", folder, schema, tuple(cases), notes)
+    return Dataset(
+        title,
+        "nnU-Net raw",
+        folder,
+        schema,
+        with_patients_by_name(cases),
+        tuple(notes),
+        patients_from=BY_NAMES,
+        faults=tuple(faults),
+    )
 
 
 def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
@@ -227,7 +248,7 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
         cases.append(
             CaseFiles(
                 id=safe_id(stem),
-                patient=patient_of(stem),
+                patient=stem,
                 image=path,
                 reference=None if label is None else path_inside(folder, label, where),
                 split=split,
@@ -236,7 +257,9 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
         )
     notes = _first_of(document.modality, "modalities")
     title = document.name or folder.name
-    return Dataset(title, "MSD", folder, _schema(names, where), tuple(cases), notes)
+    found = with_patients_by_name(cases)
+    schema = _schema(names, where)
+    return Dataset(title, "MSD", folder, schema, found, notes, patients_from=BY_NAMES)
 
 
 def _checked(document: dict[str, Any], model: type[Document], path: Path) -> Document:

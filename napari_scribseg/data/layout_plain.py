@@ -1,26 +1,46 @@
 """The plain layout: images/ and, with the same names, scribbles/ and labels/ or references/.
 
-Beside them a labels.json, a LabelSchema as JSON, names the classes. Without one the classes are
-counted in the first label files.
+Names may also differ by what tools add, see `pairing`. Beside the folders a labels.json, a
+LabelSchema as JSON, names the classes; without one they are found in the label files, see
+`classes`. A patients.csv names the patient of every case, see `patients`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import numpy as np
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, LabelSchema
+from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.names import TRAIN, few, patient_of, safe_id, volumes_in
+from napari_scribseg.data.classes import (
+    Guess,
+    guessed_from_references,
+    guessed_from_scribbles,
+    in_order,
+    in_order_note,
+)
+from napari_scribseg.data.names import TRAIN, few, safe_id, volumes_in
+from napari_scribseg.data.pairing import first_channels, pair
+from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.io.documents import load_document
 
-_MOST_READ: Final = 20
-"""Label files to look into when no document tells the classes."""
+
+@dataclass(frozen=True)
+class _Found:
+    """The label files of one kind.
+
+    Args:
+        of: the file by the name of the image.
+        notes: which pairs are assumed, in sentences.
+        faults: which files belong to no image, in sentences.
+    """
+
+    of: dict[str, Path]
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def read_plain(folder: Path) -> Dataset:
@@ -31,65 +51,95 @@ def read_plain(folder: Path) -> Dataset:
             classes.
     """
     images = volumes_in(folder / "images", io.EXTENSIONS, folders=True)
-    scribbles = volumes_in(folder / "scribbles", io.EXTENSIONS)
+    drawn = volumes_in(folder / "scribbles", io.EXTENSIONS)
     truths = [folder / name for name in ("labels", "references") if (folder / name).is_dir()]
     if len(truths) > 1:
         raise InvalidInput(
             f"{folder} has labels/ and references/; both mean the dense reference, keep one."
         )
-    references = volumes_in(truths[0], io.EXTENSIONS) if truths else {}
+    dense = volumes_in(truths[0], io.EXTENSIONS) if truths else {}
     if not images:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
-    notes: list[str] = []
-    lone = sorted((scribbles.keys() | references.keys()) - images.keys())
-    if lone:
-        notes.append(f"{len(lone)} name(s) have labels or scribbles but no image: {few(lone)}.")
-    if (folder / "labels.json").is_file():
-        schema = load_document(folder / "labels.json", LabelSchema)
-    else:
-        schema = _guessed_schema(tuple(references.values()), tuple(scribbles.values()), folder)
-        notes.append(
-            f"There is no labels.json; {schema.n_classes - 1} class(es) were found in the files."
-        )
+    images, notes = _cases_of_channels(images, [*drawn, *dense])
+    scribbles = _found(images, drawn, "scribbles")
+    references = _found(images, dense, truths[0].name if truths else "labels")
+    guess = _classes(folder, tuple(dense.values()), tuple(drawn.values()))
+    notes += [*scribbles.notes, *references.notes, *([guess.note] if guess.note else [])]
     cases = tuple(
         CaseFiles(
-            id=safe_id(stem),
-            patient=patient_of(stem),
+            id=safe_id(name),
+            patient=name,
             image=image,
-            scribbles=scribbles.get(stem),
-            reference=references.get(stem),
+            scribbles=scribbles.of.get(name),
+            reference=references.of.get(name),
             split=TRAIN,
+            convention=None if dense else guess.convention,
+            reference_convention=guess.convention if dense else None,
         )
-        for stem, image in images.items()
+        for name, image in images.items()
     )
-    return Dataset(folder.name, "plain", folder, schema, cases, tuple(notes))
+    return Dataset(
+        folder.name,
+        "plain",
+        folder,
+        guess.schema,
+        with_patients_by_name(cases),
+        tuple(notes),
+        patients_from=BY_NAMES,
+        faults=(*scribbles.faults, *references.faults),
+    )
 
 
-def _guessed_schema(
-    references: Sequence[Path], scribbles: Sequence[Path], folder: Path
-) -> LabelSchema:
-    """Classes 1 up to the highest value in the references, or else in the scribbles.
+def _cases_of_channels(
+    images: Mapping[str, Path], labels: Sequence[str]
+) -> tuple[dict[str, Path], list[str]]:
+    """Images by the name of the case, where there are channels of cases, and a note on them."""
+    firsts = first_channels(images, labels)
+    cases = {name: case for case, name in firsts.items()}
+    others = {
+        name for name in images if name not in cases and name[:-5] in firsts and _is_channel(name)
+    }
+    notes = [f"Only the first of several channels is used: {few(others)} left out."]
+    kept = {cases.get(name, name): path for name, path in images.items() if name not in others}
+    return kept, notes if others else []
 
-    Raises:
-        InvalidInput: there are no values to guess from, or most of a scribble file is "drawn",
-            which means that it is written in another convention.
-    """
-    highest = 0
-    for path in references[:_MOST_READ]:
-        highest = max(highest, int(io.read_labels(path).array.max()))
-    if not references:
-        for path in scribbles[:_MOST_READ]:
-            stored = io.read_labels(path).array
-            if np.count_nonzero(stored) * 2 > stored.size:
-                raise InvalidInput(
-                    f"{path}: most voxels are not 0, so the file is not written as 0 = "
-                    f"unlabelled, {BACKGROUND} = background; put a labels.json with the class "
-                    "names beside images/ and choose the convention."
-                )
-            highest = max(highest, int(stored[stored != BACKGROUND].max(initial=0)))
-    if highest == 0:
-        raise InvalidInput(
-            f"The classes of {folder} are not known: there is no labels.json and no label or "
-            "scribble file with a class. Add a labels.json with the class names."
+
+def _is_channel(name: str) -> bool:
+    return name[-5] == "_" and name[-4:].isdigit()
+
+
+def _found(images: Mapping[str, Path], labels: Mapping[str, Path], folder: str) -> _Found:
+    """The label files of the images, and what was assumed or is wrong."""
+    pairs = pair(images, labels)
+    of = {image: labels[name] for image, name in pairs.of.items()}
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    if habit := pairs.by_habit:
+        image, name = next(iter(habit.items()))
+        notes = (
+            f"{len(habit)} file(s) in {folder}/ have other names than their images and were paired "
+            f"by what tools add: {labels[name].name} belongs to {images[image].name}.",
         )
-    return LabelSchema.of(*(f"class {k}" for k in range(1, highest + 1)), title=folder.name[:80])
+    if pairs.lone and not pairs.of:
+        faults = (
+            f"No file in {folder}/ belongs to an image: {few(pairs.lone)} there, {few(images)} in "
+            "images/. Give both the same names.",
+        )
+    elif pairs.lone:
+        notes += (
+            f"{len(pairs.lone)} file(s) in {folder}/ belong to no image, or could belong to "
+            f"several: {few(pairs.lone)}.",
+        )
+    return _Found(of, notes, faults)
+
+
+def _classes(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]) -> Guess:
+    """The classes, and how the references, or else the scribbles, are written."""
+    title = folder.name[:80]
+    if not (folder / "labels.json").is_file():
+        if references:
+            return guessed_from_references(references, folder, title)
+        return guessed_from_scribbles(scribbles, folder, title)
+    schema = load_document(folder / "labels.json", LabelSchema)
+    convention: ScribbleConvention | None = in_order(references, schema) if references else None
+    return Guess(schema, convention, in_order_note(schema, convention) if convention else "")

@@ -1,4 +1,4 @@
-"""Names: paths that stay inside a folder, ids that can be file names, patients of ids."""
+"""Names: paths that stay inside a folder, ids that can be file names."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def path_inside(folder: Path, name: str, where: str) -> Path:
     )
 
 
-def patient_of(case_id: str) -> str:
-    """Whose a case is, by its id: endings for phase and frame (_ED, _ES, _frameNN) are cut off."""
+def examination_of(case_id: str) -> str:
+    """Which examination a case is of: endings for phase and frame (_ED, _ES, _frameNN) cut off."""
     return _PHASE.sub("", case_id) or case_id
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import LabelSchema, labelled_voxels
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.evaluation.clinical import Phase, cardiac_measurements, is_cardiac
 from napari_scribseg.evaluation.metrics import (
@@ -22,9 +22,10 @@ from napari_scribseg.evaluation.metrics import (
     Spacing,
     failed_case,
     score_case,
+    unusable_case,
 )
 from napari_scribseg.evaluation.slice_metrics import score_slices
-from napari_scribseg.evaluation.tables import NUMBERS, Cell
+from napari_scribseg.evaluation.tables import NUMBERS, Cell, plain_text
 
 Array = npt.NDArray[Any]
 
@@ -72,7 +73,7 @@ class ScoreTables:
         Args:
             files: whose case it is.
             segmentation: (z, y, x) class indices.
-            reference: likewise, on the same grid.
+            reference: likewise, on the same grid; UNKNOWN where a partial one says nothing.
             spacing: mm along (z, y, x).
             schema: the classes.
 
@@ -80,13 +81,16 @@ class ScoreTables:
             InvalidInput: the shapes differ or a value is not in the schema.
         """
         for score in score_case(segmentation, reference, spacing, schema):
-            self.scores.append(_row(files, score, ""))
+            share = score.reference_share
+            note = f"scored on the {share:.2%} that the reference labels" if share < 1 else ""
+            self.scores.append(_row(files, score, note))
         for part in score_slices(segmentation, reference, spacing, schema):
             where = (files.id, files.patient, part.name, part.index, part.z, part.status)
             areas = (part.area_mm2, part.reference_area_mm2)
             self.slices.append((*where, part.dice, part.hd95_mm, *areas))
         phase = (files.phase or "").casefold()
-        if phase in _PHASES and is_cardiac(schema):
+        is_dense = labelled_voxels(reference) is None
+        if phase in _PHASES and is_dense and is_cardiac(schema):
             phases = self._hearts.setdefault(files.patient, {})
             phases[phase] = _Moment(
                 Phase(files.id, segmentation, spacing), Phase(files.id, reference, spacing)
@@ -98,6 +102,10 @@ class ScoreTables:
     def add_failed(self, files: CaseFiles, reason: str, schema: LabelSchema) -> None:
         """Add a case without a usable segmentation, which counts as Dice 0; it has no slices."""
         self.scores.extend(_row(files, score, reason) for score in failed_case(schema))
+
+    def add_unusable(self, files: CaseFiles, reason: str, schema: LabelSchema) -> None:
+        """Add a case without a usable reference, which is in no mean."""
+        self.scores.extend(_row(files, score, reason) for score in unusable_case(schema))
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,10 @@ def score_of_row(row: dict[str, str]) -> ClassScore:
         InvalidInput: the row is damaged.
     """
     try:
+        row = {"reference_share": "1.0", **row}  # which tables of earlier versions lack
         numbers = {name: float(row[name] or "nan") for name in NUMBERS}
-        values = {"name": row["class"], "index": int(row["class_index"]), "status": row["status"]}
+        name, index = plain_text(row["class"]), int(row["class_index"])
+        values = {"name": name, "index": index, "status": row["status"]}
         return ClassScore(**cast("dict[str, Any]", values | numbers))
     except (KeyError, ValueError, TypeError) as error:
         raise InvalidInput(f"A row of scores is damaged: {row}.") from error

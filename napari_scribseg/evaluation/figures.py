@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.io.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def overlay_figure(
 
     # What should be there chooses the view: a poor prediction may be anywhere.
     structures = segmentation > 0
+    if reference is not None:
+        reference = np.where(reference == UNKNOWN, 0, reference)
     if reference is not None and reference.any():
         structures = reference > 0
     slices = _slices(structures)
@@ -106,6 +108,7 @@ def slice_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    reference = np.where(reference == UNKNOWN, 0, reference)
     region = _region(((segmentation > 0) | (reference > 0))[None])
     aspect = spacing[0] / spacing[1]
     height, width = (s.stop - s.start for s in region)
@@ -207,7 +210,8 @@ def _legend(
     from matplotlib.patches import Patch
 
     colors = schema.scribble_colors if with_scribbles else schema.segmentation_colors
-    names = schema.scribble_values
+    # Between two of them matplotlib would read a formula.
+    names = {v: name.replace("$", r"\$") for v, name in schema.scribble_values.items()}
     handles: list[Any] = [Patch(color=color, label=names[v]) for v, color in colors.items()]
     if with_reference:
         handles.append(Patch(color="#999999", alpha=_FILL_OPACITY, label="filled: reference"))

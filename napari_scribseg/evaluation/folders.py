@@ -1,24 +1,39 @@
 """Evaluation of a folder of segmentations against the references they should have matched.
 
 A case without a segmentation, or with one that can't be read, lies elsewhere in the patient or has
-strange class numbers, is listed with its reason, counts as failed, and the others go on.
+strange class numbers, is listed with its reason and counts as failed. One whose reference can't be
+read or has strange class numbers is listed with its reason and counts nowhere. The others go on.
+Partial references are scored on what they label.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.labels import MAX_CLASSES, LabelSchema
-from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles, put_on_grid
+from napari_scribseg.core.labels import BACKGROUND, CONVENTIONS, LabelSchema, ScribbleConvention
+from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid, read_reference
+from napari_scribseg.data.classes import (
+    guessed_from_references,
+    in_order,
+    in_order_note,
+    values_in,
+)
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
+from napari_scribseg.data.pairing import pair
 from napari_scribseg.evaluation.tables import (
     Evaluation,
     Failure,
+    Item,
+    NoReference,
     Pair,
     check_out,
     evaluate_cases,
@@ -41,6 +56,7 @@ def evaluate_folders(
     out: Path | None = None,
     *,
     split: str = "all",
+    convention: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """The scores of a folder of segmentations.
@@ -52,6 +68,8 @@ def evaluate_folders(
             the references or in the predictions, else from the numbers in the references.
         out: folder for the tables (see `scores`); None writes nothing.
         split: the part of a dataset that is expected; a folder of label files has only "all".
+        convention: how the references are written, a word of `labels.CONVENTIONS`: that of
+            scribbles or of partial references. None = class indices, unless the folder tells.
         progress: called after each case was read, with the number of cases so far and of all.
 
     Raises:
@@ -62,16 +80,23 @@ def evaluate_folders(
     _check_folder(references)
     if out is not None:
         check_out(out)
-    expected, schema, notes = _expected(predictions, references, schema, split)
-    found = _volumes(predictions)
+    if convention is not None and convention not in CONVENTIONS:
+        raise InvalidInput(
+            f"There is no convention '{convention}'; choose from {', '.join(CONVENTIONS)}."
+        )
+    wanted = _expected(predictions, references, schema, split, convention)
+    expected, schema, notes = wanted.readers, wanted.schema, list(wanted.notes)
+    found, habit = _paired_by_habit(_volumes(predictions), expected)
+    notes += habit
     notes += _unexpected(found, set(expected))
 
-    def items() -> Iterator[Pair | Failure]:
-        for done, (case, read_reference) in enumerate(expected.items(), start=1):
-            try:
-                yield _pair(case, _prediction(case, found), read_reference)
-            except ScribsegError as error:
-                yield Failure(case, _without_folders(str(error), predictions, references))
+    def items() -> Iterator[Item]:
+        for done, (case, read) in enumerate(expected.items(), start=1):
+            item = _item(case, found, read, wanted.written)
+            if not isinstance(item, Pair):
+                reason = _without_folders(item.reason, predictions, references)
+                item = replace(item, reason=reason)
+            yield item
             if progress is not None:
                 progress(done, len(expected))
 
@@ -81,20 +106,65 @@ def evaluate_folders(
     return evaluation
 
 
-def _pair(case: str, prediction: Path, read_reference: ReadReference) -> Pair:
-    reference = read_reference()
-    segmentation, notes = put_on_grid(read_labels(prediction), reference.grid, "The segmentation")
+@dataclass(frozen=True)
+class _Expected:
+    """What should have been segmented.
+
+    Args:
+        readers: how to read the reference of every case.
+        schema: the classes.
+        notes: what was assumed, in sentences.
+        written: how references are written whose values are no class indices; a segmentation may
+            have the same values.
+    """
+
+    readers: dict[str, ReadReference]
+    schema: LabelSchema
+    notes: tuple[str, ...] = ()
+    written: ScribbleConvention | None = None
+
+
+def _item(
+    case: str,
+    found: dict[str, list[Path]],
+    read: ReadReference,
+    written: ScribbleConvention | None,
+) -> Item:
+    """A case to score, or why it can't be: the reference first, as it counts for everybody."""
+    try:
+        reference = read()
+    except ScribsegError as error:
+        return NoReference(case, str(error))
+    try:
+        stored = read_labels(_prediction(case, found))
+        segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
+    except ScribsegError as error:
+        return Failure(case, str(error))
+    segmentation = _as_indices(segmentation, written)
     notes = dict.fromkeys((*notes, *orientation_notes(reference.grid)))
     return Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
 
 
+def _as_indices(segmentation: Array, written: ScribbleConvention | None) -> Array:
+    """Class indices of a segmentation that has the values of the references, 200, 500, 600."""
+    if written is None or written.unlabelled is not None:
+        return segmentation
+    if not set(np.unique(segmentation)) <= {0, *written.classes}:
+        return segmentation
+    return written.read_reference(segmentation)
+
+
 def _expected(
-    predictions: Path, references: Path, schema: LabelSchema | None, split: str
-) -> tuple[dict[str, ReadReference], LabelSchema, list[str]]:
+    predictions: Path,
+    references: Path,
+    schema: LabelSchema | None,
+    split: str,
+    convention: str | None,
+) -> _Expected:
     """How to read the reference of each expected case, the classes, and notes."""
     labels = _volumes(references)
     if not labels:
-        return _expected_of_dataset(predictions, references, schema, split)
+        return _expected_of_dataset(predictions, references, schema, split, convention)
     if split != "all":
         raise InvalidInput(
             f"{references} is a plain folder of label files and has no split '{split}'; give the "
@@ -105,30 +175,89 @@ def _expected(
         raise InvalidInput(f"{references} has more than one file called {', '.join(twice[:5])}.")
     files = {case: paths[0] for case, paths in labels.items()}
     _refuse_itself(predictions, files.values())
+    paths = tuple(files.values())
+    written, notes = None, list[str]()
     if schema is None:
-        schema = _schema_beside(references, references.parent, predictions) or _schema_of_numbers(
-            files.values()
-        )
-    return {case: _reader(path) for case, path in files.items()}, schema, []
+        schema = _schema_beside(references, references.parent, predictions)
+    if schema is None and (described := _described_beside(references)) is not None:
+        schema = described.schema
+        written = next((c.convention or c.reference_convention for c in described.cases), None)
+    if schema is None:
+        schema, written, note = _guessed(paths, references, convention)
+        notes += [note] if note else []
+    elif convention is None and written is None:
+        written, notes = _written(paths, schema)
+    if convention is not None:
+        written = CONVENTIONS[convention](schema.n_classes - 1)
+    readers = {case: _reader(path, written, schema) for case, path in files.items()}
+    return _Expected(readers, schema, tuple(notes), written)
 
 
-def _reader(path: Path) -> ReadReference:
-    return lambda: read_labels(path)
+def _guessed(
+    paths: Sequence[Path], folder: Path, convention: str | None
+) -> tuple[LabelSchema, ScribbleConvention | None, str]:
+    """The classes by the values in the files, how they are written, and what to say."""
+    if convention is None:
+        guess = guessed_from_references(paths, folder, "Class numbers")
+        return guess.schema, guess.convention, guess.note if guess.convention else ""
+    highest = max((v for v in values_in(paths).classes if v != BACKGROUND), default=0)
+    n = highest
+    for fewer in range(1, highest):  # where the convention has a value above those of the classes
+        with contextlib.suppress(InvalidInput):
+            n = fewer if CONVENTIONS[convention](fewer).unlabelled == highest else n
+    schema = LabelSchema.of(*(f"class {k}" for k in range(1, n + 1)), title="Class numbers")
+    return schema, None, ""
+
+
+def _written(
+    paths: Sequence[Path], schema: LabelSchema
+) -> tuple[ScribbleConvention | None, list[str]]:
+    """How references are written whose classes are known, where that is sure; and a note."""
+    values = values_in(paths)
+    has_classes = bool({*range(1, schema.n_classes)} & {*values.files})
+    if has_classes and 2 * values.files[BACKGROUND] > values.read:
+        ours = ScribbleConvention.ours(schema.n_classes - 1)
+        return ours, [
+            f"The references have the value {BACKGROUND}, so they are read as scribbles: 0 = not "
+            f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, give "
+            "the convention unlabelled_255."
+        ]
+    written = in_order(paths, schema)
+    return written, [in_order_note(schema, written)] if written else []
+
+
+def _reader(path: Path, written: ScribbleConvention | None, schema: LabelSchema) -> ReadReference:
+    def read() -> Volume:
+        stored = read_labels(path)
+        reference = read_reference(stored.array, written, schema, "The reference")
+        return Volume(reference, stored.grid)
+
+    return read
 
 
 def _expected_of_dataset(
-    predictions: Path, folder: Path, schema: LabelSchema | None, split: str
-) -> tuple[dict[str, ReadReference], LabelSchema, list[str]]:
+    predictions: Path,
+    folder: Path,
+    schema: LabelSchema | None,
+    split: str,
+    convention: str | None,
+) -> _Expected:
     dataset = read_dataset(folder)
+    if convention is not None:
+        dataset = dataset.references_as(CONVENTIONS[convention])
     schema = schema or dataset.schema
     cases = dataset.split(split)
     expected = {c.id: _case_reader(c, schema) for c in cases if c.reference is not None}
     _refuse_itself(predictions, (c.reference for c in cases if c.reference is not None))
     without = len(cases) - len(expected)
     if not expected:
-        raise InvalidInput(f"{folder} has no reference in the split '{split}' to compare with.")
+        raise InvalidInput(
+            f"{folder} has no reference in the split '{split}' to compare with. To compare with "
+            "scribbles, give their folder and the convention in which they are written."
+        )
     notes = [f"{without} case(s) without a reference were not scored."] if without else []
-    return expected, schema, notes
+    written = next((c.reference_convention for c in cases), None)
+    return _Expected(expected, schema, tuple(notes), written)
 
 
 def _case_reader(files: CaseFiles, schema: LabelSchema) -> ReadReference:
@@ -148,14 +277,30 @@ def _schema_beside(*folders: Path) -> LabelSchema | None:
     return None
 
 
-def _schema_of_numbers(paths: Iterable[Path]) -> LabelSchema:
-    highest = max(int(read_labels(path).array.max()) for path in paths)
-    if not 1 <= highest <= MAX_CLASSES:
-        raise InvalidInput(
-            f"The highest class number in the references is {highest}, expected 1 to "
-            f"{MAX_CLASSES}; give the classes in a labels.json beside the files."
-        )
-    return LabelSchema.of(*(f"class {k}" for k in range(1, highest + 1)), title="Class numbers")
+def _described_beside(references: Path) -> Dataset | None:
+    """The nnU-Net or MSD dataset whose labels these are (labelsTr, labelsTs)."""
+    above = references.parent
+    is_there = (above / "dataset.json").is_file() and references.name.startswith("labels")
+    return read_dataset(above) if is_there else None
+
+
+def _paired_by_habit(
+    found: dict[str, list[Path]], expected: Iterable[str]
+) -> tuple[dict[str, list[Path]], list[str]]:
+    """Segmentations by the name of their case, where only what tools add differs; and a note."""
+    missing = [case for case in expected if case not in found and case + SUFFIX not in found]
+    taken = {name for case in expected for name in (case, case + SUFFIX)}
+    free = {name: paths for name, paths in found.items() if name not in taken}
+    pairs = pair(missing, free)
+    if not pairs.of:
+        return found, []
+    renamed = {name: case for case, name in pairs.of.items()}
+    case, name = next(iter(pairs.of.items()))
+    note = (
+        f"{len(renamed)} segmentation(s) have other names than their references and were paired by "
+        f"what tools add: {name} is compared with {case}."
+    )
+    return {renamed.get(name, name): paths for name, paths in found.items()}, [note]
 
 
 def _volumes(folder: Path) -> dict[str, list[Path]]:

@@ -4,7 +4,9 @@ Every function takes boolean masks indexed (z, y, x) and, where lengths matter, 
 (z, y, x); masks are not modified. The definitions, here and nowhere else:
 
 * **Surface**: the voxels of a mask that have at least one face neighbour (6-connected) outside it;
-  outside the array counts as outside the mask. MONAI and medpy use the same surface.
+  outside the array counts as outside the mask. MONAI and medpy use the same surface. A
+  volume of one slice has the surface, and the distances, of that plane: there is no neighbour
+  across it.
 * **HD95**: the larger of the two directed 95th percentiles (linear interpolation) of the distances
   from surface to surface, as in MONAI. medpy pools both directions before taking the percentile
   and so gives smaller numbers when one direction is worse than the other.
@@ -19,9 +21,20 @@ The rule for empty structures, the same in every part of the product:
 | empty        | there     | 0    | inf       | NaN       | 0      | scored         |
 | there        | empty     | 0    | inf       | 0         | NaN    | scored         |
 | failed       | any       | 0    | inf       | NaN       | 0      | failed         |
+| any          | unusable  | NaN  | NaN       | NaN       | NaN    | no reference   |
 
 "Not applicable" is left out of the means and counted; a failed or missing segmentation counts as
-an empty one that should not have been empty.
+an empty one that should not have been empty. A reference that can't be used (not readable, on
+another grid, a value that is no class) says nothing about a segmentation, good or bad: "no
+reference" is left out of the means, counted and listed.
+
+A **partial reference** labels some of the voxels; the others are UNKNOWN (nnU-Net's ignore label,
+scribbles). Everything is then counted on the labelled voxels alone: overlap, precision and recall,
+and the rule for empty structures. A surface is where a labelled voxel of the mask touches a
+labelled voxel that is not of it; where the border may lie in unlabelled voxels there is none, and
+without any surface on one side, distances are NaN. Distances to the rest of the reference could
+only be shorter, so such a distance never flatters. The volume of the segmentation is that of all
+of it; that of the reference is not known and NaN.
 """
 
 from __future__ import annotations
@@ -36,11 +49,11 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import LabelSchema, labelled_voxels
 
 Array = npt.NDArray[Any]
 Spacing = tuple[float, float, float]
-Status = Literal["scored", "not applicable", "failed"]
+Status = Literal["scored", "not applicable", "failed", "no reference"]
 
 NAN: Final = float("nan")
 INF: Final = float("inf")
@@ -79,7 +92,8 @@ class SurfaceDistances:
     Args:
         to_reference: (n,) float64, one per surface voxel of the segmentation.
         to_segmentation: (m,) float64, one per surface voxel of the reference.
-            Both are empty when both masks are, and infinite when exactly one is.
+            Both are empty when both masks are, or when one has no known surface, and infinite
+            when exactly one mask is empty.
     """
 
     to_reference: npt.NDArray[np.float64]
@@ -107,9 +121,18 @@ class SurfaceDistances:
 
 
 def surface_distances(
-    segmentation: Array, reference: Array, spacing: tuple[float, ...]
+    segmentation: Array,
+    reference: Array,
+    spacing: tuple[float, ...],
+    labelled: Array | None = None,
 ) -> SurfaceDistances:
     """Distances between the surfaces of two masks, both directions.
+
+    Args:
+        segmentation: boolean, of any number of axes.
+        reference: likewise, of the same shape.
+        spacing: mm along every axis.
+        labelled: where a partial reference says anything, likewise; None = everywhere.
 
     Raises:
         InvalidInput: the masks differ in shape or are not boolean, or a spacing is not positive.
@@ -120,9 +143,18 @@ def surface_distances(
             f"Distances need a positive spacing in mm for each of the {segmentation.ndim} axes, "
             f"got {spacing}."
         )
-    ours, theirs = (
-        _surface(mask) * np.asarray(spacing, dtype=np.float64) for mask in (segmentation, reference)
-    )
+    masks = (segmentation, reference)
+    if labelled is not None:
+        masks = (segmentation & labelled, reference & labelled)
+    ours, theirs = (_surface(m, labelled) * np.asarray(spacing, dtype=np.float64) for m in masks)
+    there = [bool(mask.any()) for mask in masks]
+    if there[0] != there[1]:
+        missed = (
+            np.full(max(len(s), int(n)), INF) for s, n in zip((ours, theirs), there, strict=True)
+        )
+        return SurfaceDistances(*missed)
+    if not (len(ours) and len(theirs)):  # where the surface is unlabelled, it may be anywhere
+        ours = theirs = ours[:0]
     return SurfaceDistances(_nearest(ours, theirs), _nearest(theirs, ours))
 
 
@@ -133,14 +165,17 @@ class ClassScore:
     Args:
         name: name of the class.
         index: its class index.
-        status: "scored", "not applicable" (empty in both) or "failed" (no usable segmentation).
+        status: "scored", "not applicable" (empty in both), "failed" (no usable segmentation) or
+            "no reference" (none that can be used).
         dice: 0 to 1.
         hd95_mm: 95th percentile Hausdorff distance.
         assd_mm: average symmetric surface distance.
         precision: 0 to 1.
         recall: 0 to 1.
         volume_ml: volume of the segmentation.
-        reference_volume_ml: volume of the reference; NaN where the case failed.
+        reference_volume_ml: volume of the reference; NaN where the case failed, or the reference
+            is partial.
+        reference_share: share of the voxels that the reference labels; below 1 it is partial.
     """
 
     name: str
@@ -153,6 +188,7 @@ class ClassScore:
     recall: float
     volume_ml: float
     reference_volume_ml: float
+    reference_share: float = 1.0
 
 
 def score_case(
@@ -162,7 +198,7 @@ def score_case(
 
     Args:
         segmentation: (z, y, x) class indices.
-        reference: (z, y, x) class indices.
+        reference: (z, y, x) class indices, UNKNOWN where a partial reference says nothing.
         spacing: mm along (z, y, x).
         schema: the classes.
 
@@ -170,9 +206,19 @@ def score_case(
         InvalidInput: the shapes differ or a value is not in the schema.
     """
     schema.check_segmentation(segmentation, "The segmentation")
-    schema.check_segmentation(reference, "The reference")
+    schema.check_reference(reference)
+    labelled = labelled_voxels(reference)
     return tuple(
-        _score_class(segmentation == index, reference == index, spacing, name, index)
+        _score_class(segmentation == index, reference == index, spacing, name, index, labelled)
+        for index, name in enumerate(schema.names)
+        if index > 0
+    )
+
+
+def unusable_case(schema: LabelSchema) -> tuple[ClassScore, ...]:
+    """The scores of a case without a usable reference: there are none."""
+    return tuple(
+        ClassScore(name, index, "no reference", *([NAN] * 8))
         for index, name in enumerate(schema.names)
         if index > 0
     )
@@ -219,7 +265,9 @@ class Spread:
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """One class over all cases: `n_expected` = `n_scored` + `n_na` + `n_failed`.
+    """One class over all cases.
+
+    `n_expected` = `n_scored` + `n_na` + `n_failed` + `n_no_reference`.
 
     Args:
         name: name of the class.
@@ -228,6 +276,8 @@ class ClassSummary:
         n_scored: cases with a segmentation, and the class in segmentation or reference.
         n_na: cases with the class in neither ("not applicable").
         n_failed: cases without a usable segmentation; they count as Dice 0.
+        n_no_reference: cases without a usable reference; they are in no mean.
+        n_partial: those of the scored and not applicable ones whose reference is partial.
         dice, hd95_mm, assd_mm, precision, recall: over scored and failed cases.
     """
 
@@ -237,6 +287,8 @@ class ClassSummary:
     n_scored: int
     n_na: int
     n_failed: int
+    n_no_reference: int
+    n_partial: int
     dice: Spread
     hd95_mm: Spread
     assd_mm: Spread
@@ -263,14 +315,27 @@ def _summarise_class(scores: Sequence[ClassScore]) -> ClassSummary:
         n_scored=count("scored"),
         n_na=count("not applicable"),
         n_failed=count("failed"),
+        n_no_reference=count("no reference"),
+        n_partial=sum(s.reference_share < 1 for s in scores),
         **{m: Spread.of(cast("float", getattr(s, m)) for s in scores) for m in MEASURES},
     )
 
 
 def _score_class(
-    segmentation: Array, reference: Array, spacing: Spacing, name: str, index: int
+    segmentation: Array,
+    reference: Array,
+    spacing: Spacing,
+    name: str,
+    index: int,
+    labelled: Array | None,
 ) -> ClassScore:
-    distances = surface_distances(segmentation, reference, spacing)
+    _check_masks(segmentation, reference)
+    volume, reference_volume, share = volume_ml(segmentation, spacing), NAN, 1.0
+    if labelled is None:
+        reference_volume = volume_ml(reference, spacing)
+    else:
+        segmentation, share = segmentation & labelled, float(labelled.mean())
+    distances = surface_distances(segmentation, reference, spacing, labelled)
     overlap = dice(segmentation, reference)
     return ClassScore(
         name,
@@ -281,8 +346,9 @@ def _score_class(
         distances.assd_mm,
         precision(segmentation, reference),
         recall(segmentation, reference),
-        volume_ml(segmentation, spacing),
-        volume_ml(reference, spacing),
+        volume,
+        reference_volume,
+        share,
     )
 
 
@@ -309,15 +375,29 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else NAN
 
 
-def _surface(mask: Array) -> npt.NDArray[np.intp]:
-    """(n, 3) array indices of the surface voxels."""
+def _surface(mask: Array, labelled: Array | None) -> npt.NDArray[np.intp]:
+    """(n, number of axes) array indices of the surface voxels."""
     boxes = ndimage.find_objects(mask.astype(np.uint8))
     if not boxes:
         return np.empty((0, mask.ndim), dtype=np.intp)
-    inside = mask[boxes[0]]  # what touches the box has no neighbour of the mask beyond it
-    core = np.asarray(ndimage.binary_erosion(inside), dtype=np.bool_)
+    # One voxel more on every side, which is where the neighbours of the outermost voxels are.
+    box = tuple(
+        slice(max(side.start - 1, 0), min(side.stop + 1, length))
+        for side, length in zip(boxes[0], mask.shape, strict=True)
+    )
+    inside = mask[box]
+    filled = inside if labelled is None else inside | ~labelled[box]
+    edges = _neighbours(mask.shape)
+    core = np.asarray(ndimage.binary_erosion(filled, edges), dtype=np.bool_)
     found = np.argwhere(inside & ~core)
-    return found + np.array([side.start for side in boxes[0]])
+    return found + np.array([side.start for side in box])
+
+
+def _neighbours(shape: tuple[int, ...]) -> Array:
+    """The face neighbours of a voxel, as a structuring element; in the plane, if there is one."""
+    cross = np.asarray(ndimage.generate_binary_structure(len(shape), 1), dtype=np.bool_)
+    is_volume = len(shape) > 2
+    return np.take(cross, [1], shape.index(1)) if is_volume and 1 in shape else cross
 
 
 def _nearest(points: Array, others: Array) -> npt.NDArray[np.float64]:

@@ -1,9 +1,10 @@
 """Metrics of single slices, and where a segmentation and a reference differ.
 
 The definitions are those of `metrics`, applied in the plane: a surface voxel has one of its four
-neighbours in the slice outside the structure, and distances are in mm within the slice. The same
-rule for empty structures holds, slice by slice, so a slice with the structure in neither has no
-Dice and is left out of a plot, while one where it was invented or missed has Dice 0.
+neighbours in the slice outside the structure, and distances are in mm within the slice. On a
+partial reference a slice is scored on the voxels that are labelled there, and one without any has
+no score. The same rule for empty structures holds, slice by slice, so a slice with the structure in
+neither has no Dice and is left out of a plot, while one where it was invented or missed has Dice 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema, labelled_voxels
 from napari_scribseg.evaluation.metrics import NAN, Array, Spacing, Status, dice, surface_distances
 
 MISSED: Final = 1
@@ -35,11 +36,11 @@ class SliceScore:
         z: index of the slice.
         name: name of the class.
         index: its class index.
-        status: "scored" or "not applicable" (empty in both, or there is no reference).
+        status: "scored" or "not applicable" (empty in both, or nothing is known of the slice).
         dice: 0 to 1.
         hd95_mm: 95th percentile Hausdorff distance within the slice.
         area_mm2: area of the segmentation.
-        reference_area_mm2: area of the reference; NaN without one.
+        reference_area_mm2: area of the reference; NaN without one, or where it is partial.
     """
 
     z: int
@@ -59,7 +60,8 @@ def score_slices(
 
     Args:
         segmentation: (z, y, x) class indices.
-        reference: (z, y, x) class indices, or None: then there are only areas.
+        reference: (z, y, x) class indices, UNKNOWN where a partial one says nothing; or None: then
+            there are only areas.
         spacing: mm along (z, y, x).
         schema: the classes.
 
@@ -80,16 +82,18 @@ def score_slices(
 def comparison_map(segmentation: Array, reference: Array) -> npt.NDArray[np.uint8]:
     """Where a segmentation differs from the reference, and how; 0 where they agree.
 
+    Where a partial reference says nothing there is no difference.
+
     Args:
         segmentation: (z, y, x) class indices.
-        reference: (z, y, x) class indices.
+        reference: (z, y, x) class indices or UNKNOWN.
 
     Raises:
         InvalidInput: the shapes differ.
     """
     _check_shapes(segmentation, reference)
     found = np.zeros(segmentation.shape, np.uint8)
-    different = segmentation != reference
+    different = (segmentation != reference) & (reference != UNKNOWN)
     found[different] = WRONG_CLASS
     found[different & (segmentation == 0)] = MISSED
     found[different & (reference == 0)] = EXTRA
@@ -106,6 +110,12 @@ def _score(
     if theirs is None:
         return SliceScore(z, name, index, "not applicable", NAN, NAN, area, NAN)
     truth = theirs == index
+    labelled = labelled_voxels(theirs)
+    reference_area = NAN
+    if labelled is None:
+        reference_area = float(np.count_nonzero(truth)) * pixel
+    else:
+        mask = mask & labelled
     overlap = dice(mask, truth)
     return SliceScore(
         z,
@@ -113,16 +123,16 @@ def _score(
         index,
         "not applicable" if np.isnan(overlap) else "scored",
         overlap,
-        surface_distances(mask, truth, plane).hd95_mm,
+        surface_distances(mask, truth, plane, labelled).hd95_mm,
         area,
-        float(np.count_nonzero(truth)) * pixel,
+        reference_area,
     )
 
 
 def _check_pair(segmentation: Array, reference: Array | None, schema: LabelSchema) -> None:
     schema.check_segmentation(segmentation, "The segmentation")
     if reference is not None:
-        schema.check_segmentation(reference, "The reference")
+        schema.check_reference(reference)
         _check_shapes(segmentation, reference)
 
 

@@ -1,6 +1,7 @@
 """The scores of many cases: as a value, as a table to print, and as files.
 
-A case that can't be scored is listed with its reason, counts as failed, and the others go on.
+A case without a usable segmentation is listed with its reason and counts as failed; one without a
+usable reference is listed with its reason and counts nowhere. The others go on.
 Files hold metrics.csv (one row per case and class), summary.csv (one per class) and summary.json.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -28,17 +30,20 @@ from napari_scribseg.evaluation.metrics import (
     failed_case,
     score_case,
     summarise,
+    unusable_case,
 )
 from napari_scribseg.io.atomic import write_json, write_text
 
 Array = npt.NDArray[Any]
+_FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
+"""Begins of texts that a spreadsheet would run, and of those that are quoted against it."""
 Cell = str | int | float
 
 FILES: Final = ("metrics.csv", "summary.csv", "summary.json")
 """What `save_evaluation` writes."""
-NUMBERS: Final = (*MEASURES, "volume_ml", "reference_volume_ml")
+NUMBERS: Final = (*MEASURES, "volume_ml", "reference_volume_ml", "reference_share")
 """The numbers of a `ClassScore`, units in their names."""
-COUNTS: Final = ("n_expected", "n_scored", "n_na", "n_failed")
+COUNTS: Final = ("n_expected", "n_scored", "n_na", "n_failed", "n_no_reference", "n_partial")
 SPREAD: Final = fields(Spread)
 
 
@@ -70,6 +75,18 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class NoReference:
+    """A case whose reference can't be used, and why."""
+
+    case: str
+    reason: str
+
+
+Item = Pair | Failure | NoReference
+"""What can be said of a case that should have scores."""
+
+
+@dataclass(frozen=True)
 class Row:
     """The score of one class of one case."""
 
@@ -87,6 +104,7 @@ class Evaluation:
         rows: one per case and foreground class, failed cases included.
         summaries: one per foreground class.
         failures: the cases that count as Dice 0 because they could not be scored.
+        unusable: the cases without a usable reference, which are in no mean.
         notes: what else was noticed, in sentences.
     """
 
@@ -94,12 +112,23 @@ class Evaluation:
     rows: tuple[Row, ...]
     summaries: tuple[ClassSummary, ...]
     failures: tuple[Failure, ...]
+    unusable: tuple[NoReference, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def cases(self) -> tuple[str, ...]:
         """Ids of all cases that were expected, in the order they came."""
         return tuple(dict.fromkeys(row.case for row in self.rows))
+
+    @property
+    def n_counted(self) -> int:
+        """Number of cases that the means are of: all with a usable reference."""
+        return len(self.cases) - len(self.unusable)
+
+    @property
+    def n_partial(self) -> int:
+        """Number of cases whose reference labels only some of the voxels."""
+        return len({row.case for row in self.rows if row.score.reference_share < 1})
 
     @property
     def mean_dice(self) -> float:
@@ -109,20 +138,25 @@ class Evaluation:
 
 
 def evaluate_cases(
-    items: Iterable[Pair | Failure], schema: LabelSchema, notes: Iterable[str] = ()
+    items: Iterable[Item], schema: LabelSchema, notes: Iterable[str] = ()
 ) -> Evaluation:
     """The scores of pairs, which are taken one after the other, so a generator saves memory."""
     rows: list[Row] = []
     failures: list[Failure] = []
+    unusable: list[NoReference] = []
     for item in items:
         scored = _scored(item, schema)
         if isinstance(scored, Failure):
             failures.append(scored)
             rows += [Row(item.case, score, scored.reason) for score in failed_case(schema)]
+        elif isinstance(scored, NoReference):
+            unusable.append(scored)
+            rows += [Row(item.case, score, scored.reason) for score in unusable_case(schema)]
         else:
             rows += scored
     summaries = summarise(row.score for row in rows)
-    return Evaluation(schema, tuple(rows), summaries, tuple(failures), tuple(notes))
+    found = (tuple(rows), summaries, tuple(failures), tuple(unusable))
+    return Evaluation(schema, *found, tuple(notes))
 
 
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
@@ -135,11 +169,31 @@ def table(evaluation: Evaluation) -> list[tuple[str, ...]]:
     return [heading, *(_table_row(summary) for summary in evaluation.summaries)]
 
 
+def sentences(evaluation: Evaluation) -> tuple[str, ...]:
+    """What the means are of, for people: how many cases, and which are left out or partial."""
+    n, of = evaluation.n_counted, len(evaluation.cases)
+    if not n:
+        mean = f"None of the {of} case(s) has a usable reference, so nothing was scored."
+    else:
+        mean = f"Mean Dice {evaluation.mean_dice:.3f} over {n} cases."
+    said = [mean]
+    if n and n < of:
+        said = [f"{mean[:-1]}; {of - n} of {of} have no usable reference and are in no mean."]
+    if evaluation.n_partial:
+        said.append(
+            f"{evaluation.n_partial} of them have a partial reference and were scored only on the "
+            "voxels that it labels."
+        )
+    return (*said, *evaluation.notes)
+
+
 def document(evaluation: Evaluation) -> dict[str, Any]:
     """The evaluation without its rows as JSON knows it: NaN is null, infinity is "inf"."""
     return {
         "version": 1,
         "cases": len(evaluation.cases),
+        "cases_in_means": evaluation.n_counted,
+        "cases_with_partial_reference": evaluation.n_partial,
         "mean_dice": _json_number(evaluation.mean_dice),
         "classes": [
             {
@@ -154,6 +208,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
             for s in evaluation.summaries
         ],
         "failures": [{"case": f.case, "reason": f.reason} for f in evaluation.failures],
+        "no_reference": [{"case": u.case, "reason": u.reason} for u in evaluation.unusable],
         "notes": list(evaluation.notes),
     }
 
@@ -191,14 +246,21 @@ def save_evaluation(evaluation: Evaluation, out: Path) -> None:
     write_json(out / "summary.json", document(evaluation))
 
 
-def _scored(item: Pair | Failure, schema: LabelSchema) -> list[Row] | Failure:
-    if isinstance(item, Failure):
+def _scored(item: Item, schema: LabelSchema) -> list[Row] | Failure | NoReference:
+    if not isinstance(item, Pair):
         return item
+    try:
+        schema.check_reference(item.reference)
+    except InvalidInput as error:
+        return NoReference(item.case, str(error))
     try:
         scores = score_case(item.segmentation, item.reference, item.spacing, schema)
     except InvalidInput as error:
         return Failure(item.case, str(error))
-    return [Row(item.case, score, item.note) for score in scores]
+    share = scores[0].reference_share
+    partial = f"The reference is partial: it labels {share:.2%} of the voxels."
+    note = " ".join(text for text in (item.note, partial if share < 1 else "") if text)
+    return [Row(item.case, score, note) for score in scores]
 
 
 def _metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
@@ -236,9 +298,14 @@ def csv_text(rows: Iterable[Sequence[Cell]], *, copied: bool = False) -> str:
     return text.getvalue()
 
 
+def plain_text(cell: str) -> str:
+    """The text that a cell of such a file was written from."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def _csv_cell(cell: Cell) -> str:
     if isinstance(cell, str):  # a spreadsheet would run such a text as a formula
-        return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+        return f"'{cell}" if _FORMULA.match(cell) else cell
     return "" if math.isnan(cell) else repr(cell)
 
 
@@ -250,10 +317,14 @@ def _json_number(value: float) -> float | str | None:
 
 def _table_row(summary: ClassSummary) -> tuple[str, ...]:
     cases = f"{summary.n_scored} scored"
+    if summary.n_partial:
+        cases += f" ({summary.n_partial} partial)"
     if summary.n_na:
         cases += f", {summary.n_na} n/a"
     if summary.n_failed:
         cases += f", {summary.n_failed} failed"
+    if summary.n_no_reference:
+        cases += f", {summary.n_no_reference} without usable reference"
     return (
         summary.name,
         _mean_and_std(summary.dice, 3),

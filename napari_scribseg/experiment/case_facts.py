@@ -1,6 +1,7 @@
 """Survey: every case of an experiment read once, for what is in it and what is wrong with it.
 
-A case that can't be used is left out, with its reason, and does not stop the others.
+A case that can't be used is left out, with its reason, and does not stop the others. One whose
+reference can't be used may still be learnt from; it is listed, and is in no mean.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import UNLABELLED, LabelSchema
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import Orientation, StoredAxes
@@ -47,6 +48,10 @@ class CaseFacts(_Fact):
     scribbled_slices: int = 0
     reference_voxels: dict[str, int] = {}
     """Of every foreground class; empty without a reference."""
+    reference_share: float = 1.0
+    """Share of the voxels that the reference labels; below 1 it is partial."""
+    reference_problem: str = ""
+    """Why its reference can't be used; such a case is tested and has no score."""
 
     @property
     def voxels(self) -> int:
@@ -99,7 +104,7 @@ def survey(
     left_out: list[LeftOut] = []
     for done, files in enumerate(cases, start=1):
         try:
-            facts, axes[files.id] = _facts(files, schema)
+            facts, axes[files.id] = _facts(files, schema, folder)
             found.append(facts)
         except (ScribsegError, OSError, MemoryError) as error:
             reason = without_folder(str(error) or type(error).__name__, folder)
@@ -119,11 +124,29 @@ def without_folder(sentence: str, folder: Path) -> str:
     return sentence
 
 
-def _facts(files: CaseFiles, schema: LabelSchema) -> tuple[CaseFacts, StoredAxes]:
+def load_without_bad_reference(files: CaseFiles, schema: LabelSchema) -> tuple[Case, str]:
+    """The case, without its reference where that can't be used; and why it can't.
+
+    Raises:
+        InvalidInput: image or scribbles can't be used.
+    """
+    try:
+        return files.load(schema), ""
+    except InvalidInput as error:
+        if files.reference is None:
+            raise
+        # Raises again where the reference is not what is wrong.
+        return files.model_copy(update={"reference": None}).load(schema), str(error)
+
+
+def _facts(files: CaseFiles, schema: LabelSchema, folder: Path) -> tuple[CaseFacts, StoredAxes]:
     """What is in a case, and how its image is stored."""
     paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
     files = files.model_copy(update={n: p and Path(p).absolute() for n, p in paths.items()})
-    case = files.load(schema)
+    case, problem = load_without_bad_reference(files, schema)
+    if problem:
+        files = files.model_copy(update={"reference": None})
+    share = 1.0 if case.reference is None else float((case.reference != UNKNOWN).mean())
     facts = CaseFacts(
         files=files,
         image_sha256=sha256_of(files.image),
@@ -134,6 +157,8 @@ def _facts(files: CaseFiles, schema: LabelSchema) -> tuple[CaseFacts, StoredAxes
         scribbled_voxels=_scribbled_voxels(case, schema),
         scribbled_slices=_scribbled_slices(case),
         reference_voxels=_reference_voxels(case, schema),
+        reference_share=share,
+        reference_problem=without_folder(problem, folder),
     )
     return facts, StoredAxes.of(case.image)
 
@@ -187,7 +212,15 @@ def _notes(cases: Sequence[CaseFacts], schema: LabelSchema) -> tuple[str, ...]:
     absent = _never([case.reference_voxels for case in cases], schema.names[1:])
     if absent and any(case.reference_voxels for case in cases):
         notes.append(f"No reference has {absent}: there will be no score of it.")
-    without = [case.files.id for case in cases if not case.reference_voxels]
+    partial = [case.files.id for case in cases if case.reference_share < 1]
+    if partial:
+        notes.append(
+            f"{len(partial)} case(s) have a partial reference and are scored only on the voxels "
+            f"that it labels: {few(partial)}."
+        )
+    without = [
+        case.files.id for case in cases if not case.reference_voxels and not case.reference_problem
+    ]
     if without:
         notes.append(
             f"{len(without)} case(s) have no reference and can't be scored: {few(without)}."

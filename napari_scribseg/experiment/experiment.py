@@ -79,11 +79,13 @@ class Experiment(_Document):
     locked: tuple[str, ...] = ()
     """Ids of the cases that are scored at the very end only."""
     left_out: tuple[LeftOut, ...] = ()
+    patients: str = ""
+    """Whose the cases are and how that is known, in a sentence."""
     notes: tuple[str, ...] = ()
 
 
 class CaseFailure(BaseModel):
-    """A case without a usable segmentation, and why; it counts as Dice 0."""
+    """A case without a usable segmentation, or without a usable reference, and why."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -106,6 +108,8 @@ class CellResult(_Document):
     labelled_share: float = 0.0
     """Share of the voxels of its training cases that are drawn on."""
     failures: tuple[CaseFailure, ...] = ()
+    unusable: tuple[CaseFailure, ...] = ()
+    """Cases whose reference can't be used; they are in no mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +123,7 @@ class Cell:
         random_seed: of the training, and of which share is taken.
         share: of the annotation, above 0 to 1.
         train: cases to learn from.
-        test: cases to score, all with a reference.
+        test: cases to score, all with a reference, if not with a usable one.
         sha256: of everything that decides its numbers.
     """
 
@@ -184,7 +188,7 @@ def cells_of(experiment: Experiment) -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
     for random_seed in recipe.random_seeds:
         for fold in experiment.folds:
-            test = tuple(of[i] for i in fold.test if of[i].reference_voxels)
+            test = tuple(of[i] for i in fold.test if has_reference(of[i]))
             for share in recipe.shares:
                 train = _taught_by([of[i] for i in fold.train], share, random_seed, recipe)
                 data = _sum([[sums[c.files.id] for c in train], [sums[c.files.id] for c in test]])
@@ -195,6 +199,11 @@ def cells_of(experiment: Experiment) -> dict[str, Cell]:
                         name, settings, fold.name, random_seed, share, train, test, _sum(parts)
                     )
     return cells
+
+
+def has_reference(case: CaseFacts) -> bool:
+    """Whether a case is to be scored: it has a reference, even if that can't be used."""
+    return bool(case.reference_voxels or case.reference_problem)
 
 
 def locked_sum(experiment: Experiment, cell: Cell) -> str:
@@ -251,17 +260,16 @@ def _taught_by(
 
 
 def _case_sum(case: CaseFacts) -> str:
-    convention = case.files.convention
-    return _sum(
-        [
-            case.files.id,
-            case.files.frame,
-            case.image_sha256,
-            case.scribbles_sha256,
-            case.reference_sha256,
-            repr(convention) if convention is not None else None,
-        ]
-    )
+    convention, reference_convention = case.files.convention, case.files.reference_convention
+    parts = [
+        case.files.id,
+        case.files.frame,
+        case.image_sha256,
+        case.scribbles_sha256,
+        case.reference_sha256,
+        repr(convention) if convention is not None else None,
+    ]
+    return _sum([*parts, *([repr(reference_convention)] if reference_convention else [])])
 
 
 def _settings_sum(settings: MethodSettings, experiment: Experiment) -> str:

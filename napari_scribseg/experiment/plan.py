@@ -14,6 +14,7 @@ from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import few
+from napari_scribseg.data.patients import named_patients, patients_sentence
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
 from napari_scribseg.experiment.experiment import (
     Cell,
@@ -112,11 +113,13 @@ def draft(
         folds = _folds([case for case in files if case.id not in locked], recipe)
     except InvalidInput as error:
         return Draft(None, (*obstacles, str(error)))
+    known_by = dataset.patients_from
+    ours = isinstance(recipe.split, CrossValidation)
     for fold in folds:
-        obstacles += _faults(fold, found.cases)
-        if locked:
+        obstacles += _faults(fold, found.cases, known_by, ours=ours)
+        if locked and fold.train:
             sides = Fold(name=f"{fold.name} with the locked list", train=fold.train, test=locked)
-            obstacles += fold_faults(sides, files) if fold.train else ()
+            obstacles += fold_faults(sides, files, known_by=known_by)
     experiment = Experiment(
         libraries=library_versions(),
         recipe=recipe,
@@ -127,7 +130,8 @@ def draft(
         folds=folds,
         locked=locked,
         left_out=found.left_out,
-        notes=(*dataset.notes, *found.notes, *_notes(files, folds, found, recipe)),
+        patients=patients_sentence(files, known_by),
+        notes=(*dataset.faults, *dataset.notes, *found.notes, *_notes(files, folds, found, recipe)),
     )
     return Draft(experiment, tuple(obstacles))
 
@@ -172,7 +176,10 @@ def disk_obstacle(folder: Path, needed: int) -> str | None:
 
 
 def _dataset_of(recipe: Recipe) -> Dataset:
-    dataset = read_dataset(recipe.dataset)
+    table = None if recipe.patient_table is None else Path(recipe.patient_table)
+    dataset = named_patients(
+        read_dataset(recipe.dataset), pattern=recipe.patient_pattern, table=table
+    )
     if recipe.convention is None:
         return dataset
     if recipe.convention not in CONVENTIONS:
@@ -242,9 +249,12 @@ def _folds(cases: Sequence[CaseFiles], recipe: Recipe) -> tuple[Fold, ...]:
             return tuple(listed_fold(cases, fold.name, fold.train, fold.test) for fold in listed)
 
 
-def _faults(fold: Fold, cases: Sequence[CaseFacts]) -> list[str]:
+def _faults(
+    fold: Fold, cases: Sequence[CaseFacts], known_by: str = "", *, ours: bool = False
+) -> list[str]:
     """Why a fold can't be used, in sentences."""
-    faults = list(fold_faults(fold, [case.files for case in cases]))
+    files = [case.files for case in cases]
+    faults = list(fold_faults(fold, files, known_by=known_by, ours=ours))
     of = {case.files.id: case for case in cases}
     if fold.test and not any(of[i].reference_voxels for i in fold.test):
         faults.append(f"{fold.name} has no test case with a reference, so nothing can be scored.")

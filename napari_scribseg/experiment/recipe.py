@@ -91,6 +91,11 @@ class Recipe(_Part):
     """How the scribble files are written, if not as the folder's layout says."""
     part: str = "all"
     """Split of the dataset that takes part in the experiment."""
+    patient_pattern: Annotated[str, StringConstraints(max_length=500)] | None = None
+    """Regular expression that finds the patient in the id of every case; None = as the dataset has
+    it."""
+    patient_table: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """Or a table with the columns case and patient; absolute, or relative to the recipe."""
     patients: tuple[Name, ...] = ()
     """Patients that take part; empty = all of the part."""
     methods: Annotated[tuple[MethodChoice, ...], Field(min_length=1)]
@@ -126,6 +131,8 @@ class Recipe(_Part):
             twice = sorted({word for word in words if words.count(word) > 1})
             if twice:
                 raise ValueError(f"the {what} must differ, got {', '.join(twice)} twice")
+        if self.patient_pattern is not None and self.patient_table is not None:
+            raise ValueError("give a patient pattern or a patient table, not both")
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give steps or minutes as the budget, not both")
         return self
@@ -148,8 +155,11 @@ def load_recipe(path: Path) -> Recipe:
         InvalidInput: the file can't be read, or something in it is unknown, missing or wrong.
     """
     recipe = load_document(path, Recipe)
-    folder = (path.absolute().parent / recipe.dataset).resolve()
-    return recipe.model_copy(update={"dataset": str(folder)})
+    there = path.absolute().parent
+    changes = {"dataset": str((there / recipe.dataset).resolve())}
+    if recipe.patient_table is not None:
+        changes["patient_table"] = str((there / recipe.patient_table).resolve())
+    return recipe.model_copy(update=changes)
 
 
 def _fold_names(split: Split) -> list[str]:

@@ -47,7 +47,7 @@ from napari_scribseg.evaluation.metrics import (
     summarise,
 )
 from napari_scribseg.evaluation.statistics import Comparison, agreement, compare, holm, sentence
-from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text
+from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
 from napari_scribseg.experiment.experiment import (
     Cell,
@@ -68,7 +68,7 @@ CELL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),
     *("state", "reason", "step", "train_patients", "train_cases", "test_patients", "test_cases"),
     *("scribbled_voxels", "scribbled_slices", "labelled_share", "mean_dice", "failed_cases"),
-    "sha256",
+    *("cases_without_usable_reference", "sha256"),
 )
 WHOSE: Final = ("cell", "label", "fold", "random_seed", "share_percent")
 """In front of every row of scores.csv and slices.csv."""
@@ -78,6 +78,9 @@ COMPARED: Final = (("dice", "Dice", 3), ("hd95_mm", "HD95 in mm", 2))
 """Measures that methods are compared by: name, words, decimals."""
 MEAN: Final = "mean of classes"
 """What stands for all classes together in comparisons.csv; of Dice only."""
+
+_LATER: Final = {"reference_share": "1.0"}
+"""Columns that tables of earlier versions lack, and what they stand for there."""
 
 Rows = list[tuple[CsvCell, ...]]
 
@@ -155,7 +158,7 @@ def _scores(
             path = cell_folder(folder, cell.name) / f"{prefix}scores.csv"
             rows = _read_rows(path, SCORE_COLUMNS)
         scores += [(*_whose(cell), *row.values()) for row in rows]
-        scored += [_Scored(cell, row["patient"], score_of_row(row)) for row in rows]
+        scored += [_Scored(cell, plain_text(row["patient"]), score_of_row(row)) for row in rows]
     return scored, scores
 
 
@@ -175,7 +178,10 @@ def _whose(cell: Cell) -> tuple[str, ...]:
 def _failed_rows(cell: Cell, reason: str, experiment: Experiment) -> list[dict[str, str]]:
     tables = ScoreTables()
     for case in cell.test:
-        tables.add_failed(case.files, reason, experiment.labels)
+        if case.reference_problem:
+            tables.add_unusable(case.files, case.reference_problem, experiment.labels)
+        else:
+            tables.add_failed(case.files, reason, experiment.labels)
     return _rows_of(csv_text(tables.scores))
 
 
@@ -188,6 +194,8 @@ def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             f"{path.parent.name}: the table {path.name} can't be read ({error}). Remove the folder "
             "of the cell and repeat the command."
         ) from error
+    if rows and tuple(rows[0]) == tuple(c for c in columns if c not in _LATER):
+        return [{c: row.get(c, _LATER.get(c, "")) for c in columns} for row in rows]
     if rows and tuple(rows[0]) != tuple(columns):
         raise InvalidInput(
             f"{path.parent.name}: the table {path.name} has other columns than expected. Remove "
@@ -223,7 +231,8 @@ def _cell_rows(
                 *(state, result.reason, result.step),
                 *(_patients(cell.train), len(cell.train), _patients(cell.test), len(cell.test)),
                 *(result.scribbled_voxels, result.scribbled_slices, result.labelled_share),
-                *(float(np.mean(means)) if means else NAN, len(result.failures), cell.sha256),
+                *(float(np.mean(means)) if means else NAN, len(result.failures)),
+                *(len(result.unusable), cell.sha256),
             )
         )
     return rows
@@ -321,7 +330,7 @@ def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
         key = (row.cell.label, share_text(row.cell.share), f"{row.score.name} volume", "mL")
         pairs[key].append((row.score.volume_ml, row.score.reference_volume_ml))
     for row in clinical[1:]:
-        noted = dict(zip(clinical[0], map(str, row), strict=True))
+        noted = {str(k): plain_text(str(v)) for k, v in zip(clinical[0], row, strict=True)}
         key = (noted["label"], noted["share_percent"], noted["measurement"], noted["unit"])
         pairs[key].append((float(noted["value"] or "nan"), float(noted["reference"])))
     for key, values in pairs.items():
@@ -405,6 +414,7 @@ def _latex(scored: Sequence[_Scored], experiment: Experiment) -> str:
     lines = [
         f"% {experiment.dataset_title}: mean (standard deviation) over the test cases.",
         "% HD95 over finite distances; the number of infinite ones follows the plus sign.",
+        *_partial_comment(scored),
         rf"\begin{{tabular}}{{ll{'c' * (2 * len(classes))}}}",
         r"\hline",
         " & ".join(map(_tex, head)) + r" \\",
@@ -418,6 +428,17 @@ def _latex(scored: Sequence[_Scored], experiment: Experiment) -> str:
         words += [_tex_spread(summaries.get(c), "hd95_mm", 1) for c in classes]
         lines.append(" & ".join(words) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
+
+
+def _partial_comment(scored: Iterable[_Scored]) -> list[str]:
+    """Comments of the table on cases with no usable reference, or a partial one."""
+    scores = [row.score for row in scored]
+    lines: list[str] = []
+    if any(score.status == "no reference" for score in scores):
+        lines.append("% Cases without a usable reference are in no mean.")
+    if any(score.reference_share < 1 for score in scores):
+        lines.append("% Some references are partial: scores are of the voxels that they label.")
+    return lines
 
 
 def _tex_spread(summary: ClassSummary | None, measure: str, digits: int) -> str:

@@ -11,7 +11,11 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.evaluation.case_scores import ScoreTables
 from napari_scribseg.evaluation.tables import csv_text
-from napari_scribseg.experiment.case_facts import CaseFacts, without_folder
+from napari_scribseg.experiment.case_facts import (
+    CaseFacts,
+    load_without_bad_reference,
+    without_folder,
+)
 from napari_scribseg.experiment.experiment import (
     LOCKED_RESULT,
     RESULT,
@@ -20,6 +24,7 @@ from napari_scribseg.experiment.experiment import (
     CellResult,
     Experiment,
     cell_folder,
+    has_reference,
     locked_sum,
 )
 from napari_scribseg.io import write_volume
@@ -47,8 +52,8 @@ def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool
     run = RunFolder.open(there / "run")
     model = load_model(run, run.record.training.device)
     of = {case.files.id: case for case in experiment.cases}
-    cases = [of[i] for i in experiment.locked if of[i].reference_voxels] if locked else cell.test
-    tables, failures = _scored(run, model, cases, Path(experiment.recipe.dataset))
+    cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else cell.test
+    tables, failures, unusable = _scored(run, model, cases, Path(experiment.recipe.dataset))
     prefix = "locked_" if locked else ""
     for name in ("scores", "slices", "clinical"):
         write_text(there / f"{prefix}{name}.csv", csv_text(getattr(tables, name)))
@@ -61,6 +66,7 @@ def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool
         scribbled_slices=slices,
         labelled_share=share,
         failures=tuple(failures),
+        unusable=tuple(unusable),
     )
     # Last, because its presence is what makes the cell finished.
     save_document(there / (LOCKED_RESULT if locked else RESULT), result)
@@ -68,26 +74,37 @@ def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool
 
 def _scored(
     run: RunFolder, model: Model, cases: Sequence[CaseFacts], dataset: Path
-) -> tuple[ScoreTables, list[CaseFailure]]:
-    tables, failures = ScoreTables(), list[CaseFailure]()
+) -> tuple[ScoreTables, list[CaseFailure], list[CaseFailure]]:
+    """The tables; then the cases without a usable segmentation, and without a usable reference."""
+    tables, failures, unusable = ScoreTables(), list[CaseFailure](), list[CaseFailure]()
     for case in cases:
         try:
-            _segment_and_score(run, model, case, tables)
+            problem = _segment_and_score(run, model, case, tables)
         except Exception as error:  # noqa: BLE001  one bad case must not cost the others
             reason = without_folder(sentence_of(error), dataset)
             failures.append(CaseFailure(case=case.files.id, reason=reason))
             tables.add_failed(case.files, reason, run.schema)
-    return tables, failures
+            continue
+        if problem:
+            reason = without_folder(problem, dataset)
+            unusable.append(CaseFailure(case=case.files.id, reason=reason))
+            tables.add_unusable(case.files, reason, run.schema)
+    return tables, failures, unusable
 
 
-def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: ScoreTables) -> None:
-    case = facts.files.model_copy(update={"scribbles": None}).load(run.schema)
-    if case.reference is None:
+def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: ScoreTables) -> str:
+    """Segment and score a case; gives why its reference can't be used, if so."""
+    files = facts.files.model_copy(update={"scribbles": None})
+    case, problem = load_without_bad_reference(files, run.schema)
+    problem = facts.reference_problem or problem
+    if case.reference is None and not problem:
         raise InvalidInput(f"Case {case.id} has no reference any more.")
     segmentation = predict_case(model, case.image).segmentation
     path = run.path / "predictions" / f"{case.id}.nii.gz"
     write_volume(path, Volume(segmentation, case.grid))
-    tables.add(facts.files, segmentation, case.reference, case.image.spacing, run.schema)
+    if case.reference is not None and not problem:
+        tables.add(facts.files, segmentation, case.reference, case.image.spacing, run.schema)
+    return problem
 
 
 def _effort(run: RunFolder) -> tuple[int, int, float]:

@@ -1,7 +1,9 @@
 """Splits: which patients teach a network and which ones judge it.
 
 Patients are the unit: all cases of a patient (both phases, all examinations) stay together. A
-split that parts them is refused with the names.
+split that parts them is refused with the names. Where patients are told by the names of their
+cases, a split that somebody else made is also refused when names on both sides look like one
+patient.
 
 The published splits are lists of patient numbers, so they fit a dataset whose patients end in
 their number (patient004). Patients that a list names and the dataset lacks are left out.
@@ -19,7 +21,8 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles
-from napari_scribseg.data.names import few, patient_of
+from napari_scribseg.data.names import examination_of, few
+from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 
 _MAAG_TRAIN: Final = frozenset(
     {37, 50, 53, 100, 38, 19, 61, 74, 97, 31, 91, 35, 56, 94, 26, 69, 46, 59}
@@ -101,9 +104,10 @@ def k_folds(cases: Sequence[CaseFiles], k: int, random_seed: int) -> tuple[Fold,
             f"Cross-validation needs at least 2 folds, got {k}: with one, nobody is left to train."
         )
     if len(groups) < k:
+        more = f" If the cases are of more patients, say it: with {ADVICE}."
         raise InvalidInput(
             f"{k} folds need at least {k} patients, got {len(groups)} ({few(list(groups))}): "
-            "choose fewer folds or add patients."
+            f"choose fewer folds or add patients.{more if len(cases) > len(groups) else ''}"
         )
     fold_of: dict[str, int] = {}
     rng = np.random.default_rng(random_seed)
@@ -181,8 +185,17 @@ def listed_fold(
     )
 
 
-def fold_faults(fold: Fold, cases: Sequence[CaseFiles]) -> tuple[str, ...]:
-    """Why a fold can't be used, in sentences with the names; nothing when it can."""
+def fold_faults(
+    fold: Fold, cases: Sequence[CaseFiles], *, known_by: str = "", ours: bool = False
+) -> tuple[str, ...]:
+    """Why a fold can't be used, in sentences with the names; nothing when it can.
+
+    Args:
+        fold: which cases are on which side.
+        cases: of the dataset.
+        known_by: how it is known whose the cases are, as `Dataset.patients_from`.
+        ours: the fold was made here; names that only look like one patient are told of elsewhere.
+    """
     faults: list[str] = []
     of = {case.id: case for case in cases}
     train, test = ([of[i] for i in ids] for ids in (fold.train, fold.test))
@@ -195,13 +208,21 @@ def fold_faults(fold: Fold, cases: Sequence[CaseFiles]) -> tuple[str, ...]:
             f"{fold.name} has {few(shared)} on both sides, so its scores would flatter: put all "
             "cases of a patient on one side."
         )
-    hearts = {patient_of(case.id): case for case in train}
+    hearts = {examination_of(case.id): case for case in train}
     parted = [
         f"{hearts[heart].id} (train) and {case.id} (test)"
         for case in test
-        if (heart := patient_of(case.id)) in hearts and case.patient not in shared
+        if (heart := examination_of(case.id)) in hearts and case.patient not in shared
     ]
-    if parted:
+    alike = torn_look_alikes(train, test) if known_by == BY_NAMES and not ours else ()
+    if alike:
+        pairs = few([f"{one} (train) and {other} (test)" for one, other in alike])
+        faults.append(
+            f"{fold.name} has cases on both sides that look like scans of one patient: {pairs}. "
+            f"Put them on one side, or say whose they are: with {ADVICE}. The pattern (.*) says "
+            "that every case is another patient."
+        )
+    if parted and not known_by.startswith("by the "):  # which somebody has said of these cases
         faults.append(
             f"{fold.name} parts phases of one examination: {few(parted)}. Name the same patient "
             "for both in the dataset."

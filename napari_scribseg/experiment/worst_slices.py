@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.experiment import (
     Cell,
     Experiment,
@@ -124,9 +125,9 @@ def _slices_of(folder: Path, cell: Cell, locked: bool) -> Iterable[_Found]:
         with open_own(path, "rb") as file:
             for row in csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")):
                 if row["status"] == "scored":
-                    one = slices[cell.name, row["case"], int(row["slice_index"])]
+                    one = slices[cell.name, plain_text(row["case"]), int(row["slice_index"])]
                     one.dices.append(float(row["dice"]))
-                    areas = float(row["area_mm2"]), float(row["reference_area_mm2"])
+                    areas = float(row["area_mm2"]), float(row["reference_area_mm2"] or 0)
                     # Of a Dice and two areas follows the overlap, and from it what is wrong.
                     one.wrong_mm2 += (1 - one.dices[-1]) * sum(areas)
     except (OSError, KeyError, ValueError) as error:

@@ -21,7 +21,7 @@ import numpy as np
 import platformdirs
 
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.core.labels import UNLABELLED, ScribbleConvention
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.data.case import CaseFiles, put_on_grid
 from napari_scribseg.data.export import Exported, Layout, export
@@ -85,6 +85,7 @@ def write_run(
         image=image,
         scribbles=scribbles,
         reference=reference,
+        reference_convention=ScribbleConvention.unlabelled_255(snapshot.schema.n_classes - 1),
     )
     run = RunFolder.create(
         folder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.core.labels import IGNORE, targets_of_reference
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
@@ -29,7 +29,7 @@ def reference_map(case: Case) -> Maps:
     """The reference of a case as a target; IGNORE throughout where it has none."""
     if case.reference is None:
         return {"reference": np.full(case.image.shape, IGNORE, np.int16)}
-    return {"reference": case.reference.astype(np.int16)}
+    return {"reference": targets_of_reference(case.reference)}
 
 
 def reference_losses(logits: Tensor, reference: Tensor) -> dict[str, Tensor]:

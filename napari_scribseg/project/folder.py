@@ -28,7 +28,7 @@ from typing import Final, Self
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
 from napari_scribseg.data.names import path_inside
@@ -446,6 +446,10 @@ class Project:
             group=entry.group,
             phase=entry.phase,
             frame=entry.frame,
+            # A partial reference is kept as it is in memory: 255 where it says nothing.
+            reference_convention=ScribbleConvention.unlabelled_255(
+                self.schema_of(entry.id).n_classes - 1
+            ),
         )
 
     def _image(self, entry: ProjectCase) -> Path:
@@ -530,5 +534,5 @@ def _checked(case: CaseFiles | Case, schema: LabelSchema) -> Case:
     if case.scribbles is not None:
         schema.check_scribbles(case.scribbles, f"The scribbles of case {case.id}")
     if case.reference is not None:
-        schema.check_segmentation(case.reference, f"The reference of case {case.id}")
+        schema.check_reference(case.reference, f"The reference of case {case.id}")
     return case

@@ -419,5 +419,5 @@ def _as_reference(reference: Array | None, schema: LabelSchema) -> Array | None:
     """
     if reference is None:
         return None
-    schema.check_segmentation(reference, "The reference")
+    schema.check_reference(reference)
     return reference.astype(np.uint8)

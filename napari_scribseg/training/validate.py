@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from napari_scribseg.core.events import Validated
-from napari_scribseg.core.labels import LabelSchema, targets_of
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema, targets_of
 from napari_scribseg.data.case import Case
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.methods.base import Method
@@ -26,7 +26,8 @@ def validation_scores(
 ) -> Validated:
     """Mean score per class over the cases, and over the classes.
 
-    With references: Dice per case on the image's grid. Where no case has a reference: the share of
+    With references: Dice per case on the image's grid, of a partial reference on the voxels that it
+    labels. Where no case has a reference: the share of
     the held-out stroke voxels of a class that are predicted right, which is not Dice and isn't
     called so.
     """
@@ -58,6 +59,6 @@ def validation_scores(
 
 def _score(segmentation: np.ndarray, targets: np.ndarray, k: int, measure: str) -> float:
     if measure == "dice":
-        return dice(segmentation == k, targets == k)
+        return dice((segmentation == k) & (targets != UNKNOWN), targets == k)
     drawn = targets == k
     return float((segmentation[drawn] == k).mean()) if drawn.any() else float("nan")

@@ -43,7 +43,7 @@ from napari_scribseg.runs.folder import RunFolder
 SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
     "demo": {"--out"},
-    "check": {"--convention"},
+    "check": {"--convention", "--patient-pattern", "--patient-table"},
     "methods": set(),
     "train": {
         "--method",
@@ -53,6 +53,8 @@ COMMANDS = {
         "--steps",
         "--minutes",
         "--convention",
+        "--patient-pattern",
+        "--patient-table",
         "--device",
         "--random-seed",
         "--preset",
@@ -74,14 +76,14 @@ COMMANDS = {
         "--device",
     },
     "export": {"--layout", "--out", "--case", "--predictions", "--reference-images"},
-    "evaluate": {"--out", "--split"},
+    "evaluate": {"--out", "--split", "--convention"},
     "simulate": {"--out", "--style", "--random-seed"},
     "experiment": {
         *("--out", "--dry-run", "--save-recipe", "--jobs", "--scheduler", "--retry-failed"),
         *("--only", "--open-locked", "--title", "--method", "--set", "--convention", "--part"),
         *("--patients", "--folds", "--fold-seed", "--published", "--train-split", "--test-split"),
         *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
-        *("--locked", "--device", "--threads"),
+        *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table"),
     },
 }
 

@@ -90,7 +90,14 @@ def test_every_option_arrives_in_the_recipe(data, tmp_path, capsys):
     words += ["--set", "slow.tau=0.7", "--part", "train", "--patients", "patient00,patient01"]
     words += ["--published", "maag", "--minutes", "2", "--clock", "cpu", "--shares", "0.5,1"]
     words += ["--shares-of", "strokes", "--locked", "maag", "--device", "cpu", "--threads", "2"]
-    words += ["--convention", "wsl4mis", "--save-recipe", recipe]
+    words += [
+        "--convention",
+        "wsl4mis",
+        "--patient-pattern",
+        "^(patient.)",
+        "--save-recipe",
+        recipe,
+    ]
     assert call(capsys, data, *words)[0] == 0
     made = load_recipe(recipe)
     slow, walker = made.methods
@@ -101,6 +108,7 @@ def test_every_option_arrives_in_the_recipe(data, tmp_path, capsys):
     assert (made.minutes, made.clock, made.shares) == (2.0, "cpu", (0.5, 1.0))
     assert (made.shares_of, made.locked, made.threads) == ("strokes", ("maag",), 2)
     assert (made.device, made.convention) == ("cpu", "wsl4mis")
+    assert made.patient_pattern == "^(patient.)"
 
 
 @pytest.mark.parametrize(

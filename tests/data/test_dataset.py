@@ -11,10 +11,11 @@ import pytest
 from phantoms import phantom_dataset, write_nifti
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, PRESETS, ScribbleConvention
+from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN, ScribbleConvention
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.dataset import LAYOUTS, check_dataset, read_dataset
-from napari_scribseg.data.names import path_inside, patient_of, safe_id
+from napari_scribseg.data.names import path_inside, safe_id
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.io.documents import read_json
 
 SHAPE = (2, 12, 12)
@@ -385,3 +386,86 @@ def test_acdc_has_140_cases_of_70_patients_and_loads():
         drawn = dataset.schema.to_targets(case.scribbles)
         # The authors' strokes: 1 foreground voxel in 3800 lies outside its structure.
         assert (drawn == case.reference)[drawn > 0].mean() > 0.99
+
+
+def _wide(values: tuple[int, ...]) -> np.ndarray:
+    array = np.zeros(SHAPE, np.int16)
+    array[0, 0, : len(values)] = values
+    return array
+
+
+def test_values_like_200_and_500_are_taken_in_order_and_told_of(tmp_path):
+    store(tmp_path, "images/a.nii.gz")
+    store(tmp_path, "labels/a.nii.gz", array=_wide((0, 200, 500, 600)))
+    dataset = read_dataset(tmp_path)
+    assert dataset.schema.names == ("background", "class 200", "class 500", "class 600")
+    assert "200, 500, 600" in dataset.notes[0]
+    case = dataset.cases[0].load(dataset.schema)
+    assert case.reference is not None
+    assert sorted(np.unique(case.reference)) == [0, 1, 2, 3]
+    report = check_dataset(dataset)
+    assert report.n_errors == 0
+    assert len(report.model_dump_json()) < 3000
+    (tmp_path / "labels.json").write_text(PRESETS["cardiac"].model_dump_json())
+    named = read_dataset(tmp_path)
+    assert "200 = RV, 500 = MYO, 600 = LV" in named.notes[0]
+    assert named.cases[0].load(named.schema).reference is not None
+
+
+def test_a_slip_in_one_file_is_no_class(tmp_path):
+    store(tmp_path, *(f"images/{name}.nii.gz" for name in "abc"))
+    body = np.zeros(SHAPE, np.int16)
+    body[:, 2:-2, 2:-2] = 1
+    body[:, 2:4, 2:4] = 2
+    body = np.repeat(np.repeat(body, 8, 1), 8, 2)
+    slip = body.copy()
+    slip[0, 0, 0] = 700
+    grid = Grid.from_spacing(body.shape, (8.0, 1.5, 1.5))
+    for name, array in (("a", body), ("b", body), ("c", slip)):
+        write_nifti(tmp_path / "images" / f"{name}.nii.gz", body, grid)
+        write_nifti(tmp_path / "labels" / f"{name}.nii.gz", array, grid)
+    dataset = read_dataset(tmp_path)
+    assert dataset.schema.n_classes == 3
+    report = check_dataset(dataset)
+    assert [case.ok for case in report.cases] == [True, True, False]
+    assert "700 (1 voxels)" in report.cases[2].problems[0]
+
+
+def test_an_unreadable_label_file_does_not_hide_the_others(tmp_path):
+    store(tmp_path, "images/a.nii.gz", "images/b.nii.gz")
+    store(tmp_path, "labels/b.nii.gz", array=voxels(0, 1, 2))
+    (tmp_path / "labels/a.nii.gz").write_bytes(b"no volume")
+    dataset = read_dataset(tmp_path)
+    assert dataset.schema.n_classes == 3
+    assert [case.ok for case in check_dataset(dataset).cases] == [False, True]
+
+
+def test_names_that_tools_give_are_paired_and_told_of(tmp_path):
+    store(tmp_path, "images/a_0000.nii.gz", "images/b_0000.nii.gz", "images/b_0001.nii.gz")
+    store(tmp_path, "labels/a.seg.nii.gz", "labels/b.seg.nii.gz", array=voxels(0, 1, 2))
+    store(tmp_path, "scribbles/a.nii.gz", array=voxels(0, 1, 2, BACKGROUND))
+    dataset = read_dataset(tmp_path)
+    assert [case.id for case in dataset.cases] == ["a", "b"]
+    assert all(case.reference for case in dataset.cases)
+    assert dataset.cases[0].scribbles is not None
+    assert "b_0001 left out" in dataset.notes[0]
+    assert any("a.seg.nii.gz belongs to a_0000.nii.gz" in note for note in dataset.notes)
+
+
+def test_labels_of_which_none_has_an_image_are_a_problem(tmp_path):
+    store(tmp_path, "images/a.nii.gz")
+    store(tmp_path, "labels/x.nii.gz", array=voxels(0, 1, 2))
+    report = check_dataset(read_dataset(tmp_path))
+    assert report.n_errors == 1
+    assert "No file in labels/ belongs to an image: x there, a in images/" in report.problems[0]
+
+
+def test_test_labels_of_nnunet_may_be_partial(tmp_path):
+    folder = nnunet(tmp_path, {"background": 0, "a": 1, "b": 2, "ignore": 3})
+    store(folder, "imagesTs/t_0000.nii.gz")
+    store(folder, "labelsTs/t.nii.gz", array=voxels(3, 0, 1, 2))
+    dataset = read_dataset(folder)
+    case = next(c for c in dataset.cases if c.id == "t").load(dataset.schema)
+    assert case.reference is not None
+    assert sorted(np.unique(case.reference)) == [0, 1, 2, UNKNOWN]
+    assert any("partial" in note for note in case.notes)

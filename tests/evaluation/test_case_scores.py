@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.evaluation.case_scores import (
     CLINICAL_COLUMNS,
@@ -19,7 +21,7 @@ from napari_scribseg.evaluation.case_scores import (
     score_of_row,
 )
 from napari_scribseg.evaluation.metrics import score_case
-from napari_scribseg.evaluation.tables import Cell
+from napari_scribseg.evaluation.tables import Cell, csv_text
 
 HEART = LabelSchema.of("RV", "MYO", "LV")
 SPACING = (10.0, 1.0, 1.0)
@@ -119,3 +121,31 @@ def test_a_row_is_read_back_as_its_score():
     assert math.isnan(score_of_row({**row, "dice": ""}).dice)
     with pytest.raises(InvalidInput, match="damaged"):
         score_of_row({**row, "dice": "much"})
+
+
+def test_a_name_that_looks_like_a_formula_survives_the_file():
+    schema = LabelSchema.of("=1+1", "'=x", "-y")
+    tables = ScoreTables()
+    tables.add(files(), ventricles(8), ventricles(10), SPACING, schema)
+    rows = csv.DictReader(io.StringIO(csv_text(tables.scores)))
+    assert [score_of_row(row).name for row in rows] == ["=1+1", "'=x", "-y"]
+
+
+def test_a_case_without_a_usable_reference_is_no_zero():
+    tables = ScoreTables()
+    tables.add_unusable(files(), "It can't be read.", HEART)
+    row = named(SCORE_COLUMNS, tables.scores[1])
+    assert (row["status"], row["note"]) == ("no reference", "It can't be read.")
+    assert math.isnan(row["dice"])
+
+
+def test_a_partial_reference_is_told_in_the_row_and_gives_no_ejection_fraction():
+    tables = ScoreTables()
+    for phase, n in (("ED", 10), ("ES", 4)):
+        reference = ventricles(n)
+        reference[-1] = UNKNOWN
+        tables.add(files(phase), ventricles(n), reference, SPACING, HEART)
+    row = named(SCORE_COLUMNS, tables.scores[1])
+    assert 0 < row["reference_share"] < 1
+    assert "that the reference labels" in row["note"]
+    assert len(tables.clinical) == 1

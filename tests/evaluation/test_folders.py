@@ -20,6 +20,7 @@ from napari_scribseg.evaluation.tables import (
     document,
     evaluate_cases,
     save_evaluation,
+    sentences,
     table,
 )
 
@@ -257,3 +258,132 @@ def test_tables_that_are_there_are_not_overwritten(folders, tmp_path):
     with pytest.raises(InvalidInput, match=r"metrics\.csv"):
         evaluate_folders(*folders, SCHEMA, out)
     assert (out / "metrics.csv").read_bytes() == before
+
+
+# --- references that can't be used, and partial ones ---
+
+
+def test_a_reference_that_cannot_be_used_is_listed_and_in_no_mean(folders):
+    ours, references = folders
+    bad = truth()
+    bad[0, 0, 0] = 7
+    save(references / "c.nii.gz", bad)
+    save(ours / "c.nii.gz", truth())
+    save(references / "d.nii.gz", truth())
+    (references / "e.nii.gz").write_bytes(b"no volume")
+    evaluation = evaluate_folders(ours, references, SCHEMA)
+    assert [one.case for one in evaluation.unusable] == ["c", "e"]
+    assert "7 (1 voxels)" in evaluation.unusable[0].reason
+    assert [one.case for one in evaluation.failures] == ["d"]
+    assert evaluation.mean_dice == pytest.approx(2 / 3)  # two perfect ones, one is missing
+    assert (evaluation.n_counted, len(evaluation.cases)) == (3, 5)
+    assert "2 of 5 have no usable reference" in sentences(evaluation)[0]
+    assert table(evaluation)[1][-1] == "2 scored, 1 failed, 2 without usable reference"
+    assert document(evaluation)["no_reference"][0]["case"] == "c"
+
+
+def test_without_any_usable_reference_there_is_no_mean(tmp_path):
+    save(tmp_path / "truth/a.nii.gz", truth() + 5)
+    save(tmp_path / "ours/a.nii.gz", truth())
+    evaluation = evaluate_folders(tmp_path / "ours", tmp_path / "truth", SCHEMA)
+    assert math.isnan(evaluation.mean_dice)
+    assert "nothing was scored" in sentences(evaluation)[0]
+
+
+def partial_of(labels, unlabelled, background):
+    """The first slice of labels alone, in another convention."""
+    stored = np.where(labels == 0, background, labels)
+    stored[1:] = unlabelled
+    return stored
+
+
+@pytest.mark.parametrize(
+    ("convention", "unlabelled", "background"),
+    [("ours", 0, 255), ("nnunet_ignore", 3, 0), ("unlabelled_255", 255, 0)],
+)
+def test_partial_references_are_scored_on_what_they_label(
+    folders, convention, unlabelled, background
+):
+    ours, references = folders
+    for case in ("a", "b"):
+        save(references / f"{case}.nii.gz", partial_of(truth(), unlabelled, background))
+    wrong = truth()
+    wrong[1:] = 0  # where nothing is known
+    wrong[0, 2:6, 2:5] = 0  # half of RV on the slice that is labelled
+    save(ours / "a.nii.gz", wrong)
+    evaluation = evaluate_folders(ours, references, SCHEMA, convention=convention)
+    assert dices(evaluation, "a") == [pytest.approx(2 * 12 / (12 + 24)), 1.0]
+    assert dices(evaluation, "b") == [1.0, 1.0]
+    assert evaluation.n_partial == 2
+    assert "partial" in evaluation.rows[0].note
+    assert "(2 partial)" in table(evaluation)[1][-1]
+    assert document(evaluation)["cases_with_partial_reference"] == 2
+
+
+def test_the_ignore_label_of_nnunet_is_known_from_its_document(folders):
+    ours, references = folders
+    labels = references.parent / "raw" / "labelsTs"
+    for case in ("a", "b"):
+        save(labels / f"{case}.nii.gz", partial_of(truth(), 3, 0))
+        save(labels.parent / "imagesTs" / f"{case}_0000.nii.gz", truth())
+    content = {
+        "channel_names": {"0": "MR"},
+        "labels": {"background": 0, "RV": 1, "MYO": 2, "ignore": 3},
+        "file_ending": ".nii.gz",
+    }
+    (labels.parent / "dataset.json").write_text(json.dumps(content))
+    for given in (labels, labels.parent):
+        evaluation = evaluate_folders(ours, given)
+        assert evaluation.schema.names == ("background", "RV", "MYO")
+        assert (evaluation.n_partial, evaluation.mean_dice) == (2, 1.0)
+
+
+def test_scribbles_with_their_class_names_are_partial_references(folders):
+    ours, references = folders
+    for case in ("a", "b"):
+        save(references / f"{case}.nii.gz", partial_of(truth(), 0, 255))
+    (references / "labels.json").write_text(SCHEMA.model_dump_json())
+    evaluation = evaluate_folders(ours, references)
+    assert (evaluation.n_partial, evaluation.mean_dice) == (2, 1.0)
+    assert "read as scribbles" in evaluation.notes[0]
+
+
+def test_255_without_class_names_is_asked_about(folders):
+    ours, references = folders
+    for case in ("a", "b"):
+        save(references / f"{case}.nii.gz", partial_of(truth(), 0, 255))
+    with pytest.raises(InvalidInput, match="two ways"):
+        evaluate_folders(ours, references)
+
+
+def test_a_reference_that_labels_nothing_is_no_reference(folders):
+    ours, references = folders
+    save(references / "b.nii.gz", np.full((3, 12, 12), 3))
+    evaluation = evaluate_folders(ours, references, SCHEMA, convention="nnunet_ignore")
+    assert [one.case for one in evaluation.unusable] == ["b"]
+    assert "no voxel is labelled" in evaluation.unusable[0].reason
+
+
+def test_names_that_tools_give_are_paired_and_told_of(folders):
+    ours, references = folders
+    for case in ("a", "b"):
+        (references / f"{case}.nii.gz").rename(references / f"{case}_gt.nii.gz")
+        (ours / f"{case}.nii.gz").rename(ours / f"{case}.seg.nii.gz")
+    evaluation = evaluate_folders(ours, references, SCHEMA)
+    assert (evaluation.mean_dice, evaluation.failures) == (1.0, ())
+    assert "2 segmentation(s) have other names" in evaluation.notes[0]
+
+
+def test_values_like_200_and_500_are_taken_in_order_on_both_sides(tmp_path):
+    stored = np.where(truth() == 1, 200, np.where(truth() == 2, 500, 0))
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    for folder in ("ours", "truth"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "a.nii.gz"
+        nibabel.save(nibabel.Nifti1Image(stored.T.astype(np.int16), affine), path)
+    save(tmp_path / "indices" / "a.nii.gz", truth())
+    for folder in ("ours", "indices"):
+        evaluation = evaluate_folders(tmp_path / folder, tmp_path / "truth")
+        assert evaluation.schema.names == ("background", "class 200", "class 500")
+        assert evaluation.mean_dice == 1.0
+        assert "200, 500" in evaluation.notes[0]

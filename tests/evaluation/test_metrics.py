@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.evaluation import metrics
 
 SCHEMA = LabelSchema.of("RV", "MYO")
@@ -285,3 +285,76 @@ def test_the_sample_submission_of_chaos_gets_its_official_scores():
     assert distances.hausdorff_mm() == pytest.approx(14, abs=0.5)
     # The challenge's own definition of a surface gives 0.734; the six-connected inner one 0.713.
     assert distances.assd_mm == pytest.approx(0.734, abs=0.025)
+
+
+# --- one slice, and partial references ---
+
+
+def test_a_volume_of_one_slice_has_the_distances_of_its_plane():
+    plane = np.zeros((16, 16), bool)
+    plane[2:12, 2:12] = True
+    other = np.roll(plane, 3, axis=1)
+    two = metrics.surface_distances(plane, other, (2.0, 0.5))
+    for axis in range(3):
+        volumes = (np.expand_dims(mask, axis) for mask in (plane, other))
+        spacing = tuple(np.insert([2.0, 0.5], axis, 8.0))
+        one = metrics.surface_distances(*volumes, spacing)
+        assert (one.hd95_mm, one.assd_mm) == (two.hd95_mm, two.assd_mm)
+    # 4 * 10 - 4 voxels of the outline, and not all 100.
+    assert two.to_reference.size == 36
+
+
+def partial(reference, labelled):
+    return np.where(labelled, reference, UNKNOWN).astype(np.uint8)
+
+
+def test_a_partial_reference_is_scored_on_what_it_labels():
+    reference = box((4, 6, 6), (0, 4), (0, 3), (0, 4))
+    segmentation = box((4, 6, 6), (0, 4), (0, 3), (2, 6))
+    labelled = box((4, 6, 6), (1, 2), (0, 6), (0, 6))  # one slice alone
+    s = metrics.score_case(
+        segmentation.astype(np.uint8), partial(reference, labelled), ONE, LabelSchema.of("a")
+    )[0]
+    # 12 voxels each on the slice, 6 of them in both; as in a volume of that slice.
+    assert (s.dice, s.precision, s.recall) == (0.5, 0.5, 0.5)
+    alone = metrics.surface_distances(segmentation[:1], reference[:1], ONE)
+    assert (s.hd95_mm, s.assd_mm) == (alone.hd95_mm, alone.assd_mm)
+    assert s.volume_ml == pytest.approx(0.048)
+    assert np.isnan(s.reference_volume_ml)
+    assert (s.status, s.reference_share) == ("scored", 0.25)
+
+
+def test_strokes_have_no_surface_so_there_is_no_distance():
+    reference = np.full((1, 9, 9), UNKNOWN, np.uint8)
+    reference[0, 4, 3:6] = 1
+    reference[0, 0, :] = 0
+    structure = box((1, 9, 9), (0, 1), (2, 7), (2, 7)).astype(np.uint8)
+    s = metrics.score_case(structure, reference, ONE, LabelSchema.of("a"))[0]
+    assert (s.dice, s.recall) == (1.0, 1.0)
+    assert np.isnan([s.hd95_mm, s.assd_mm]).all()
+    missed = metrics.score_case(0 * structure, reference, ONE, LabelSchema.of("a"))[0]
+    assert (missed.dice, missed.hd95_mm) == (0.0, np.inf)
+    unknown = np.where(reference == 1, UNKNOWN, reference)
+    nowhere = metrics.score_case(structure, unknown, ONE, LabelSchema.of("a"))[0]
+    assert nowhere.status == "not applicable"
+
+
+def test_the_surface_of_a_partial_reference_is_where_both_sides_are_labelled():
+    reference = box((1, 8, 8), (0, 1), (2, 6), (2, 6))
+    labelled = np.ones((1, 8, 8), bool)
+    labelled[0, :2] = False  # above the structure nothing is known
+    found = metrics.surface_distances(reference, reference, ONE, labelled)
+    # Of the 12 outline voxels the two in the middle of the upper edge lose their only neighbour.
+    assert found.to_reference.size == 10
+
+
+def test_a_reference_that_cannot_be_used_is_in_no_mean():
+    schema = LabelSchema.of("a")
+    good = metrics.score_case(
+        np.ones((1, 2, 2), np.uint8), np.ones((1, 2, 2), np.uint8), ONE, schema
+    )
+    scores = [*good, *metrics.failed_case(schema), *metrics.unusable_case(schema)]
+    (summary,) = metrics.summarise(scores)
+    assert summary.dice.mean == 0.5
+    counts = (summary.n_scored, summary.n_na, summary.n_failed, summary.n_no_reference)
+    assert (summary.n_expected, counts) == (3, (1, 0, 1, 1))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.evaluation.slice_metrics import (
     EXTRA,
     MISSED,
@@ -84,3 +84,17 @@ def test_other_shapes_and_values_are_refused():
         comparison_map(plane, np.zeros((2, 2, 2), np.uint8))
     with pytest.raises(InvalidInput, match="not in the schema"):
         score_slices(plane + 7, plane, SPACING, SCHEMA)
+
+
+def test_a_partial_reference_is_scored_on_what_it_labels():
+    segmentation = np.zeros((2, 6, 6), np.uint8)
+    segmentation[:, 1:4, 1:4] = 1
+    reference = np.full((2, 6, 6), UNKNOWN, np.uint8)
+    reference[0, 1:4, 2:6] = 1
+    reference[0, 4:, :] = 0
+    first, second = score_slices(segmentation, reference, (5.0, 1.0, 1.0), LabelSchema.of("a"))
+    # 6 of the labelled 12 voxels of the structure are found, and nothing more is claimed.
+    assert first.dice == pytest.approx(2 * 6 / (6 + 12))
+    assert (first.area_mm2, np.isnan(first.reference_area_mm2)) == (9.0, True)
+    assert second.status == "not applicable"
+    assert set(np.unique(comparison_map(segmentation, reference))) == {0, MISSED}

@@ -169,6 +169,42 @@ def test_a_case_without_a_reference_teaches_but_is_not_scored(data):
     assert [case.files.id for case in cell.test] == ["patient00"]
 
 
+def test_a_case_whose_reference_is_no_use_teaches_and_has_no_score(data):
+    (data / "labels/patient01.nii.gz").write_bytes(b"no volume")
+    split = listed(["patient01"], ["patient00", "patient02"])
+    experiment = draft(recipe_of(data, "a", split=split), made_up_settings("a")).experiment
+    assert experiment is not None
+    assert experiment.left_out == ()
+    (cell,) = cells_of(experiment).values()
+    (teacher,) = cell.train
+    assert "patient01.nii.gz" in teacher.reference_problem
+    assert str(data) not in teacher.reference_problem
+    assert teacher.files.reference is None, "or training would trip over it"
+    split = listed(["patient00"], ["patient01", "patient02"])
+    tested = draft(recipe_of(data, "a", split=split), made_up_settings("a")).experiment
+    assert tested is not None
+    (cell,) = cells_of(tested).values()
+    assert [case.files.id for case in cell.test] == ["patient01", "patient02"]
+
+
+def test_a_recipe_says_whose_the_cases_are(data):
+    experiment = draft(recipe_of(data, "a"), made_up_settings("a")).experiment
+    assert experiment is not None
+    assert experiment.patients == "4 patients for 4 cases, told by the names of the cases."
+    recipe = recipe_of(data, "a", patient_pattern=r"patient(\d)")
+    (fault,) = draft(recipe, made_up_settings("a")).obstacles
+    assert "2 folds need at least 2 patients, got 1 (0)" in fault
+    table = data.parent / "whose.csv"
+    table.write_text("case,patient\n" + "".join(f"patient0{n},p{n // 2}\n" for n in range(4)))
+    recipe = recipe_of(data, "a", patient_table=str(table))
+    experiment = draft(recipe, made_up_settings("a")).experiment
+    assert experiment is not None
+    assert experiment.patients == (
+        "2 patients for 4 cases, by the table whose.csv. p0 is patient00 and patient01."
+    )
+    assert {len(fold.test) for fold in experiment.folds} == {2}
+
+
 def test_an_unknown_convention_or_dataset_is_refused(data, tmp_path):
     with pytest.raises(InvalidInput, match="no scribble convention 'mine'"):
         obstacles(data, convention="mine")

@@ -8,6 +8,7 @@ import pytest
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.patients import BY_NAMES
 from napari_scribseg.experiment.splits import (
     PUBLISHED,
     Fold,
@@ -130,6 +131,19 @@ def test_phases_of_one_heart_under_two_patients_are_named():
     fold = listed_fold(cases, "mine", ["A"], ["B"])
     (fault,) = fold_faults(fold, cases)
     assert "heart1_ED (train) and heart1_ES (test)" in fault
+
+
+def test_names_that_look_like_one_patient_must_not_part_unless_somebody_says_so():
+    cases = [
+        CaseFiles(id=i, patient=i, image=Path("x.nii.gz")) for i in ("s0_a", "s0_b", "s1_a", "s1_b")
+    ]
+    fold = listed_fold(cases, "mine", ["s0_a", "s1_a"], ["s0_b"])
+    (fault,) = fold_faults(fold, cases, known_by=BY_NAMES)
+    assert "s0_a (train) and s0_b (test)" in fault
+    assert "--patient-table" in fault
+    assert fold_faults(fold, cases, known_by="by the pattern '(.*)'") == ()
+    # Folds that are made here are told of instead, with the number of patients.
+    assert fold_faults(fold, cases, known_by=BY_NAMES, ours=True) == ()
 
 
 def test_an_empty_side_is_a_fault():

@@ -129,6 +129,7 @@ def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
             "Cases",
             f"{len(experiment.cases)} ({len(patients)} patients), {len(tested)} of them tested",
         ),
+        *([("Patients", experiment.patients)] if experiment.patients else []),
         ("Split", split),
         ("Training", f"{' or '.join(budgets)} per run, CPU threads: {recipe.threads}"),
         ("Random seeds", ", ".join(map(str, recipe.random_seeds))),
@@ -159,7 +160,9 @@ def _summary(tables: ResultTables) -> list[dict[str, Any]]:
                 "mean": means.get(key, float("nan")),
                 "dice": [_spread(of_class.get(c), "dice", 3) for c in tables.classes],
                 "hd95": [_distance(of_class.get(c)) for c in tables.classes],
-                "failed": sum(int(row["n_failed"]) for row in group) // max(len(group), 1),
+                "failed": _cases(group, "n_failed"),
+                "no_reference": _cases(group, "n_no_reference"),
+                "partial": _cases(group, "n_partial"),
                 "effort": _effort(first),
             }
         )
@@ -167,6 +170,11 @@ def _summary(tables: ResultTables) -> list[dict[str, Any]]:
         key=lambda row: (-row["mean"], row["label"]) if row["mean"] == row["mean"] else (1.0,)
     )
     return rows
+
+
+def _cases(group: Sequence[Row], count: str) -> int:
+    """A number of cases, which is the same for all classes."""
+    return max((int(row[count]) for row in group), default=0)
 
 
 def _winner(tables: ResultTables) -> str:
@@ -321,6 +329,11 @@ def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, l
     """Everything that did not go well, in sentences, under a heading each."""
     cells: list[str] = []
     failed: list[str] = []
+    unusable = [
+        f"{case.files.id}: {case.reference_problem}"
+        for case in experiment.cases
+        if case.reference_problem
+    ]
     for name, cell in cells_of(experiment).items():
         result = locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
         if result is None:
@@ -329,10 +342,16 @@ def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, l
             cells.append(f"{name} failed: {result.reason}")
         else:
             failed += [f"{name}, {_reason(failure)}" for failure in result.failures]
+            unusable += [
+                f"{name}, {told}"
+                for one in result.unusable
+                if (told := _reason(one)) not in unusable
+            ]
     left_out = [f"{case.case}: {case.reason}" for case in experiment.left_out]
     found = {
         "Cells without scores (all their cases count as Dice 0 where they failed)": cells,
         "Cases without a segmentation (they count as Dice 0)": failed,
+        "Cases without a usable reference (they are in no mean)": unusable,
         "Cases that were left out": left_out,
         "Notes": list(experiment.notes),
     }
@@ -418,7 +437,9 @@ def _files(folder: Path, locked: bool) -> list[str]:
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
     """A recipe without the place of its data, which may name people or clinics."""
-    return {**recipe.model_dump(mode="json"), "dataset": Path(recipe.dataset).name}
+    table = recipe.patient_table
+    shared = {"dataset": Path(recipe.dataset).name, "patient_table": table and Path(table).name}
+    return {**recipe.model_dump(mode="json"), **shared}
 
 
 def _readable(document: dict[str, Any]) -> str:

@@ -40,6 +40,7 @@ _STYLE: Final[dict[Any, Any]] = {
     "xtick.color": _INK,
     "ytick.color": _INK,
     "text.color": _INK,
+    "text.parse_math": False,  # a class or method may be called $x$
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.fonttype": "path",

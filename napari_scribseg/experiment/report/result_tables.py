@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
@@ -181,7 +182,8 @@ def _mean(values: Iterable[float]) -> float:
 def _rows(path: Path) -> list[Row]:
     try:
         with open_own(path, "rb") as file:
-            return list(csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")))
+            text = io.TextIOWrapper(file, "utf-8", newline="")
+            return [{k: plain_text(v) for k, v in row.items()} for row in csv.DictReader(text)]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"The result file {path.name} of {path.parent} can't be read ({error}). Repeat "

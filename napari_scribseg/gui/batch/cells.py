@@ -285,7 +285,9 @@ def _reason(result: CellResult | None) -> str:
     """Why a cell has failed, or which of its test cases have no segmentation."""
     if result is None or result.reason:
         return "" if result is None else result.reason
-    return " ".join(f"{failure.case}: {failure.reason}" for failure in result.failures)
+    told = [f"{failure.case}: {failure.reason}" for failure in result.failures]
+    told += [f"{one.case} has no usable reference: {one.reason}" for one in result.unusable]
+    return " ".join(told)
 
 
 def _mean_dice(folder: Path) -> float:

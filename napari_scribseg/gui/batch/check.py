@@ -22,6 +22,7 @@ class CheckReport:
     Args:
         obstacles: why nothing can be started, in sentences.
         left_out: cases that take no part, and why.
+        patients: whose the cases are, in a sentence.
         notes: what else was noticed.
         cards: the cells.
         open_cells: how many of them are still to be computed.
@@ -31,6 +32,7 @@ class CheckReport:
 
     obstacles: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    patients: str = ""
     notes: tuple[str, ...] = ()
     cards: tuple[CellCard, ...] = ()
     open_cells: int = 0
@@ -48,6 +50,7 @@ def report_of(ended: Ended) -> CheckReport:
     return CheckReport(
         obstacles=_few(document["obstacles"]),
         left_out=_few([f"{one['case']}: {one['reason']}" for one in document["left_out"]]),
+        patients=str(document.get("patients", "")),
         notes=_few(document["notes"]),
         cards=cards,
         open_cells=sum(card.state != "finished" for card in cards),

@@ -18,6 +18,7 @@ class BatchCheckPanel(Panel):
     def __init__(self) -> None:
         super().__init__("Check")
         self.obstacles, self.left_out = _sentences("error"), _sentences("warning")
+        self.patients = _sentences("info")
         self.estimate, self.notes = _sentences("info"), _sentences("info")
         self.notes.setStyleSheet(QUIET)
         inside = QWidget()
@@ -25,7 +26,7 @@ class BatchCheckPanel(Panel):
         layout.setContentsMargins(12, 0, 0, 0)
         layout.addWidget(self.notes)
         self._fold = Fold("What else was noticed", inside)
-        for widget in (self.obstacles, self.left_out, self.estimate, self._fold):
+        for widget in (self.obstacles, self.left_out, self.patients, self.estimate, self._fold):
             self.body.addWidget(widget)
         self.set_value(None)
 
@@ -36,6 +37,7 @@ class BatchCheckPanel(Panel):
             return
         _show(self.obstacles, "In the way:", report.obstacles)
         _show(self.left_out, "Left out, the others go on:", report.left_out)
+        _show(self.patients, "", [f"Patients: {report.patients}"] if report.patients else [])
         _show(self.estimate, "", report.estimate.splitlines())
         _show(self.notes, "", report.notes)
         self._fold.setVisible(bool(report.notes))

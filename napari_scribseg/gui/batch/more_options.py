@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import (
@@ -35,6 +36,7 @@ class MoreOptions(QWidget):
         self.locked, self.patients, self.part = QLineEdit(), QLineEdit(), QLineEdit("all")
         self.shares_of, self.clock, self.device = QComboBox(), QComboBox(), QComboBox()
         self.convention = QComboBox()
+        self.patient_pattern, self.patient_table = QLineEdit(), QLineEdit()
         self.threads, self.jobs = QSpinBox(), QSpinBox()
         self.shares_of.addItems(["patients", "strokes"])
         self.clock.addItems(["wall", "cpu"])
@@ -47,6 +49,8 @@ class MoreOptions(QWidget):
         self.locked.setPlaceholderText("none")
         self.patients.setPlaceholderText("all")
         self.title.setPlaceholderText("none")
+        for edit in (self.patient_pattern, self.patient_table):
+            edit.setPlaceholderText("as the dataset says")
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
         form.setHorizontalSpacing(8)
@@ -60,6 +64,17 @@ class MoreOptions(QWidget):
             ("Shares of", self.shares_of, "Scribbled patients, or the strokes of every patient"),
             ("Locked", self.locked, "Patients kept for the end: names, maag, or split:NAME"),
             ("Patients", self.patients, "Only these take part: names with commas between"),
+            (
+                "Patient pattern",
+                self.patient_pattern,
+                r"A regular expression that finds the patient in the name of every case: "
+                r"^(patient\d+); (.*) = every case is another patient",
+            ),
+            (
+                "Patient table",
+                self.patient_table,
+                "Or a CSV file with the columns case and patient",
+            ),
             ("Part", self.part, "Split of the dataset that takes part; all = everything"),
             ("Scribbles are", self.convention, "How the scribble files are written"),
             (
@@ -92,6 +107,8 @@ class MoreOptions(QWidget):
             "shares_of": self.shares_of.currentText(),
             "locked": _words(self.locked),
             "patients": _words(self.patients),
+            "patient_pattern": self.patient_pattern.text() or None,
+            "patient_table": _path(self.patient_table),
             "part": self.part.text().strip() or "all",
             "convention": None if chosen == _AS_THE_LAYOUT else chosen,
             "clock": self.clock.currentText(),
@@ -112,6 +129,8 @@ class MoreOptions(QWidget):
         self.shares_of.setCurrentText(recipe.shares_of)
         self.locked.setText(", ".join(recipe.locked))
         self.patients.setText(", ".join(recipe.patients))
+        self.patient_pattern.setText(recipe.patient_pattern or "")
+        self.patient_table.setText(recipe.patient_table or "")
         self.part.setText(recipe.part)
         self.convention.setCurrentText(recipe.convention or _AS_THE_LAYOUT)
         self.clock.setCurrentText(recipe.clock)
@@ -119,12 +138,18 @@ class MoreOptions(QWidget):
         self.threads.setValue(recipe.threads)
 
     def _connect(self) -> None:
-        for edit in (self.title, self.seeds, self.shares, self.locked, self.patients, self.part):
+        words = (self.title, self.seeds, self.shares, self.locked, self.patients, self.part)
+        for edit in (*words, self.patient_pattern, self.patient_table):
             edit.textChanged.connect(self.value_changed)
         for box in (self.shares_of, self.clock, self.convention, self.device):
             box.currentTextChanged.connect(self.value_changed)
         for spin in (self.threads, self.jobs):
             spin.valueChanged.connect(self.value_changed)
+
+
+def _path(edit: QLineEdit) -> str | None:
+    text = edit.text().strip()
+    return str(Path(text).expanduser().absolute()) if text else None
 
 
 def _words(edit: QLineEdit) -> list[str]:

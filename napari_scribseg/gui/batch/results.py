@@ -13,6 +13,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, put_on_grid
+from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.experiment import REPORT, Experiment
 from napari_scribseg.experiment.results import MEAN
 from napari_scribseg.experiment.worst_slices import PickedSlice, picked_slices, prediction_path
@@ -99,7 +100,7 @@ def _comparisons(path: Path) -> list[dict[str, str]]:
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{k: plain_text(v) for k, v in row.items()} for row in csv.DictReader(file)]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} can't be read ({error}).") from error
     if rows and not {"measure", "class", "sentence"} <= set(rows[0]):

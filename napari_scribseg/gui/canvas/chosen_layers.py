@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
 from napari_scribseg.core.volume import Array
 from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layer_grid, layers
@@ -17,6 +17,9 @@ from napari_scribseg.gui.values import Snapshot
 
 _SAME_GRID = 0.05
 """Largest distance in voxels between layers that lie on one grid."""
+
+_FEWEST_STROKES = 0.01
+"""Share of the drawn voxels that strokes of background have at least; fewer may be a slip."""
 
 Slot = Literal["image", "scribbles", "reference"]
 SLOTS: tuple[Slot, ...] = ("image", "scribbles", "reference")
@@ -44,7 +47,7 @@ def snapshot_of(chosen: Selected, schema: LabelSchema) -> Snapshot:
         case=case_of(chosen.image),
         image=layers.volume_of(chosen.image),
         scribbles=None if chosen.scribbles is None else _bytes_of(chosen.scribbles),
-        reference=None if chosen.reference is None else _bytes_of(chosen.reference),
+        reference=None if chosen.reference is None else _reference_of(chosen.reference),
         schema=schema,
     )
 
@@ -67,6 +70,19 @@ def _bytes_of(layer: Layer) -> Array:
             "and references have values from 0 to 255."
         )
     return array.astype(np.uint8)
+
+
+def _reference_of(layer: Layer) -> Array:
+    """A reference as class indices, UNKNOWN where it says nothing.
+
+    Scribbles, ours or somebody's with strokes of background, are a partial reference.
+    """
+    array = _bytes_of(layer)
+    role = layers.role_of(layer)
+    strokes = np.count_nonzero(array == BACKGROUND)
+    drawn = strokes > _FEWEST_STROKES * np.count_nonzero(array)
+    is_scribbles = role == "scribbles" or (role != "reference" and drawn)
+    return reference_of_scribbles(array) if is_scribbles else array
 
 
 def facts_of(image: Layer | None) -> str:

@@ -22,7 +22,8 @@ from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import patient_of, safe_id
+from napari_scribseg.data.names import safe_id
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave, kept_as, note_kept
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.case.chooser import CaseChooser

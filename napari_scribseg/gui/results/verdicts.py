@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import UNKNOWN
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.disagreement import (
@@ -85,6 +86,8 @@ def judge(outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -
         try:
             scores = score_case(shown[part], reference[part], raw.spacing, outcome.schema)
             truth = reference
+            if (reference[part] == UNKNOWN).all():
+                note, scores = "The reference says nothing about this part of the image.", None
         except InvalidInput as error:
             note = str(error)
     difference = None
@@ -142,13 +145,18 @@ def caption_of(outcome: Outcome, cleaning: PostProcessing, title: str) -> str:
         if on
     ]
     parts.append(f"with {' and '.join(done)}" if done else "as predicted")
+    share = outcome.scores[0].reference_share if outcome.scores else 1.0
+    if share < 1:
+        parts.append(f"partial reference: scored on the {share:.2%} of the voxels that it labels")
+    elif outcome.note:
+        parts.append(f"no score: {outcome.note}")
     return " · ".join(parts)
 
 
 TABLE_COLUMNS = (
     *("case", "run", "post_processing", "scope", "slice", "structure", "dice", "hd95_mm"),
     *("assd_mm", "precision", "recall", "volume_ml", "reference_volume_ml", "area_mm2"),
-    *("reference_area_mm2", "measurement", "value", "unit", "source"),
+    *("reference_area_mm2", "reference_share", "measurement", "value", "unit", "source"),
 )
 """Columns of the one table that everything on the tab is saved in."""
 
@@ -204,6 +212,7 @@ def _class_rows(verdict: Verdict) -> list[dict[str, str | int]]:
             "recall": _cell(score.recall),
             "volume_ml": _cell(score.volume_ml),
             "reference_volume_ml": _cell(score.reference_volume_ml),
+            "reference_share": _cell(score.reference_share),
         }
         for score in verdict.scores or ()
     ]

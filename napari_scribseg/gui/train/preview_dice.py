@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Array
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.io import read_labels
@@ -33,7 +33,8 @@ class PreviewDice:
 
         Args:
             previews: files by step.
-            reference: (z, y, x) class indices; of another shape nothing is measured.
+            reference: (z, y, x) class indices; of another shape nothing is measured, and only
+                where a partial one says something.
             schema: the structures that the run has learnt.
         """
         with self._lock:
@@ -50,8 +51,9 @@ def _dice_of(path: Path, reference: Array, schema: LabelSchema) -> dict[str, flo
         return {}
     if segmentation.shape != reference.shape:
         return {}
+    labelled = reference != UNKNOWN
     scores = {
-        name: dice(segmentation == k, reference == k)
+        name: dice((segmentation == k) & labelled, reference == k)
         for k, name in enumerate(schema.names)
         if k > 0
     }

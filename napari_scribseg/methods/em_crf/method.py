@@ -11,7 +11,7 @@ from torch import Tensor
 from napari_scribseg.batches.slices import Batch, resample_in_plane
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import TaskNotSupported
-from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.core.labels import IGNORE, targets_of, targets_of_reference
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
 from napari_scribseg.methods.base import Maps, Method, Shown
@@ -60,7 +60,7 @@ class EMCRF(Method):
                     f"Case {case.id} has no reference, from which supervision=dense learns: leave "
                     "the case out, or choose supervision=scribble."
                 )
-            seeds = case.reference.astype(np.int16)
+            seeds = targets_of_reference(case.reference)
         elif case.scribbles is None:
             seeds = np.full(case.image.shape, IGNORE, np.int16)
         else:

@@ -11,11 +11,14 @@ from experiments import phantom_experiment, stubs
 from reports import computed_experiment
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.experiment.experiment import Experiment, cells_of
 from napari_scribseg.experiment.report.html import write_report
 from napari_scribseg.experiment.results import write_results
 from napari_scribseg.experiment.schedule import at_work, compute_cells, open_locked
 from napari_scribseg.experiment.worst_slices import picked_slices, prediction_path
+from napari_scribseg.io import read_labels, write_volume
 
 
 class Page(HTMLParser):
@@ -162,3 +165,45 @@ def test_a_missing_table_is_named(tmp_path):
     (out / "summary.csv").unlink()
     with pytest.raises(InvalidInput, match=r"result file summary\.csv"):
         write_report(out, experiment)
+
+
+def test_class_names_that_look_like_formulas_are_names(tmp_path):
+    names = ("=1+1", r"$\frac{$")
+    schema = LabelSchema.of(*names)
+
+    def change(data: Path) -> None:
+        (data / "labels.json").write_text(schema.model_dump_json())
+
+    out, experiment = computed_experiment(tmp_path, "good", "plain", patients=8, change=change)
+    for cell in (out / "cells").iterdir():
+        for path in (cell / "scores.csv", cell / "slices.csv"):
+            text = path.read_text(encoding="utf-8").replace("bright", "'" + names[0])
+            path.write_text(text.replace("dim", names[1]), encoding="utf-8")
+    write_results(out, experiment)
+    page = Page(write_report(out, experiment))
+    assert all(name in page.text for name in names)
+    assert "Dice (=1+1): " in page.text
+    assert "'=1+1" not in page.text
+    assert "'=1+1," in (out / "summary.csv").read_text(encoding="utf-8")
+
+
+def test_references_that_are_no_use_or_partial_are_told_of(tmp_path):
+    def change(data: Path) -> None:
+        path = data / "labels" / "patient01.nii.gz"
+        volume = read_labels(path)
+        array = volume.array.copy()
+        array[0, 0, 0] = 7
+        write_volume(path, Volume(array, volume.grid))
+
+    experiment = phantom_experiment(tmp_path, "bad", patients=4, change=change)
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()))
+        write_results(out, experiment)
+    page = Page(write_report(out, experiment))
+    assert "Cases without a usable reference are in no mean" in page.text
+    assert (
+        "patient01: The reference of case patient01: 1 value(s) are not in the schema" in page.text
+    )
+    assert "No usablereference" in page.text
+    assert "4 patients for 4 cases, told by the names of the cases" in page.text

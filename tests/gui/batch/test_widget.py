@@ -203,6 +203,7 @@ def test_a_recipe_holds_everything_and_fills_the_form(widget, qtbot, tmp_path):
     plan.more.shares.setText("0.25, 1")
     plan.more.locked.setText("patient01, patient02")
     plan.more.title.setText("All of it")
+    plan.more.patient_pattern.setText(r"^(patient\d+)")
     widget.presenter.save_recipe(path)
     qtbot.waitUntil(path.exists)
     recipe = load_recipe(path)

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
 from napari_scribseg.gui.results.run_list import runs_with_weights
-from napari_scribseg.gui.results.verdicts import TABLE_COLUMNS, advise, judge, save_table
+from napari_scribseg.gui.results.verdicts import (
+    TABLE_COLUMNS,
+    advise,
+    caption_of,
+    judge,
+    save_table,
+)
 from napari_scribseg.gui.values import Outcome
 
 SCHEMA = LabelSchema.of("a")
@@ -65,6 +71,19 @@ def test_a_reference_of_another_schema_costs_the_scores_only():
     assert verdict.difference is None
     assert "9" in verdict.outcome.note
     assert verdict.slices[0].area_mm2 == 17
+
+
+def test_a_partial_reference_is_scored_on_what_it_labels_and_says_so():
+    reference = pieces()
+    reference[0] = UNKNOWN
+    verdict = judge(made(pieces()), reference, PostProcessing())
+    assert verdict.scores[0].dice == 1
+    assert verdict.scores[0].reference_share == 0.5
+    assert "50.00%" in caption_of(verdict.outcome, PostProcessing(), "run")
+    assert not verdict.difference.any()
+    slice_of_nothing = judge(made(pieces(), z=0), reference, PostProcessing())
+    assert slice_of_nothing.scores is None
+    assert "says nothing" in slice_of_nothing.outcome.note
 
 
 def test_without_a_reference_nothing_is_scored():
