@@ -5,8 +5,9 @@ The documents are other people's: what is needed is checked strictly, the rest i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,11 +25,13 @@ from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import (
     TEST,
     TRAIN,
+    distinct_ids,
     few,
     path_inside,
     patient_of,
     safe_id,
     stem_of,
+    told_apart,
     volumes_in,
 )
 from napari_scribseg.io.documents import read_json
@@ -183,13 +186,15 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             f"highest; got {document.labels}."
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
-    cases: list[CaseFiles] = []
+    found: list[CaseFiles] = []
+    stems: list[str] = []
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
         labels = volumes_in(folder / f"labels{letters}", (ending,))
         for stem, image in volumes_in(folder / f"images{letters}", (f"_0000{ending}",)).items():
             # Test labels are the truth to score against, also beside scribbled training labels.
             drawn = convention is not None and split == TRAIN
-            cases.append(
+            stems.append(stem)
+            found.append(
                 CaseFiles(
                     id=safe_id(stem),
                     patient=patient_of(stem),
@@ -200,11 +205,14 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
                     convention=convention if drawn else None,
                 )
             )
+    cases = _with_distinct_ids(
+        found, stems, [Path(f.image.parent.name, f.image.name) for f in found]
+    )
     if not cases:
         raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
     notes = _first_of(document.channel_names, "channels")
     title = document.name or folder.name
-    return Dataset(title, "nnU-Net raw", folder, schema, tuple(cases), notes)
+    return Dataset(title, "nnU-Net raw", folder, schema, cases, notes)
 
 
 def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
@@ -220,11 +228,13 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
     frame = 0 if len(document.modality) > 1 else None
     listed = [(case.image, case.label, TRAIN) for case in document.training]
     listed += [(image, None, TEST) for image in document.test]
-    cases: list[CaseFiles] = []
+    found: list[CaseFiles] = []
+    stems: list[str] = []
     for image, label, split in listed:
         path = path_inside(folder, image, where)
         stem = stem_of(path.name, io.EXTENSIONS) or path.name
-        cases.append(
+        stems.append(stem)
+        found.append(
             CaseFiles(
                 id=safe_id(stem),
                 patient=patient_of(stem),
@@ -234,9 +244,24 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
                 frame=frame,
             )
         )
+    cases = _with_distinct_ids(found, stems, [PurePosixPath(image) for image, _, _ in listed])
     notes = _first_of(document.modality, "modalities")
     title = document.name or folder.name
-    return Dataset(title, "MSD", folder, _schema(names, where), tuple(cases), notes)
+    return Dataset(title, "MSD", folder, _schema(names, where), cases, notes)
+
+
+def _with_distinct_ids(
+    found: Sequence[CaseFiles], stems: Sequence[str], places: Sequence[PurePath]
+) -> tuple[CaseFiles, ...]:
+    """Cases whose files have one name get folders in front, and are not of one patient for it."""
+    ids = distinct_ids(stems, places)
+    called = told_apart(stems, places)
+    return tuple(
+        files
+        if name == stem and case_id == files.id
+        else files.model_copy(update={"id": case_id, "patient": patient_of(name.replace("/", "_"))})
+        for files, stem, case_id, name in zip(found, stems, ids, called, strict=True)
+    )
 
 
 def _checked(document: dict[str, Any], model: type[Document], path: Path) -> Document:

@@ -16,7 +16,7 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.names import TRAIN, few, patient_of, safe_id, volumes_in
+from napari_scribseg.data.names import TRAIN, distinct_ids, few, patient_of, volumes_in
 from napari_scribseg.io.documents import load_document
 
 _MOST_READ: Final = 20
@@ -51,16 +51,17 @@ def read_plain(folder: Path) -> Dataset:
         notes.append(
             f"There is no labels.json; {schema.n_classes - 1} class(es) were found in the files."
         )
+    ids = distinct_ids(tuple(images), [path.relative_to(folder) for path in images.values()])
     cases = tuple(
         CaseFiles(
-            id=safe_id(stem),
+            id=case_id,
             patient=patient_of(stem),
             image=image,
             scribbles=scribbles.get(stem),
             reference=references.get(stem),
             split=TRAIN,
         )
-        for stem, image in images.items()
+        for case_id, (stem, image) in zip(ids, images.items(), strict=True)
     )
     return Dataset(folder.name, "plain", folder, schema, cases, tuple(notes))
 

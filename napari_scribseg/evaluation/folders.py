@@ -6,7 +6,7 @@ strange class numbers, is listed with its reason, counts as failed, and the othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +68,7 @@ def evaluate_folders(
     def items() -> Iterator[Pair | Failure]:
         for done, (case, read_reference) in enumerate(expected.items(), start=1):
             try:
-                yield _pair(case, _prediction(case, found), read_reference)
+                yield _pair(case, _prediction(case, found, expected), read_reference)
             except ScribsegError as error:
                 yield Failure(case, _without_folders(str(error), predictions, references))
             if progress is not None:
@@ -166,8 +166,10 @@ def _volumes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _prediction(case: str, found: dict[str, list[Path]]) -> Path:
-    paths = found.get(case, []) + found.get(case + SUFFIX, [])
+def _prediction(case: str, found: dict[str, list[Path]], expected: Collection[str]) -> Path:
+    paths = list(found.get(case, []))
+    if case + SUFFIX not in expected:  # else that file is about the other case
+        paths += found.get(case + SUFFIX, [])
     if not paths:
         raise InvalidInput(f"There is no segmentation called {case} or {case}{SUFFIX}.")
     if len(paths) > 1:

@@ -10,8 +10,9 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.names import safe_id
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.io import frame_count, read_volume
 from napari_scribseg.io.volumes import extension_of
@@ -27,16 +28,17 @@ def layers_of_path(path: Path) -> list[layers.LayerData]:
         InvalidInput: it can't be read.
     """
     name = path.name.removesuffix(extension_of(path) or "")
+    case = CaseKey.of_file(path, safe_id(name), name)
     frames = frame_count(path)
     if frames > 1:
         volumes = [read_volume(path, frame=frame) for frame in range(frames)]
-        series = layers.series_data(volumes, case=name)
+        series = layers.series_data(volumes, case=case)
         series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
         return [series]
     volume = read_volume(path)
     if _looks_like_labels(volume):
-        return [layers.plain_labels_data(volume, name=name)]
-    return [layers.image_data(volume, case=name)]
+        return [layers.plain_labels_data(volume, case=case)]
+    return [layers.image_data(volume, case=case)]
 
 
 def layers_of_case(files: CaseFiles, schema: LabelSchema) -> list[layers.LayerData]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.disagreement import (
     Doubt,
@@ -66,7 +67,7 @@ class Advice:
         suggestions: the most doubtful slice first.
     """
 
-    case: str
+    case: CaseKey
     doubt: Doubt
     kind: str
     suggestions: tuple[Suggestion, ...]
@@ -172,7 +173,7 @@ def save_table(
     for title, verdict in verdicts.items():
         outcome = verdict.outcome
         shared = {
-            "case": outcome.case,
+            "case": outcome.case.name,
             "run": title,
             "post_processing": _cleaning_words(verdict.cleaning),
         }
