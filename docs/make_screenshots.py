@@ -81,7 +81,7 @@ class Walk:
         chooser.list.setCurrentRow(next(i for i, text in enumerate(row) if case in text))
         QTest.qWait(200)
         chooser.accept()
-        wait(lambda: self.dock.session.case == case, f"case {case}")
+        wait(lambda: str(self.dock.session.case) == case, f"case {case}")
         wait(lambda: self.dock.session.selected.scribbles is not None, "a layer to draw on")
 
     def draw(self, value: int, z: int, points: list[tuple[float, float]]) -> int:
@@ -285,7 +285,7 @@ def first_session(dataset: Path, case: str, minutes: float, images: Path) -> Non
     assert scribbles is not None
     np.save(HOME / "strokes.npy", scribbles.data)
     cards = len(dock.train_tab.runs._cards)  # noqa: SLF001
-    facts = {"case": session.case, "dice": [first, second], "runs": cards, "slices": drawn}
+    facts = {"case": str(session.case), "dice": [first, second], "runs": cards, "slices": drawn}
     (HOME / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
     walk.viewer.close()
 

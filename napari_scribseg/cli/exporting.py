@@ -85,18 +85,19 @@ def _dataset(folder: Path) -> Dataset:
 def _named(folders: list[Path]) -> dict[str, dict[str, Path]]:
     """Segmentations by case id, by the name of their folder.
 
+    Folders of one name get those above them in front: a_output and b_output.
+
     Raises:
-        InvalidInput: a folder is not there, or two have one name.
+        InvalidInput: a folder is not there.
     """
-    from napari_scribseg.data.names import volumes_in
+    from napari_scribseg.data.names import distinct_ids, volumes_in
     from napari_scribseg.io import EXTENSIONS
 
-    named: dict[str, dict[str, Path]] = {}
-    for folder in folders:
+    places = list(dict.fromkeys(folder.resolve() for folder in folders))
+    for folder in places:
         if not folder.is_dir():
             raise InvalidInput(f"{folder} is not a folder; expected one with segmentations.")
-        name = folder.resolve().name
-        if name in named:
-            raise InvalidInput(f"Two folders of predictions are called {name}; rename one.")
-        named[name] = volumes_in(folder, EXTENSIONS)
-    return named
+    names = distinct_ids([folder.name for folder in places], places)
+    return {
+        name: volumes_in(folder, EXTENSIONS) for name, folder in zip(names, places, strict=True)
+    }

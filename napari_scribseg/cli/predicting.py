@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import re
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to predict: the id its files get, and how to read its image."""
+    """One thing to predict.
+
+    Args:
+        id: what its files are called.
+        place: where it lies: the file or DICOM folder, or the dataset and its id there.
+        read: reads its image.
+        is_listed: whether it is a case of a dataset or project.
+    """
 
     id: str
+    place: Path
     read: Callable[[], Volume]
+    is_listed: bool = False
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -40,7 +49,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "predict",
         parents=[common],
         help="segment images with a trained run",
-        description="Segment images with a trained run: <case id>.nii.gz on the grid of the image. "
+        description="Segment images with a trained run: <case id>.nii.gz on the grid of the image; "
+        "images of one name get their folders in front, p1_image.nii.gz and p2_image.nii.gz. "
         "An image that can't be segmented does not stop the others (exit code 1 then).",
     )
     predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
@@ -158,6 +168,7 @@ def predict_into(
     document = {
         "out": out,
         "post_processing": cleaning.model_dump(),
+        "inputs": {item.id: item.place for item in items},
         "written": written,
         "failed": failures,
         "notes": notes,
@@ -181,27 +192,22 @@ def _told_once(notes: dict[str, list[str]]) -> list[str]:
 
 
 def _items(inputs: list[Path], split: str) -> list[Item]:
-    """What to predict, each with an id of its own.
+    """What to predict, each with an id of its own; what is given twice is predicted once.
 
     Raises:
-        InvalidInput: an input is not there, or two would be written to the same file.
+        InvalidInput: an input is not there.
     """
-    items: list[Item] = []
-    for path in inputs:
-        items += _items_of(path, split)
-    ids = [item.id.casefold() for item in items]
-    twice = sorted({item.id for item in items if ids.count(item.id.casefold()) > 1})
-    if twice:
-        raise InvalidInput(
-            f"Several inputs have the name {', '.join(twice[:5])}, so their segmentations would "
-            "overwrite each other: predict them into different folders."
-        )
-    return items
+    from napari_scribseg.data.names import distinct_ids
+
+    given = [item for path in inputs for item in _items_of(path, split)]
+    items = list({(i.is_listed, os.path.realpath(i.place)): i for i in given}.values())
+    ids = distinct_ids([item.id for item in items], [item.place.absolute() for item in items])
+    return [replace(item, id=each) for item, each in zip(items, ids, strict=True)]
 
 
 def _items_of(path: Path, split: str) -> list[Item]:
     from napari_scribseg.data.dataset import read_dataset
-    from napari_scribseg.data.names import safe_id, stem_of
+    from napari_scribseg.data.names import stem_of
     from napari_scribseg.io import EXTENSIONS, read_volume
 
     if not path.exists():
@@ -216,7 +222,7 @@ def _items_of(path: Path, split: str) -> list[Item]:
     if split != "all":
         raise InvalidInput(f"{path} is a single image and has no split '{split}'.")
     stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
-    return [Item(safe_id(stem or path.name), lambda: read_volume(path))]
+    return [Item(stem or path.name, path, lambda: read_volume(path))]
 
 
 def dataset_items(dataset: Dataset, split: str) -> list[Item]:
@@ -228,7 +234,7 @@ def dataset_items(dataset: Dataset, split: str) -> list[Item]:
     def reader(files: CaseFiles) -> Callable[[], Volume]:
         return lambda: files.load(dataset.schema).image
 
-    return [Item(files.id, reader(files)) for files in images]
+    return [Item(files.id, dataset.folder / files.id, reader(files), True) for files in images]
 
 
 def _looks_like_a_dataset(folder: Path) -> bool:
@@ -246,12 +252,12 @@ def _maps(
     uncertainty: bool,
 ) -> dict[str, npt.NDArray[Any]]:
     """The arrays to write, by file name without ending; `names`: classes of wanted maps."""
+    from napari_scribseg.data.names import distinct_slugs
+
     segmentation = cleaning.applied(prediction.segmentation)
     maps: dict[str, npt.NDArray[Any]] = {case: segmentation}
-    for k, name in enumerate(names):
-        slug = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or str(k)
-        key = f"{case}_probabilities_{slug}"
-        maps[f"{key}-{k}" if key in maps else key] = prediction.probabilities[k]
+    for k, name in enumerate(distinct_slugs(names)):
+        maps[f"{case}_probabilities_{name}"] = prediction.probabilities[k]
     if uncertainty:
         maps[f"{case}_uncertainty"] = prediction.uncertainty
     return maps

@@ -7,8 +7,9 @@ arrays all lie on the grid of the image. Patients, not cases, are the unit of ev
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,12 +28,67 @@ Array = npt.NDArray[Any]
 CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Ids become file names, so only harmless characters are allowed."""
 
+_LONGEST_WITH_HASH = 51
+"""Characters of an id that a hash of 12 digits is put behind: 64 in all."""
 _SAME_VOXELS = 0.01
 """Grids closer than this, in voxels, are the same one: headers are rounded."""
 _NEARBY_VOXELS = 0.5
 """Up to this many voxels apart every voxel still has one nearest partner."""
 _FEWEST_PATIENTS = 5
 """With fewer patients than this all of them are needed for training."""
+
+
+@dataclass(frozen=True)
+class CaseKey:
+    """Which case something belongs to: given once, when the case is opened or listed.
+
+    Two keys are equal only where they mean one and the same case. What people call a case is no
+    part of that, since the files of two patients may well have one name.
+
+    Args:
+        source: where the case comes from: the folder of its project, or else its image file or
+            folder, absolute; "layer:" and a random word where there is no file; "" = only made
+            in memory.
+        id: its id there.
+        title: what it is called on the screen; "" = its id.
+    """
+
+    source: str
+    id: str
+    title: str = field(default="", compare=False)
+
+    @classmethod
+    def in_project(cls, folder: Path, case_id: str, title: str = "") -> CaseKey:
+        """The key of a case of a project."""
+        return cls(os.path.realpath(folder), case_id, title)
+
+    @classmethod
+    def of_file(cls, image: Path, case_id: str, title: str = "") -> CaseKey:
+        """The key of a case that is nowhere but in the file, or DICOM folder, of its image."""
+        return cls(os.path.realpath(image), case_id, title)
+
+    @property
+    def name(self) -> str:
+        """What to call it on the screen."""
+        return self.title or self.id
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_in(self, project: Path) -> bool:
+        """Whether it is a case of this project."""
+        return self.source == os.path.realpath(project)
+
+    def id_among(self, project: Path) -> str:
+        """An id that no case of a project has, or is: its own for a case of that project.
+
+        Files about a case, in a run of a project, are called like this. For a case from elsewhere
+        a hash of where it is from stands behind its id.
+        """
+        if self.is_in(project):
+            return self.id
+        origin = f"{self.source}\0{self.id}".encode("utf-8", "surrogatepass")
+        return f"{self.id[:_LONGEST_WITH_HASH]}-{hashlib.sha256(origin).hexdigest()[:12]}"
 
 
 class CaseFiles(BaseModel):
@@ -58,6 +114,11 @@ class CaseFiles(BaseModel):
     reference_convention: ScribbleConvention | None = None
     """How the reference file is written; None = class indices, every voxel labelled."""
 
+    @property
+    def key(self) -> CaseKey:
+        """Which case it is, as long as no project has it."""
+        return CaseKey.of_file(self.image, self.id)
+
     def load(self, schema: LabelSchema) -> Case:
         """Read, check and bring onto the image's grid.
 
@@ -78,7 +139,15 @@ class CaseFiles(BaseModel):
             stored, found = put_on_grid(self._read_labels(self.reference), image.grid, name)
             reference = read_reference(stored, self.reference_convention, schema, name)
             notes += [*found, *_partial_note(reference, name)]
-        return Case(self.id, self.patient, image, scribbles, reference, tuple(dict.fromkeys(notes)))
+        return Case(
+            self.id,
+            self.patient,
+            image,
+            scribbles,
+            reference,
+            tuple(dict.fromkeys(notes)),
+            source=self.key.source,
+        )
 
     def _read_labels(self, path: Path) -> Volume:
         return io.read_labels(path, frame=self._frame_in(path))
@@ -102,6 +171,7 @@ class Case:
         reference: (z, y, x) uint8, the truth as class indices, or None; a partial one is UNKNOWN
             where it says nothing.
         notes: what was noticed while reading, in sentences.
+        source: where it comes from, see `CaseKey`.
     """
 
     id: str
@@ -110,6 +180,7 @@ class Case:
     scribbles: Array | None = None
     reference: Array | None = None
     notes: tuple[str, ...] = ()
+    source: str = ""
 
     def __post_init__(self) -> None:
         for name, array in (("scribbles", self.scribbles), ("reference", self.reference)):
@@ -118,6 +189,11 @@ class Case:
                     f"Case {self.id}: the {name} have the shape {array.shape}, the image has "
                     f"{self.image.shape}; they must lie on one grid."
                 )
+
+    @property
+    def key(self) -> CaseKey:
+        """Which case it is."""
+        return CaseKey(self.source, self.id)
 
     @property
     def grid(self) -> Grid:

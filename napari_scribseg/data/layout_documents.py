@@ -5,8 +5,9 @@ The documents are other people's: what is needed is checked strictly, the rest i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +25,7 @@ from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import (
     TEST,
     TRAIN,
+    distinct_ids,
     few,
     path_inside,
     safe_id,
@@ -185,7 +187,8 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             f"highest; got {document.labels}."
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
-    cases: list[CaseFiles] = []
+    found: list[CaseFiles] = []
+    stems: list[str] = []
     faults: list[str] = []
     notes = list(_first_of(document.channel_names, "channels"))
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
@@ -201,7 +204,8 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         for stem, image in images.items():
             # Test labels are the truth to score against, also beside scribbled training labels.
             drawn = convention is not None and split == TRAIN
-            cases.append(
+            stems.append(stem)
+            found.append(
                 CaseFiles(
                     id=safe_id(stem),
                     patient=stem,
@@ -213,6 +217,9 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
                     reference_convention=None if drawn else convention,
                 )
             )
+    cases = _with_distinct_ids(
+        found, stems, [Path(f.image.parent.name, f.image.name) for f in found]
+    )
     if not cases:
         raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
     title = document.name or folder.name
@@ -241,11 +248,13 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
     frame = 0 if len(document.modality) > 1 else None
     listed = [(case.image, case.label, TRAIN) for case in document.training]
     listed += [(image, None, TEST) for image in document.test]
-    cases: list[CaseFiles] = []
+    found: list[CaseFiles] = []
+    stems: list[str] = []
     for image, label, split in listed:
         path = path_inside(folder, image, where)
         stem = stem_of(path.name, io.EXTENSIONS) or path.name
-        cases.append(
+        stems.append(stem)
+        found.append(
             CaseFiles(
                 id=safe_id(stem),
                 patient=stem,
@@ -255,11 +264,22 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
                 frame=frame,
             )
         )
+    cases = _with_distinct_ids(found, stems, [PurePosixPath(image) for image, _, _ in listed])
     notes = _first_of(document.modality, "modalities")
     title = document.name or folder.name
-    found = with_patients_by_name(cases)
+    cases = with_patients_by_name(cases)
     schema = _schema(names, where)
-    return Dataset(title, "MSD", folder, schema, found, notes, patients_from=BY_NAMES)
+    return Dataset(title, "MSD", folder, schema, cases, notes, patients_from=BY_NAMES)
+
+
+def _with_distinct_ids(
+    found: Sequence[CaseFiles], stems: Sequence[str], places: Sequence[PurePath]
+) -> tuple[CaseFiles, ...]:
+    """Cases whose files have one name get folders in front."""
+    ids = distinct_ids(stems, places)
+    return tuple(
+        files.model_copy(update={"id": case_id}) for files, case_id in zip(found, ids, strict=True)
+    )
 
 
 def _checked(document: dict[str, Any], model: type[Document], path: Path) -> Document:

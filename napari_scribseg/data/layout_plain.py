@@ -22,7 +22,7 @@ from napari_scribseg.data.classes import (
     in_order,
     in_order_note,
 )
-from napari_scribseg.data.names import TRAIN, few, safe_id, volumes_in
+from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.io.documents import load_document
@@ -65,9 +65,11 @@ def read_plain(folder: Path) -> Dataset:
     references = _found(images, dense, truths[0].name if truths else "labels")
     guess = _classes(folder, tuple(dense.values()), tuple(drawn.values()))
     notes += [*scribbles.notes, *references.notes, *([guess.note] if guess.note else [])]
+    places = [path.relative_to(folder) for path in images.values()]
+    ids = distinct_ids(tuple(images), places)
     cases = tuple(
         CaseFiles(
-            id=safe_id(name),
+            id=case_id,
             patient=name,
             image=image,
             scribbles=scribbles.of.get(name),
@@ -76,7 +78,7 @@ def read_plain(folder: Path) -> Dataset:
             convention=None if dense else guess.convention,
             reference_convention=guess.convention if dense else None,
         )
-        for name, image in images.items()
+        for case_id, (name, image) in zip(ids, images.items(), strict=True)
     )
     return Dataset(
         folder.name,

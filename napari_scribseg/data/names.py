@@ -1,12 +1,18 @@
-"""Names: paths that stay inside a folder, ids that can be file names."""
+"""Names: paths that stay inside a folder, ids that can be file names.
+
+Every name of the outside world becomes (part of) a file name here and nowhere else: `safe_id` for a
+name alone, `distinct_ids` and `distinct_slugs` where several must stay apart, `slug` where
+something else makes the name unique. Upper and lower case count as equal, as on most disks.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
-from collections.abc import Collection, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
@@ -18,6 +24,8 @@ TEST: Final = "test"
 
 _PHASE: Final = re.compile(r"(?:[_-](?:frame\d+|ED|ES))+$", re.IGNORECASE)
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|COM\d|LPT\d)(?:\..*)?", re.IGNORECASE)
+"""Windows takes these for devices, whatever folder they are in."""
 
 
 def path_inside(folder: Path, name: str, where: str) -> Path:
@@ -51,11 +59,119 @@ def examination_of(case_id: str) -> str:
 
 
 def safe_id(name: str) -> str:
-    """An id for any name: the name itself where it is harmless, else a slug with a hash."""
-    if _ID.fullmatch(name):
+    """An id for any name: the name itself where it is harmless, else a slug with a hash.
+
+    Different names have different ids, but for upper and lower case: see `distinct_ids`.
+    """
+    if _ID.fullmatch(name) and not name.endswith(".") and not _DEVICE.fullmatch(name):
         return name
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:48] or "case"
-    return f"{slug}-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return f"{slug(name, 48)}-{_hash_of(name)}"
+
+
+def slug(name: str, longest: int = 64) -> str:
+    """A readable part of a file name for any name; several names may have the same."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:longest].rstrip("._-")
+    return f"case-{plain}"[:longest] if _DEVICE.fullmatch(plain) else plain or "case"
+
+
+def distinct_slugs(names: Sequence[str]) -> tuple[str, ...]:
+    """A readable part of a file name for each of some names, no two of them the same."""
+    short = [slug(name) for name in names]
+    known = Counter(each.casefold() for each in short)
+    return _without_twins(
+        [
+            each if known[each.casefold()] == 1 else safe_id(n)
+            for n, each in zip(names, short, strict=True)
+        ],
+        names,
+    )
+
+
+def told_apart(names: Sequence[str], places: Sequence[PurePath]) -> tuple[str, ...]:
+    """What to call files whose names are not all different: p1/image and p2/image.
+
+    Args:
+        names: of the files, without ending.
+        places: their paths.
+
+    Returns:
+        Each name, with those of its folders in front that tell it from the others of that name;
+        files of one name in one folder keep it.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        groups.setdefault(name.casefold(), []).append(index)
+    found = list(names)
+    for group in groups.values():
+        folders = {index: _folders_of(places[index]) for index in group}
+        if len(set(folders.values())) < 2:
+            continue
+        kept = _telling_folders(list(folders.values()))
+        for index, parts in zip(group, kept, strict=True):
+            found[index] = "/".join((*parts, names[index]))
+    return tuple(found)
+
+
+def distinct_ids(names: Sequence[str], places: Sequence[PurePath]) -> tuple[str, ...]:
+    """An id for each of some files; those of one name get folders in front: p1_image, p2_image.
+
+    Args:
+        names: of the files, without ending.
+        places: their paths, which are all different.
+    """
+    called = [name.replace("/", "_") for name in told_apart(names, places)]
+    return _without_twins([safe_id(name) for name in called], [str(place) for place in places])
+
+
+def _without_twins(ids: Sequence[str], origins: Sequence[str]) -> tuple[str, ...]:
+    """The ids, with a hash of where they are from behind all that are not alone."""
+    known = Counter(each.casefold() for each in ids)
+    found = [
+        each if known[each.casefold()] == 1 else f"{each[:55].rstrip('.')}-{_hash_of(origin)}"
+        for each, origin in zip(ids, origins, strict=True)
+    ]
+    taken: set[str] = set()
+    for index, each in enumerate(found):
+        number, free = 1, each
+        while free.casefold() in taken:  # somebody has named a file like our hash
+            number += 1
+            free = f"{each[:58]}-{number}"
+        taken.add(free.casefold())
+        found[index] = free
+    return tuple(found)
+
+
+def _folders_of(place: PurePath) -> tuple[str, ...]:
+    parts = place.parent.parts
+    return parts[1:] if place.anchor else parts
+
+
+def _telling_folders(folders: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The last folders of each that tell it from the others, without those that all share."""
+    deepest = max(map(len, folders))
+    apart = _n_different(folders, deepest)
+    depth = next(d for d in range(1, deepest + 1) if _n_different(folders, d) == apart)
+    shared = [
+        level
+        for level in range(1, depth + 1)
+        if all(len(parts) >= level and parts[-level] == folders[0][-level] for parts in folders)
+    ]
+    return [
+        tuple(
+            p
+            for level, p in zip(range(len(f), 0, -1), f, strict=True)
+            if level <= depth and level not in shared
+        )
+        for f in folders
+    ]
+
+
+def _n_different(folders: Iterable[tuple[str, ...]], depth: int) -> int:
+    return len({"/".join(parts[-depth:]).casefold() for parts in folders})
+
+
+def _hash_of(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def volumes_in(folder: Path, endings: Sequence[str], *, folders: bool = False) -> dict[str, Path]:

@@ -9,7 +9,7 @@ Partial references are scored on what they label.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -92,7 +92,7 @@ def evaluate_folders(
 
     def items() -> Iterator[Item]:
         for done, (case, read) in enumerate(expected.items(), start=1):
-            item = _item(case, found, read, wanted.written)
+            item = _item(case, found, expected, read, wanted.written)
             if not isinstance(item, Pair):
                 reason = _without_folders(item.reason, predictions, references)
                 item = replace(item, reason=reason)
@@ -127,6 +127,7 @@ class _Expected:
 def _item(
     case: str,
     found: dict[str, list[Path]],
+    expected: Collection[str],
     read: ReadReference,
     written: ScribbleConvention | None,
 ) -> Item:
@@ -136,7 +137,7 @@ def _item(
     except ScribsegError as error:
         return NoReference(case, str(error))
     try:
-        stored = read_labels(_prediction(case, found))
+        stored = read_labels(_prediction(case, found, expected))
         segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
     except ScribsegError as error:
         return Failure(case, str(error))
@@ -313,8 +314,10 @@ def _volumes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _prediction(case: str, found: dict[str, list[Path]]) -> Path:
-    paths = found.get(case, []) + found.get(case + SUFFIX, [])
+def _prediction(case: str, found: dict[str, list[Path]], expected: Collection[str]) -> Path:
+    paths = list(found.get(case, []))
+    if case + SUFFIX not in expected:  # else that file is about the other case
+        paths += found.get(case + SUFFIX, [])
     if not paths:
         raise InvalidInput(f"There is no segmentation called {case} or {case}{SUFFIX}.")
     if len(paths) > 1:

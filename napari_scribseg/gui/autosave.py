@@ -24,8 +24,9 @@ from qtpy.QtCore import (
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Array, Volume
-from napari_scribseg.data.case import Case
+from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.store import Keeper, Kept
 
@@ -62,7 +63,8 @@ class Drawing:
 
     layer: Layer
     array: Array
-    case: str
+    case: CaseKey
+    """Which case its image is of."""
     image: Volume
     reference: Array | None
     oriented: bool
@@ -78,16 +80,11 @@ class Drawing:
         project, fresh = self.fresh_ids.get(self.layer, (None, None))
         return fresh if project == self.project else kept_as(self.layer, self.project)
 
-
-def kept_as(layer: Layer, project: Path) -> str | None:
-    """The id of the case of a project that a layer belongs to."""
-    noted = layers.notes(layer)
-    return noted.get("kept_as") if noted.get("project") == str(project.resolve()) else None
-
-
-def note_kept(layer: Layer, case: str, project: Path) -> None:
-    """Note on a layer to which case of a project it belongs."""
-    layers.note(layer, kept_as=case, project=str(project.resolve()))
+    @property
+    def kept(self) -> CaseKey | None:
+        """The case of the project that these scribbles belong to."""
+        case_id = self.kept_as
+        return None if case_id is None else CaseKey.in_project(self.project, case_id)
 
 
 class Autosave(QObject):
@@ -114,8 +111,8 @@ class Autosave(QObject):
         self._current: Drawing | None = None
         self._threads: list[threading.Thread] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
-        self.unsaved: dict[str, Drawing] = {}
-        """What is being saved or could not be saved, by the id of the case."""
+        self.unsaved: dict[CaseKey, Drawing] = {}
+        """What is being saved or could not be saved, by the case of the project."""
         self._quiet = _timer(self, QUIET_MS, self.keep)
         self._longest = _timer(self, LONGEST_MS, self.keep)
         self._saving = QTimer(self)
@@ -157,14 +154,15 @@ class Autosave(QObject):
 
     def save_drawing(self, drawing: Drawing, done: Callable[[], None] | None = None) -> None:
         """Save scribbles that may be in no viewer any more."""
-        keeper, known = self._keeper, drawing.kept_as
+        keeper, known = self._keeper, drawing.kept
         if known is not None:
             self.unsaved[known] = drawing
 
         def saved(kept: Kept) -> None:
-            self.unsaved.pop(known or "", None)
+            if known is not None:
+                self.unsaved.pop(known, None)
             if kept.case:
-                note_kept(drawing.layer, kept.case, drawing.project)
+                self._note_kept(drawing, kept.case, is_new=known is None)
             if kept.note:
                 self._session.say(kept.note, "warning")
             if kept.voxels and self._shows(drawing):
@@ -288,8 +286,8 @@ class Autosave(QObject):
 
     def _kept(self, drawing: Drawing, kept: Kept, is_new: bool) -> None:
         self._busy = False
-        if kept.case and kept.case != drawing.kept_as:
-            note_kept(drawing.layer, kept.case, drawing.project)
+        if kept.case and kept.case != kept_as(drawing.layer, drawing.project):
+            self._note_kept(drawing, kept.case, is_new=is_new)
         if self._shows(drawing) and kept.unsaved != self.state.unsaved:
             self._tell(SaveState(kept.unsaved, self.state.saved_at, self._keeper.read_only))
         if kept.note:
@@ -302,6 +300,12 @@ class Autosave(QObject):
 
             self._run(lambda: _add(keeper, case_id, drawing), added)
         self._go_on()
+
+    def _note_kept(self, drawing: Drawing, case_id: str, *, is_new: bool) -> None:
+        """Note where strokes are kept; a new case of the project is made of the drawing's image."""
+        note_kept(drawing.layer, case_id, drawing.project)
+        if is_new:
+            self._session.know_as(CaseKey.in_project(drawing.project, case_id), drawing.case)
 
     def _failed(self, message: str) -> None:
         self._busy = False
@@ -334,14 +338,15 @@ def _keep(keeper: Keeper, drawing: Drawing) -> tuple[Kept, bool]:
         return Kept("", unsaved=False), False
     with keeper.alone():
         keeper.ensure_project(drawing.project, drawing.schema)
-        kept = keeper.keep(drawing.kept_as, drawing.case, drawing.array, drawing.schema)
+        kept = keeper.keep(drawing.kept_as, drawing.case.id, drawing.array, drawing.schema)
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
         return kept, keeper.lacks(kept.case)
 
 
 def _add(keeper: Keeper, case_id: str, drawing: Drawing) -> bool:
     """Give the project the case of strokes that are kept already; False = it has it."""
-    case = Case(case_id, drawing.case, drawing.image, None, drawing.reference)
+    key = drawing.case
+    case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
     return keeper.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
 
 

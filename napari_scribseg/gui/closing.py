@@ -145,7 +145,8 @@ class Leaving:
 
     def ask(self) -> bool:
         """Ask, if there is something to ask, and do what is answered; False = stay open."""
-        unsaved = self._session.case if self._autosave.is_unsaved() else None
+        case = self._session.case
+        unsaved = case.name if case is not None and self._autosave.is_unsaved() else None
         trainings = self.trainings
         running = 0 if trainings is None else trainings.running
         if unsaved is None and not running:

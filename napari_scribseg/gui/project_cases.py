@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.io import read_labels
 from napari_scribseg.project.folder import Project
@@ -34,7 +36,11 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
         for files in opened.dataset().cases:
             drawn = files.scribbles
             same = opened.schema_of(files.id).names == shown.schema.names
-            if drawn is None or files.id == shown.case or not same:
+            if (
+                drawn is None
+                or not same
+                or _is_shown(files, CaseKey.in_project(project, files.id), shown)
+            ):
                 continue
             if not read_labels(drawn).array.any():
                 continue
@@ -42,3 +48,9 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
             taken = files.model_copy(update={"scribbles": copy, "reference": None})
             found[drawn] = RunCase(files=taken, role="train")
     return found
+
+
+def _is_shown(files: CaseFiles, case: CaseKey, shown: Snapshot) -> bool:
+    """Whether a case of the project is the shown one, or has the very image that is shown."""
+    same_file = shown.file is not None and os.path.realpath(files.image) == str(shown.file)
+    return case == shown.stored or (same_file and files.frame == shown.image.frame)

@@ -17,14 +17,16 @@ from qtpy.QtCore import (
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import recent, work
 from napari_scribseg.gui.background import Background
-from napari_scribseg.gui.canvas import layers, painting
+from napari_scribseg.gui.canvas import case_titles, layers, painting
 from napari_scribseg.gui.canvas.chosen_layers import (
     SLOTS,
     Selected,
     Slot,
-    case_of,
+    kept_as,
+    mismatch_of,
     problem_of,
     snapshot_of,
 )
@@ -51,7 +53,7 @@ class Session(QObject):
     selected_changed = Signal()
     """Other layers are chosen."""
     case_changed = Signal(object)
-    """The id of the case that is worked on, or None."""
+    """The CaseKey of the case that is worked on, or None; also when it is called otherwise now."""
     schema_changed = Signal(object)
     """A LabelSchema."""
     strokes_drawn = Signal()
@@ -78,7 +80,9 @@ class Session(QObject):
         self.background = Background()
         self.schema: LabelSchema = PRESETS["cardiac"]
         self.selected = Selected()
-        self.case: str | None = None
+        self.case: CaseKey | None = None
+        self._identities: dict[CaseKey, CaseKey] = {}
+        """What cases of a project were when they came into the window; see `know_as`."""
         self._strokes = StrokeWatch(self, self.background, self.refuse)
         self._strokes.drawn_on.connect(self.strokes_drawn)
         self._strokes.counted.connect(self.strokes_counted)
@@ -89,6 +93,7 @@ class Session(QObject):
         events.reordered.connect(self._offer)
         for layer in viewer.layers:
             layer.events.name.connect(self._offer)
+        case_titles.tell_apart(viewer.layers)
 
     # What is there
 
@@ -126,9 +131,34 @@ class Session(QObject):
         Raises:
             InvalidInput: no image is chosen, or a layer can't be used.
         """
-        return snapshot_of(self.selected, self.schema)
+        return snapshot_of(self.selected, self.schema, self.kept)
+
+    @property
+    def kept(self) -> CaseKey | None:
+        """The case of the project that keeps the chosen strokes on the chosen image, if any."""
+        scribbles = self.selected.scribbles
+        case_id = None if scribbles is None else kept_as(scribbles, self.project_folder)
+        if case_id is None:
+            return None
+        kept = CaseKey.in_project(self.project_folder, case_id)
+        # Somebody may have chosen the strokes of another case.
+        return kept if self.identity_of(kept) == self.case else None
+
+    @property
+    def stored(self) -> CaseKey | None:
+        """The case that files about what is shown are named after; see `Snapshot.stored`."""
+        return self.kept or self.case
+
+    def identity_of(self, kept: CaseKey) -> CaseKey:
+        """Which case a case of a project is in this window: it stays what it was at first."""
+        return self._identities.get(kept, kept)
 
     # What may be asked
+
+    def know_as(self, kept: CaseKey, case: CaseKey) -> None:
+        """The project keeps a case from elsewhere from now on; it stays the same case."""
+        if kept != case:
+            self._identities[kept] = case
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence, which stays until the next one."""
@@ -160,9 +190,8 @@ class Session(QObject):
         chosen = self.selected
         image = changes.get("image", chosen.image)
         if image is not chosen.image:
-            case = None if image is None else layers.case_of(image)
             chosen = Selected(
-                image, self._of_case("scribbles", case), self._of_case("reference", case)
+                image, self._of_case("scribbles", image), self._of_case("reference", image)
             )
         self.set_selected(
             Selected(
@@ -171,6 +200,19 @@ class Session(QObject):
                 reference=changes.get("reference", chosen.reference),
             )
         )
+
+    def take(self, wanted: Selected) -> None:
+        """Choose what somebody has picked; another image comes with its own layers."""
+        before = self.selected
+        if wanted.image is before.image:
+            self.set_selected(wanted)
+            return
+        picked = {
+            slot: getattr(wanted, slot)
+            for slot in SLOTS
+            if getattr(wanted, slot) is not getattr(before, slot)
+        }
+        self.choose(**picked)
 
     def set_selected(self, selected: Selected) -> None:
         """Choose exactly these layers."""
@@ -181,11 +223,14 @@ class Session(QObject):
             self._follow(selected.scribbles)
         if selected.reference is not None and layers.schema_of(selected.reference) is None:
             layers.recolour(selected.reference, self.schema)
-        case = None if selected.image is None else case_of(selected.image)
+        case = None if selected.image is None else layers.identified(selected.image)
         changed, self.case = case != self.case, case
         self.selected_changed.emit()
         if changed:
             self.case_changed.emit(case)
+        mismatch = mismatch_of(selected)
+        if mismatch is not None:
+            self.say(mismatch, "warning")
 
     def set_schema(self, schema: LabelSchema) -> None:
         """Draw these structures from now on."""
@@ -213,7 +258,10 @@ class Session(QObject):
         except ScribsegError as error:
             self.refuse(str(error))
             return
-        layer = layers.layer_of(layers.scribbles_data(grid, self.schema, case=case_of(image)))
+        case = layers.identified(image)
+        layer = layers.layer_of(layers.scribbles_data(grid, self.schema, case=case))
+        if any(layers.role_of(one) == "scribbles" for one in self.viewer.layers):
+            layer.name = f"scribbles · {case.name}"
         self.viewer.add_layer(layer)
         self.choose(scribbles=layer)
         self.choose_value(1)
@@ -236,7 +284,9 @@ class Session(QObject):
         series = self.selected.image
         if series is None:
             return
-        case = f"{case_of(series)}_t{self.frame:02d}"
+        whole = layers.identified(series)
+        part = f"_t{self.frame:02d}"
+        case = CaseKey(whole.source, f"{whole.id[:60]}{part}", f"{whole.name}{part}")
         volume = layers.volume_of(series, self.frame)
         layer = layers.layer_of(layers.image_data(volume, case=case))
         self.viewer.add_layer(layer)
@@ -244,7 +294,7 @@ class Session(QObject):
         self.choose(image=layer)
 
     def put(
-        self, data: layers.LayerData, role: layers.Role, case: str, run: str | None = None
+        self, data: layers.LayerData, role: layers.Role, case: CaseKey, run: str | None = None
     ) -> Layer:
         """Add a layer under the scribbles, or renew the one of this role, case and run."""
         known = self.viewer.layers
@@ -277,20 +327,40 @@ class Session(QObject):
 
     # Inside
 
-    def _of_case(self, role: layers.Role, case: str | None) -> Layer | None:
-        return None if case is None else layers.find(self.viewer.layers, role, case)
+    def _of_case(self, role: layers.Role, image: Layer | None) -> Layer | None:
+        """The layer of an image's own case, if it has the image's shape."""
+        if image is None:
+            return None
+        case, shape = layers.identified(image), tuple(image.data.shape[-3:])
+        found = [
+            layer
+            for layer in self.viewer.layers
+            if layers.role_of(layer) == role
+            and layers.case_of(layer) == case
+            and tuple(layer.data.shape[-3:]) == shape
+        ]
+        return found[-1] if found else None
 
     def _layer_inserted(self, event: Any) -> None:
         layer: Layer = event.value
         layer.events.name.connect(self._offer)
+        if case_titles.tell_apart(self.viewer.layers):
+            self._tell_title()
         self._offer()
         role, image = layers.role_of(layer), self.selected.image
         if role in ("image", "series") or (image is None and layers.usable_as(layer, "image")):
             self.choose(image=layer)
         elif role in ("scribbles", "reference") and (
-            image is None or layers.case_of(image) == layers.case_of(layer)
+            image is None or layers.identified(image) == layers.case_of(layer)
         ):
             self.choose(**{role: layer})
+
+    def _tell_title(self) -> None:
+        """Tell that the case that is worked on is called otherwise now."""
+        image = self.selected.image
+        if image is not None:
+            self.case = layers.identified(image)
+            self.case_changed.emit(self.case)
 
     def _offer(self, _event: object = None) -> None:
         """Let go of chosen layers that are gone, and tell what may be chosen now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.autosave import SaveState
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET
@@ -58,9 +59,9 @@ class StatusLine(QFrame):
         self._text.setStyleSheet(f"color: {color};" if color else "")
         self._text.setText(text)
 
-    def show_case(self, case: str | None) -> None:
+    def show_case(self, case: CaseKey | None) -> None:
         """Show which case is worked on."""
-        self.case.setText(case or "no case")
+        self.case.setText(str(case or "no case"))
 
     def show_device(self, device: str) -> None:
         """Show what computes; "" = nothing does."""

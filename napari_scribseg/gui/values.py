@@ -10,6 +10,7 @@ from typing import Any, Literal
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.metrics import ClassScore
 
 Level = Literal["info", "good", "warning", "error"]
@@ -56,25 +57,34 @@ class Snapshot:
     """The chosen layers at one moment, safe to be read in another thread.
 
     Args:
-        case: id of the case.
+        case: which case it is.
         image: intensities.
         scribbles: (z, y, x) scribbles, a copy; None when none are chosen.
         reference: (z, y, x) class indices, None when none is chosen.
         schema: the structures.
+        kept: the case of the project that keeps these strokes on this image; None = there is none.
+        file: the file or DICOM folder that the image is from; None = it is not known.
     """
 
-    case: str
+    case: CaseKey
     image: Volume
     scribbles: Array | None
     reference: Array | None
     schema: LabelSchema
+    kept: CaseKey | None = None
+    file: Path | None = None
+
+    @property
+    def stored(self) -> CaseKey:
+        """The case that files about it are named after."""
+        return self.kept or self.case
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """A prediction that has come back, with its scores when there was a reference."""
 
-    case: str
+    case: CaseKey
     segmentation: Volume
     uncertainty: Volume | None
     schema: LabelSchema

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ import platformdirs
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import UNLABELLED, ScribbleConvention
 from napari_scribseg.core.volume import Array, Volume
-from napari_scribseg.data.case import CaseFiles, put_on_grid
+from napari_scribseg.data.case import CaseFiles, CaseKey, put_on_grid
 from napari_scribseg.data.export import Exported, Layout, export
 from napari_scribseg.data.names import volumes_in
 from napari_scribseg.gui.project_cases import other_cases
@@ -35,7 +36,7 @@ from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
 
-_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9-]+)$")
+_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
 """Ends the name of a map that lies beside a segmentation."""
 _LOOK_SECONDS = 0.5
 """Between two looks at how many cases are done."""
@@ -44,12 +45,6 @@ _LOOK_SECONDS = 0.5
 def default_project() -> Path:
     """The folder that holds the runs of somebody who chose none."""
     return platformdirs.user_data_path("napari-scribseg", appauthor=False) / "projects" / "default"
-
-
-def case_id(name: str) -> str:
-    """A case id out of the name of a layer: only characters that are harmless in file names."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64]
-    return plain or "case"
 
 
 def write_run(
@@ -79,9 +74,10 @@ def write_run(
     dense = snapshot.reference if choice.uses_references else None
     reference = None if dense is None else folder / "data" / "reference.mha"
     others = other_cases(project, snapshot, folder / "data") if choice.all_cases else {}
+    case_id = snapshot.stored.id_among(project)
     files = CaseFiles(
-        id=snapshot.case,
-        patient=snapshot.case,
+        id=case_id,
+        patient=case_id,
         image=image,
         scribbles=scribbles,
         reference=reference,
@@ -150,7 +146,7 @@ def predict(
     with TemporaryDirectory(
         prefix=temporary_name("-input-"), dir=folder, ignore_cleanup_errors=True
     ) as copies:
-        image = Path(copies) / f"{snapshot.case}.mha"
+        image = Path(copies) / f"{snapshot.stored.id_among(project_of(run))}.mha"
         write_volume(image, _storable(snapshot.image))
         document = children.run(
             [
@@ -199,7 +195,9 @@ def predict_project(
         RunError: the child failed for another reason than single cases.
     """
     run, project = run.absolute(), project.absolute()  # the child works elsewhere
-    out = _new_predictions(run, "output")
+    is_own = os.path.realpath(project) == os.path.realpath(project_of(run))
+    # The ids of another project mean other cases here: its files are found once they are renamed.
+    out = _new_predictions(run, "output" if is_own else "unnamed")
     device = RunFolder.open(run).record.training.device
     over = threading.Event()
 
@@ -215,15 +213,23 @@ def predict_project(
         )
     finally:
         over.set()
+    if not is_own:
+        for case_id, names in document["written"].items():
+            wanted = CaseKey.in_project(project, case_id).id_among(project_of(run))
+            for name in names:
+                (out / name).rename(out / f"{wanted}{name.removeprefix(case_id)}")
+        out.rename(out.with_name("output"))
     return len(document["written"]), dict(document["failed"])
 
 
-def maps_of(run: Path, case: str, children: Children) -> dict[str, Array]:
+def maps_of(run: Path, snapshot: Snapshot, children: Children) -> dict[str, Array]:
     """What a run's method has made of one of its training cases, (z, y, x) by name.
 
     Raises:
-        RunError: the child failed, or the run was not trained on this case.
+        InvalidInput: the run was not trained on this case.
+        RunError: the child failed.
     """
+    case = _id_in_run(RunFolder.open(run), snapshot)
     with TemporaryDirectory(prefix="scribseg-maps-", ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "maps"
         document = children.run(["maps", str(run.absolute()), case, "--out", str(out), "--json"])
@@ -250,17 +256,52 @@ def export_project(
         )
     with Project.open(project, read_only=True) as opened:
         dataset = opened.dataset()
-    predictions = {run.name: newest_predictions(run)} if run and layout == "nifti" else None
+    predictions = None
+    if run is not None and layout == "nifti":
+        found, owner = newest_predictions(run), project_of(run)
+        keys = {c.id: CaseKey.in_project(project, c.id).id_among(owner) for c in dataset.cases}
+        predictions = {run.name: {i: found[key] for i, key in keys.items() if key in found}}
     return export(dataset, folder, layout, predictions=predictions, copy_images=copy_images)
 
 
+def project_of(run: Path) -> Path:
+    """The project that a run belongs to, if it belongs to one."""
+    return run.absolute().parent.parent
+
+
+def _id_in_run(run: RunFolder, snapshot: Snapshot) -> str:
+    """The id of a case among those that a run was trained on.
+
+    Raises:
+        InvalidInput: it was not trained on this case.
+    """
+    own = snapshot.stored.id_among(project_of(run.path))
+    frame = snapshot.image.frame
+    for files in run.files("train"):
+        is_file = snapshot.file is not None and files.image == snapshot.file
+        if files.id == own or (is_file and files.frame in (None, frame)):
+            return files.id
+    raise InvalidInput(
+        f"{run.path.name} was not trained on {snapshot.case}, so it has made nothing of it: show "
+        "one of its training cases, or choose another run."
+    )
+
+
 def newest_predictions(run: Path) -> dict[str, Path]:
-    """The newest segmentation of every case that a run has predicted as a whole, by case id."""
+    """The newest segmentation of every case that a run has predicted as a whole.
+
+    By the id that the case has for this run: see `CaseKey.id_among`.
+    """
     newest: dict[str, Path] = {}
     for out in sorted((run / "predictions").glob("*/output")):
         names = volumes_in(out, (".nii.gz",))
-        newest |= {n: p for n, p in names.items() if not _MAP.search(n)}
+        # A case may be called like a map; a map lies beside the segmentation it belongs to.
+        newest |= {n: p for n, p in names.items() if not _is_map(n, names)}
     return newest
+
+
+def _is_map(name: str, names: Collection[str]) -> bool:
+    return (base := _MAP.sub("", name)) != name and base in names
 
 
 def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
@@ -269,12 +310,13 @@ def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
     Raises:
         InvalidInput: there is none, or it lies on another grid than the image.
     """
-    path = newest_predictions(run).get(snapshot.case)
+    case_id = snapshot.stored.id_among(project_of(run))
+    path = newest_predictions(run).get(case_id)
     if path is None:
         raise InvalidInput(f"{run.name} has no saved prediction of {snapshot.case}: predict it.")
     grid = snapshot.image.grid
     array, _ = put_on_grid(read_labels(path), grid, f"The saved prediction of {snapshot.case}")
-    beside = path.with_name(f"{snapshot.case}_uncertainty.nii.gz")
+    beside = path.with_name(f"{case_id}_uncertainty.nii.gz")
     unsure = Volume(read_volume(beside).array, grid) if beside.is_file() else None
     return Outcome(
         case=snapshot.case,

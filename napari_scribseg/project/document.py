@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, get_args
 
@@ -134,11 +135,11 @@ class ProjectDocument(BaseModel):
 
         return self.model_copy(update={"cases": tuple(map(changed, self.cases))})
 
-    def free_id(self, wanted: str) -> str:
-        """An id that no case has yet: the wanted one, or with a number behind."""
-        taken = {case.id.casefold() for case in self.cases}
+    def free_id(self, wanted: str, taken: Collection[str] = ()) -> str:
+        """An id that neither a case has nor one of `taken` is: `wanted`, or with a number."""
+        known = {each.casefold() for each in (*taken, *(case.id for case in self.cases))}
         number, free = 1, wanted
-        while free.casefold() in taken:
+        while free.casefold() in known:
             number += 1
             free = f"{wanted[:60]}-{number}"
         return free

@@ -21,6 +21,7 @@ import re
 import secrets
 import shutil
 import threading
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -200,9 +201,14 @@ class Project:
                 return case.id
         return None
 
-    def free_id(self, wanted: str) -> str:
-        """An id that no case has yet: the wanted one, or with a number behind."""
-        return self._document.free_id(wanted)
+    def free_id(self, wanted: str, taken: Collection[str] = ()) -> str:
+        """An id that no case has yet: the wanted one, or with a number behind.
+
+        Args:
+            wanted: what it should be.
+            taken: ids that others will have.
+        """
+        return self._document.free_id(wanted, taken)
 
     def add_case(
         self,

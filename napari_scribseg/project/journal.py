@@ -37,6 +37,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.names import slug
 from napari_scribseg.io.files import read_regular, reason, shown
 from napari_scribseg.io.lock import LockHolder
 
@@ -432,9 +433,7 @@ def _write_all(descriptor: int, content: bytes) -> None:
 
 def _name(header: JournalHeader) -> str:
     where = hashlib.sha256(header.project.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    case = header.case if len(header.case) <= 64 and header.case.isascii() else "case"
-    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in case)
-    return f"{plain}-{where}-{secrets.token_hex(4)}{_ENDING}"
+    return f"{slug(header.case)}-{where}-{secrets.token_hex(4)}{_ENDING}"
 
 
 def _make_private(folder: Path) -> None:

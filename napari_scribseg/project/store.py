@@ -7,18 +7,18 @@ so a window calls them in the background; one at a time is served.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.data.case import Array, Case, CaseFiles
+from napari_scribseg.data.case import Array, Case, CaseFiles, CaseKey
 from napari_scribseg.data.names import safe_id
-from napari_scribseg.project import journal
+from napari_scribseg.project import case_names, journal
 from napari_scribseg.project.document import Progress, ProjectCase
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.journal import Journal, JournalHeader, Restored
@@ -34,6 +34,7 @@ class ProjectState:
         read_only: whether somebody else writes it.
         cases: in the order of the project.
         notes: what was noticed on opening, in sentences.
+        names: what to call the cases on the screen, by id.
     """
 
     folder: Path
@@ -41,6 +42,11 @@ class ProjectState:
     read_only: bool
     cases: tuple[ProjectCase, ...]
     notes: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, case_id: str) -> str:
+        """What to call a case on the screen."""
+        return self.names.get(case_id, case_id)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +60,7 @@ class OpenedCase:
         project: the folder of the project; None = it is in no project.
         read_only: whether nothing that is drawn can be saved.
         notes: what was noticed while it was opened, in sentences.
+        title: what to call it on the screen; "" = its id.
     """
 
     case: Case
@@ -62,6 +69,14 @@ class OpenedCase:
     project: Path | None
     read_only: bool
     notes: tuple[str, ...] = ()
+    title: str = ""
+
+    @property
+    def key(self) -> CaseKey:
+        """Which case it is: one of the project, or else of its file."""
+        if self.project is None:
+            return self.case.key
+        return CaseKey.in_project(self.project, self.case.id, self.title)
 
 
 @dataclass(frozen=True)
@@ -193,13 +208,14 @@ class Keeper:
                 known = project.case_with_image(given.image, given.frame)
                 if known is not None:
                     return known
-                free = project.free_id(given.id)
+                free = project.free_id(given.id, self._promised_ids(project))
                 named = given.model_copy(update={"id": free})
                 project.add_case(named, copy=False, schema=schema)
             else:
-                free = project.free_id(given.id)
+                free = project.free_id(given.id, self._promised_ids(project))
                 renamed = Case(free, given.patient, given.image, given.scribbles, given.reference)
                 project.add_case(renamed, schema=schema)
+                _remember(project, free, given.source)
             return free
 
     def load(self, case_id: str) -> OpenedCase:
@@ -222,6 +238,7 @@ class Keeper:
                 project=project.folder,
                 read_only=project.read_only,
                 notes=case.notes,
+                title=_names(project)[case_id],
             )
 
     def frames_of(self, image: Path) -> dict[str, ProjectCase]:
@@ -246,9 +263,7 @@ class Keeper:
         with self._one_call:
             project = self._open
             if case_id is None:
-                case_id = project.free_id(safe_id(wanted))
-                while case_id in self._followed:
-                    case_id = project.free_id(f"{case_id}-n")
+                case_id = project.free_id(safe_id(wanted), self._promised_ids(project))
             if case_id not in self._followed:
                 self._follow(case_id, np.zeros(scribbles.shape, np.uint8), schema)
             one = self._followed[case_id]
@@ -262,7 +277,7 @@ class Keeper:
 
         Args:
             case_id: under which they are kept.
-            case: its image, and its reference if it has one.
+            case: its image, its reference if it has one, and where it comes from.
             schema: the structures.
             oriented: whether it is known how the image lies in the patient.
 
@@ -282,6 +297,7 @@ class Keeper:
                 reference = None  # of other structures: it can't be scored with these
             whole = Case(case_id, case.patient, case.image, None, reference)
             project.add_case(whole, schema=schema, oriented=oriented)
+            _remember(project, case_id, case.source)
         finally:
             self._being_added.discard(case_id)
         return True
@@ -386,7 +402,14 @@ class Keeper:
             read_only=project.read_only,
             cases=project.cases,
             notes=project.notes,
+            names=_names(project),
         )
+
+    def _promised_ids(self, project: Project) -> set[str]:
+        """Ids that strokes are kept under already, here or since an earlier sitting."""
+        left = journal.pending(self._journals)
+        earlier = {one.header.case for one in left if one.header.project == str(project.folder)}
+        return {*self._followed, *self._being_added, *earlier}
 
     def _has_unsaved(self, case_id: str) -> bool:
         return case_id in self._followed and self._followed[case_id].is_pending
@@ -409,6 +432,16 @@ class Keeper:
             revision=project.revision,
             scribbles_sha256=saved,
         )
+
+
+def _remember(project: Project, case_id: str, source: str) -> None:
+    """Remember where the image of a case was, so that it can be called by its folder."""
+    if Path(source).is_absolute():
+        case_names.remember_place(project.folder, case_id, Path(source))
+
+
+def _names(project: Project) -> dict[str, str]:
+    return case_names.shown_names(project.cases, case_names.places_of(project.folder))
 
 
 def _as_reference(reference: Array | None, schema: LabelSchema) -> Array | None:

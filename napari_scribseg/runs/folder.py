@@ -26,6 +26,7 @@ import json
 import os
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -114,9 +115,10 @@ class RunFolder:
                 by `engine.warm_start`.
 
         Raises:
-            InvalidInput: the path exists and is not empty, or can't be written to; or the run to
-                continue has no weights.
+            InvalidInput: the path exists and is not empty, or can't be written to; two cases
+                have one id; or the run to continue has no weights.
         """
+        _check_ids_differ(cases)
         start = None if continues is None else _weights_of(continues)
         folder = Path(path).absolute()
         _make_empty_folder(folder)
@@ -460,6 +462,17 @@ class RunFolder:
 def is_run(path: Path) -> bool:
     """Whether this folder is a run."""
     return (path / "run.json").is_file()
+
+
+def _check_ids_differ(cases: tuple[RunCase, ...]) -> None:
+    """Maps, previews and predictions are told apart by nothing else."""
+    known = Counter(case.files.id.casefold() for case in cases)
+    twice = sorted(name for name, count in known.items() if count > 1)
+    if twice:
+        raise InvalidInput(
+            f"Several cases of the run have the id {', '.join(twice[:5])}; expected an id of its "
+            "own for each, so that results can be told apart."
+        )
 
 
 def _weights_of(run: RunFolder) -> bytes:

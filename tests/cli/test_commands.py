@@ -693,14 +693,37 @@ def test_predict_takes_a_split_of_a_dataset(run: RunFolder, tmp_path: Path, caps
     assert sorted(document["written"]) == ["heart05_ED", "heart05_ES", "heart06_ED", "heart06_ES"]
 
 
-def test_predict_refuses_two_images_of_one_name(
+def test_predict_tells_images_of_one_name_apart_by_their_folders(
+    run: RunFolder, tmp_path: Path, capsys: Any
+) -> None:
+    """p1/image.nii.gz, p2/image.nii.gz: the commonest layout; one given twice is done once."""
+    images = [tmp_path / patient / "image.nii.gz" for patient in ("p1", "p2")]
+    for path in images:
+        path.parent.mkdir()
+        shutil.copy(f"{SAMPLE}/images/heart05_ED.nii.gz", path)
+    lone = f"{SAMPLE}/images/heart05_ES.nii.gz"
+    out = tmp_path / "out"
+    words = ("predict", run.path, *images, lone, images[0], "--out", out, "--uncertainty")
+    code, document, _ = call(capsys, *words)
+    assert code == 0
+    assert list(document["written"]) == ["p1_image", "p2_image", "heart05_ES"]
+    assert document["inputs"]["p2_image"] == str(images[1])
+    volumes = sorted(path.name for path in out.glob("*.nii.gz"))
+    cases = ["heart05_ES", "p1_image", "p2_image"]
+    assert volumes == [f"{case}{part}.nii.gz" for case in cases for part in ("", "_uncertainty")]
+
+
+def test_predict_tells_two_datasets_with_the_same_ids_apart(
     run: RunFolder, small: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    images = [f"{folder}/images/heart01_ED.nii.gz" for folder in (SAMPLE, small)]
-    code, document, _ = call(capsys, "predict", run.path, *images, "--out", tmp_path / "out")
-    assert code == 2
-    assert "heart01_ED" in document["error"]
-    assert not (tmp_path / "out").exists()
+    out = tmp_path / "out"
+    code, document, _ = call(capsys, "predict", run.path, SAMPLE, small, "--out", out)
+    assert code == 0
+    ids = [case.id for case in read_dataset(small).cases]
+    assert {f"cardiac_{i}" for i in ids} | {f"{small.name}_{i}" for i in ids} <= set(
+        document["written"]
+    )
+    assert len(document["written"]) == len(read_dataset(SAMPLE).cases) + len(ids)
 
 
 def test_a_name_that_looks_like_an_option_works_behind_two_dashes(

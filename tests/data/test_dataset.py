@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -14,7 +14,12 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN, ScribbleConvention
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.dataset import LAYOUTS, check_dataset, read_dataset
-from napari_scribseg.data.names import path_inside, safe_id
+from napari_scribseg.data.names import (
+    distinct_ids,
+    distinct_slugs,
+    path_inside,
+    safe_id,
+)
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.io.documents import read_json
 
@@ -363,6 +368,75 @@ def test_ids_of_strange_names_are_harmless_and_differ():
     ids = {safe_id(name) for name in names}
     assert len(ids) == len(names)
     assert all(safe_id(i) == i for i in ids)
+
+
+@pytest.mark.parametrize("name", ["CON", "nul.gz", "com1", "ends."])
+def test_what_is_no_file_on_some_systems_is_no_id(name):
+    assert safe_id(name) != name
+    assert safe_id(safe_id(name)) == safe_id(name)
+
+
+def test_names_become_slugs_that_differ():
+    assert distinct_slugs(("background", "RV", "left ventricle")) == (
+        "background",
+        "RV",
+        "left-ventricle",
+    )
+    close = ("a b", "a/b", "A-B", "a-b")
+    slugs = distinct_slugs(close)
+    assert len({each.casefold() for each in slugs}) == 4
+    assert all(each.startswith(("a-b", "A-B")) for each in slugs)
+
+
+@pytest.mark.parametrize(
+    ("paths", "ids"),
+    [
+        (("p1/image.mha", "p2/image.mha"), ("p1_image", "p2_image")),
+        (("p1/anat/t1.mha", "p2/anat/t1.mha", "x/t2.mha"), ("p1_t1", "p2_t1", "t2")),
+        (("p1/a/t1.mha", "p1/b/t1.mha", "p2/b/t1.mha"), ("p1_a_t1", "p1_b_t1", "p2_b_t1")),
+        (("a/t1.mha", "b/t1.mha", "b/a/t1.mha"), ("a_t1", "b_t1", "b_a_t1")),
+        (("t1.mha", "b/t1.mha"), ("t1", "b_t1")),
+        (("a/one.mha", "b/two.mha"), ("one", "two")),
+    ],
+)
+def test_files_of_one_name_get_their_folders_in_front(paths, ids):
+    places = [PurePosixPath(path) for path in paths]
+    assert distinct_ids([place.stem for place in places], places) == ids
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("p/image.mha", "p/IMAGE.mha"),
+        ("p/image.mha", "P/image.mha"),
+        ("a/b_c.mha", "a_b/c.mha", "x/c.mha"),
+        ("p1/image.mha", "p2/image.mha", "x/p1_image.mha"),
+        ("p/image.mha", "p/image.nii", "q/image.mha"),
+        ("p 1/image.mha", "p-1/image.mha", "p/1/image.mha"),
+    ],
+)
+def test_no_two_files_have_one_id_whatever_they_are_called(paths):
+    places = [PurePosixPath(path) for path in paths]
+    ids = distinct_ids([place.stem for place in places], places)
+    assert len({each.casefold() for each in ids}) == len(paths)
+    assert all(safe_id(each) == each for each in ids)
+    assert ids == distinct_ids([place.stem for place in places], places)
+
+
+def test_a_document_may_list_files_of_one_name(tmp_path):
+    """Each patient has a folder: two cases of two patients, not one case twice."""
+    folder = decathlon(
+        tmp_path,
+        training=[{"image": f"./p{n}/ED.nii.gz", "label": f"./p{n}/label.nii.gz"} for n in (1, 2)],
+        test=["./p2/ES.nii.gz"],
+    )
+    dataset = read_dataset(folder)
+    assert [(c.id, c.patient) for c in dataset.split("all")] == [
+        ("p1_ED", "p1"),
+        ("p2_ED", "p2"),
+        ("ES", "ES"),
+    ]
+    assert dataset.cases[1].image == (tmp_path / "p2" / "ED.nii.gz").resolve()
 
 
 def data_folder() -> Path:

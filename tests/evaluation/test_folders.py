@@ -105,6 +105,16 @@ def test_two_predictions_of_one_case_are_not_chosen_between(folders):
     assert "more than one" in failure.reason
 
 
+def test_a_case_may_be_called_like_the_prediction_of_another(folders):
+    ours, references = folders
+    save(references / "a_segmentation.nii.gz", truth())
+    save(ours / "a_segmentation.nii.gz", np.zeros_like(truth()))
+    evaluation = evaluate_folders(ours, references, SCHEMA)
+    assert not evaluation.failures
+    assert dices(evaluation, "a") == [1.0, 1.0]
+    assert dices(evaluation, "a_segmentation") == [0.0, 0.0]
+
+
 def test_a_prediction_that_nobody_expected_is_noted(folders):
     save(folders[0] / "stranger.nii.gz", truth())
     evaluation = evaluate_folders(*folders, SCHEMA)

@@ -20,6 +20,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Saved, Started, Stepped
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import catalogue, work
 from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected
@@ -175,7 +176,7 @@ def test_drawing_with_mouse_and_keys(viewer, tmp_path, qtbot):
 
 def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
     frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
-    viewer.add_layer(layers.layer_of(series_layers.series_data(frames, case="cine")))
+    viewer.add_layer(layers.layer_of(series_layers.series_data(frames, case=CaseKey("", "cine"))))
     dock = open_dock(viewer, tmp_path, qtbot)
     dock.session.new_scribbles()
     assert dock.case_tab.inputs.value().scribbles is None, "strokes belong to one frame"
@@ -220,7 +221,7 @@ def test_strokes_come_back_with_their_case(viewer, tmp_path, qtbot):
     drawn.data[0, :2, :2] = 1
     other = two_ball_case(seed=1)
     dock.case_tab.opener.show(layers.case_data(other, TWO_BALLS))
-    assert {layers.case_of(layer) for layer in viewer.layers} == {other.id}
+    assert {layers.case_of(layer) for layer in viewer.layers} == {other.key}
     assert dock.case_tab.inputs.value().scribbles is not drawn
     assert CASE.id in dock.status.text()
     dock.case_tab.opener.show(layers.case_data(CASE, TWO_BALLS))

@@ -13,6 +13,7 @@ from npe2.manifest.utils import import_python_name
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import plugin
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.io import read_labels, read_volume, write_volume
@@ -66,7 +67,9 @@ def test_labels_keep_voxels_and_place(tmp_path, extension):
     path = tmp_path / f"labels{extension}"
     values = np.arange(np.prod(GRID.shape)).reshape(GRID.shape).astype(np.int64) % 4
     schema = PRESETS["cardiac"]
-    made = layers.layer_of(layers.segmentation_data(Volume(values, GRID), schema, case="one"))
+    made = layers.layer_of(
+        layers.segmentation_data(Volume(values, GRID), schema, case=CaseKey("", "one"))
+    )
     data, settings, kind = made.as_layer_data_tuple()
     assert kind == "labels"
     plugin.write_labels(str(path), data, settings)

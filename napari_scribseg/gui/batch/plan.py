@@ -16,6 +16,7 @@ from typing import Any, Final
 import platformdirs
 
 from napari_scribseg.core.config import assignments_of, parse_assignments
+from napari_scribseg.data.names import slug
 from napari_scribseg.experiment.recipe import MethodChoice, Recipe
 from napari_scribseg.gui.catalogue import MethodEntry
 from napari_scribseg.gui.own_presets import OwnPreset
@@ -45,8 +46,7 @@ class BatchPlan:
 def proposed_folder(dataset: Path, today: date | None = None) -> Path:
     """A folder for an experiment on a dataset that does not exist yet."""
     place = platformdirs.user_data_path("napari-scribseg", appauthor=False) / "experiments"
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", dataset.name).strip("-._") or "dataset"
-    first = place / f"{name}_{today or date.today():%Y-%m-%d}"  # noqa: DTZ011  the user's own day
+    first = place / f"{slug(dataset.name)}_{today or date.today():%Y-%m-%d}"  # noqa: DTZ011  the user's own day
     folder, number = first, 2
     while folder.exists():
         folder, number = Path(f"{first}_{number}"), number + 1
@@ -56,7 +56,7 @@ def proposed_folder(dataset: Path, today: date | None = None) -> Path:
 def free_label(method: str, preset: str, taken: Collection[str]) -> str:
     """A label for a row of the comparison that no other row has."""
     known = {label.casefold() for label in taken}
-    plain = re.sub(r"[^A-Za-z0-9._]+", "_", preset).strip("._") or "own"
+    plain = slug(preset).replace("-", "_")
     candidates = [method, f"{method}_{plain}"[:40]]
     candidates += [f"{method[:36]}_{number}" for number in range(2, len(known) + 4)]
     return next(label for label in candidates if label.casefold() not in known)

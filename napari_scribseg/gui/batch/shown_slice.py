@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Layer
 
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.batch.results import ShownSlice
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.slices import show_slice
@@ -25,30 +26,30 @@ class SliceViewer:
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self._viewer = viewer
         self._ours: list[Layer] = []
-        self._case = ""
+        self._case: CaseKey | None = None
 
     def show(self, shown: ShownSlice) -> None:
         """Show a slice; the image stays where it is when another method is looked at."""
         case, schema, picked = shown.case, shown.schema, shown.picked
         known = self._viewer.layers
-        stays = self._case == case.id and all(layer in known for layer in self._ours)
+        stays = self._case == case.key and all(layer in known for layer in self._ours)
         if stays:
             known.remove(self._ours.pop())
         else:
             self._put_away()
-            made = [layers.image_data(case.image, case=case.id)]
+            made = [layers.image_data(case.image, case=case.key)]
             if case.reference is not None:
                 reference = Volume(case.reference, case.grid)
-                made.append(layers.reference_data(reference, schema, case=case.id))
+                made.append(layers.reference_data(reference, schema, case=case.key))
             for data in made:
                 self._add(layers.layer_of(data))
-            self._case = case.id
+            self._case = case.key
         self._add(
             layers.layer_of(
                 layers.segmentation_data(
                     shown.segmentation,
                     schema,
-                    case=case.id,
+                    case=case.key,
                     title=picked.label,
                     run=str(shown.run),
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari.layers import Layer
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
 from napari_scribseg.core.volume import Array
-from napari_scribseg.gui import work
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.gui.values import Snapshot
 
@@ -34,8 +35,14 @@ class Selected:
     reference: Layer | None = None
 
 
-def snapshot_of(chosen: Selected, schema: LabelSchema) -> Snapshot:
+def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = None) -> Snapshot:
     """The chosen layers as they are now.
+
+    Args:
+        chosen: the layers.
+        schema: the structures.
+        frame: which time point of a series.
+        kept: the case of the project that keeps these strokes on this image, if there is one.
 
     Raises:
         InvalidInput: no image is chosen, or a layer can't be used; so can't a time series, whose
@@ -44,17 +51,49 @@ def snapshot_of(chosen: Selected, schema: LabelSchema) -> Snapshot:
     if chosen.image is None:
         raise InvalidInput("Choose an image, or open a case.")
     return Snapshot(
-        case=case_of(chosen.image),
+        case=layers.identified(chosen.image),
         image=layers.volume_of(chosen.image),
         scribbles=None if chosen.scribbles is None else _bytes_of(chosen.scribbles),
         reference=None if chosen.reference is None else _reference_of(chosen.reference),
         schema=schema,
+        kept=kept,
+        file=file_of(chosen.image),
     )
 
 
-def case_of(image: Layer) -> str:
-    """The id of the case an image belongs to; made of its name when it came from elsewhere."""
-    return work.case_id(layers.case_of(image) or image.name)
+def kept_as(layer: Layer, project: Path) -> str | None:
+    """The id of the case of a project that a layer belongs to."""
+    noted = layers.notes(layer)
+    return noted.get("kept_as") if noted.get("project") == str(project.resolve()) else None
+
+
+def note_kept(layer: Layer, case: str, project: Path) -> None:
+    """Note on a layer to which case of a project it belongs."""
+    layers.note(layer, kept_as=case, project=str(project.resolve()))
+
+
+def file_of(image: Layer) -> Path | None:
+    """The file or DICOM folder that an image is from, as far as it is known."""
+    case = layers.case_of(image)
+    noted = layers.notes(image).get("file") or (case.source if case is not None else "")
+    return Path(noted) if Path(noted).is_absolute() else None
+
+
+def mismatch_of(chosen: Selected) -> str | None:
+    """That strokes or a reference were made on another image than the chosen one, in a sentence."""
+    if chosen.image is None:
+        return None
+    case = layers.identified(chosen.image)
+    for layer, words in ((chosen.scribbles, "strokes"), (chosen.reference, "reference")):
+        if layer is None or layers.role_of(layer) not in ("scribbles", "reference"):
+            continue
+        theirs = layers.case_of(layer)
+        if theirs is not None and theirs != case:
+            verb = "are" if words == "strokes" else "is"
+            return (
+                f"The {words} in '{layer.name}' {verb} of {theirs.name}, the image of {case.name}."
+            )
+    return None
 
 
 def _bytes_of(layer: Layer) -> Array:

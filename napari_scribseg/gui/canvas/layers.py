@@ -11,7 +11,9 @@ does the layer's role; layers are found by role, never by name.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -20,7 +22,8 @@ from napari.utils import DirectLabelColormap
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.core.volume import Array, Grid, Volume
-from napari_scribseg.data.case import Case
+from napari_scribseg.data.case import Case, CaseKey
+from napari_scribseg.data.names import safe_id, slug
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
 from napari_scribseg.gui.canvas.world import placement
@@ -55,16 +58,16 @@ DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"
 TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
-def image_data(volume: Volume, *, case: str, name: str | None = None) -> LayerData:
-    """The image layer of a volume."""
+def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> LayerData:
+    """The image layer of a volume, called like its case unless a name is given."""
     low, high = np.percentile(_sample(volume.array), (0.5, 99.5))
     limits = (float(low), float(high)) if high > low else None
     more = {"colormap": "gray", "contrast_limits": limits}
-    return _data(volume, "image", "image", case, name or case, more)
+    return _data(volume, "image", "image", case, name or case.name, more)
 
 
 def scribbles_data(
-    grid: Grid, schema: LabelSchema, *, case: str, array: Array | None = None
+    grid: Grid, schema: LabelSchema, *, case: CaseKey, array: Array | None = None
 ) -> LayerData:
     """The scribbles layer of a case; empty when no array (z, y, x) is given."""
     scribbles = np.zeros(grid.shape, np.uint8) if array is None else array.astype(np.uint8)
@@ -73,7 +76,7 @@ def scribbles_data(
     return _data(Volume(scribbles, grid), "labels", "scribbles", case, "scribbles", more, schema)
 
 
-def reference_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+def reference_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
     """The layer of a reference, filled and faint."""
     more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.35}
     return _data(volume, "labels", "reference", case, "reference", more, schema)
@@ -83,7 +86,7 @@ def segmentation_data(
     volume: Volume,
     schema: LabelSchema,
     *,
-    case: str,
+    case: CaseKey,
     outline: bool = True,
     title: str = "",
     run: str | None = None,
@@ -98,13 +101,13 @@ def segmentation_data(
     return array, settings, kind
 
 
-def preview_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+def preview_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
     """The layer of what a training makes of a case at the moment, filled and faint."""
     more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.45}
     return _data(volume, "labels", "preview", case, "preview of the training", more, schema)
 
 
-def uncertainty_data(volume: Volume, *, case: str) -> LayerData:
+def uncertainty_data(volume: Volume, *, case: CaseKey) -> LayerData:
     """The hidden image layer of an uncertainty between 0 and 1."""
     more = {
         "colormap": "inferno",
@@ -115,19 +118,19 @@ def uncertainty_data(volume: Volume, *, case: str) -> LayerData:
     return _data(volume, "image", "uncertainty", case, "uncertainty", more)
 
 
-def proposal_data(grid: Grid, schema: LabelSchema, *, case: str, array: Array) -> LayerData:
+def proposal_data(grid: Grid, schema: LabelSchema, *, case: CaseKey, array: Array) -> LayerData:
     """The layer of strokes that may become scribbles (z, y, x), fainter than those."""
     more = {**label_look(schema, schema.scribble_colors), "opacity": 0.6}
     return _data(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
 
 
-def growth_data(volume: Volume, schema: LabelSchema, *, case: str) -> LayerData:
+def growth_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
     """The faint layer of strokes grown over their slice."""
     more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
     return _data(volume, "labels", "growth", case, "grown strokes", more, schema)
 
 
-def difference_data(volume: Volume, *, case: str) -> LayerData:
+def difference_data(volume: Volume, *, case: CaseKey) -> LayerData:
     """The layer of what a segmentation missed, has too much, or took for another class."""
     values = [UNLABELLED, *DIFFERENCE_COLORS]
     more = {
@@ -140,13 +143,13 @@ def difference_data(volume: Volume, *, case: str) -> LayerData:
     return _data(volume, "labels", "difference", case, "missed, extra", more)
 
 
-def doubt_data(volume: Volume, *, case: str, name: str) -> LayerData:
+def doubt_data(volume: Volume, *, case: CaseKey, name: str) -> LayerData:
     """The image layer of a disagreement or uncertainty between 0 and 1."""
     more = {"colormap": "inferno", "contrast_limits": (0.0, 1.0), "blending": "additive"}
     return _data(volume, "image", "doubt", case, name, more)
 
 
-def probability_data(volume: Volume, *, case: str, name: str, run: str) -> LayerData:
+def probability_data(volume: Volume, *, case: CaseKey, name: str, run: str) -> LayerData:
     """The hidden image layer of the probability of one class."""
     more = {
         "colormap": "viridis",
@@ -161,7 +164,7 @@ def probability_data(volume: Volume, *, case: str, name: str, run: str) -> Layer
     return array, settings, kind
 
 
-def learnt_data(volume: Volume, schema: LabelSchema, *, case: str, name: str) -> LayerData:
+def learnt_data(volume: Volume, schema: LabelSchema, *, case: CaseKey, name: str) -> LayerData:
     """The layer of labels that a run learns from, or of another map that it has made."""
     drawn = volume.array.dtype == np.uint8
     look = label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
@@ -171,22 +174,29 @@ def learnt_data(volume: Volume, schema: LabelSchema, *, case: str, name: str) ->
     return array, settings, kind
 
 
-def plain_labels_data(volume: Volume, *, name: str) -> LayerData:
+def plain_labels_data(volume: Volume, *, case: CaseKey) -> LayerData:
     """A labels layer without a role, that may be chosen as scribbles or as reference.
 
     Its values are whole numbers from 0 to 65535, of any type.
     """
-    array, settings, kind = _data(volume, "labels", None, name, name, {})
+    array, settings, kind = _data(volume, "labels", None, case, case.name, {})
     return as_labels(array), settings, kind
 
 
-def case_data(case: Case, schema: LabelSchema) -> list[LayerData]:
-    """The layers of a case: its image, its reference if it has one, and its scribbles on top."""
-    layers = [image_data(case.image, case=case.id)]
+def case_data(case: Case, schema: LabelSchema, key: CaseKey | None = None) -> list[LayerData]:
+    """The layers of a case: its image, its reference if it has one, and its scribbles on top.
+
+    Args:
+        case: its volumes.
+        schema: its structures.
+        key: which case it is, where that is not what it says itself.
+    """
+    key = key or case.key
+    layers = [image_data(case.image, case=key)]
     if case.reference is not None:
         reference = Volume(case.reference, case.grid)
-        layers.append(reference_data(reference, schema, case=case.id))
-    layers.append(scribbles_data(case.grid, schema, case=case.id, array=case.scribbles))
+        layers.append(reference_data(reference, schema, case=key))
+    layers.append(scribbles_data(case.grid, schema, case=key, array=case.scribbles))
     return layers
 
 
@@ -200,7 +210,7 @@ def layer_of(data: LayerData) -> Layer:
 
 
 def notes(layer: Layer) -> dict[str, Any]:
-    """What we noted about a layer (role, case, affine, frame, schema), empty for a strange one."""
+    """What we noted about a layer (role, case, affine, frame, ...), empty for a strange one."""
     found = layer.metadata.get(METADATA_KEY)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
@@ -210,9 +220,35 @@ def role_of(layer: Layer) -> Role | None:
     return notes(layer).get("role")
 
 
-def case_of(layer: Layer) -> str | None:
-    """The id of the case a layer belongs to, None when it came from elsewhere."""
-    return notes(layer).get("case")
+def case_of(layer: Layer) -> CaseKey | None:
+    """Which case a layer belongs to, None when it came from elsewhere and nobody asked yet."""
+    noted = notes(layer)
+    if noted.get("case") is None:
+        return None
+    return CaseKey(noted.get("source", ""), noted["case"], noted.get("title", ""))
+
+
+def identified(layer: Layer) -> CaseKey:
+    """Which case a layer belongs to.
+
+    A strange layer is a case of its own. It gets its identity here, once, and keeps it whatever
+    it is called later: that of its file, or a random one.
+    """
+    known = case_of(layer)
+    if known is not None:
+        return known
+    path = layer.source.path
+    if path is None:
+        key = CaseKey(f"layer:{secrets.token_hex(8)}", slug(layer.name), layer.name)
+    else:  # a file may hold several images
+        key = CaseKey.of_file(Path(path), safe_id(layer.name), layer.name)
+    note_case(layer, key)
+    return key
+
+
+def note_case(layer: Layer, case: CaseKey) -> None:
+    """Note on a layer which case it belongs to."""
+    note(layer, case=case.id, source=case.source, title=case.title)
 
 
 def schema_of(layer: Layer) -> LabelSchema | None:
@@ -222,7 +258,7 @@ def schema_of(layer: Layer) -> LabelSchema | None:
 
 
 def find(
-    layers: Iterable[Layer], role: Role, case: str | None = None, run: str | None = None
+    layers: Iterable[Layer], role: Role, case: CaseKey | None = None, run: str | None = None
 ) -> Layer | None:
     """The last layer with this role, of this case and of this run if they are given."""
     found = None
@@ -346,7 +382,7 @@ def _data(
     volume: Volume,
     kind: str,
     role: Role | None,
-    case: str,
+    case: CaseKey,
     name: str,
     more: dict[str, Any],
     schema: LabelSchema | None = None,
@@ -354,7 +390,9 @@ def _data(
     scale, translate = placement(volume.grid)
     noted = {
         "role": role,
-        "case": case,
+        "case": case.id,
+        "source": case.source,
+        "title": case.title,
         "affine": volume.grid.affine.tolist(),
         "shape": list(volume.grid.shape),
         "frame": volume.frame,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,8 +13,9 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.names import safe_id
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.series_layers import labels_series_data, segments_data, series_data
 from napari_scribseg.io import FrameAxis, Frames, read_frames
@@ -36,10 +38,10 @@ def layers_of_path(path: Path) -> list[layers.LayerData]:
         InvalidInput: it can't be read.
     """
     frames = read_frames(path)
-    name = _name_of(path)
+    case = _case_of(path)
     if frames.segments:
-        return _slicer_layers(frames, name)
-    data, is_sure = _data_of(frames, name)
+        return _slicer_layers(frames, case)
+    data, is_sure = _data_of(frames, case)
     if frames.is_series:
         data[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
     _note(data, _reading(frames, data[2], is_sure=is_sure))
@@ -67,7 +69,7 @@ def layers_of_stack(paths: Sequence[Path]) -> list[layers.LayerData]:
     volumes = tuple(frames.first for frames in read)
     says_labels = all(frames.says_labels for frames in read)
     stacked = Frames(volumes, FrameAxis(), says_labels)
-    data, is_sure = _data_of(stacked, _name_of(paths[0]))
+    data, is_sure = _data_of(stacked, _case_of(paths[0]))
     note = f"{len(paths)} files are shown as one series, in the order given."
     _note(data, f"{note} {_reading(stacked, data[2], is_sure=is_sure)}".strip())
     return [data]
@@ -78,16 +80,16 @@ def note_of(data: layers.LayerData) -> str:
     return data[1]["metadata"][layers.METADATA_KEY].get("note", "")
 
 
-def series_layer(volumes: list[Volume], name: str, path: Path | None) -> layers.LayerData:
+def series_layer(volumes: Sequence[Volume], case: CaseKey, path: Path | None) -> layers.LayerData:
     """The layer of the frames of a time series.
 
     Args:
         volumes: the frames.
-        name: of the case.
+        case: what they belong to.
         path: of which a frame can be read again as `CaseFiles`; None when the path alone doesn't
             tell the series.
     """
-    series = series_data(volumes, case=name)
+    series = series_data(volumes, case=case)
     if path is not None:
         series[1]["metadata"][layers.METADATA_KEY]["path"] = str(path)
     return series
@@ -111,33 +113,33 @@ def layers_of_sample(name: SampleName) -> list[layers.LayerData]:
     return layers_of_case(scribbled[0], dataset.schema)
 
 
-def _data_of(frames: Frames, name: str) -> tuple[layers.LayerData, bool]:
+def _data_of(frames: Frames, case: CaseKey) -> tuple[layers.LayerData, bool]:
     """Layer data of frames, and whether the file itself says that they are labels."""
     volumes = frames.volumes
     array = np.stack([one.array for one in volumes]) if frames.is_series else frames.first.array
     says_labels = frames.says_labels and has_label_values(array)
     if says_labels or looks_like_labels(array):
         if frames.is_series:
-            return labels_series_data(volumes, name=name, axis=frames.axis), says_labels
-        return layers.plain_labels_data(frames.first, name=name), says_labels
+            return labels_series_data(volumes, case=case, axis=frames.axis), says_labels
+        return layers.plain_labels_data(frames.first, case=case), says_labels
     if frames.is_series:
-        return series_data(volumes, case=name, axis=frames.axis), False
-    return layers.image_data(frames.first, case=name), False
+        return series_data(volumes, case=case, axis=frames.axis), False
+    return layers.image_data(frames.first, case=case), False
 
 
-def _slicer_layers(frames: Frames, name: str) -> list[layers.LayerData]:
+def _slicer_layers(frames: Frames, case: CaseKey) -> list[layers.LayerData]:
     """One labels layer for each layer of a segmentation; structures may overlap between them."""
     made: list[layers.LayerData] = []
     for number, volume in enumerate(frames.volumes):
         segments = [one for one in frames.segments if one.layer == number]
-        title = name if not frames.is_series else f"{name} {number + 1}"
+        title = case.name if not frames.is_series else f"{case.name} {number + 1}"
         if not has_label_values(volume.array):
-            raise InvalidInput(f"{name} names segments, but its values are no label numbers.")
-        made.append(segments_data(volume, segments, name=title))
+            raise InvalidInput(f"{case.name} names segments, but its values are no label numbers.")
+        made.append(segments_data(volume, segments, case=replace(case, title=title)))
     if len(made) > 1:
         _note(
             made[0],
-            f"{name} holds structures that overlap; they are shown as {len(made)} layers.",
+            f"{case.name} holds structures that overlap; they are shown as {len(made)} layers.",
         )
     return made
 
@@ -164,5 +166,6 @@ def _note(data: layers.LayerData, text: str) -> None:
     data[1]["metadata"][layers.METADATA_KEY]["note"] = text
 
 
-def _name_of(path: Path) -> str:
-    return path.name.removesuffix(extension_of(path) or "")
+def _case_of(path: Path) -> CaseKey:
+    name = path.name.removesuffix(extension_of(path) or "")
+    return CaseKey.of_file(path, safe_id(name), name)

@@ -10,19 +10,20 @@ from napari.utils import DirectLabelColormap
 
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.io import FrameAxis
 from napari_scribseg.io.stored import Segment
 
 
 def series_data(
-    frames: Sequence[Volume], *, case: str, axis: FrameAxis | None = None
+    frames: Sequence[Volume], *, case: CaseKey, axis: FrameAxis | None = None
 ) -> layers.LayerData:
     """The 4D image layer (t, z, y, x) of a time series; all frames have one grid.
 
     Args:
         frames: in their order.
-        case: the id of the case.
+        case: what they belong to.
         axis: what lies between them; without a step in seconds, t counts frames.
     """
     array, settings, kind = _in_time(frames, layers.image_data(frames[0], case=case), axis)
@@ -31,16 +32,18 @@ def series_data(
 
 
 def labels_series_data(
-    frames: Sequence[Volume], *, name: str, axis: FrameAxis | None = None
+    frames: Sequence[Volume], *, case: CaseKey, axis: FrameAxis | None = None
 ) -> layers.LayerData:
     """The 4D labels layer (t, z, y, x) of a series of label maps; see `series_data`."""
-    array, settings, kind = _in_time(frames, layers.plain_labels_data(frames[0], name=name), axis)
+    array, settings, kind = _in_time(frames, layers.plain_labels_data(frames[0], case=case), axis)
     return layers.as_labels(array), settings, kind
 
 
-def segments_data(volume: Volume, segments: Sequence[Segment], *, name: str) -> layers.LayerData:
+def segments_data(
+    volume: Volume, segments: Sequence[Segment], *, case: CaseKey
+) -> layers.LayerData:
     """A labels layer of structures that have names and maybe colours (of 3D Slicer)."""
-    array, settings, kind = layers.plain_labels_data(volume, name=name)
+    array, settings, kind = layers.plain_labels_data(volume, case=case)
     settings["features"] = {
         "index": [UNLABELLED, *(one.value for one in segments)],
         "name": ["", *(one.name for one in segments)],

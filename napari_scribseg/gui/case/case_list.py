@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from qtpy.QtCore import (
@@ -64,6 +64,7 @@ class CaseList(QWidget):
         super().__init__()
         self._cases: tuple[ProjectCase, ...] = ()
         self._current: str | None = None
+        self._names: dict[str, str] = {}
         self._find = QLineEdit()
         self._find.setPlaceholderText("Find a case")
         self._find.setClearButtonEnabled(True)
@@ -114,16 +115,30 @@ class CaseList(QWidget):
         layout.addWidget(self.list)
         layout.addLayout(buttons)
 
-    def set_cases(self, cases: Sequence[ProjectCase], current: str | None = None) -> None:
-        """Show these cases; the current one is the one in the viewer."""
+    def set_cases(
+        self,
+        cases: Sequence[ProjectCase],
+        current: str | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        """Show these cases.
+
+        Args:
+            cases: in their order.
+            current: id of the one in the viewer.
+            names: what to call them, by id; those that are missing are called by their id.
+        """
         self._cases, self._current = tuple(cases), current
+        self._names = {case.id: (names or {}).get(case.id, case.id) for case in self._cases}
         with QSignalBlocker(self.list):
             self.list.clear()
             for case in self._cases:
                 phase = f"  ({case.phase})" if case.phase else ""
-                item = QListWidgetItem(status_icon(case.status), f"{case.id}{phase}", self.list)
+                item = QListWidgetItem(
+                    status_icon(case.status), f"{self._names[case.id]}{phase}", self.list
+                )
                 item.setData(_ID, case.id)
-                item.setToolTip(f"{case.id}: {case.status}")
+                item.setToolTip(f"{self._names[case.id]}: {case.status}")
         self._filter()
         row_height = max(self.list.sizeHintForRow(0), _ICON_SIZE + 2)
         rows = min(max(len(self._cases), 2), _ROWS_SHOWN)
@@ -159,7 +174,7 @@ class CaseList(QWidget):
             item = self.list.item(row)
             if item is None:
                 continue
-            fits = text in case.id.casefold() and status in ("all", case.status)
+            fits = text in self._names[case.id].casefold() and status in ("all", case.status)
             item.setHidden(not fits)
             font = item.font()
             font.setBold(case.id == self._current)

@@ -7,8 +7,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject
 
-from napari_scribseg.gui.autosave import kept_as
 from napari_scribseg.gui.canvas import layers, opening
+from napari_scribseg.gui.canvas.chosen_layers import kept_as
 from napari_scribseg.gui.case.frames_panel import FramesPanel
 from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.project_opener import ProjectOpener
@@ -65,11 +65,14 @@ class Cine(QObject):
             self._frames_of, self._frames = path, {}
         self._show()
         if path is not None:
-            self._session.run(lambda: self._keeper.frames_of(path), self._know)
+            self._session.run(
+                lambda: self._keeper.frames_of(path), lambda frames: self._know(path, frames)
+            )
 
-    def _know(self, frames: dict[str, ProjectCase]) -> None:
-        self._frames = frames
-        self._show()
+    def _know(self, path: Path, frames: dict[str, ProjectCase]) -> None:
+        if path == self._path:  # else another series is shown by now
+            self._frames = frames
+            self._show()
 
     def _path_of_shown(self) -> Path | None:
         """The file of the series that is shown, or of which a frame is shown."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,18 +20,19 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import Case, CaseFiles, Dataset
+from napari_scribseg.data.case import Case, CaseFiles, CaseKey, Dataset
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import safe_id
+from napari_scribseg.data.names import slug
 from napari_scribseg.data.patients import patient_of
-from napari_scribseg.gui.autosave import Autosave, kept_as, note_kept
+from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
+from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
 from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.series_chooser import SeriesChooser
 from napari_scribseg.gui.session import Session
 from napari_scribseg.io import EXTENSIONS
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
-from napari_scribseg.io.volumes import extension_of
+from napari_scribseg.project.case_names import file_case_id
 from napari_scribseg.project.store import Keeper, OpenedCase
 
 _FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in EXTENSIONS)})"
@@ -61,7 +62,7 @@ class CaseOpener(QObject):
         self._viewer = session.viewer
         self._keeper = keeper
         self._autosave = autosave
-        self._shelf: dict[str, list[Layer]] = {}
+        self._shelf: dict[CaseKey, list[Layer]] = {}
         """Scribbles layers that belong to no project, of the cases that were open before."""
 
     def ask(self, what: str) -> None:
@@ -85,7 +86,7 @@ class CaseOpener(QObject):
         """Show a case of the project; the one that is left is saved."""
         shown = self._session.selected.scribbles
         if shown is not None and kept_as(shown, self._session.project_folder) == case_id:
-            self._session.say(f"{case_id} is open.")
+            self._session.say(f"{self._session.case or case_id} is open.")
             return
         self._autosave.save(lambda: self._load(case_id))
 
@@ -123,7 +124,7 @@ class CaseOpener(QObject):
             if noted["role"] != "image":
                 self.show(data)
                 return
-            name = safe_id(path.name.removesuffix(extension_of(path) or ""))
+            name = file_case_id(path)
             files = CaseFiles(id=name, patient=patient_of(name), image=path)
             self._bring_in((files,), self._session.schema)
 
@@ -191,15 +192,18 @@ class CaseOpener(QObject):
 
     def show_opened(self, opened: OpenedCase) -> None:
         """Put a case of the project into the viewer, in the place of what is there."""
-        case_id = opened.case.id
-        made = [layers.layer_of(one) for one in layers.case_data(opened.case, opened.schema)]
-        unsaved = self._autosave.unsaved.get(case_id)
+        case_id, kept = opened.case.id, opened.key
+        # What has come as a file and is kept in the project now is still the same case.
+        key = replace(self._session.identity_of(kept), title=kept.title)
+        made = [layers.layer_of(one) for one in layers.case_data(opened.case, opened.schema, key)]
+        unsaved = self._autosave.unsaved.get(kept)
         if unsaved is not None and unsaved.array.shape == opened.case.image.shape:
             # It was drawn after the file was read.
             made[-1] = unsaved.layer
         if opened.project is not None:
             for layer in made:
                 note_kept(layer, case_id, opened.project)
+        layers.note(made[0], file=opened.case.source)
         if opened.entry is not None and opened.entry.frame is not None:
             layers.note(made[0], path=opened.entry.image)
         if opened.entry is not None and not opened.entry.oriented:
@@ -207,13 +211,13 @@ class CaseOpener(QObject):
         self._replace(made)
         made[-1].editable = not opened.read_only
         others = " Read-only: nothing can be drawn here." if opened.read_only else ""
-        self._session.say(f"{case_id} is open.{others}")
+        self._session.say(f"{key} is open.{others}")
         self.case_opened.emit(opened)
 
     def show(self, data: list[layers.LayerData]) -> None:
         """Put layers that belong to no project into the viewer, in the place of what is there."""
         made = [layers.layer_of(one) for one in data]
-        case = layers.case_of(made[0]) or made[0].name
+        case = layers.identified(made[0])
         kept = [
             layer
             for layer in self._shelf.pop(case, [])
@@ -225,17 +229,16 @@ class CaseOpener(QObject):
         told = [f"{case} is open."]
         told += [note for note in map(opening.note_of, data) if note]
         if drawn:
-            told.append(
-                f"The strokes on {', '.join(sorted(drawn))} are kept until it is opened again."
-            )
+            names = ", ".join(sorted(each.name for each in drawn))
+            told.append(f"The strokes on {names} are kept until it is opened again.")
         self._session.say(" ".join(told))
 
-    def put_away(self) -> set[str]:
+    def put_away(self) -> set[CaseKey]:
         """Take the layers of all cases out of the viewer.
 
         Gives the cases of no project that have strokes; their layers are kept here.
         """
-        drawn: set[str] = set()
+        drawn: set[CaseKey] = set()
         for layer in list(self._viewer.layers):
             role, case = layers.role_of(layer), layers.case_of(layer)
             if role is None or case is None:
@@ -249,7 +252,7 @@ class CaseOpener(QObject):
 
     # Inside
 
-    def _replace(self, made: list[Layer]) -> set[str]:
+    def _replace(self, made: list[Layer]) -> set[CaseKey]:
         drawn = self.put_away()
         for layer in made:
             self._viewer.add_layer(layer)
@@ -266,7 +269,8 @@ class CaseOpener(QObject):
 
         def opened(volumes: list[Volume]) -> None:
             if len(volumes) > 1:
-                self.show([opening.series_layer(volumes, name, folder if alone else None)])
+                case = CaseKey.of_file(folder, name, name)
+                self.show([opening.series_layer(volumes, case, folder if alone else None)])
             else:
                 # A folder with several series can't be told by its path alone: it is copied.
                 self._bring_in((Case(name, name, volumes[0]),), self._session.schema)
@@ -302,14 +306,8 @@ class CaseOpener(QObject):
 
 def frame_files(path: Path, frame: int) -> CaseFiles:
     """The files of the case that is one frame (counted from 0) of a time series."""
-    if path.is_dir():  # a DICOM folder is often called like the patient
-        name = f"dicom-{hashlib.sha256(str(path).encode()).hexdigest()[:6]}"
-        patient = name
-    else:
-        name = safe_id(path.name.removesuffix(extension_of(path) or ""))
-        patient = patient_of(name)
-    case_id = f"{name[:54]}_frame{frame + 1:02d}"
-    return CaseFiles(id=case_id, patient=patient, image=path, frame=frame)
+    patient = patient_of(file_case_id(path))
+    return CaseFiles(id=file_case_id(path, frame), patient=patient, image=path, frame=frame)
 
 
 def series_id(info: SeriesInfo) -> str:
@@ -317,8 +315,8 @@ def series_id(info: SeriesInfo) -> str:
 
     Folders are often called like the patient.
     """
-    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{info.modality}-{info.description}").strip("-").lower()
-    return f"{words[:40] or 'dicom'}-{hashlib.sha256(info.uid.encode()).hexdigest()[:6]}"
+    words = slug(f"{info.modality}-{info.description}", 40).lower()
+    return f"{words}-{hashlib.sha256(info.uid.encode()).hexdigest()[:6]}"
 
 
 def _opened_without(

@@ -12,9 +12,9 @@ from qtpy.QtCore import (
 from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
-from napari_scribseg.gui.autosave import Autosave, kept_as
+from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of
+from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
 from napari_scribseg.gui.case.canvas_letters import CanvasLetters
 from napari_scribseg.gui.case.case_list import (
     FLAG_KEY,
@@ -127,7 +127,7 @@ class CaseTab(Tab):
         session = self._session
         self.open.asked.connect(self._ask_to_open)
         self._save.clicked.connect(self._save_now)
-        self.inputs.value_changed.connect(lambda: session.set_selected(self.inputs.value()))
+        self.inputs.value_changed.connect(lambda: session.take(self.inputs.value()))
         self.inputs.new_scribbles_asked.connect(session.new_scribbles)
         self.cases.case_asked.connect(self.opener.open_case)
         self.cases.reviewed_asked.connect(self._set_reviewed)
@@ -196,7 +196,8 @@ class CaseTab(Tab):
         """A case that got a segmentation is predicted."""
         layer = event.value
         known = self._state is not None and not self.keeper.read_only
-        if known and layers.role_of(layer) == "segmentation":
+        is_shown = self._session.kept is not None and layers.case_of(layer) == self._session.case
+        if known and is_shown and layers.role_of(layer) == "segmentation":
             self._mark("predicted", only_up=True)
 
     def _opened(self, opened: OpenedCase) -> None:
@@ -219,7 +220,7 @@ class CaseTab(Tab):
         who = f"\n{' '.join(state.notes)}" if state.read_only else ""
         self._project.setText(f"{state.title}: {about}{who}")
         self._project.setToolTip(str(state.folder))
-        self.cases.set_cases(state.cases, self._shown_case())
+        self.cases.set_cases(state.cases, self._shown_case(), state.names)
 
     def _show_recent(self, known: RecentProjects) -> None:
         self.open.set_recent([Path(one.folder) for one in known.projects])
@@ -232,11 +233,11 @@ class CaseTab(Tab):
     def _show_selected(self) -> None:
         selected = self._session.selected
         self.inputs.set_value(selected)
-        self._case.setText(self._session.case or "No case is open.")
+        self._case.setText(str(self._session.case or "No case is open."))
         facts = facts_of(selected.image)
         self._facts.setText(facts)
         self._facts.setVisible(bool(facts))
         if selected.image is None:
             self._notes.setVisible(False)
         if self._state is not None:
-            self.cases.set_cases(self._state.cases, self._shown_case())
+            self.cases.set_cases(self._state.cases, self._shown_case(), self._state.names)

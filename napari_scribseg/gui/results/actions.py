@@ -164,11 +164,11 @@ class ResultsActions:
             self._session.say("Tick a run, and show a case that it was trained on.", "warning")
             return
         try:
-            grid = layers.grid_of(image)
+            snapshot = self._session.snapshot()
         except ScribsegError as error:
             self._session.refuse(str(error))
             return
-        schema = self._session.schema
+        grid, schema = snapshot.image.grid, self._session.schema
 
         def show(maps: dict[str, Array]) -> None:
             if self._presenter.case != case:
@@ -184,15 +184,15 @@ class ResultsActions:
             )
 
         self._session.say(f"Looking at what {self._presenter.title_of(run)} made of {case} …")
-        self._jobs.learnt(run, case, show)
+        self._jobs.learnt(run, snapshot, show)
 
     # Numbers
 
     def offer_phases(self) -> None:
         """Offer the predicted cases of the shown run as phases of a heart."""
-        names = [case for case, run in self._presenter.verdicts if run == self._presenter.run]
+        cases = [case for case, run in self._presenter.verdicts if run == self._presenter.run]
         is_heart = is_cardiac(self._session.schema)
-        self._tab.measurements.set_phases(names, is_heart=is_heart)
+        self._tab.measurements.set_phases(cases, is_heart=is_heart)
 
     def measure_volumes(self) -> None:
         """The volume of every class of the shown segmentation."""
@@ -207,8 +207,8 @@ class ResultsActions:
         """EF, volumes and mass of the two chosen phases, by the shown run."""
         form, run = self._tab.measurements, self._presenter.run
         found = [
-            self._presenter.verdicts.get((box.currentText(), run)) if run is not None else None
-            for box in (form.diastole, form.systole)
+            None if run is None or case is None else self._presenter.verdicts.get((case, run))
+            for case in (form.chosen(form.diastole), form.chosen(form.systole))
         ]
         if found[0] is None or found[1] is None or found[0] is found[1]:
             self._session.say(
@@ -231,7 +231,8 @@ class ResultsActions:
 
     def ask_for_table(self) -> None:
         """Ask where to save the table, and save it."""
-        start = str(self._session.project_folder / f"{self._presenter.case or 'results'}.csv")
+        case = self._presenter.case
+        start = str(self._session.project_folder / f"{case.id if case else 'results'}.csv")
         name, _ = QFileDialog.getSaveFileName(self._tab, "Save the table", start, "CSV (*.csv)")
         if name:
             self.save_table(Path(name))
@@ -279,5 +280,5 @@ class ResultsActions:
 
 def _phase_of(verdict: Verdict) -> Phase:
     frame = verdict.shown.frame
-    name = verdict.outcome.case + ("" if frame is None else f", frame {frame}")
+    name = verdict.outcome.case.name + ("" if frame is None else f", frame {frame}")
     return Phase(name, verdict.shown.array, verdict.shown.spacing)

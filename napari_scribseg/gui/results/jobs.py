@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_scribseg.core.volume import Array
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui import work
 from napari_scribseg.gui.results.presenter import ResultsPresenter, Wanted
@@ -24,7 +25,7 @@ class BackgroundPredictions:
         self._session = session
         self._children = work.Children()
         self._listed = 0
-        self._judged: dict[tuple[str, Path | None], int] = {}
+        self._judged: dict[tuple[CaseKey, Path | None], int] = {}
 
     def list_runs(self) -> None:
         """Look which runs of the project can predict; only the latest look counts."""
@@ -87,10 +88,12 @@ class BackgroundPredictions:
         """Find where to draw next."""
         self._session.run(lambda: advise(outcomes, scribbles), self._presenter.advised)
 
-    def learnt(self, run: Path, case: str, done: Callable[[dict[str, Array]], None]) -> None:
-        """Fetch the maps that a run learns from."""
+    def learnt(
+        self, run: Path, snapshot: Snapshot, done: Callable[[dict[str, Array]], None]
+    ) -> None:
+        """Fetch the maps that a run has made of a case."""
         children = self._children
-        self._session.run(lambda: work.maps_of(run, case, children), done)
+        self._session.run(lambda: work.maps_of(run, snapshot, children), done)
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""

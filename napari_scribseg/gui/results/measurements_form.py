@@ -17,6 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.data.case import CaseKey
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.evaluation.clinical import MYOCARDIUM_G_PER_ML, Measurement
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
 
@@ -67,20 +69,31 @@ class MeasurementsForm(QWidget):
         self.set_phases((), is_heart=False)
         self.set_value(())
 
-    def set_phases(self, names: Sequence[str], *, is_heart: bool) -> None:
-        """Offer these predictions as phases; hidden where the structures are no heart's."""
+    def set_phases(self, cases: Sequence[CaseKey], *, is_heart: bool) -> None:
+        """Offer these predicted cases as phases; hidden where the structures are no heart's.
+
+        The two that are proposed are of one patient, where the names tell that.
+        """
+        diastoles = {patient_of(case.name) for case in cases if "ED" in case.name}
+        both = {p for c in cases if (p := patient_of(c.name)) in diastoles and "ES" in c.name}
         for box, default in ((self.diastole, "ED"), (self.systole, "ES")):
-            chosen = box.currentText() if box in self._decided else None
+            chosen = self.chosen(box) if box in self._decided else None
             box.clear()
-            box.addItems(list(names))
-            matches = [name for name in names if default in name]
-            wanted = chosen if chosen in names else next(iter(matches), None)
-            box.setCurrentIndex(max(box.findText(wanted or ""), 0))
+            for case in cases:
+                box.addItem(case.name, case)
+            matches = [case for case in cases if default in case.name]
+            matches.sort(key=lambda case: patient_of(case.name) not in both)
+            wanted = chosen if chosen in cases else next(iter(matches), None)
+            box.setCurrentIndex(cases.index(wanted) if wanted is not None else 0)
             box.setVisible(is_heart)
         for label in self._labels:
             label.setVisible(is_heart)
         self.function.setVisible(is_heart)
-        self.function.setEnabled(len(names) > 1)
+        self.function.setEnabled(len(cases) > 1)
+
+    def chosen(self, box: QComboBox) -> CaseKey | None:
+        """The case that is chosen in a box of phases."""
+        return box.currentData()
 
     def set_value(self, measurements: Sequence[Measurement]) -> None:
         """Show these numbers."""

@@ -15,8 +15,9 @@ import numpy as np
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.run_list import RunEntry, told_apart
 from napari_scribseg.gui.results.verdicts import Advice, Verdict, caption_of
 from napari_scribseg.gui.values import Inputs, Level, Outcome, Snapshot
 from napari_scribseg.gui.widgets.numbers import mean_dice
@@ -131,21 +132,21 @@ class ResultsPresenter:
     run: Path | None = None
     """The run whose prediction is in the table."""
     inputs: Inputs | None = None
-    case: str | None = None
+    case: CaseKey | None = None
     cleaning: PostProcessing = field(default_factory=PostProcessing)
     probabilities: bool = False
-    outcomes: dict[tuple[str, Path], Outcome] = field(default_factory=dict)
-    verdicts: dict[tuple[str, Path], Verdict] = field(default_factory=dict)
+    outcomes: dict[tuple[CaseKey, Path], Outcome] = field(default_factory=dict)
+    verdicts: dict[tuple[CaseKey, Path], Verdict] = field(default_factory=dict)
     _waiting: list[Path] = field(default_factory=list)
     _scope: Scope = "volume"
     _wanted: Wanted = field(default_factory=Wanted)
     _stopped: bool = False
-    _awaited: tuple[str, Path] | None = None
+    _awaited: tuple[CaseKey, Path] | None = None
     """The prediction whose verdict the next run waits for."""
 
     # What the user does
 
-    def inputs_changed(self, inputs: Inputs, case: str | None = None) -> None:
+    def inputs_changed(self, inputs: Inputs, case: CaseKey | None = None) -> None:
         """Other layers were chosen, of this case."""
         self.inputs = inputs
         if case != self.case:
@@ -159,14 +160,14 @@ class ResultsPresenter:
         """The project has these runs that can predict; runs of elsewhere that are ticked stay."""
         known = {entry.folder for entry in runs}
         strangers = [e for e in self.runs if e.folder not in known and e.folder in self.ticked]
-        self.runs = (*runs, *strangers)
+        self.runs = told_apart((*runs, *strangers))
         self.view.show_runs(self.runs, self.ticked)
         self._update()
 
     def add_run(self, entry: RunEntry) -> None:
         """Offer a run of elsewhere, and predict with it from now on."""
         if all(known.folder != entry.folder for known in self.runs):
-            self.runs = (entry, *self.runs)
+            self.runs = told_apart((entry, *self.runs))
         self.use_run(entry.folder)
 
     def use_run(self, run: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.data import names
 from napari_scribseg.runs.folder import RunFolder
 
 
@@ -44,3 +46,16 @@ def entry_of(folder: Path) -> RunEntry | None:
     structures = ", ".join(run.schema.names[1:])
     title = f"{run.record.method} · {created:%d %b %H:%M}"
     return RunEntry(folder, title, f"{run.record.preset} preset; {structures}; {folder.name}")
+
+
+def told_apart(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:
+    """The same runs; titles of runs that were made within one minute get a part of the folder."""
+    titles = [entry.title for entry in entries]
+    told = names.told_apart(titles, [entry.folder / "run.json" for entry in entries])
+    wholes = [new.removesuffix(title).rstrip("/") for new, title in zip(told, titles, strict=True)]
+    ends = [whole.rsplit("_", 1)[-1] for whole in wholes]
+    enough = len(set(zip(titles, ends, strict=True))) == len(entries)
+    return tuple(
+        replace(entry, title=f"{entry.title} · {part}") if part else entry
+        for entry, part in zip(entries, ends if enough else wholes, strict=True)
+    )

@@ -17,6 +17,7 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN
 from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.disagreement import (
     Doubt,
@@ -67,7 +68,7 @@ class Advice:
         suggestions: the most doubtful slice first.
     """
 
-    case: str
+    case: CaseKey
     doubt: Doubt
     kind: str
     suggestions: tuple[Suggestion, ...]
@@ -180,7 +181,7 @@ def save_table(
     for title, verdict in verdicts.items():
         outcome = verdict.outcome
         shared = {
-            "case": outcome.case,
+            "case": outcome.case.name,
             "run": title,
             "post_processing": _cleaning_words(verdict.cleaning),
         }

@@ -146,27 +146,30 @@ class BackgroundTraining:
 
     def load_previews(self, run: Path, step: int | None) -> None:
         """Look up the previews of the shown case in a run, and read the one of a step."""
-        case, presenter = self._session.case, self._presenter
-        layer = self._session.selected.reference
+        session, presenter = self._session, self._presenter
+        shown, stored = session.case, session.stored
+        layer = session.selected.reference
         try:
             reference = None if layer is None else layers.volume_of(layer).array
         except ScribsegError:
             reference = None  # the Case tab tells what is wrong with the layers
 
+        def post(call: Callable[[], None]) -> None:
+            """Tell it, unless another case is shown by then."""
+            self._errands.post(lambda: call() if session.case == shown else None)
+
         def body() -> None:
             opened = RunFolder.open(run)
-            known = {} if case is None else opened.previews(case)
-            self._errands.post(
-                lambda: presenter.previews_found(run, tuple(known), self._dice.of(known))
-            )
+            known = {}
+            if stored is not None:
+                known = opened.previews(stored.id_among(work.project_of(run)))
+            post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
             if reference is not None and self._dice.score(known, reference, opened.schema):
-                self._errands.post(
-                    lambda: presenter.previews_found(run, tuple(known), self._dice.of(known))
-                )
+                post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
             if step is None or step not in known:
                 return
             array = read_labels(known[step]).array
-            self._errands.post(lambda step=step: presenter.preview_loaded(run, step, array))
+            post(lambda step=step: presenter.preview_loaded(run, step, array))
 
         self._read(body, lambda _: None)
 

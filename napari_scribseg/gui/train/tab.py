@@ -15,7 +15,6 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.canvas.chosen_layers import case_of
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train.jobs import BackgroundTraining
@@ -133,7 +132,7 @@ class TrainTab(Tab):
         image = self._session.selected.image
         if image is None:
             return
-        case, known = case_of(image), self._session.viewer.layers
+        case, known = layers.identified(image), self._session.viewer.layers
         old = layers.find(known, "preview", case)
         if segmentation is None:
             if old is not None:
@@ -187,7 +186,7 @@ class TrainTab(Tab):
         if image is None or not self.presenter.shows_previews:
             return
         known = self._session.viewer.layers
-        old = layers.find(known, "preview", case_of(image))
+        old = layers.find(known, "preview", layers.identified(image))
         if old is None or not layers.empty(old):
             self._put_preview(None)
 
@@ -202,7 +201,7 @@ class TrainTab(Tab):
             return
         shown = np.zeros(grid.shape, np.uint8) if segmentation is None else segmentation
         if grid.shape == shown.shape:
-            case = case_of(image)
+            case = layers.identified(image)
             data = layers.preview_data(Volume(shown, grid), self._session.schema, case=case)
             self._session.put(data, "preview", case)
 

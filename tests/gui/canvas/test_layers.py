@@ -10,6 +10,7 @@ from phantoms import TWO_BALLS, two_ball_case
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers, series_layers
 
 CARDIAC = PRESETS["cardiac"]
@@ -39,7 +40,7 @@ def volume(grid: Grid) -> Volume:
 class TestGeometry:
     def test_an_oblique_volume_comes_back_exactly(self, recwarn):
         one = volume(oblique_grid())
-        back = layers.volume_of(layers.layer_of(layers.image_data(one, case="one")))
+        back = layers.volume_of(layers.layer_of(layers.image_data(one, case=CaseKey("", "one"))))
         assert back.grid == one.grid
         assert back.array is one.array
         assert not [w for w in recwarn if "orthogonal" in str(w.message)]
@@ -68,7 +69,7 @@ class TestGeometry:
     def test_a_time_series_gives_the_frame_that_is_asked_for(self):
         grid = oblique_grid()
         frames = [Volume(np.full(grid.shape, n, np.int16), grid) for n in range(4)]
-        layer = layers.layer_of(series_layers.series_data(frames, case="cine"))
+        layer = layers.layer_of(series_layers.series_data(frames, case=CaseKey("", "cine")))
         third = layers.volume_of(layer, frame=2)
         assert (third.array == 2).all()
         assert third.grid == grid
@@ -84,7 +85,7 @@ class TestRoles:
         assert layers.find(made, "scribbles", "another case") is None
 
     def test_an_image_converted_to_labels_may_become_scribbles(self):
-        image = layers.layer_of(layers.image_data(volume(oblique_grid()), case="one"))
+        image = layers.layer_of(layers.image_data(volume(oblique_grid()), case=CaseKey("", "one")))
         labels = Labels(np.zeros(image.data.shape, np.uint8), metadata=image.metadata)
         assert layers.usable_as(labels, "scribbles")
         assert not layers.usable_as(image, "scribbles")
@@ -92,6 +93,6 @@ class TestRoles:
     def test_a_segmentation_is_not_offered_as_scribbles(self):
         grid = Grid.from_spacing((2, 4, 4), (1.0, 1.0, 1.0))
         empty = Volume(np.zeros(grid.shape, np.uint8), grid)
-        layer = layers.layer_of(layers.segmentation_data(empty, CARDIAC, case="one"))
+        layer = layers.layer_of(layers.segmentation_data(empty, CARDIAC, case=CaseKey("", "one")))
         assert not layers.usable_as(layer, "scribbles")
         assert layer.contour > 0

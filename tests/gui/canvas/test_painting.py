@@ -8,6 +8,7 @@ from napari.layers import Labels
 
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNLABELLED
 from napari_scribseg.core.volume import Grid
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers, painting
 
 CARDIAC = PRESETS["cardiac"]
@@ -16,7 +17,7 @@ CARDIAC = PRESETS["cardiac"]
 @pytest.fixture
 def scribbles() -> Labels:
     grid = Grid.from_spacing((2, 8, 8), (5.0, 1.0, 1.0))
-    layer = layers.layer_of(layers.scribbles_data(grid, CARDIAC, case="one"))
+    layer = layers.layer_of(layers.scribbles_data(grid, CARDIAC, case=CaseKey("", "one")))
     painting.dress(layer, CARDIAC)
     return layer
 

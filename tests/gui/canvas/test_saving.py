@@ -65,7 +65,7 @@ def test_a_series_is_saved_whole_and_opens_as_it_was(tmp_path, told):
 def test_a_series_of_labels_is_saved_whole(tmp_path):
     values = np.where(SERIES > 450, 3, 0)
     layer = layers.layer_of(
-        series_layers.labels_series_data([Volume(one, GRID) for one in values], name="cine")
+        series_layers.labels_series_data([Volume(one, GRID) for one in values], case=CaseKey("", "cine"))
     )
     save(layer, tmp_path / "a.nii")
     back = read_frames(tmp_path / "a.nii")

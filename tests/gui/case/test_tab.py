@@ -68,7 +68,7 @@ def opened(viewer, project, files, qtbot):
     """The tab with a project of three cases, the first of which is shown."""
     dock = show(viewer, project)
     dock.tab.opener.open_files(files, TWO_BALLS)
-    qtbot.waitUntil(lambda: dock.session.case == "patient00")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     qtbot.waitUntil(lambda: dock.tab.cases.list.count() == 3)
     yield dock
     end(dock)
@@ -122,7 +122,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     drawn = draw(dock, value=2)
     alt = Qt.KeyboardModifier.AltModifier
     QTest.keyClick(dock.window(), Qt.Key.Key_Down, alt)
-    qtbot.waitUntil(lambda: dock.session.case == "patient01")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
     assert len(dock.session.viewer.layers) == 3
     QTest.keyClick(dock.window(), Qt.Key.Key_D, alt)
@@ -130,27 +130,27 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     QTest.keyClick(dock.window(), Qt.Key.Key_G, alt)
     qtbot.waitUntil(lambda: dock.tab.keeper.state().cases[1].flagged)
     QTest.keyClick(dock.window(), Qt.Key.Key_Up, alt)
-    qtbot.waitUntil(lambda: dock.session.case == "patient00")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     np.testing.assert_array_equal(dock.scribbles.data, drawn)
     segmentation = two_ball_case().reference
     data = layers.segmentation_data(
-        layers.volume_of(dock.session.selected.image), TWO_BALLS, case="patient00"
+        layers.volume_of(dock.session.selected.image), TWO_BALLS, case=dock.session.case
     )
-    dock.session.put((segmentation, *data[1:]), "segmentation", "patient00")
+    dock.session.put((segmentation, *data[1:]), "segmentation", dock.session.case)
     qtbot.waitUntil(lambda: dock.tab.keeper.state().cases[0].progress == "predicted")
 
 
 def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, files, qtbot):
     dock = show(viewer, project)
     dock.tab.opener.open_files(files[:2], TWO_BALLS)
-    qtbot.waitUntil(lambda: dock.session.case == "patient00")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     drawn = draw(dock)
     qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved)
     viewer.window.remove_dock_widget(dock)
     end(dock)
     viewer.layers.clear()
     again = show(viewer, None)
-    qtbot.waitUntil(lambda: again.session.case == "patient00")
+    qtbot.waitUntil(lambda: str(again.session.case) == "patient00")
     assert again.session.project_folder == project
     np.testing.assert_array_equal(again.scribbles.data, drawn)
     end(again)
@@ -171,7 +171,7 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
     qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
     assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
     qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: dock.session.case == "patient00")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     np.testing.assert_array_equal(dock.scribbles.data, scribbles)
     np.testing.assert_array_equal(stored(project), scribbles)
     qtbot.waitUntil(dock.tab.restore.isHidden)
@@ -255,7 +255,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(opened, project, monkeypatch, q
         qtbot.waitUntil(lambda: "in memory only" in dock.status.text())
         assert dock.status.saved.text() == "● unsaved strokes"
     dock.tab.opener.open_case("patient01")
-    qtbot.waitUntil(lambda: dock.session.case == "patient01")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
 
 
@@ -266,7 +266,7 @@ def test_a_second_window_reads_only(viewer, project, files, qtbot):
         qtbot.waitUntil(lambda: dock.tab.cases.list.count() == 1)
         assert "open elsewhere" in dock.tab._project.text()
         dock.tab.opener.open_case("patient00")
-        qtbot.waitUntil(lambda: dock.session.case == "patient00")
+        qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
         assert not dock.scribbles.editable
         qtbot.waitUntil(lambda: dock.status.saved.text() == "read-only")
         dock.tab._save.click()
@@ -288,7 +288,7 @@ def test_frames_of_a_cine_become_cases_and_ed_is_remembered(viewer, project, tmp
     dock.tab.frames._set["ES"].click()
     qtbot.waitUntil(lambda: dock.tab.frames._frames["ES"].text() == "frame 3")
     dock.tab.frames._open["ES"].click()
-    qtbot.waitUntil(lambda: dock.session.case == "cine_frame03")
+    qtbot.waitUntil(lambda: str(dock.session.case) == "cine_frame03")
     assert not dock.session.is_series
     shown = layers.volume_of(dock.session.selected.image)
     np.testing.assert_array_equal(shown.array, case.image.array + 2)
@@ -315,7 +315,7 @@ def test_one_of_several_dicom_series_is_copied_into_the_project(
     chooser = dock.tab.opener.choose_series(tmp_path, infos)
     chooser.table.selectRow(1)
     chooser.accept()
-    qtbot.waitUntil(lambda: (dock.session.case or "").startswith("mr-cine-sax-"))
+    qtbot.waitUntil(lambda: str(dock.session.case).startswith("mr-cine-sax-"))
     (image,) = (project / "cases").glob("*/image.nii.gz")
     np.testing.assert_array_equal(read_volume(image).array, case.image.array)
     end(dock)

@@ -11,6 +11,7 @@ import pytest
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, PRESETS
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.results.presenter import (
     MOST_KEPT,
@@ -27,9 +28,12 @@ SCHEMA = PRESETS["prostate"]
 GRID = Grid.from_spacing((2, 4, 4), (3.0, 1.0, 1.0))
 READY = Inputs("mr", "scribbles", None, SCHEMA, drawn={1: 9, 2: 9, BACKGROUND: 9})
 ONE, TWO = Path("runs/one"), Path("runs/two")
+MR = CaseKey("/p1/mr.nii.gz", "mr")
+OTHER = CaseKey("/p2/mr.nii.gz", "mr")
+"""Of another patient, with a file of the same name."""
 
 
-def outcome(run=ONE, case="mr", value=1, z=None) -> Outcome:
+def outcome(run=ONE, case=MR, value=1, z=None) -> Outcome:
     segmentation = np.zeros(GRID.shape, np.uint8)
     segmentation[slice(None) if z is None else z, :2] = value
     unsure = Volume(np.full(GRID.shape, 0.5, np.float32), GRID)
@@ -40,7 +44,7 @@ def outcome(run=ONE, case="mr", value=1, z=None) -> Outcome:
 def view() -> MagicMock:
     view = MagicMock(spec=ResultsView)
     image = Volume(np.zeros(GRID.shape, np.float32), GRID)
-    view.snapshot.return_value = Snapshot("mr", image, np.zeros(GRID.shape, np.uint8), None, SCHEMA)
+    view.snapshot.return_value = Snapshot(MR, image, np.zeros(GRID.shape, np.uint8), None, SCHEMA)
     return view
 
 
@@ -52,7 +56,7 @@ def jobs() -> MagicMock:
 @pytest.fixture
 def presenter(view, jobs) -> ResultsPresenter:
     presenter = ResultsPresenter(view, jobs)
-    presenter.inputs_changed(READY, "mr")
+    presenter.inputs_changed(READY, MR)
     presenter.runs_listed((RunEntry(ONE, "first"), RunEntry(TWO, "second")))
     return presenter
 
@@ -187,7 +191,7 @@ def test_a_slice_renews_its_part_of_a_volume(presenter):
     answer(presenter, outcome(value=1))
     presenter.predict("slice", 1)
     answer(presenter, outcome(value=2, z=1))
-    merged = presenter.outcomes["mr", ONE]
+    merged = presenter.outcomes[MR, ONE]
     assert merged.z is None
     assert merged.segmentation.array[:, 0, 0].tolist() == [1, 2]
     assert "only" not in presenter.screen.caption
@@ -228,26 +232,26 @@ def test_another_case_empties_the_tab_and_comes_back(presenter, view):
     presenter.predict()
     answer(presenter, outcome())
     view.reset_mock()
-    presenter.inputs_changed(READY, "other")
+    presenter.inputs_changed(READY, OTHER)
     view.forget_results.assert_called_once()
     view.show_verdict.assert_not_called()
     assert presenter.screen.caption == ""
-    presenter.inputs_changed(READY, "mr")
+    presenter.inputs_changed(READY, MR)
     view.show_verdict.assert_called_once()
 
 
 def test_a_late_answer_about_another_case_is_kept_but_not_shown(presenter, view):
     presenter.tick((ONE,))
     presenter.predict()
-    presenter.inputs_changed(READY, "other")
+    presenter.inputs_changed(READY, OTHER)
     answer(presenter, outcome())
     view.show_verdict.assert_not_called()
-    assert ("mr", ONE) in presenter.verdicts
+    assert (MR, ONE) in presenter.verdicts
 
 
 def test_memory_is_bounded(presenter):
     for n in range(MOST_KEPT + 3):
-        presenter.predicted(outcome(case=f"p{n}"))
+        presenter.predicted(outcome(case=CaseKey("", f"p{n}")))
     assert len(presenter.outcomes) == MOST_KEPT
     assert ("p0", ONE) not in presenter.outcomes
 
@@ -263,7 +267,7 @@ def test_advice_is_about_the_ticked_runs_of_this_case(presenter, view, jobs):
     presenter.tick((TWO,))
     presenter.advise()
     assert [o.run for o in jobs.advise.call_args.args[0]] == [TWO]
-    presenter.advised(Advice("another", np.zeros(GRID.shape, np.float32), "uncertainty", ()))
+    presenter.advised(Advice(OTHER, np.zeros(GRID.shape, np.float32), "uncertainty", ()))
     view.show_advice.assert_not_called()
 
 
@@ -275,3 +279,31 @@ def test_a_run_of_elsewhere_stays_in_the_list_while_it_is_ticked(presenter, view
     presenter.tick((ONE,))
     presenter.runs_listed((RunEntry(ONE, "first"),))
     assert view.show_runs.call_args.args[0] == (RunEntry(ONE, "first"),)
+
+
+def test_runs_of_one_minute_are_told_apart(presenter):
+    """Else the table that is saved would hold one of them only."""
+    runs = [
+        Path(f"runs/2026-01-01T10-00-{n}_em_crf_{end}") for n, end in (("07", "ab"), ("09", "cd"))
+    ]
+    elsewhere = Path("other/2026-01-01T10-00-07_em_crf_ab")
+    presenter.runs_listed([RunEntry(run, "em_crf · 01 Jan 10:00") for run in runs])
+    assert [presenter.title_of(run) for run in runs] == [
+        "em_crf · 01 Jan 10:00 · ab",
+        "em_crf · 01 Jan 10:00 · cd",
+    ]
+    presenter.runs_listed([RunEntry(run, "em_crf") for run in (*runs, elsewhere)])
+    assert len({presenter.title_of(run) for run in (*runs, elsewhere)}) == 3
+
+
+def test_nothing_of_a_patient_is_shown_for_another_with_a_file_of_the_same_name(presenter, view):
+    presenter.tick((ONE,))
+    answer(presenter, outcome(ONE))
+    presenter.inputs_changed(READY, OTHER)
+    assert presenter.shown_verdict() is None
+    assert presenter.outcomes_of_case() == []
+    assert presenter.screen.caption == ""
+    view.show_verdict.reset_mock()
+    answer(presenter, outcome(ONE, case=OTHER, value=2))
+    assert view.show_verdict.call_args.args[0].outcome.case == OTHER
+    assert len(presenter.outcomes) == 2

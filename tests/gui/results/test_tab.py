@@ -15,7 +15,7 @@ from qtpy.QtTest import QTest
 
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import Case
+from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
@@ -236,7 +236,7 @@ def test_suggestions_go_round(qtbot):
     qtbot.addWidget(panel)
     assert panel.take_next() is None
     two = (Suggestion(3, 9.0, (1, 1), "Much."), Suggestion(1, 2.0, (1, 1), "Some."))
-    panel.set_value(Advice("p", np.zeros((4, 2, 2), np.float32), "disagreement", two))
+    panel.set_value(Advice(CaseKey("", "p"), np.zeros((4, 2, 2), np.float32), "disagreement", two))
     assert [panel.take_next().z for _ in range(3)] == [3, 1, 3]
 
 
@@ -253,7 +253,7 @@ def test_the_form_of_acceptance(qtbot):
 def test_phases_are_for_hearts(qtbot):
     form = MeasurementsForm()
     qtbot.addWidget(form)
-    form.set_phases(["p"], is_heart=False)
+    form.set_phases([CaseKey("", "p")], is_heart=False)
     assert form.function.isHidden()
-    form.set_phases(["x_ES", "x_ED"], is_heart=True)
+    form.set_phases([CaseKey("", "x_ES"), CaseKey("", "x_ED")], is_heart=True)
     assert (form.diastole.currentText(), form.systole.currentText()) == ("x_ED", "x_ES")

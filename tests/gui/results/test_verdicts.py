@@ -11,6 +11,7 @@ import pytest
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
@@ -32,7 +33,7 @@ RUN = Path("runs/one")
 def made(array, z=None, probabilities=None, unsure=0.0, schema=SCHEMA) -> Outcome:
     uncertainty = Volume(np.full(GRID.shape, unsure, np.float32), GRID)
     volume = Volume(array, GRID)
-    return Outcome("p", volume, uncertainty, schema, None, "", RUN, probabilities, z)
+    return Outcome(CaseKey("", "p"), volume, uncertainty, schema, None, "", RUN, probabilities, z)
 
 
 def pieces():

@@ -10,6 +10,7 @@ from qtpy.QtTest import QTest
 
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
@@ -86,7 +87,7 @@ def test_slices_are_those_of_the_scribbles_also_where_the_view_is_turned(viewer)
     affine = np.diag([-1.0, 1, 1, 1]) @ Grid.from_spacing((6, 8, 8), (5.0, 1.0, 1.0)).affine
     affine[2] *= -1  # z runs downwards
     volume = Volume(np.zeros((6, 8, 8), np.uint8), Grid((6, 8, 8), affine))
-    layer = layers.layer_of(layers.scribbles_data(volume.grid, TWO_BALLS, case="one"))
+    layer = layers.layer_of(layers.scribbles_data(volume.grid, TWO_BALLS, case=CaseKey("", "one")))
     viewer.add_layer(layer)
     for z in range(6):
         show_slice(viewer, layer, z)

@@ -23,6 +23,7 @@ from napari_scribseg.core.events import (
 )
 from napari_scribseg.core.labels import BACKGROUND, PRESETS
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.train.presenter import (
     Phase,
     TrainingJobs,
@@ -64,7 +65,7 @@ def finished(outcome: str, step: int = 10, message: str = "It is over.") -> Fini
 def snapshot() -> Snapshot:
     image = Volume(np.zeros(GRID.shape, np.float32), GRID)
     zeros = np.zeros(GRID.shape, np.uint8)
-    return Snapshot("mr", image, zeros, None, SCHEMA)
+    return Snapshot(CaseKey("", "mr"), image, zeros, None, SCHEMA)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped, Validated
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import work
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset, own_presets
 from napari_scribseg.gui.train.preview_dice import PreviewDice
@@ -34,7 +35,7 @@ FINISHED = Finished(outcome="completed", step=4, message="Done.", seconds=90.0)
 @pytest.fixture
 def run(tmp_path):
     case = two_ball_case()
-    shown = Snapshot(case.id, case.image, case.scribbles, None, TWO_BALLS)
+    shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
     return work.write_run(tmp_path, shown, CHOICE)
 
 
@@ -95,7 +96,7 @@ class TestCards:
 
     def test_more_of_another_method_is_refused(self, run, tmp_path):
         case = two_ball_case()
-        shown = Snapshot(case.id, case.image, case.scribbles, None, TWO_BALLS)
+        shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
         other = Choice("effdnet", "quick", {}, TrainConfig())
         with pytest.raises(InvalidInput, match="the same method"):
             work.write_run(tmp_path, shown, other, run.path)
@@ -196,7 +197,8 @@ def test_the_other_scribbled_cases_of_a_project_join_as_copies(tmp_path):
     with Project.create(tmp_path / "p", TWO_BALLS) as project:
         for case in (*cases[:2], empty):
             project.add_case(case)
-    shown = Snapshot(cases[0].id, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
+    key = CaseKey.in_project(tmp_path / "p", cases[0].id)
+    shown = Snapshot(key, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
     run = work.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
     assert [case.files.id for case in run.cases] == [cases[0].id, cases[1].id]
     other = run.cases[1].files
