@@ -28,6 +28,7 @@ from napari_scribseg.data.names import (
     path_inside,
     patient_of,
     safe_id,
+    safe_title,
     stem_of,
     volumes_in,
 )
@@ -131,7 +132,7 @@ def _read_bench(folder: Path, document: _Bench) -> Dataset:
     cases = tuple(
         CaseFiles(
             id=safe_id(case.id),
-            patient=case.subject,
+            patient=safe_id(case.subject),
             image=path_inside(folder, case.image, where),
             scribbles=path(case.scribble),
             reference=path(case.label),
@@ -192,7 +193,7 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             cases.append(
                 CaseFiles(
                     id=safe_id(stem),
-                    patient=patient_of(stem),
+                    patient=patient_of(safe_id(stem)),
                     image=image,
                     scribbles=labels.get(stem) if drawn else None,
                     reference=None if drawn else labels.get(stem),
@@ -203,7 +204,7 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
     if not cases:
         raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
     notes = _first_of(document.channel_names, "channels")
-    title = document.name or folder.name
+    title = document.name or safe_title(folder.name)
     return Dataset(title, "nnU-Net raw", folder, schema, tuple(cases), notes)
 
 
@@ -227,7 +228,7 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
         cases.append(
             CaseFiles(
                 id=safe_id(stem),
-                patient=patient_of(stem),
+                patient=patient_of(safe_id(stem)),
                 image=path,
                 reference=None if label is None else path_inside(folder, label, where),
                 split=split,
@@ -235,7 +236,7 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
             )
         )
     notes = _first_of(document.modality, "modalities")
-    title = document.name or folder.name
+    title = document.name or safe_title(folder.name)
     return Dataset(title, "MSD", folder, _schema(names, where), tuple(cases), notes)
 
 

@@ -16,7 +16,14 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.names import TRAIN, few, patient_of, safe_id, volumes_in
+from napari_scribseg.data.names import (
+    TRAIN,
+    few,
+    patient_of,
+    safe_id,
+    safe_title,
+    volumes_in,
+)
 from napari_scribseg.io.documents import load_document
 
 _MOST_READ: Final = 20
@@ -41,7 +48,9 @@ def read_plain(folder: Path) -> Dataset:
     if not images:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
     notes: list[str] = []
-    lone = sorted((scribbles.keys() | references.keys()) - images.keys())
+    ids = {stem: safe_id(stem, series=image.is_dir()) for stem, image in images.items()}
+    drawn = scribbles.keys() | references.keys()
+    lone = sorted(map(safe_id, drawn - images.keys() - set(ids.values())))
     if lone:
         notes.append(f"{len(lone)} name(s) have labels or scribbles but no image: {few(lone)}.")
     if (folder / "labels.json").is_file():
@@ -53,16 +62,17 @@ def read_plain(folder: Path) -> Dataset:
         )
     cases = tuple(
         CaseFiles(
-            id=safe_id(stem),
-            patient=patient_of(stem),
+            id=ids[stem],
+            patient=patient_of(ids[stem]),
             image=image,
-            scribbles=scribbles.get(stem),
-            reference=references.get(stem),
+            # What we have written of an image is called by its id.
+            scribbles=scribbles.get(stem, scribbles.get(ids[stem])),
+            reference=references.get(stem, references.get(ids[stem])),
             split=TRAIN,
         )
         for stem, image in images.items()
     )
-    return Dataset(folder.name, "plain", folder, schema, cases, tuple(notes))
+    return Dataset(safe_title(folder.name), "plain", folder, schema, cases, tuple(notes))
 
 
 def _guessed_schema(
@@ -92,4 +102,6 @@ def _guessed_schema(
             f"The classes of {folder} are not known: there is no labels.json and no label or "
             "scribble file with a class. Add a labels.json with the class names."
         )
-    return LabelSchema.of(*(f"class {k}" for k in range(1, highest + 1)), title=folder.name[:80])
+    return LabelSchema.of(
+        *(f"class {k}" for k in range(1, highest + 1)), title=safe_title(folder.name)[:80]
+    )

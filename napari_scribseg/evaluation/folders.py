@@ -15,7 +15,7 @@ from napari_scribseg.core.labels import MAX_CLASSES, LabelSchema
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, put_on_grid
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import stem_of
+from napari_scribseg.data.names import safe_id, stem_of, without_paths
 from napari_scribseg.evaluation.tables import (
     Evaluation,
     Failure,
@@ -64,13 +64,16 @@ def evaluate_folders(
     expected, schema, notes = _expected(predictions, references, schema, split)
     found = _volumes(predictions)
     notes += _unexpected(found, set(expected))
+    named = _volumes(references)
 
     def items() -> Iterator[Pair | Failure]:
         for done, (case, read_reference) in enumerate(expected.items(), start=1):
             try:
                 yield _pair(case, _prediction(case, found), read_reference)
             except ScribsegError as error:
-                yield Failure(case, _without_folders(str(error), predictions, references))
+                files = [*found.get(case, ()), *found.get(case + SUFFIX, ()), *named.get(case, ())]
+                sentence = without_paths(str(error), {case: files})
+                yield Failure(case, _without_folders(sentence, predictions, references))
             if progress is not None:
                 progress(done, len(expected))
 
@@ -162,8 +165,14 @@ def _volumes(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         stem = stem_of(path.name, EXTENSIONS)
         if stem and path.is_file() and not path.name.startswith("."):
-            found.setdefault(stem, []).append(path)
+            found.setdefault(_id_of(stem), []).append(path)
     return found
+
+
+def _id_of(stem: str) -> str:
+    """The id that a file is of: as `predict` and the datasets call it."""
+    bare = stem.removesuffix(SUFFIX)
+    return safe_id(bare) + (SUFFIX if bare != stem else "")
 
 
 def _prediction(case: str, found: dict[str, list[Path]]) -> Path:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
-from napari_scribseg.data.names import few
+from napari_scribseg.data.names import few, without_paths
 from napari_scribseg.project.document import sha256_of
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^(|[0-9a-f]{64})$")]
@@ -98,11 +98,17 @@ def survey(
         try:
             found.append(_facts(files, schema))
         except (ScribsegError, OSError, MemoryError) as error:
-            reason = without_folder(str(error) or type(error).__name__, folder)
+            reason = without_paths(str(error) or type(error).__name__, paths_of([files]))
+            reason = without_folder(reason, folder)
             left_out.append(LeftOut(case=files.id, patient=files.patient, reason=reason))
         if progress is not None:
             progress(done, len(cases))
     return Survey(tuple(found), tuple(left_out), _obstacles(found), _notes(found, schema))
+
+
+def paths_of(cases: Sequence[CaseFiles]) -> dict[str, list[Path | None]]:
+    """The files of cases by id, for `without_paths`."""
+    return {case.id: [case.image, case.scribbles, case.reference] for case in cases}
 
 
 def without_folder(sentence: str, folder: Path) -> str:

@@ -27,12 +27,13 @@ from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.data.case import CaseFiles, put_on_grid
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.data.names import volumes_in
+from napari_scribseg.data.names import safe_id, volumes_in
 from napari_scribseg.gui.project_cases import other_cases
 from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
+from napari_scribseg.runs.model_file import described
 
 _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9-]+)$")
 """Ends the name of a map that lies beside a segmentation."""
@@ -46,9 +47,8 @@ def default_project() -> Path:
 
 
 def case_id(name: str) -> str:
-    """A case id out of the name of a layer: only characters that are harmless in file names."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64]
-    return plain or "case"
+    """A case id out of the name of a layer, that names no person, see `safe_id`."""
+    return safe_id(name)
 
 
 def write_run(
@@ -141,8 +141,8 @@ def predict(
     """
     out = _new_predictions(run, "output" if z is None else "slice")
     folder = out.parent
-    opened = RunFolder.open(run)
-    device, schema = opened.record.training.device, opened.schema
+    record, schema = described(run)
+    device = record.training.device
     # No second copy of a patient's image stays behind, whatever happens.
     with TemporaryDirectory(prefix="input-", dir=folder, ignore_cleanup_errors=True) as copies:
         image = Path(copies) / f"{snapshot.case}.mha"
@@ -193,7 +193,7 @@ def predict_project(
         RunError: the child failed for another reason than single cases.
     """
     out = _new_predictions(run, "output")
-    device = RunFolder.open(run).record.training.device
+    device = described(run)[0].training.device
     over = threading.Event()
 
     def watch() -> None:
@@ -273,7 +273,7 @@ def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
         case=snapshot.case,
         segmentation=Volume(array.astype(np.uint8), grid, frame=snapshot.image.frame),
         uncertainty=unsure,
-        schema=RunFolder.open(run).schema,
+        schema=described(run)[1],
         scores=None,
         run=run,
     )

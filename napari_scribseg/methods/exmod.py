@@ -17,6 +17,7 @@ from napari_scribseg.core.config import (
     NonNegative,
     PositiveInt,
     TrainConfig,
+    Width,
 )
 from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.consistency import cosine_distance, local_consistency
@@ -39,7 +40,7 @@ _IN_FRAME = 0.999
 class ExModConfig(MethodConfig):
     """The numbers of CycleMix's code, which ExMod takes over, and how wide the network is."""
 
-    base_width: PositiveInt = Field(
+    base_width: Width = Field(
         default=64, description="Channels of the network at full resolution (paper: 64)."
     )
     convolutions: PositiveInt = Field(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.events import Event, Finished
+from napari_scribseg.core.events import Event, Finished, Warned
 from napari_scribseg.runs.folder import RunFolder
 
 GRACE_SECONDS = 3.0
@@ -31,7 +31,7 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
     The run's heart beats once a second until the end. Whatever happens, exactly one Finished is
     written and passed on: an exception becomes one with the outcome "failed", closing this
     generator or Ctrl-C one with the outcome "stopped". An exception that is not one of ours is
-    written to the run's log in full.
+    written to the run's log in full. Neither has the path of a case: it may name a patient.
 
     Raises:
         RunError: the events can't be written any more.
@@ -44,7 +44,7 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
             if isinstance(event, Finished):
                 end = event
                 break
-            yield run.append(event)
+            yield run.append(_shareable(event, run))
         else:
             end = _finished(run, "failed", "Training ended without saying how.", begun)
     except (GeneratorExit, KeyboardInterrupt):
@@ -54,8 +54,8 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
     except Exception as error:  # noqa: BLE001  the last line of defence
         if not isinstance(error, ScribsegError):
             with contextlib.suppress(OSError), run.log_path.open("a", encoding="utf-8") as log:
-                traceback.print_exc(file=log)
-        end = _finished(run, "failed", sentence_of(error), begun)
+                log.write(run.shareable(traceback.format_exc()))
+        end = _finished(run, "failed", run.shareable(sentence_of(error)), begun)
     finally:
         heart.stop()  # before the end is told: nobody may see a finished run whose heart beats
     yield run.append(end)
@@ -104,6 +104,13 @@ def end_when_stdin_closes(run: RunFolder, stdin: BinaryIO | None = None) -> thre
     thread = threading.Thread(target=watch, name="lifeline", daemon=True)
     thread.start()
     return thread
+
+
+def _shareable(event: Event, run: RunFolder) -> Event:
+    """The event without paths: an error's sentence in a warning may hold one."""
+    if not isinstance(event, Warned):
+        return event
+    return event.model_copy(update={"message": run.shareable(event.message)})
 
 
 def _finished(run: RunFolder, outcome: str, message: str, begun: float) -> Finished:

@@ -19,6 +19,7 @@ from napari_scribseg.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
+from napari_scribseg.training.fitting_weights import check_shapes
 from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.optimisation import WeightAverage, make_optimiser, rate_factor
 
@@ -34,12 +35,19 @@ class Learner:
         config: optimiser, schedule, clipping, averaging, random seed.
         machine: where it computes.
         data_sha256: of everything in the training cases, so that a run isn't continued on others.
+        class_names: of every class index, for the checkpoints.
     """
 
     def __init__(
-        self, method: Method, config: TrainConfig, machine: Machine, data_sha256: str = ""
+        self,
+        method: Method,
+        config: TrainConfig,
+        machine: Machine,
+        data_sha256: str = "",
+        class_names: tuple[str, ...] = (),
     ) -> None:
         self._data_sha256 = data_sha256
+        self._class_names = class_names
         self.config = config
         self.machine = machine
         self.method = machine.place(method)
@@ -133,6 +141,7 @@ class Learner:
             method=self.method.name,
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
+            class_names=self._class_names,
             spacing_mm=spacing_mm,
             threads=torch.get_num_threads(),
             data_sha256=self._data_sha256,
@@ -149,7 +158,8 @@ class Learner:
         """Continue from a "last" checkpoint.
 
         Raises:
-            RunError: it is missing or damaged, or was trained on other data.
+            RunError: it is missing or damaged, or was trained on other data, with other settings,
+                or for other structures.
         """
         groups, info = load_checkpoint(path)
         if info.data_sha256 != self._data_sha256:
@@ -157,8 +167,10 @@ class Learner:
                 "The images, scribbles or references of the training cases have changed since the "
                 "checkpoint was saved, so the run can't be continued as it was: train anew."
             )
+        check_shapes(groups.get("model", {}), self.method.state_dict(), path)
         self.method.load_state_dict(groups["model"])
         if self._average is not None:
+            check_shapes(groups.get("average", {}), self._average.model.state_dict(), path)
             self._average.model.load_state_dict(groups["average"])
         restore_optimiser(self._optimiser, groups.get("optimiser", {}), self._parameters)
         if info.loss_scale is not None:

@@ -15,7 +15,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.checkpoint import load_checkpoint, predicting
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +42,7 @@ def read_start(path: Path) -> StartWeights:
         RunError: it is missing or damaged.
     """
     groups, info = load_checkpoint(path)
-    tensors = groups.get("average") or groups["model"]
-    return StartWeights(tensors, info.method, info.n_classes, info.spacing_mm)
+    return StartWeights(predicting(groups), info.method, info.n_classes, info.spacing_mm)
 
 
 def check_start(run: RunFolder, method: Method, schema: LabelSchema) -> None:

@@ -73,6 +73,8 @@ COMMANDS = {
         "--slice",
         "--device",
     },
+    "export-model": {"--out"},
+    "card": {"--out"},
     "export": {"--layout", "--out", "--case", "--predictions", "--reference-images"},
     "evaluate": {"--out", "--split"},
     "simulate": {"--out", "--style", "--random-seed"},

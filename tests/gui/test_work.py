@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
@@ -87,14 +88,15 @@ def test_images_of_any_type_can_be_trained_on(tmp_path, kind):
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("heart 01 [2]", "heart-01-2"),
-        ("../../etc", "etc"),
-        ("\N{GREEK SMALL LETTER ALPHA}", "case"),
-        ("x" * 99, "x" * 64),
+        ("heart_01", "heart_01"),
+        ("heart 01 [2]", r"heart-01-2-[0-9a-f]{8}"),
+        ("../../etc", r"case-[0-9a-f]{8}"),
+        ("DOE^JANE", r"case-[0-9a-f]{8}"),
+        ("x" * 99, r"case-[0-9a-f]{8}"),
     ],
 )
 def test_case_ids_are_harmless_file_names(name, wanted):
-    assert work.case_id(name) == wanted
+    assert re.fullmatch(wanted, work.case_id(name))
 
 
 def test_counting_leaves_out_what_is_not_drawn():

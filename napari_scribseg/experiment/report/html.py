@@ -17,6 +17,7 @@ from typing import Any, Final
 import jinja2
 import numpy as np
 
+from napari_scribseg.data.names import safe_title
 from napari_scribseg.experiment.experiment import (
     RECIPE,
     REPORT,
@@ -418,7 +419,7 @@ def _files(folder: Path, locked: bool) -> list[str]:
 
 def _shareable(recipe: Recipe) -> dict[str, Any]:
     """A recipe without the place of its data, which may name people or clinics."""
-    return {**recipe.model_dump(mode="json"), "dataset": Path(recipe.dataset).name}
+    return {**recipe.model_dump(mode="json"), "dataset": safe_title(Path(recipe.dataset).name)}
 
 
 def _readable(document: dict[str, Any]) -> str:

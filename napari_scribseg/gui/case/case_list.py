@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import (
@@ -23,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.data.names import renamed_from
 from napari_scribseg.gui.widgets.style import GAP, button, tame
 from napari_scribseg.project.document import ProjectCase, Status
 
@@ -121,7 +123,9 @@ class CaseList(QWidget):
             self.list.clear()
             for case in self._cases:
                 phase = f"  ({case.phase})" if case.phase else ""
-                item = QListWidgetItem(status_icon(case.status), f"{case.id}{phase}", self.list)
+                name = renamed_from(case.id, Path(case.image))
+                title = f"{name} · {case.id}" if name else case.id
+                item = QListWidgetItem(status_icon(case.status), f"{title}{phase}", self.list)
                 item.setData(_ID, case.id)
                 item.setToolTip(f"{case.id}: {case.status}")
         self._filter()
@@ -159,7 +163,7 @@ class CaseList(QWidget):
             item = self.list.item(row)
             if item is None:
                 continue
-            fits = text in case.id.casefold() and status in ("all", case.status)
+            fits = text in item.text().casefold() and status in ("all", case.status)
             item.setHidden(not fits)
             font = item.font()
             font.setBold(case.id == self._current)
