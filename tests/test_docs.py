@@ -58,7 +58,7 @@ def commands() -> set[str]:
         text=True,
         check=True,
     )
-    found = set(re.findall(r"^ {4}([a-z]+)(?: {2,}\S|$)", done.stdout, re.MULTILINE))
+    found = set(re.findall(r"^ {4}([a-z][a-z-]*)(?: {2,}\S|$)", done.stdout, re.MULTILINE))
     assert "train" in found, done.stdout
     return found
 
@@ -91,7 +91,7 @@ def test_options_exist(page, commands):
     """Every `--option` in an example of `scribseg COMMAND` is in that command's help."""
     wrong = []
     for line in shell_lines(page):
-        found = re.match(r"scribseg +([a-z]+)(.*)", line)
+        found = re.match(r"scribseg +([a-z][a-z-]*)(.*)", line)
         if found and found.group(1) in commands:
             options = set(re.findall(r"(?<=\s)--[a-z-]+", found.group(2)))
             wrong += [f"{line}: {o}" for o in options - options_of(found.group(1))]

@@ -41,6 +41,17 @@ def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     return "\n".join(indent + line.rstrip() for line in [lines[0], rule, *lines[1:]])
 
 
+def told_names(names: Mapping[str, str]) -> str:
+    """Which files and folders have got a hash for their id, for the screen; "" if none has."""
+    if not names:
+        return ""
+    rows = [("id", "file or folder"), *names.items()]
+    heading = (
+        "Names may be those of patients, so these got an id, which is told on the screen only:"
+    )
+    return f"\n\n{heading}\n{columns(rows)}"
+
+
 def printable(text: str) -> str:
     """The text with control and direction marks shown as escapes: names come from files."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

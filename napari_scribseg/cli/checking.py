@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
+from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing, told_names
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_convention, add_patients, dataset_of
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
@@ -58,13 +58,16 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
     """Check a dataset."""
     from napari_scribseg.data.dataset import check_dataset
+    from napari_scribseg.data.pseudonyms import renamed_from
 
     dataset = dataset_of(arguments)
     report = check_dataset(dataset, progress=lambda n, of: display.count("reading cases", n, of))
     bad = [case for case in report.cases if not case.ok]
     problems = (*report.problems, *(f"{case.id}: {' '.join(case.problems)}" for case in bad))
     code = 1 if problems else 0
-    return Answer(report.model_dump(mode="json"), _report_text(report), problems, code)
+    names = {case.id: renamed_from(case.id, case.image) for case in dataset.cases}
+    text = _report_text(report) + told_names({i: name for i, name in names.items() if name})
+    return Answer(report.model_dump(mode="json"), text, problems, code)
 
 
 def _report_text(report: DatasetReport) -> str:
@@ -145,13 +148,16 @@ def _references(folder: Path) -> tuple[LabelSchema, dict[str, Callable[[], Volum
     from napari_scribseg.core.volume import Volume
     from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.data.names import volumes_in
+    from napari_scribseg.data.pseudonyms import safe_id
     from napari_scribseg.io import EXTENSIONS, read_labels
     from napari_scribseg.io.documents import load_document
 
     files = volumes_in(folder, EXTENSIONS)
     if files and (folder / "labels.json").is_file():
         schema = load_document(folder / "labels.json", LabelSchema)
-        return schema, {case: (lambda p=path: read_labels(p)) for case, path in files.items()}
+        return schema, {
+            safe_id(case): (lambda p=path: read_labels(p)) for case, path in files.items()
+        }
     if files:
         raise InvalidInput(
             f"{folder} has label files but no labels.json that names the classes. Give a dataset "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 200
 """Of the table of cells; --json has all of them."""
+_MOST_JOBS: Final = 1024
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -84,8 +85,8 @@ def run_experiment(arguments: argparse.Namespace, display: Display) -> Answer:
         return _save_recipe(arguments.save_recipe, recipe)
     if out is None and not arguments.dry_run:
         raise InvalidInput("Give the folder of the experiment with --out, or ask for --dry-run.")
-    if arguments.jobs is not None and arguments.jobs < 1:
-        raise InvalidInput(f"--jobs must be at least 1, got {arguments.jobs}.")
+    if arguments.jobs is not None and not 1 <= arguments.jobs <= _MOST_JOBS:
+        raise InvalidInput(f"--jobs must be 1 to {_MOST_JOBS}, got {arguments.jobs}.")
     return _plan_and_run(arguments, display, recipe, out)
 
 

@@ -1,4 +1,4 @@
-"""export: cases for other programs, as NIfTI files or as an nnU-Net dataset."""
+"""export, export-model and card: cases for other programs, and a trained model to be given away."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAYOUTS: Final = ("nifti", "nnunet")
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
-    """Add export."""
+    """Add export, export-model and card."""
     export = commands.add_parser(
         "export",
         parents=[common],
@@ -45,6 +45,32 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     export.set_defaults(run=run_export)
 
+    model = commands.add_parser(
+        "export-model",
+        parents=[common],
+        help="write the model of a run as one file that can be given away",
+        description="Write the weights of a run with all that prediction needs (structures, pixel "
+        "size, method, numbers) and a model card as one file. It predicts as the run does, and "
+        "holds no ids, names, paths or images of the data.",
+    )
+    model.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    model.add_argument(
+        "file", metavar="FILE", nargs="?", type=Path, help="a new file NAME.scribseg"
+    )
+    model.add_argument("--out", metavar="FILE", type=Path, help="the same, as an option")
+    model.set_defaults(run=run_export_model)
+
+    card = commands.add_parser(
+        "card",
+        parents=[common],
+        help="print the model card of a run or a model file",
+        description="Print what a model does, what it has learnt from (counts only), how it was "
+        "trained, and its limits, as Markdown.",
+    )
+    card.add_argument("model", metavar="MODEL", type=Path, help="a model file or a run folder")
+    card.add_argument("--out", metavar="FILE", type=Path, help="a new file to write it to instead")
+    card.set_defaults(run=run_card)
+
 
 def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     """Export a project or a dataset."""
@@ -70,6 +96,44 @@ def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     problems = tuple(f"{case}: {reason}" for case, reason in done.failed.items())
     text = f"{len(done.written)} cases written to {done.folder} ({done.layout})."
     return Answer(document, "\n".join([text, *done.notes]), problems, 1 if problems else 0)
+
+
+def run_export_model(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
+    """Write the model of a run as one file."""
+    from napari_scribseg.runs.folder import RunFolder
+
+    run = RunFolder.open(arguments.folder)
+    given = [path for path in (arguments.file, arguments.out) if path is not None]
+    if len(given) != 1:
+        raise InvalidInput("Give the file to write once, such as `heart.scribseg`.")
+
+    from napari_scribseg.training.model_export import export_model
+
+    path = export_model(run, given[0])
+    size = path.stat().st_size
+    text = (
+        f"The model is {path} ({size / 1e6:.1f} MB). It holds no ids, names, paths or images of "
+        f"the data; read its card before you give it away: scribseg card {path}"
+    )
+    return Answer({"out": path, "bytes": size}, text)
+
+
+def run_card(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
+    """Print or write a model card."""
+    from napari_scribseg.runs.model_file import described
+
+    described(arguments.model)  # before torch is loaded
+    if arguments.out is not None and arguments.out.exists():
+        raise InvalidInput(f"{arguments.out} exists already: choose another name for the card.")
+
+    from napari_scribseg.io.atomic import write_text
+    from napari_scribseg.training.model_export import card_of
+
+    card = card_of(arguments.model)
+    if arguments.out is None:
+        return Answer({"card": card}, card.rstrip())
+    write_text(arguments.out, card)
+    return Answer({"card": card, "out": arguments.out}, f"The card is {arguments.out}.")
 
 
 def _dataset(folder: Path) -> Dataset:

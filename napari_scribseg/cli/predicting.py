@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
+from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing, told_names
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.names import few
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.model_file import described
 from napari_scribseg.runs.worker import sentence_of
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class Item:
         place: where it lies: the file or DICOM folder, or the dataset and its id there.
         read: reads its image.
         is_listed: whether it is a case of a dataset or project.
+        name: of the file or folder, where the id is a hash: for the screen only.
     """
 
     id: str
     place: Path
     read: Callable[[], Volume]
     is_listed: bool = False
+    name: str = ""
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -48,12 +51,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     predict = commands.add_parser(
         "predict",
         parents=[common],
-        help="segment images with a trained run",
-        description="Segment images with a trained run: <case id>.nii.gz on the grid of the image; "
-        "images of one name get their folders in front, p1_image.nii.gz and p2_image.nii.gz. "
+        help="segment images with a trained run or a model file",
+        description="Segment images with a trained run or a model file: <case id>.nii.gz on the "
+        "grid of the image; images of one name get their folders in front, p1_image.nii.gz and "
+        "p2_image.nii.gz. "
         "An image that can't be segmented does not stop the others (exit code 1 then).",
     )
-    predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder or a model file")
     predict.add_argument(
         "inputs",
         metavar="INPUT",
@@ -111,10 +115,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
     """Segment the inputs."""
-    run = RunFolder.open(arguments.folder)
+    described(arguments.folder)  # before torch is loaded
     refuse_existing(arguments.out)
     return predict_into(
-        run,
+        arguments.folder,
         _items(arguments.inputs, arguments.split),
         arguments.out,
         display,
@@ -129,7 +133,7 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
 
 
 def predict_into(
-    run: RunFolder,
+    source: RunFolder | Path,
     items: Sequence[Item],
     folder: Path,
     display: Display,
@@ -140,13 +144,17 @@ def predict_into(
     z: int | None = None,
     cleaning: PostProcessing = PostProcessing(),  # noqa: B008  frozen
 ) -> Answer:
-    """Segment every item into a new folder; what fails is told at the end."""
+    """Segment every item into a new folder; what fails is told at the end.
+
+    `source` is what `engine.predict.load_model` takes.
+    """
     from napari_scribseg.io.documents import save_document
     from napari_scribseg.training.predict import load_model, predict_case
 
-    model = load_model(run, device=device)
+    schema = source.schema if isinstance(source, RunFolder) else described(source)[1]
+    model = load_model(source, device=device)
     out = new_folder(folder)
-    save_document(out / "labels.json", run.schema)
+    save_document(out / "labels.json", schema)
     save_document(out / "post_processing.json", cleaning)
     written: dict[str, list[str]] = {}
     failures: dict[str, str] = {}
@@ -156,7 +164,7 @@ def predict_into(
         display.count(f"segmenting {item.id},", done, len(items))
         try:
             prediction = predict_case(model, item.read(), z)
-            names = run.schema.names if probabilities else ()
+            names = schema.names if probabilities else ()
             maps = _maps(item.id, prediction, cleaning, names, uncertainty=uncertainty)
             written[item.id] = _write(out, maps, prediction.grid)
             notes |= {item.id: list(prediction.notes)} if prediction.notes else {}
@@ -179,7 +187,9 @@ def predict_into(
         problems.append(f"Interrupted after {len(written)} of {len(items)} images.")
     code = 130 if interrupted else 1 if failures else 0
     text = f"{len(written)} of {len(items)} images segmented, in {out}."
-    return Answer(document, "\n".join([text, *_told_once(notes)]), tuple(problems), code)
+    names = told_names({item.id: item.name for item in items if item.name})
+    text = "\n".join([text + names, *_told_once(notes)])
+    return Answer(document, text, tuple(problems), code)
 
 
 def _told_once(notes: dict[str, list[str]]) -> list[str]:
@@ -201,13 +211,16 @@ def _items(inputs: list[Path], split: str) -> list[Item]:
 
     given = [item for path in inputs for item in _items_of(path, split)]
     items = list({(i.is_listed, os.path.realpath(i.place)): i for i in given}.values())
-    ids = distinct_ids([item.id for item in items], [item.place.absolute() for item in items])
+    series = {item.id for item in items if item.place.is_dir()}
+    places = [item.place.absolute() for item in items]
+    ids = distinct_ids([item.id for item in items], places, series)
     return [replace(item, id=each) for item, each in zip(items, ids, strict=True)]
 
 
 def _items_of(path: Path, split: str) -> list[Item]:
     from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.data.names import stem_of
+    from napari_scribseg.data.pseudonyms import renamed_from, safe_id
     from napari_scribseg.io import EXTENSIONS, read_volume
 
     if not path.exists():
@@ -222,11 +235,15 @@ def _items_of(path: Path, split: str) -> list[Item]:
     if split != "all":
         raise InvalidInput(f"{path} is a single image and has no split '{split}'.")
     stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
-    return [Item(stem or path.name, path, lambda: read_volume(path))]
+    name = stem or path.name
+    case = safe_id(name, series=path.is_dir())
+    return [Item(name, path, lambda: read_volume(path), name=renamed_from(case, path))]
 
 
 def dataset_items(dataset: Dataset, split: str) -> list[Item]:
     """The images of one split of a dataset."""
+    from napari_scribseg.data.pseudonyms import renamed_from
+
     # Drawings don't matter for prediction, so a bad one must not prevent it.
     bare = {"scribbles": None, "reference": None}
     images = [case.model_copy(update=bare) for case in dataset.split(split)]
@@ -234,7 +251,16 @@ def dataset_items(dataset: Dataset, split: str) -> list[Item]:
     def reader(files: CaseFiles) -> Callable[[], Volume]:
         return lambda: files.load(dataset.schema).image
 
-    return [Item(files.id, dataset.folder / files.id, reader(files), True) for files in images]
+    return [
+        Item(
+            files.id,
+            dataset.folder / files.id,
+            reader(files),
+            is_listed=True,
+            name=renamed_from(files.id, files.image),
+        )
+        for files in images
+    ]
 
 
 def _looks_like_a_dataset(folder: Path) -> bool:

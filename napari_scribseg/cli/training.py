@@ -131,7 +131,7 @@ def run_train(arguments: argparse.Namespace, display: Display) -> Answer:
     if not is_worker:
         run.clear_requests()
         _tell_of_patients(run, arguments, display)
-    return train_run(run, display, resume=arguments.resume)
+    return train_run(run, display, resume=arguments.resume, is_logged=is_worker)
 
 
 def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Display) -> None:
@@ -148,8 +148,17 @@ def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Di
     display.say(f"Patients: {patients_sentence(cases, known_by)}")
 
 
-def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answer:
-    """Train a run in this process to its end."""
+def train_run(
+    run: RunFolder, display: Display, *, resume: bool = False, is_logged: bool = False
+) -> Answer:
+    """Train a run in this process to its end.
+
+    Args:
+        run: to be trained.
+        display: shows how far it is.
+        resume: continue from its checkpoint.
+        is_logged: what is printed goes into the run's log, where no path belongs.
+    """
     errors: list[ScribsegError] = []
     seen: list[Event] = []
     with _stop_on_signals(run, display) as interrupted, contextlib.suppress(KeyboardInterrupt):
@@ -173,12 +182,12 @@ def train_run(run: RunFolder, display: Display, *, resume: bool = False) -> Answ
     if end.outcome in {"failed", "crashed"}:
         code = errors[0].exit_code if errors else RunError.exit_code
         document |= {"error": end.message, "exit_code": code}
-        problem = f"{end.message} The run is {run.path}."
+        problem = end.message if is_logged else f"{end.message} The run is {run.path}."
         return Answer(document, "", (problem,), code)
-    text = (
-        f"{run.record.method}: {end.outcome} at step {end.step} after {duration(end.seconds)}.\n"
-        f"The run is {run.path}"
-    )
+    text = f"{run.record.method}: {end.outcome} at step {end.step} after {duration(end.seconds)}."
+    if is_logged:
+        return Answer(document, text, exit_code=130 if interrupted else 0)
+    text += f"\nThe run is {run.path}"
     if run.weights.exists():
         text += f"; segment images with: scribseg predict {run.path} INPUT --out DIR"
     return Answer(document, text, exit_code=130 if interrupted else 0)

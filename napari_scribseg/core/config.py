@@ -11,17 +11,27 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from napari_scribseg.core.errors import InvalidInput
 
 _LONGEST_INPUT: Final = 80
 """Characters of a wrong value that a message shows."""
 
-PositiveInt = Annotated[int, Field(ge=1)]
+PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Minutes = Annotated[float, Field(gt=0, le=43_200, allow_inf_nan=False)]
+"""At most 30 days."""
+BatchSize = Annotated[int, Field(ge=1, le=1024)]
+PatchSide = Annotated[int, Field(ge=1, le=4096)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Width = Annotated[int, Field(ge=1, le=1024)]
+"""Channels of a network's first level."""
+
+MOST_PIXELS: Final = 2**28
+"""In-plane pixels of a batch: an input of 1 GiB, and many times that inside the network."""
 
 DEVICE: Final = r"^(auto|cpu|mps|cuda(:\d{1,2})?)$"
 """Every name of a device, as a regular expression."""
@@ -54,7 +64,7 @@ class TrainConfig(Config):
     steps: PositiveInt = Field(
         default=2000, description="Training steps, unless minutes are given."
     )
-    minutes: Positive | None = Field(
+    minutes: Minutes | None = Field(
         default=None,
         description="Train for this long instead of a number of steps; the schedule follows.",
     )
@@ -63,8 +73,8 @@ class TrainConfig(Config):
         description="What minutes counts: time that passes, or processor time of the training, "
         "which compares methods fairly on a busy machine.",
     )
-    batch_size: PositiveInt = Field(default=12, description="Slices (or patches) per step.")
-    patch: tuple[PositiveInt, PositiveInt] = Field(
+    batch_size: BatchSize = Field(default=12, description="Slices (or patches) per step.")
+    patch: tuple[PatchSide, PatchSide] = Field(
         default=(160, 160),
         description="In-plane size (y, x) of what the network sees, in pixels; never larger than "
         "the largest slice.",
@@ -124,6 +134,17 @@ class TrainConfig(Config):
         default=0, description="CPU threads; 0 = as many as are fastest when training begins."
     )
 
+    @model_validator(mode="after")
+    def _fits_memory(self) -> Self:
+        pixels = self.batch_size * self.patch[0] * self.patch[1]
+        if pixels > MOST_PIXELS:
+            raise ValueError(
+                f"a batch of {self.batch_size} patches of {self.patch[0]} x {self.patch[1]} has "
+                f"{pixels} pixels, more than the {MOST_PIXELS} that are learnt from at once: "
+                "choose a smaller batch_size or patch"
+            )
+        return self
+
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """What pydantic found, as one sentence per field that a user can act on."""
@@ -135,6 +156,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
             sentences.append(f"There is no setting '{name}'; known ones are: {known}.")
         elif item["type"] == "missing":
             sentences.append(f"'{name}' is missing.")
+        elif item["type"] == "value_error" and not item["loc"]:
+            text = item["msg"].removeprefix("Value error, ").rstrip(".")
+            sentences.append(f"{text[:1].upper()}{text[1:]}.")
         else:
             given = repr(item["input"])
             given = given if len(given) <= _LONGEST_INPUT else f"{given[: _LONGEST_INPUT - 3]}..."

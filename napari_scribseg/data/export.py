@@ -25,7 +25,8 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import UNKNOWN, ScribbleConvention, labelled_voxels
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset, put_on_grid
-from napari_scribseg.data.names import TEST, safe_id, volumes_in
+from napari_scribseg.data.names import TEST, volumes_in
+from napari_scribseg.data.pseudonyms import safe_id, safe_title
 from napari_scribseg.io.atomic import write_json
 from napari_scribseg.io.documents import save_document
 
@@ -160,7 +161,7 @@ def _nnunet_document(dataset: Dataset, folder: Path) -> dict[str, Any]:
     labels = {name: index for index, name in enumerate(names)}
     labels["ignore"] = len(names)
     return {
-        "name": dataset.title,
+        "name": safe_title(dataset.title),
         # Not "CT", which would make nnU-Net scale intensities by those of all cases together.
         "channel_names": {"0": "image"},
         "labels": labels,

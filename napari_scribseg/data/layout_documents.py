@@ -28,12 +28,12 @@ from napari_scribseg.data.names import (
     distinct_ids,
     few,
     path_inside,
-    safe_id,
     stem_of,
     volumes_in,
 )
 from napari_scribseg.data.pairing import pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
+from napari_scribseg.data.pseudonyms import safe_id, safe_title
 from napari_scribseg.io.documents import read_json
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -134,7 +134,7 @@ def _read_bench(folder: Path, document: _Bench) -> Dataset:
     cases = tuple(
         CaseFiles(
             id=safe_id(case.id),
-            patient=case.subject,
+            patient=safe_id(case.subject),
             image=path_inside(folder, case.image, where),
             scribbles=path(case.scribble),
             reference=path(case.label),
@@ -222,7 +222,7 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
     )
     if not cases:
         raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
-    title = document.name or folder.name
+    title = document.name or safe_title(folder.name)
     return Dataset(
         title,
         "nnU-Net raw",
@@ -266,7 +266,7 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
         )
     cases = _with_distinct_ids(found, stems, [PurePosixPath(image) for image, _, _ in listed])
     notes = _first_of(document.modality, "modalities")
-    title = document.name or folder.name
+    title = document.name or safe_title(folder.name)
     cases = with_patients_by_name(cases)
     schema = _schema(names, where)
     return Dataset(title, "MSD", folder, schema, cases, notes, patients_from=BY_NAMES)

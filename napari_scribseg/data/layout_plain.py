@@ -25,6 +25,7 @@ from napari_scribseg.data.classes import (
 from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
+from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.documents import load_document
 
 
@@ -61,12 +62,16 @@ def read_plain(folder: Path) -> Dataset:
     if not images:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
     images, notes = _cases_of_channels(images, [*drawn, *dense])
+    places = [path.relative_to(folder) for path in images.values()]
+    ids = distinct_ids(tuple(images), places, {n for n, path in images.items() if path.is_dir()})
+    # What we have written of an image is called by its id.
+    by_id = {case_id: name for case_id, name in zip(ids, images, strict=True) if case_id != name}
+    drawn = {by_id.get(name, name): path for name, path in drawn.items()}
+    dense = {by_id.get(name, name): path for name, path in dense.items()}
     scribbles = _found(images, drawn, "scribbles")
     references = _found(images, dense, truths[0].name if truths else "labels")
     guess = _classes(folder, tuple(dense.values()), tuple(drawn.values()))
     notes += [*scribbles.notes, *references.notes, *([guess.note] if guess.note else [])]
-    places = [path.relative_to(folder) for path in images.values()]
-    ids = distinct_ids(tuple(images), places)
     cases = tuple(
         CaseFiles(
             id=case_id,
@@ -81,7 +86,7 @@ def read_plain(folder: Path) -> Dataset:
         for case_id, (name, image) in zip(ids, images.items(), strict=True)
     )
     return Dataset(
-        folder.name,
+        safe_title(folder.name),
         "plain",
         folder,
         guess.schema,
@@ -137,7 +142,7 @@ def _found(images: Mapping[str, Path], labels: Mapping[str, Path], folder: str) 
 
 def _classes(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]) -> Guess:
     """The classes, and how the references, or else the scribbles, are written."""
-    title = folder.name[:80]
+    title = safe_title(folder.name)[:80]
     if not (folder / "labels.json").is_file():
         if references:
             return guessed_from_references(references, folder, title)

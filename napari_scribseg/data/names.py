@@ -1,13 +1,13 @@
 """Names: paths that stay inside a folder, ids that can be file names.
 
-Every name of the outside world becomes (part of) a file name here and nowhere else: `safe_id` for a
-name alone, `distinct_ids` and `distinct_slugs` where several must stay apart, `slug` where
-something else makes the name unique. Upper and lower case count as equal, as on most disks.
+Every name of the outside world becomes (part of) a file name here and nowhere else: `safe_id` (in
+pseudonyms.py) for a name alone, `distinct_ids` and `distinct_slugs` where several must stay apart,
+`slug` where something else makes the name unique. Upper and lower case count as equal, as on most
+disks.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -16,16 +16,12 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.pseudonyms import digest, is_device, safe_id
 
 TRAIN: Final = "train"
 """Split of every case of a folder that has no splits."""
 TEST: Final = "test"
 """Split of cases that a folder sets apart for testing."""
-
-_PHASE: Final = re.compile(r"(?:[_-](?:frame\d+|ED|ES))+$", re.IGNORECASE)
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_DEVICE: Final = re.compile(r"(?:CON|PRN|AUX|NUL|COM\d|LPT\d)(?:\..*)?", re.IGNORECASE)
-"""Windows takes these for devices, whatever folder they are in."""
 
 
 def path_inside(folder: Path, name: str, where: str) -> Path:
@@ -53,25 +49,10 @@ def path_inside(folder: Path, name: str, where: str) -> Path:
     )
 
 
-def examination_of(case_id: str) -> str:
-    """Which examination a case is of: endings for phase and frame (_ED, _ES, _frameNN) cut off."""
-    return _PHASE.sub("", case_id) or case_id
-
-
-def safe_id(name: str) -> str:
-    """An id for any name: the name itself where it is harmless, else a slug with a hash.
-
-    Different names have different ids, but for upper and lower case: see `distinct_ids`.
-    """
-    if _ID.fullmatch(name) and not name.endswith(".") and not _DEVICE.fullmatch(name):
-        return name
-    return f"{slug(name, 48)}-{_hash_of(name)}"
-
-
 def slug(name: str, longest: int = 64) -> str:
     """A readable part of a file name for any name; several names may have the same."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:longest].rstrip("._-")
-    return f"case-{plain}"[:longest] if _DEVICE.fullmatch(plain) else plain or "case"
+    return f"case-{plain}"[:longest] if is_device(plain) else plain or "case"
 
 
 def distinct_slugs(names: Sequence[str]) -> tuple[str, ...]:
@@ -112,22 +93,26 @@ def told_apart(names: Sequence[str], places: Sequence[PurePath]) -> tuple[str, .
     return tuple(found)
 
 
-def distinct_ids(names: Sequence[str], places: Sequence[PurePath]) -> tuple[str, ...]:
+def distinct_ids(
+    names: Sequence[str], places: Sequence[PurePath], series: Collection[str] = ()
+) -> tuple[str, ...]:
     """An id for each of some files; those of one name get folders in front: p1_image, p2_image.
 
     Args:
         names: of the files, without ending.
         places: their paths, which are all different.
+        series: the names that are folders with DICOM files, see `safe_id`.
     """
     called = [name.replace("/", "_") for name in told_apart(names, places)]
-    return _without_twins([safe_id(name) for name in called], [str(place) for place in places])
+    ids = [safe_id(c, series=n in series) for n, c in zip(names, called, strict=True)]
+    return _without_twins(ids, [str(place) for place in places])
 
 
 def _without_twins(ids: Sequence[str], origins: Sequence[str]) -> tuple[str, ...]:
     """The ids, with a hash of where they are from behind all that are not alone."""
     known = Counter(each.casefold() for each in ids)
     found = [
-        each if known[each.casefold()] == 1 else f"{each[:55].rstrip('.')}-{_hash_of(origin)}"
+        each if known[each.casefold()] == 1 else f"{each[:55].rstrip('.')}-{digest(origin)}"
         for each, origin in zip(ids, origins, strict=True)
     ]
     taken: set[str] = set()
@@ -168,10 +153,6 @@ def _telling_folders(folders: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]
 
 def _n_different(folders: Iterable[tuple[str, ...]], depth: int) -> int:
     return len({"/".join(parts[-depth:]).casefold() for parts in folders})
-
-
-def _hash_of(name: str) -> str:
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def volumes_in(folder: Path, endings: Sequence[str], *, folders: bool = False) -> dict[str, Path]:

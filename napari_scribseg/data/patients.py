@@ -29,7 +29,8 @@ from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.names import few, safe_id, stem_of
+from napari_scribseg.data.names import few, stem_of
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.io import EXTENSIONS
 
 TABLE: Final = "patients.csv"

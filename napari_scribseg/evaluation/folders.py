@@ -29,6 +29,7 @@ from napari_scribseg.data.classes import (
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
 from napari_scribseg.data.pairing import pair
+from napari_scribseg.data.pseudonyms import safe_id, without_paths
 from napari_scribseg.evaluation.tables import (
     Evaluation,
     Failure,
@@ -89,13 +90,15 @@ def evaluate_folders(
     found, habit = _paired_by_habit(_volumes(predictions), expected)
     notes += habit
     notes += _unexpected(found, set(expected))
+    named = _volumes(references)
 
     def items() -> Iterator[Item]:
         for done, (case, read) in enumerate(expected.items(), start=1):
             item = _item(case, found, expected, read, wanted.written)
             if not isinstance(item, Pair):
-                reason = _without_folders(item.reason, predictions, references)
-                item = replace(item, reason=reason)
+                files = [*found.get(case, ()), *found.get(case + SUFFIX, ()), *named.get(case, ())]
+                reason = without_paths(item.reason, {case: files})
+                item = replace(item, reason=_without_folders(reason, predictions, references))
             yield item
             if progress is not None:
                 progress(done, len(expected))
@@ -310,8 +313,14 @@ def _volumes(folder: Path) -> dict[str, list[Path]]:
     for path in sorted(folder.iterdir()):
         stem = stem_of(path.name, EXTENSIONS)
         if stem and path.is_file() and not path.name.startswith("."):
-            found.setdefault(stem, []).append(path)
+            found.setdefault(_id_of(stem), []).append(path)
     return found
+
+
+def _id_of(stem: str) -> str:
+    """The id that a file is of: as `predict` and the datasets call it."""
+    bare = stem.removesuffix(SUFFIX)
+    return safe_id(bare) + (SUFFIX if bare != stem else "")
 
 
 def _prediction(case: str, found: dict[str, list[Path]], expected: Collection[str]) -> Path:

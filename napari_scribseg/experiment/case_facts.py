@@ -20,6 +20,7 @@ from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import Orientation, StoredAxes
+from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.project.document import sha256_of
 
@@ -107,7 +108,8 @@ def survey(
             facts, axes[files.id] = _facts(files, schema, folder)
             found.append(facts)
         except (ScribsegError, OSError, MemoryError) as error:
-            reason = without_folder(str(error) or type(error).__name__, folder)
+            reason = without_paths(str(error) or type(error).__name__, paths_of([files]))
+            reason = without_folder(reason, folder)
             left_out.append(LeftOut(case=files.id, patient=files.patient, reason=reason))
         if progress is not None:
             progress(done, len(cases))
@@ -115,6 +117,11 @@ def survey(
     turned = orientation_notes({case: orientation.view(stored) for case, stored in axes.items()})
     notes = (*_notes(found, schema), *turned)
     return Survey(tuple(found), tuple(left_out), _obstacles(found), notes)
+
+
+def paths_of(cases: Sequence[CaseFiles]) -> dict[str, list[Path | None]]:
+    """The files of cases by id, for `without_paths`."""
+    return {case.id: [case.image, case.scribbles, case.reference] for case in cases}
 
 
 def without_folder(sentence: str, folder: Path) -> str:

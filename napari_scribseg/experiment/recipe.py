@@ -7,18 +7,21 @@ to the recipe.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from napari_scribseg.core.config import DEVICE, Positive, PositiveInt
+from napari_scribseg.core.config import DEVICE, Minutes, PositiveInt, Threads
 from napari_scribseg.io.documents import load_document
 
 Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]{0,39}$")]
 """Names a method in tables and folders; without "-", which separates it from the fold."""
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Field(gt=0, le=1)]
+MOST_CELLS: Final = 100_000
+"""Of one experiment: methods x folds x seeds x shares."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -72,7 +75,7 @@ class ListedFolds(_Part):
     """Folds that somebody listed."""
 
     kind: Literal["listed"] = "listed"
-    folds: Annotated[tuple[ListedFold, ...], Field(min_length=1)]
+    folds: Annotated[tuple[ListedFold, ...], Field(min_length=1, max_length=1000)]
 
 
 Split = Annotated[
@@ -98,16 +101,16 @@ class Recipe(_Part):
     """Or a table with the columns case and patient; absolute, or relative to the recipe."""
     patients: tuple[Name, ...] = ()
     """Patients that take part; empty = all of the part."""
-    methods: Annotated[tuple[MethodChoice, ...], Field(min_length=1)]
+    methods: Annotated[tuple[MethodChoice, ...], Field(min_length=1, max_length=1000)]
     split: Split = CrossValidation()
-    random_seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0,)
+    random_seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0,)
     """Every cell is trained once with each."""
     steps: PositiveInt | None = None
     """Budget of every run; None leaves it to presets and settings, or to `minutes`."""
-    minutes: Positive | None = None
+    minutes: Minutes | None = None
     clock: Literal["wall", "cpu"] = "wall"
     """What the minutes count; processor time is fair where cells share the machine."""
-    shares: Annotated[tuple[Share, ...], Field(min_length=1)] = (1.0,)
+    shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=1000)] = (1.0,)
     """Shares of the annotation to learn from, for learning curves."""
     shares_of: Literal["patients", "strokes"] = "patients"
     """What a share is taken of: scribbled patients, or the strokes of every patient."""
@@ -116,7 +119,7 @@ class Recipe(_Part):
     "maag" = the test patients of that published split, "split:NAME" = those of a dataset's split.
     """
     device: Annotated[str, StringConstraints(pattern=DEVICE)] = "auto"
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    threads: Threads = 1
     """CPU threads of every run; part of the recipe, because sums depend on it in the last digits.
     """
 
@@ -135,6 +138,14 @@ class Recipe(_Part):
             raise ValueError("give a patient pattern or a patient table, not both")
         if self.steps is not None and self.minutes is not None:
             raise ValueError("give steps or minutes as the budget, not both")
+        folds = _n_folds(self.split)
+        parts = (len(self.methods), folds, len(self.random_seeds), len(self.shares))
+        if math.prod(parts) > MOST_CELLS:
+            raise ValueError(
+                f"{parts[0]} method(s) x {folds} fold(s) x {parts[2]} seed(s) x {parts[3]} "
+                f"share(s) are {math.prod(parts)} cells, more than the {MOST_CELLS} that an "
+                "experiment can have: choose fewer of one of them"
+            )
         return self
 
     def differences(self, other: Recipe) -> tuple[str, ...]:
@@ -160,6 +171,13 @@ def load_recipe(path: Path) -> Recipe:
     if recipe.patient_table is not None:
         changes["patient_table"] = str((there / recipe.patient_table).resolve())
     return recipe.model_copy(update=changes)
+
+
+def _n_folds(split: Split) -> int:
+    """Folds of a split, as far as the recipe alone tells; the published ones are few."""
+    if isinstance(split, CrossValidation):
+        return split.folds
+    return len(split.folds) if isinstance(split, ListedFolds) else 1
 
 
 def _fold_names(split: Split) -> list[str]:

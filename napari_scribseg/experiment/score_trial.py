@@ -9,11 +9,13 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.evaluation.case_scores import ScoreTables
 from napari_scribseg.evaluation.tables import csv_text
 from napari_scribseg.experiment.case_facts import (
     CaseFacts,
     load_without_bad_reference,
+    paths_of,
     without_folder,
 )
 from napari_scribseg.experiment.experiment import (
@@ -81,7 +83,8 @@ def _scored(
         try:
             problem = _segment_and_score(run, model, case, tables)
         except Exception as error:  # noqa: BLE001  one bad case must not cost the others
-            reason = without_folder(sentence_of(error), dataset)
+            reason = without_paths(sentence_of(error), paths_of([case.files]))
+            reason = without_folder(reason, dataset)
             failures.append(CaseFailure(case=case.files.id, reason=reason))
             tables.add_failed(case.files, reason, run.schema)
             continue

@@ -21,8 +21,9 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles
-from napari_scribseg.data.names import examination_of, few
+from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
+from napari_scribseg.data.pseudonyms import examination_of
 
 _MAAG_TRAIN: Final = frozenset(
     {37, 50, 53, 100, 38, 19, 61, 74, 97, 31, 91, 35, 56, 94, 26, 69, 46, 59}

@@ -25,7 +25,8 @@ from napari_scribseg.core.errors import RunError, ScribsegError
 from napari_scribseg.core.events import Finished
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
-from napari_scribseg.experiment.case_facts import CaseFacts, without_folder
+from napari_scribseg.data.pseudonyms import without_paths
+from napari_scribseg.experiment.case_facts import CaseFacts, paths_of, without_folder
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     RESULT,
@@ -281,6 +282,7 @@ def _wait(child: Child, folder: Path) -> None:
 
 def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step: int) -> State:
     """Note that a cell has failed."""
+    reason = without_paths(reason, paths_of([case.files for case in (*cell.train, *cell.test)]))
     for path in (Path(experiment.recipe.dataset), cell_folder(folder, cell.name), folder):
         reason = without_folder(reason, path)
     voxels, slices, share = _effort_of(cell)

@@ -35,6 +35,7 @@ from napari_scribseg.io.files import refuse_links
 from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
+from napari_scribseg.runs.model_file import described
 
 _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
 """Ends the name of a map that lies beside a segmentation."""
@@ -140,8 +141,8 @@ def predict(
     run = run.absolute()  # the child works elsewhere
     out = _new_predictions(run, "output" if z is None else "slice")
     folder = out.parent
-    opened = RunFolder.open(run)
-    device, schema = opened.record.training.device, opened.schema
+    record, schema = described(run)
+    device = record.training.device
     # No second copy of a patient's image stays behind, whatever happens.
     with TemporaryDirectory(
         prefix=temporary_name("-input-"), dir=folder, ignore_cleanup_errors=True
@@ -198,7 +199,7 @@ def predict_project(
     is_own = os.path.realpath(project) == os.path.realpath(project_of(run))
     # The ids of another project mean other cases here: its files are found once they are renamed.
     out = _new_predictions(run, "output" if is_own else "unnamed")
-    device = RunFolder.open(run).record.training.device
+    device = described(run)[0].training.device
     over = threading.Event()
 
     def watch() -> None:
@@ -322,7 +323,7 @@ def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
         case=snapshot.case,
         segmentation=Volume(array.astype(np.uint8), grid, frame=snapshot.image.frame),
         uncertainty=unsure,
-        schema=RunFolder.open(run).schema,
+        schema=described(run)[1],
         scores=None,
         run=run,
     )

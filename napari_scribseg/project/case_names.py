@@ -17,7 +17,8 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.data.names import safe_id, told_apart
+from napari_scribseg.data.names import told_apart
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.volumes import extension_of
 from napari_scribseg.project.document import ProjectCase

@@ -33,6 +33,7 @@ from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
 from napari_scribseg.data.names import path_inside
+from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
@@ -386,7 +387,7 @@ class Project:
         cases = tuple(self._files(entry) for entry in entries)
         other = len(self._document.cases) - len(cases)
         notes = (f"{other} case(s) with other structures were left out.",) if other else ()
-        return Dataset(self.title, "project", self.folder, self.schema, cases, notes)
+        return Dataset(safe_title(self.title), "project", self.folder, self.schema, cases, notes)
 
     def runs(self) -> tuple[Path, ...]:
         """The run folders, oldest first."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_scribseg.core.config import Positive, PositiveInt, TrainConfig
+from napari_scribseg.core.config import Minutes, Positive, PositiveInt, TrainConfig
 from napari_scribseg.data.case import CaseFiles
 
 
@@ -61,7 +61,7 @@ class Budget(_Document):
     """The document budget.json: a budget that was asked for after the run was made."""
 
     steps: PositiveInt
-    minutes: Positive | None
+    minutes: Minutes | None
 
 
 class PreviewRequest(_Document):

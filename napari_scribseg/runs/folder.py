@@ -39,6 +39,7 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Event, Finished, from_line, to_line
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.files import open_own, read_regular, refuse_links
@@ -284,6 +285,16 @@ class RunFolder:
     def files(self, role: Literal["train", "validate"]) -> tuple[CaseFiles, ...]:
         """The files of the cases with this role."""
         return tuple(case.files for case in self.cases if case.role == role)
+
+    def shareable(self, sentence: str) -> str:
+        """A sentence without the paths of the cases and of the run, for events and logs."""
+        paths: dict[str, list[Path | None]] = {
+            case.files.id: [case.files.image, case.files.scribbles, case.files.reference]
+            for case in self.cases
+        }
+        sentence = without_paths(sentence, paths)
+        folders = {"run": [self.path], "dataset": [self.record.dataset_folder]}
+        return without_paths(sentence, folders)
 
     def append(self, event: EventKind) -> EventKind:
         """Write the event behind the others, stamped with the time; gives the stamped event.

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from napari_scribseg.core.errors import RunError, ScribsegError
-from napari_scribseg.core.events import Event, Finished, Stepped
+from napari_scribseg.core.events import Event, Finished, Stepped, Warned
 from napari_scribseg.io.atomic import is_disk_full
 from napari_scribseg.io.files import open_own
 from napari_scribseg.runs.children import watch_lifeline
@@ -32,7 +32,7 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
     is kept, and written when there is room. Whatever happens, exactly one Finished is
     written and passed on: an exception becomes one with the outcome "failed", closing this
     generator or Ctrl-C one with the outcome "stopped". An exception that is not one of ours is
-    written to the run's log in full.
+    written to the run's log in full. Neither has the path of a case: it may name a patient.
 
     Raises:
         RunError: the events can't be written any more.
@@ -45,7 +45,7 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
             if isinstance(event, Finished):
                 end = event
                 break
-            yield log.append(event)
+            yield log.append(_shareable(event, run))
         else:
             end = _finished(run, "failed", "Training ended without saying how.", begun)
     except (GeneratorExit, KeyboardInterrupt):
@@ -55,8 +55,8 @@ def record(run: RunFolder, events: Iterator[Event]) -> Iterator[Event]:
     except Exception as error:  # noqa: BLE001  the last line of defence
         if not isinstance(error, ScribsegError):
             with contextlib.suppress(OSError), open_own(run.log_path, "ab") as printed:
-                printed.write(traceback.format_exc().encode(errors="replace"))
-        end = _finished(run, "failed", sentence_of(error), begun)
+                printed.write(run.shareable(traceback.format_exc()).encode(errors="replace"))
+        end = _finished(run, "failed", run.shareable(sentence_of(error)), begun)
     finally:
         heart.stop()  # before the end is told: nobody may see a finished run whose heart beats
     yield log.end(end)
@@ -92,6 +92,13 @@ def end_when_stdin_closes(run: RunFolder, stdin: BinaryIO | None = None) -> thre
         return True
 
     return watch_lifeline(over, stdin)
+
+
+def _shareable(event: Event, run: RunFolder) -> Event:
+    """The event without paths: an error's sentence in a warning may hold one."""
+    if not isinstance(event, Warned):
+        return event
+    return event.model_copy(update={"message": run.shareable(event.message)})
 
 
 def _finished(run: RunFolder, outcome: str, message: str, begun: float) -> Finished:

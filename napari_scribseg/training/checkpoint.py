@@ -7,20 +7,29 @@ and every tensor tells a damaged checkpoint from a good one.
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from napari_scribseg.core.config import NonNegative, Positive, PositiveInt, explain
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.core.labels import MAX_CLASSES
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.io.atomic import write_bytes
 
 _SEPARATOR = "|"
+_VERSION = 1
+_SGD_KEEPS = frozenset({"momentum_buffer"})
+_ADAM_KEEPS = frozenset({"step", "exp_avg", "exp_avg_sq"})
+"""What an optimiser keeps of every weight."""
+
+Count = Annotated[int, Field(ge=0)]
 
 
 class CheckpointInfo(BaseModel):
@@ -31,21 +40,23 @@ class CheckpointInfo(BaseModel):
     version: Literal[1] = 1
     method: str
     options: dict[str, Any]
-    n_classes: int
-    spacing_mm: float
+    n_classes: Annotated[int, Field(ge=2, le=MAX_CLASSES + 1)]
+    class_names: tuple[str, ...] = ()
+    """Of every class index; empty in checkpoints of before they were noted."""
+    spacing_mm: Positive
     """In-plane pixel size that the network was trained at."""
     orientation: Orientation | None = None
     """In which the network sees every case; None = as stored, before orientations were recorded."""
-    threads: int = 1
+    threads: PositiveInt = 1
     """CPU threads it was trained with."""
     data_sha256: str = ""
     """Of everything in the training cases; see `Learner`."""
-    step: int
-    seconds: float
+    step: Count
+    seconds: NonNegative
     """Time spent training so far."""
-    batch_size: int
+    batch_size: PositiveInt
     """Smaller than configured after CUDA ran out of memory."""
-    relabels: int = 0
+    relabels: Count = 0
     """How often the method has made new targets so far."""
     best_score: float | None = None
     loss_scale: float | None = None
@@ -93,7 +104,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], Checkpoin
     """The tensors by group and name, and everything else.
 
     Raises:
-        RunError: there is no checkpoint, or it is damaged.
+        RunError: there is no checkpoint, it is damaged or of a newer version, or holds numbers that
+            are not finite.
     """
     if path.exists() and not path.is_file():  # opening a pipe would wait for ever
         raise _damaged(path, "not a regular file")
@@ -106,17 +118,43 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], Checkpoin
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        info = CheckpointInfo.model_validate_json(header["info"])
         whole = header["sha256"] == _digest(header["info"], tensors)
-    except (SafetensorError, ValidationError, KeyError, OSError, ValueError) as error:
+    except KeyError as error:
+        raise _damaged(path, "it is of another program") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise _damaged(path, type(error).__name__) from error
     if not whole:
         raise _damaged(path, "wrong check sum")
+    info = _info_of(header["info"], path)
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            name = key.partition(_SEPARATOR)[2]
+            raise _damaged(path, f"{name} holds numbers that are not finite")
     groups: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         group, _, name = key.partition(_SEPARATOR)
         groups.setdefault(group, {})[name] = tensor
     return groups, info
+
+
+def predicting(groups: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The weights that predict, by name: the averaged ones if there are any."""
+    return groups.get("average") or groups.get("model") or {}
+
+
+def _info_of(text: str, path: Path) -> CheckpointInfo:
+    try:
+        version = json.loads(text).get("version")
+        if isinstance(version, int) and version > _VERSION:
+            raise RunError(
+                f"The checkpoint {path} was written by a newer napari-scribseg (version {version}, "
+                f"this one knows {_VERSION}); update napari-scribseg to use it."
+            )
+        return CheckpointInfo.model_validate_json(text)
+    except ValidationError as error:
+        raise _damaged(path, explain(error, CheckpointInfo).rstrip(".")) from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise _damaged(path, type(error).__name__) from error
 
 
 def _damaged(path: Path, why: str) -> RunError:
@@ -148,11 +186,22 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 def restore_optimiser(
     optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor], parameters: list[nn.Parameter]
 ) -> None:
-    """Put saved state into a fresh optimiser of the same parameters."""
+    """Put saved state into a fresh optimiser of the same parameters.
+
+    Raises:
+        RunError: the state is of another optimiser, or of other parameters.
+    """
     state: dict[int, dict[str, Tensor]] = {}
+    keeps = _SGD_KEEPS if isinstance(optimiser, torch.optim.SGD) else _ADAM_KEEPS
     for key, value in tensors.items():
         index, _, name = key.partition(_SEPARATOR)
-        like = parameters[int(index)]
+        known = index.isdecimal() and int(index) < len(parameters)
+        like = parameters[int(index)] if known else None
+        if like is None or name not in keeps or value.shape not in {like.shape, torch.Size()}:
+            raise RunError(
+                f"The checkpoint's optimiser has kept {name} for weight {index}, which the one of "
+                "the run's settings doesn't: put run.json back as it was, or train anew."
+            )
         # The memory format of the weight, so that the arithmetic stays the same to the bit.
         same = value.shape == like.shape
         placed = torch.empty_like(like, dtype=value.dtype).copy_(value) if same else value

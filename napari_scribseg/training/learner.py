@@ -20,6 +20,7 @@ from napari_scribseg.training.checkpoint import (
     restore_optimiser,
     save_checkpoint,
 )
+from napari_scribseg.training.fitting_weights import check_shapes
 from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.optimisation import WeightAverage, make_optimiser, rate_factor
 
@@ -36,6 +37,7 @@ class Learner:
         machine: where it computes.
         data_sha256: of everything in the training cases, so that a run isn't continued on others.
         orientation: in which the network sees every case; None = as stored.
+        class_names: of every class index, for the checkpoints.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class Learner:
         machine: Machine,
         data_sha256: str = "",
         orientation: Orientation | None = None,
+        class_names: tuple[str, ...] = (),
     ) -> None:
         self._data_sha256 = data_sha256
         self._orientation = orientation
+        self._class_names = class_names
         self.config = config
         self.machine = machine
         self.method = machine.place(method)
@@ -141,6 +145,7 @@ class Learner:
             method=self.method.spec.name,
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
+            class_names=self._class_names,
             spacing_mm=spacing_mm,
             orientation=self._orientation,
             threads=torch.get_num_threads(),
@@ -158,7 +163,8 @@ class Learner:
         """Continue from a "last" checkpoint.
 
         Raises:
-            RunError: it is missing or damaged, or was trained on other data.
+            RunError: it is missing or damaged, or was trained on other data, with other settings,
+                or for other structures.
         """
         groups, info = load_checkpoint(path)
         if info.data_sha256 != self._data_sha256:
@@ -166,8 +172,10 @@ class Learner:
                 "The images, scribbles or references of the training cases have changed since the "
                 "checkpoint was saved, so the run can't be continued as it was: train anew."
             )
+        check_shapes(groups.get("model", {}), self.method.state_dict(), path)
         self.method.load_state_dict(groups["model"])
         if self._average is not None:
+            check_shapes(groups.get("average", {}), self._average.model.state_dict(), path)
             self._average.model.load_state_dict(groups["average"])
         restore_optimiser(self._optimiser, groups.get("optimiser", {}), self._parameters)
         if info.loss_scale is not None:

@@ -19,9 +19,8 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.orientation import Orientation, StoredAxes, Turn, view_of
 from napari_scribseg.data.turned import storage_note
 from napari_scribseg.methods.base import Method
-from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.fitting_weights import method_with, read_weights
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
 
 _SLICES_AT_ONCE = 8
@@ -67,32 +66,29 @@ class Prediction:
     notes: tuple[str, ...] = ()
 
 
-def load_model(run: RunFolder | Path | str, device: str = "auto") -> Model:
-    """The model of a run, with the weights that `RunFolder.weights` names.
+def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
+    """The model of a run, with the weights that `RunFolder.weights` names, or of a model file.
 
     Args:
-        run: the run or its folder.
+        source: a run or its folder, a file of `scribseg export-model`, or a folder with one.
         device: see `choose_machine`.
 
     Raises:
-        InvalidInput: the folder is no run, or the device is not there.
-        RunError: the run has no checkpoint, or it is damaged.
+        InvalidInput: it is no run and no model, or damaged, or the device is not there.
+        RunError: the run has no checkpoint, or it is damaged or of another run.
     """
-    folder = run if isinstance(run, RunFolder) else RunFolder.open(run)
-    groups, info = load_checkpoint(folder.weights)
-    kind = method_named(info.method)
-    method = kind(info.n_classes, kind.spec.Config().updated(info.options))
-    method.load_state_dict(groups.get("average") or groups["model"])
-    precision = folder.record.training.precision
-    machine = choose_machine(device, precision, volumes=kind.sample == "patch")
-    choose_threads(machine, folder.record.training.threads)
+    weights = read_weights(source)
+    method = method_with(weights.tensors, weights.info, weights.path)
+    training = weights.record.training
+    machine = choose_machine(device, training.precision, volumes=method.sample == "patch")
+    choose_threads(machine, training.threads)
     return Model(
         machine.place(method).eval(),
-        folder.schema,
-        info.spacing_mm,
+        weights.schema,
+        weights.info.spacing_mm,
         machine,
-        info.step,
-        info.orientation,
+        weights.info.step,
+        weights.info.orientation,
     )
 
 

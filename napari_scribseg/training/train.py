@@ -31,6 +31,8 @@ from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.fitting_weights import check_documents
 from napari_scribseg.training.full_disk import written_when_there_is_room
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
@@ -62,6 +64,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             resume from is missing or damaged.
     """
     run.remove_leftovers()
+    if resume:
+        last = run.checkpoint("last")
+        check_documents(load_checkpoint(last)[1], run.record, run.schema, last)
     config = run.record.training
     kind = method_named(run.record.method)
     machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
@@ -101,7 +106,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     method = kind(run.schema.n_classes, options)
     if start is not None:
         begin_with(start, method)
-    learner = Learner(method, config, machine, data_sha256, orientation)
+    learner = Learner(method, config, machine, data_sha256, orientation, run.schema.names)
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))

@@ -16,7 +16,7 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.checkpoint import load_checkpoint, predicting
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +45,9 @@ def read_start(path: Path) -> StartWeights:
         RunError: it is missing or damaged.
     """
     groups, info = load_checkpoint(path)
-    tensors = groups.get("average") or groups["model"]
-    return StartWeights(tensors, info.method, info.n_classes, info.spacing_mm, info.orientation)
+    return StartWeights(
+        predicting(groups), info.method, info.n_classes, info.spacing_mm, info.orientation
+    )
 
 
 def check_start(run: RunFolder, method: Method, schema: LabelSchema) -> None:

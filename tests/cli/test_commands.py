@@ -75,6 +75,8 @@ COMMANDS = {
         "--slice",
         "--device",
     },
+    "export-model": {"--out"},
+    "card": {"--out"},
     "export": {"--layout", "--out", "--case", "--predictions", "--reference-images"},
     "evaluate": {"--out", "--split", "--convention"},
     "simulate": {"--out", "--style", "--random-seed"},

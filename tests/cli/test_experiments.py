@@ -123,7 +123,10 @@ def test_every_option_arrives_in_the_recipe(data, tmp_path, capsys):
         (["--method", "a", "--steps", "3", "--minutes", "1"], "steps or minutes"),
         (["--method", "a", "--random-seeds", "x"], "expected numbers like 0,1,2"),
         (["--method", "a"], "Give the folder of the experiment with --out"),
-        (["--method", "a", "--out", "o", "--jobs", "0"], "--jobs must be at least 1"),
+        (["--method", "a", "--out", "o", "--jobs", "0"], "--jobs must be 1 to 1024"),
+        (["--method", "a", "--out", "o", "--jobs", "99999"], "--jobs must be 1 to 1024"),
+        (["--method", "a", "--out", "o", "--steps", "999999999999"], "'steps' can't be 9999999999"),
+        (["--method", "a", "--out", "o", "--folds", "1000000"], "folds' can't be 1000000"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(data, capsys, words, said):

@@ -77,3 +77,33 @@ def test_assignments_that_say_nothing_or_twice_are_refused(words: list[str]) -> 
 )
 def test_assignments_of_settings_are_read_as_these_settings(given):
     assert parse_assignments(assignments_of(given)) == given
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"steps": 10**12}, "'steps' can't be 1000000000000: .* less than or equal to 10000000"),
+        ({"batch_size": 100_000}, "'batch_size' can't be 100000: .* 1024"),
+        ({"patch": (160, 10**9)}, r"'patch.1' can't be 1000000000: .* 4096"),
+        ({"minutes": 1e9}, "'minutes' can't be 1000000000.0: .* 43200"),
+        ({"minutes": float("nan")}, "'minutes' can't be nan"),
+        ({"threads": 5000}, "'threads' can't be 5000: .* 1024"),
+        ({"validation_interval": 10**12}, "'validation_interval' can't be"),
+        (
+            {"batch_size": 1024, "patch": (4096, 4096)},
+            r"^A batch of 1024 patches of 4096 x 4096 has 17179869184 pixels, .* smaller",
+        ),
+    ],
+)
+def test_numbers_that_no_machine_can_do_are_refused_with_their_limit(changes, word):
+    with pytest.raises(InvalidInput, match=word):
+        TrainConfig().updated(changes)
+
+
+def test_the_paper_settings_of_every_method_are_within_the_limits():
+    from napari_scribseg.methods.registry import all_methods
+
+    for method in all_methods():
+        for preset in method.spec.presets.values():
+            assert TrainConfig.model_validate(preset.training.model_dump()) == preset.training
+            assert method.spec.Config.model_validate(preset.options.model_dump()) == preset.options

@@ -14,13 +14,9 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN, ScribbleConvention
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.dataset import LAYOUTS, check_dataset, read_dataset
-from napari_scribseg.data.names import (
-    distinct_ids,
-    distinct_slugs,
-    path_inside,
-    safe_id,
-)
+from napari_scribseg.data.names import distinct_ids, distinct_slugs, path_inside
 from napari_scribseg.data.patients import patient_of
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.io.documents import read_json
 
 SHAPE = (2, 12, 12)

@@ -63,6 +63,18 @@ def test_a_relative_dataset_is_looked_for_beside_the_recipe(tmp_path):
         ({"shares": (0.0, 1.0)}, "greater than 0"),
         ({"steps": 3, "minutes": 1.0}, "steps or minutes"),
         ({"split": {"kind": "cross-validation", "folds": 1}}, "greater than or equal to 2"),
+        ({"split": {"kind": "cross-validation", "folds": 10**6}}, "less than or equal to 1000"),
+        ({"steps": 10**12}, "less than or equal to 10000000"),
+        ({"minutes": 1e9}, "less than or equal to 43200"),
+        ({"threads": 10**6}, "less than or equal to 1024"),
+        ({"random_seeds": tuple(range(5000))}, "at most 1000"),
+        (
+            {
+                "split": {"kind": "cross-validation", "folds": 1000},
+                "random_seeds": tuple(range(200)),
+            },
+            r"x 1000 fold\(s\) x 200 seed\(s\) x \d+ share\(s\) are \d+ cells, more than the 1000",
+        ),
         ({"epochs": 3}, "extra"),
         ({"device": "toaster"}, "string should match"),
     ],

@@ -195,9 +195,9 @@ def test_a_time_series_gives_one_of_its_frames(viewer, tmp_path, qtbot):
 
 def test_no_frame_of_a_series_is_used_unasked(viewer, tmp_path, qtbot):
     frames = [Volume(np.full(CASE.image.shape, n, np.int16), CASE.grid) for n in range(3)]
-    series = layers.layer_of(series_layers.series_data(frames, case="cine"))
+    series = layers.layer_of(series_layers.series_data(frames, case=CaseKey("", "cine")))
     viewer.add_layer(series)
-    strokes = layers.layer_of(layers.scribbles_data(CASE.grid, TWO_BALLS, case="cine"))
+    strokes = layers.layer_of(layers.scribbles_data(CASE.grid, TWO_BALLS, case=CaseKey("", "cine")))
     strokes.data[1, 2:4, 2] = 1
     viewer.add_layer(strokes)
     dock = open_dock(viewer, tmp_path, qtbot)

@@ -17,6 +17,7 @@ from typing import Any, Final
 import jinja2
 import numpy as np
 
+from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.experiment.experiment import (
     RECIPE,
     REPORT,
@@ -438,7 +439,10 @@ def _files(folder: Path, locked: bool) -> list[str]:
 def _shareable(recipe: Recipe) -> dict[str, Any]:
     """A recipe without the place of its data, which may name people or clinics."""
     table = recipe.patient_table
-    shared = {"dataset": Path(recipe.dataset).name, "patient_table": table and Path(table).name}
+    shared = {
+        "dataset": safe_title(Path(recipe.dataset).name),
+        "patient_table": table and safe_title(Path(table).name),
+    }
     return {**recipe.model_dump(mode="json"), **shared}
 
 

@@ -23,7 +23,8 @@ from napari.utils import DirectLabelColormap
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.core.volume import Array, Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
-from napari_scribseg.data.names import safe_id, slug
+from napari_scribseg.data.names import slug
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
 from napari_scribseg.gui.canvas.world import placement

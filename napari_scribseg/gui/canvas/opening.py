@@ -15,7 +15,7 @@ from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import safe_id
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.series_layers import labels_series_data, segments_data, series_data
 from napari_scribseg.io import FrameAxis, Frames, read_frames

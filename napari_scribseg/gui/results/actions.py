@@ -21,6 +21,7 @@ from napari_scribseg.evaluation.clinical import (
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.results.export_dialog import ExportDialog
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
+from napari_scribseg.gui.results.model_work import take_model
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.verdicts import Verdict, save_table
 from napari_scribseg.gui.session import Session
@@ -29,6 +30,8 @@ from napari_scribseg.gui.work import export_project
 if TYPE_CHECKING:
     from napari_scribseg.data.export import Exported, Layout
     from napari_scribseg.gui.results.tab import ResultsTab
+
+_MODELS = "Models (*.scribseg)"
 
 
 class ResultsActions:
@@ -250,6 +253,42 @@ class ResultsActions:
             lambda: save_table(path, verdicts, measured),
             lambda _none: self._session.say(f"The table was saved to {path}.", "good"),
         )
+
+    def ask_for_model(self) -> None:
+        """Ask for a model file, and predict with it."""
+        name, _ = QFileDialog.getOpenFileName(self._tab, "Load a model file", "", _MODELS)
+        if name:
+            self.load_model(Path(name))
+
+    def load_model(self, path: Path) -> None:
+        """Copy a model file into the project, and predict with it from now on."""
+        project = self._session.project_folder
+        self._session.say(f"Loading {path.name} …")
+        self._session.run(lambda: take_model(project, path), self._tab.use_run)
+
+    def ask_for_model_export(self) -> None:
+        """Ask where to write the model of the shown run, and write it."""
+        run = self._presenter.run
+        if run is None:
+            self._session.say("Tick a run first: its model is exported.", "warning")
+            return
+        name, _ = QFileDialog.getSaveFileName(self._tab, "Export the model", "", _MODELS)
+        if name:
+            self.export_model(run, Path(name))
+
+    def export_model(self, run: Path, path: Path) -> None:
+        """Write the model of a run as one file that can be given away."""
+        title = self._presenter.title_of(run)
+
+        def tell(written: Path) -> None:
+            self._session.say(
+                f"The model of {title} was written to {written}: no ids, names, paths or images "
+                "of the data are in it.",
+                "good",
+            )
+
+        self._session.say(f"Exporting the model of {title} …")
+        self._jobs.export_model(run, path, tell)
 
     def ask_for_export(self) -> None:
         """Ask for layout and folder, and export."""

@@ -9,6 +9,7 @@ from napari_scribseg.core.volume import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui import work
+from napari_scribseg.gui.results import model_work
 from napari_scribseg.gui.results.presenter import ResultsPresenter, Wanted
 from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.results.verdicts import Verdict, advise, judge
@@ -94,6 +95,11 @@ class BackgroundPredictions:
         """Fetch the maps that a run has made of a case."""
         children = self._children
         self._session.run(lambda: work.maps_of(run, snapshot, children), done)
+
+    def export_model(self, run: Path, path: Path, done: Callable[[Path], None]) -> None:
+        """Write the model of a run as one file, in a child process."""
+        children = self._children
+        self._session.run(lambda: model_work.export_model(run, path, children), done)
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""

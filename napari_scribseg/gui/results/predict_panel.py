@@ -43,13 +43,15 @@ class PredictPanel(Panel):
     """Folders of the ticked runs, in the order of the list."""
     saved_asked = Signal()
     run_asked = Signal()
+    model_asked = Signal()
+    """A model file shall predict."""
     refresh_asked = Signal()
     probabilities_changed = Signal(bool)
 
     def __init__(self) -> None:
         more = QToolButton()
         more.setText("More")
-        more.setToolTip("Choose a run elsewhere, or look for new runs")
+        more.setToolTip("Runs of elsewhere, model files, saved predictions")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         super().__init__("Predict", more)
         more.setMenu(self._menu())
@@ -145,6 +147,7 @@ class PredictPanel(Panel):
         for text, asked in (
             ("Show saved predictions of this case", self.saved_asked),
             ("Choose an earlier run elsewhere …", self.run_asked),
+            ("Load a model file …", self.model_asked),
             ("Look for new runs", self.refresh_asked),
         ):
             action = QAction(text, menu)

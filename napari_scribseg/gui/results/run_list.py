@@ -10,6 +10,7 @@ from pathlib import Path
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data import names
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.model_file import IN_FOLDER, model_path, read_document
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,25 @@ class RunEntry:
 
 
 def runs_with_weights(project: Path) -> tuple[RunEntry, ...]:
-    """The runs of a project that have saved weights, newest first; damaged ones are left out."""
+    """The runs of a project that have saved weights, newest first, then the models it was given.
+
+    Damaged ones are left out.
+    """
     folders = sorted((path.parent for path in (project / "runs").glob("*/run.json")), reverse=True)
-    found = (entry_of(folder) for folder in folders)
+    models = sorted(path.parent for path in (project / "runs").glob(f"*/{IN_FOLDER}"))
+    found = (entry_of(folder) for folder in (*folders, *models))
     return tuple(entry for entry in found if entry is not None)
 
 
 def entry_of(folder: Path) -> RunEntry | None:
-    """The entry of a run; None when it can't be read or has no weights."""
+    """The entry of a run or a folder with a model; None if it can't be read or has no weights."""
     try:
+        model = model_path(folder)
+        if model is not None:
+            document = read_document(model)
+            structures = ", ".join(document.labels.names[1:])
+            title = f"{document.record.method} · model {folder.name}"
+            return RunEntry(folder, title, f"model file; {structures}")
         run = RunFolder.open(folder)
         if not run.weights.exists():
             return None

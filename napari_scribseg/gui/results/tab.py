@@ -202,7 +202,12 @@ class ResultsTab(Tab):
         learnt.clicked.connect(self.deeds.show_learnt)
         export = button("Export …", "Write the cases of the project for other programs")
         export.clicked.connect(self.deeds.ask_for_export)
-        for widget in (learnt, export):
+        model = button(
+            "Export model …",
+            "Write the model of the shown run as one file that can be given away, without data",
+        )
+        model.clicked.connect(self.deeds.ask_for_model_export)
+        for widget in (learnt, export, model):
             self.column.addWidget(widget)
 
     def _connect_panels(self) -> None:
@@ -212,6 +217,7 @@ class ResultsTab(Tab):
         panel.stop_asked.connect(presenter.stop)
         panel.ticked_changed.connect(presenter.tick)
         panel.run_asked.connect(self._ask_for_run)
+        panel.model_asked.connect(self.deeds.ask_for_model)
         panel.refresh_asked.connect(self._list_runs)
         panel.probabilities_changed.connect(self._set_probabilities)
         scores.run_chosen.connect(presenter.choose_shown)

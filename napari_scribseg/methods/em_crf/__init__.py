@@ -13,6 +13,7 @@ from napari_scribseg.core.config import (
     Positive,
     PositiveInt,
     TrainConfig,
+    Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 
@@ -44,7 +45,7 @@ class EMCRFConfig(MethodConfig):
     beta: Positive = Field(
         default=130.0, description="How much an edge of the image stops the growing of seeds."
     )
-    base_width: PositiveInt = Field(
+    base_width: Width = Field(
         default=64, description="Channels of the network's first level; the paper has 64."
     )
     normalised_logits: bool = Field(

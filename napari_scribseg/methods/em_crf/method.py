@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch, resample_in_plane
-from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.config import (
+    MethodConfig,
+)
 from napari_scribseg.core.errors import TaskNotSupported
 from napari_scribseg.core.labels import IGNORE, targets_of, targets_of_reference
 from napari_scribseg.data.case import Case

@@ -12,6 +12,7 @@ from napari_scribseg.core.config import (
     NonNegative,
     PositiveInt,
     TrainConfig,
+    Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.methods.recipes import WSL4MIS
@@ -20,7 +21,7 @@ from napari_scribseg.methods.recipes import WSL4MIS
 class ExModConfig(MethodConfig):
     """The numbers of CycleMix's code, which ExMod takes over, and how wide the network is."""
 
-    base_width: PositiveInt = Field(
+    base_width: Width = Field(
         default=64, description="Channels of the network at full resolution (paper: 64)."
     )
     convolutions: PositiveInt = Field(

@@ -94,3 +94,24 @@ def test_it_prints_on_a_few_pages(browser, report):
     printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
     pdf = base64.b64decode(printed["data"])
     assert 2 <= pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") <= 20
+
+
+def test_a_page_that_was_tampered_with_runs_nothing_and_asks_nobody(browser, report, tmp_path):
+    """Its Content-Security-Policy is in force: an added script, frame or far picture is refused."""
+    strange = (
+        "<script>document.title = 'ran'</script>"
+        "<img id='far' src='http://127.0.0.1:9/x.png' onerror=\"document.title = 'ran'\">"
+        "<iframe src='data:text/html,x'></iframe>"
+    )
+    page = tmp_path / "report.html"
+    text = report.read_text(encoding="utf-8").replace("<header>", f"{strange}<header>", 1)
+    page.write_text(text, encoding="utf-8")
+    browser.get(page.as_uri())
+    assert browser.title != "ran"
+    refused = [entry["message"] for entry in browser.get_log("browser")]
+    for directive in ("script-src", "img-src", "frame-src"):
+        assert any(directive in message for message in refused), refused
+    # The page's own pictures, which are part of it, are shown all the same.
+    assert browser.execute_script(
+        "return [...document.images].filter(i => i.id !== 'far' && !i.naturalWidth).length === 0"
+    )

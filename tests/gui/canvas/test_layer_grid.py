@@ -11,6 +11,7 @@ from napari.layers import Image, Labels, _layer_actions
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers, series_layers
 from napari_scribseg.io import FrameAxis
 from napari_scribseg.io.geometry import UNKNOWN_SIDES
@@ -41,7 +42,7 @@ SAGITTAL = Grid(
 
 def shown(grid: Grid) -> Image:
     array = np.random.default_rng(0).integers(0, 900, grid.shape).astype(np.int16)
-    return layers.layer_of(layers.image_data(Volume(array, grid), case="one"))
+    return layers.layer_of(layers.image_data(Volume(array, grid), case=CaseKey("", "one")))
 
 
 def changed(layer: Image, data=None, **settings) -> Image:
@@ -195,7 +196,7 @@ def test_axes_that_are_no_lengths_are_not_taken_for_space():
 def test_unknown_sides_stay_unknown_in_a_crop():
     grid = Grid.from_spacing(SHAPE, (5.0, 1.0, 1.0))
     volume = Volume(np.zeros(SHAPE), grid, notes=(UNKNOWN_SIDES,))
-    layer = layers.layer_of(layers.image_data(volume, case="one"))
+    layer = layers.layer_of(layers.image_data(volume, case=CaseKey("", "one")))
     layer.translate = np.array(layer.translate) + 5
     assert not layer_grid.locate(layer, layers.notes(layer)).grid.oriented
 
@@ -205,7 +206,9 @@ class TestSeries:
 
     def series(self, axis=AXIS) -> Image:
         frames = [Volume(np.full(SHAPE, n, np.int16), OBLIQUE) for n in range(4)]
-        return layers.layer_of(series_layers.series_data(frames, case="cine", axis=axis))
+        return layers.layer_of(
+            series_layers.series_data(frames, case=CaseKey("", "cine"), axis=axis)
+        )
 
     def axis(self, layer) -> FrameAxis:
         return layer_grid.frame_axis_of(layer, layers.notes(layer))

@@ -11,6 +11,7 @@ from napari.plugins import _initialize_plugins
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import plugin
 from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.io import FrameAxis, read_frames, read_labels, read_volume
@@ -32,11 +33,11 @@ def save(layer, path):
 def series() -> Image:
     frames = [Volume(one, GRID) for one in SERIES]
     axis = FrameAxis(0.05, 0.4, "s")
-    return layers.layer_of(series_layers.series_data(frames, case="cine", axis=axis))
+    return layers.layer_of(series_layers.series_data(frames, case=CaseKey("", "cine"), axis=axis))
 
 
 def image(array=SERIES[0]) -> Image:
-    return layers.layer_of(layers.image_data(Volume(array, GRID), case="one"))
+    return layers.layer_of(layers.image_data(Volume(array, GRID), case=CaseKey("", "one")))
 
 
 @pytest.fixture
@@ -65,7 +66,9 @@ def test_a_series_is_saved_whole_and_opens_as_it_was(tmp_path, told):
 def test_a_series_of_labels_is_saved_whole(tmp_path):
     values = np.where(SERIES > 450, 3, 0)
     layer = layers.layer_of(
-        series_layers.labels_series_data([Volume(one, GRID) for one in values], case=CaseKey("", "cine"))
+        series_layers.labels_series_data(
+            [Volume(one, GRID) for one in values], case=CaseKey("", "cine")
+        )
     )
     save(layer, tmp_path / "a.nii")
     back = read_frames(tmp_path / "a.nii")
@@ -107,7 +110,7 @@ def test_half_precision_is_widened_and_keeps_its_values(tmp_path):
 def test_of_a_pyramid_the_full_resolution_is_saved(tmp_path):
     whole = np.random.default_rng(1).normal(size=(4, 16, 16)).astype(np.float32)
     grid = Grid.from_spacing(whole.shape, (5.0, 1.0, 1.0), (9.0, 8.0, 7.0))
-    _, settings, _ = layers.image_data(Volume(whole, grid), case="one")
+    _, settings, _ = layers.image_data(Volume(whole, grid), case=CaseKey("", "one"))
     pyramid = Image([whole, whole[::2, ::2, ::2]], multiscale=True, **settings)
     save(pyramid, tmp_path / "a.nii.gz")
     back = read_volume(tmp_path / "a.nii.gz")

@@ -15,6 +15,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui import autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.case import opener as case_opener
@@ -233,7 +234,7 @@ def test_a_layer_from_elsewhere_becomes_a_case_when_it_is_drawn_on(viewer, proje
     dock.tab.autosave.keep()
     dock.tab.autosave.save()
     assert dock.tab.autosave.save_before_the_end() == ""
-    np.testing.assert_array_equal(stored(project, "My-image"), drawn)
+    np.testing.assert_array_equal(stored(project, safe_id("My image")), drawn)
     qtbot.waitUntil(lambda: dock.tab.cases.list.count() == 1)
     draw(dock, row=5)
     qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved)

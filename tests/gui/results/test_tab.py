@@ -257,3 +257,33 @@ def test_phases_are_for_hearts(qtbot):
     assert form.function.isHidden()
     form.set_phases([CaseKey("", "x_ES"), CaseKey("", "x_ED")], is_heart=True)
     assert (form.diastole.currentText(), form.systole.currentText()) == ("x_ED", "x_ES")
+
+
+def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot, monkeypatch):
+    """What the dialogs give goes to the functions that do it, and is told afterwards."""
+    taken = tmp_path / "project" / "runs" / "heart"
+    asked: list[object] = []
+
+    def take(project, path):
+        asked.append(path)
+        return taken
+
+    def export(run, path, children):
+        asked.append((run, path))
+        return path
+
+    monkeypatch.setattr("napari_scribseg.gui.results.actions.take_model", take)
+    monkeypatch.setattr("napari_scribseg.gui.results.model_work.export_model", export)
+    monkeypatch.setattr(
+        "napari_scribseg.gui.results.tab.entry_of", lambda folder: RunEntry(folder, "model heart")
+    )
+    dialogs = "napari_scribseg.gui.results.actions.QFileDialog"
+    given = str(tmp_path / "heart.scribseg")
+    monkeypatch.setattr(f"{dialogs}.getOpenFileName", lambda *_: (given, ""))
+    monkeypatch.setattr(f"{dialogs}.getSaveFileName", lambda *_: (given, ""))
+    tab.predict.model_asked.emit()
+    qtbot.waitUntil(lambda: taken in tab.presenter.ticked)
+    assert asked == [Path(given)]
+    tab.deeds.ask_for_model_export()
+    qtbot.waitUntil(lambda: len(asked) == 2)
+    assert asked[1] == (taken, Path(given))

@@ -1,0 +1,62 @@
+"""Models that somebody gave away, among the runs of a project."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from phantoms import two_ball_case
+from small_runs import phantom_run
+
+from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.gui import work
+from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui.results.run_list import runs_with_weights
+from napari_scribseg.gui.values import Snapshot
+from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.training.model_export import export_model
+from napari_scribseg.training.train import train
+
+
+def snapshot() -> Snapshot:
+    case = two_ball_case()
+    schema = LabelSchema.of("bright", "dim")
+    return Snapshot(case.id, case.image, case.scribbles, case.reference, schema)
+
+
+@pytest.fixture
+def model(tmp_path):
+    run = phantom_run(tmp_path / "elsewhere", PartialCE, steps=1)
+    list(train(run))
+    return export_model(run, tmp_path / "my heart.scribseg")
+
+
+def test_a_model_file_becomes_an_entry_of_the_list(model, tmp_path):
+    project = tmp_path / "project"
+    folder = model_work.take_model(project, model)
+    assert model_work.take_model(project, model) == folder, "the same one is not copied again"
+    (entry,) = runs_with_weights(project)
+    assert entry.folder == folder
+    assert entry.title.startswith("partial_ce · model ")
+    assert entry.about == "model file; bright, dim"
+
+
+def test_it_predicts_into_its_folder_and_is_found_again(model, tmp_path):
+    folder = model_work.take_model(tmp_path / "project", model)
+    taken = snapshot()
+    outcome = work.predict(folder, taken, work.Children())
+    assert outcome.schema.names == ("background", "bright", "dim")
+    back = work.saved_prediction(folder, taken)
+    assert np.array_equal(back.segmentation.array, outcome.segmentation.array)
+
+
+def test_exporting_names_the_file_and_passes_the_child_s_refusal_on(model, tmp_path):
+    with pytest.raises(RunError, match=r"not a run|no run\.json"):
+        model_work.export_model(tmp_path, tmp_path / "x", work.Children())
+
+
+def test_something_else_is_refused_before_anything_is_copied(tmp_path):
+    (tmp_path / "x.scribseg").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InvalidInput, match="not a model"):
+        model_work.take_model(tmp_path / "project", tmp_path / "x.scribseg")
+    assert not (tmp_path / "project").exists()
