@@ -20,7 +20,7 @@ from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 
 from napari_scribseg.cli import main
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import patient_of
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.data.pseudonyms import renamed_from, safe_id, safe_title, without_paths
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.store import Keeper
