@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_scribseg.cli.answer import Answer, columns, refuse_existing
+from napari_scribseg.cli.answer import Answer, columns, refuse_existing, with_notes
 from napari_scribseg.cli.progress import Display, duration
 from napari_scribseg.cli.recipes import (
     add_plan_options,
@@ -283,7 +283,7 @@ def _plan_answer(
         text.append(f"  ... and {len(rows) - MOST_ROWS} more; --json lists all")
     text += [
         "",
-        *experiment.notes,
+        *(f"Note: {note}" for note in experiment.notes),
         *(
             f"A training of {c.label} on {c.device}: about {duration(c.seconds)} and "
             f"{c.memory_mib:.0f} MiB of memory."
@@ -358,6 +358,7 @@ def _result_answer(
         "failed": failed,
         "left_out": [case.model_dump(mode="json") for case in experiment.left_out],
         "comparisons": list(sentences),
+        "notes": list(experiment.notes),
         "interrupted": interrupted,
     }
     problems = [*(f"{name}: {reason}" for name, reason in failed.items()), *_left_out(experiment)]
@@ -372,4 +373,5 @@ def _result_answer(
         f"Open {report} in a browser."
     )
     text = [*sentences, "", told]
-    return Answer(document, "\n".join(text), tuple(problems), code)
+    answer = with_notes("\n".join(text), experiment.notes)
+    return Answer(document, answer, tuple(problems), code)

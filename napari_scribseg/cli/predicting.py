@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing
+from napari_scribseg.cli import unfinished
+from napari_scribseg.cli.answer import Answer, columns, refuse_existing, with_notes
 from napari_scribseg.cli.progress import Display
+from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.worker import sentence_of
@@ -19,6 +22,7 @@ from napari_scribseg.runs.worker import sentence_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from napari_scribseg.core.labels import LabelSchema
     from napari_scribseg.core.volume import Grid, Volume
     from napari_scribseg.data.case import CaseFiles, Dataset
     from napari_scribseg.training.predict import Prediction
@@ -26,10 +30,57 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One thing to predict: the id its files get, and how to read its image."""
+    """One thing to predict: the id its files get, how to read its image, and where that lies."""
 
     id: str
     read: Callable[[], Volume]
+    path: Path | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """The things to predict, and what was noticed where they came from."""
+
+    items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of every image.
+
+    Args:
+        probabilities: also the map of every class.
+        uncertainty: also this map.
+        z: only this slice.
+        cleaning: of the segmentation.
+    """
+
+    probabilities: bool = False
+    uncertainty: bool = False
+    z: int | None = None
+    cleaning: PostProcessing = field(default_factory=PostProcessing)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """By the names of the command's options."""
+        return {
+            "probabilities": self.probabilities,
+            "uncertainty": self.uncertainty,
+            "slice": self.z,
+            **self.cleaning.model_dump(mode="json"),
+        }
+
+    def names(self, case: str, schema: LabelSchema) -> tuple[str, ...]:
+        """Names of the files of a case: segmentation, probabilities by class, uncertainty."""
+        names = [case]
+        for k, title in enumerate(schema.names if self.probabilities else ()):
+            slug = re.sub(r"[^A-Za-z0-9-]+", "-", title).strip("-") or str(k)
+            name = f"{case}_probabilities_{slug}"
+            names.append(f"{name}-{k}" if name in names else name)
+        names += [f"{case}_uncertainty"] if self.uncertainty else []
+        return tuple(f"{name}.nii.gz" for name in names)
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -39,7 +90,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="segment images with a trained run",
         description="Segment images with a trained run: <case id>.nii.gz on the grid of the image. "
-        "An image that can't be segmented does not stop the others (exit code 1 then).",
+        "An image that can't be segmented does not stop the others (exit code 1 then). Repeating a "
+        "command that was killed, interrupted or failed in part makes only what is missing.",
     )
     predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
     predict.add_argument(
@@ -47,10 +99,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         nargs="+",
         type=Path,
-        help="image files, folders of one DICOM series, dataset or project folders",
+        help="image files, folders of them or of one DICOM series, dataset or project folders",
     )
     predict.add_argument("--out", required=True, type=Path, help="a new folder")
     predict.add_argument("--split", default="all", help="part of a dataset folder; default: all")
+    add_frame(predict)
     predict.add_argument(
         "--probabilities", action="store_true", help="also write one map per class, 0 to 1"
     )
@@ -87,87 +140,119 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     evaluate.add_argument("--out", required=True, type=Path, help="a new folder for the tables")
     evaluate.add_argument("--split", default="all", help="part of a dataset folder; default: all")
+    add_frame(evaluate)
     evaluate.set_defaults(run=run_evaluate)
 
 
 def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
     """Segment the inputs."""
     run = RunFolder.open(arguments.folder)
-    refuse_existing(arguments.out)
+    if not unfinished.is_unfinished(arguments.out):
+        refuse_existing(arguments.out)
     return predict_into(
         run,
-        _items(arguments.inputs, arguments.split),
+        _items(arguments.inputs, arguments.split, arguments.frame),
         arguments.out,
         display,
-        device=arguments.device,
-        probabilities=arguments.probabilities,
-        uncertainty=arguments.uncertainty,
-        z=arguments.slice,
-        cleaning=PostProcessing(
-            largest_component=arguments.largest_component, fill_holes=arguments.fill_holes
+        Wanted(
+            probabilities=arguments.probabilities,
+            uncertainty=arguments.uncertainty,
+            z=arguments.slice,
+            cleaning=PostProcessing(
+                largest_component=arguments.largest_component, fill_holes=arguments.fill_holes
+            ),
         ),
+        device=arguments.device,
     )
 
 
 def predict_into(
     run: RunFolder,
-    items: Sequence[Item],
+    given: Items,
     folder: Path,
     display: Display,
+    wanted: Wanted = Wanted(),
     *,
     device: str = "auto",
-    probabilities: bool = False,
-    uncertainty: bool = False,
-    z: int | None = None,
-    cleaning: PostProcessing = PostProcessing(),  # noqa: B008  frozen
 ) -> Answer:
-    """Segment every item into a new folder; what fails is told at the end."""
+    """Segment every item into a folder; what fails is told at the end.
+
+    Raises:
+        InvalidInput: the folder has something else in it than what the same command left there
+            when it was ended early.
+    """
     from napari_scribseg.io.documents import save_document
     from napari_scribseg.training.predict import load_model, predict_case
 
+    items, schema = given.items, run.schema
     model = load_model(run, device=device)
-    out = new_folder(folder)
-    save_document(out / "labels.json", run.schema)
-    save_document(out / "post_processing.json", cleaning)
-    written: dict[str, list[str]] = {}
+    names = {item.id: wanted.names(item.id, schema) for item in items}
+    asked = unfinished.Asked(
+        weights_sha256=unfinished.sum_of_file(run.weights),
+        options=wanted.options,
+        images={item.id: unfinished.image_sum(item.path, item.frame) for item in items},
+    )
+    done = unfinished.begin(folder, asked, names)
+    save_document(folder / "labels.json", schema)
+    save_document(folder / "post_processing.json", wanted.cleaning)
+    written = {case: list(names[case]) for case in done}
     failures: dict[str, str] = {}
+    notes = Notes()
+    notes.add("", given.notes)
     interrupted = False
-    for done, item in enumerate(items):
-        display.count(f"segmenting {item.id},", done, len(items))
+    for item in items:
+        if item.id in written:
+            continue
+        display.count(f"segmenting {item.id},", len(written) + len(failures), len(items))
         try:
-            prediction = predict_case(model, item.read(), z)
-            names = run.schema.names if probabilities else ()
-            maps = _maps(item.id, prediction, cleaning, names, uncertainty=uncertainty)
-            written[item.id] = _write(out, maps, prediction.grid)
+            image = item.read()
+            notes.add(item.id, image.notes)
+            prediction = predict_case(
+                model,
+                image,
+                wanted.z,
+                probabilities=wanted.probabilities,
+                uncertainty=wanted.uncertainty,
+            )
+            _refuse_taken(names[item.id], written)
+            _write(folder, names[item.id], _maps(prediction, wanted), prediction.grid)
+            written[item.id] = list(names[item.id])
         except KeyboardInterrupt:
             interrupted = True
             break
         except Exception as error:  # noqa: BLE001  one bad image must not cost the others
             failures[item.id] = sentence_of(error)
+    if len(written) == len(items):
+        unfinished.finish(folder)
     document = {
-        "out": out,
-        "post_processing": cleaning.model_dump(),
-        "written": written,
+        "out": folder,
+        "post_processing": wanted.cleaning.model_dump(),
+        "written": {item.id: written[item.id] for item in items if item.id in written},
+        "already_there": list(done),
         "failed": failures,
         "not_done": [i.id for i in items if i.id not in written and i.id not in failures],
+        "notes": list(notes),
     }
     problems = [f"{case}: {reason}" for case, reason in failures.items()]
     if interrupted:
-        problems.append(f"Interrupted after {len(written)} of {len(items)} images.")
+        problems.append(
+            f"Interrupted after {len(written)} of {len(items)} images; repeat the command to "
+            "segment the others."
+        )
     code = 130 if interrupted else 1 if failures else 0
-    text = f"{len(written)} of {len(items)} images segmented, in {out}."
-    return Answer(document, text, tuple(problems), code)
+    there = f" ({len(done)} were there already)" if done else ""
+    text = f"{len(written)} of {len(items)} images segmented{there}, in {folder}."
+    return Answer(document, with_notes(text, notes), tuple(problems), code)
 
 
-def _items(inputs: list[Path], split: str) -> list[Item]:
+def _items(inputs: list[Path], split: str, frame: int | None) -> Items:
     """What to predict, each with an id of its own.
 
     Raises:
         InvalidInput: an input is not there, or two would be written to the same file.
     """
-    items: list[Item] = []
-    for path in inputs:
-        items += _items_of(path, split)
+    found = [_items_of(path, split, frame) for path in inputs]
+    items = [item for one in found for item in one.items]
     ids = [item.id.casefold() for item in items]
     twice = sorted({item.id for item in items if ids.count(item.id.casefold()) > 1})
     if twice:
@@ -175,30 +260,45 @@ def _items(inputs: list[Path], split: str) -> list[Item]:
             f"Several inputs have the name {', '.join(twice[:5])}, so their segmentations would "
             "overwrite each other: predict them into different folders."
         )
-    return items
+    return Items(tuple(items), tuple(note for one in found for note in one.notes))
 
 
-def _items_of(path: Path, split: str) -> list[Item]:
-    from napari_scribseg.data.dataset import read_dataset
-    from napari_scribseg.data.names import safe_id, stem_of
-    from napari_scribseg.io import EXTENSIONS, read_volume
+def _items_of(path: Path, split: str, frame: int | None) -> Items:
+    from napari_scribseg.data.names import safe_id, stem_of, volumes_in
+    from napari_scribseg.io import EXTENSIONS
+    from napari_scribseg.project.folder import cases_in
 
     if not path.exists():
-        raise InvalidInput(f"{path} does not exist; expected an image file or a dataset folder.")
-    if (path / "project.json").is_file():
-        from napari_scribseg.project.folder import Project
-
-        with Project.open(path, read_only=True) as project:
-            return dataset_items(project.dataset(), split)
-    if path.is_dir() and _looks_like_a_dataset(path):
-        return dataset_items(read_dataset(path), split)
+        raise InvalidInput(
+            f"{path} does not exist; expected an image file, a folder of images or of one DICOM "
+            "series, a dataset or a project."
+        )
+    files = volumes_in(path, EXTENSIONS)
+    is_described = any((path / name).exists() for name in ("project.json", "dataset.json"))
+    # A folder that only has folders is no DICOM series: the layouts are told.
+    has_images = (path / "images").is_dir()
+    if is_described or has_images or (not files and _has_folders(path)):
+        return dataset_items(cases_in(path, frame), split)
     if split != "all":
-        raise InvalidInput(f"{path} is a single image and has no split '{split}'.")
-    stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
-    return [Item(safe_id(stem or path.name), lambda: read_volume(path))]
+        raise InvalidInput(f"{path} is no dataset and has no split '{split}'.")
+    if not files:
+        stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
+        return Items((_item_of_file(safe_id(stem or path.name), path, frame),))
+    items = [_item_of_file(safe_id(stem), file, frame) for stem, file in files.items()]
+    return Items(tuple(items), (f"All {len(items)} volumes of {path} are taken for images.",))
 
 
-def dataset_items(dataset: Dataset, split: str) -> list[Item]:
+def _item_of_file(case: str, path: Path, frame: int | None) -> Item:
+    def read() -> Volume:
+        from napari_scribseg.io import frame_count, read_volume
+
+        is_series = frame is not None and frame_count(path) > 1
+        return read_volume(path, frame=frame if is_series else None)
+
+    return Item(case, read, path, frame)
+
+
+def dataset_items(dataset: Dataset, split: str) -> Items:
     """The images of one split of a dataset."""
     # Drawings don't matter for prediction, so a bad one must not prevent it.
     bare = {"scribbles": None, "reference": None}
@@ -207,46 +307,40 @@ def dataset_items(dataset: Dataset, split: str) -> list[Item]:
     def reader(files: CaseFiles) -> Callable[[], Volume]:
         return lambda: files.load(dataset.schema).image
 
-    return [Item(files.id, reader(files)) for files in images]
+    items = [Item(files.id, reader(files), files.image, files.frame) for files in images]
+    return Items(tuple(items), dataset.notes)
 
 
-def _looks_like_a_dataset(folder: Path) -> bool:
-    # Anything that is not only files: a DICOM series has no folders inside.
-    has_folders = any(child.is_dir() for child in folder.iterdir())
-    return has_folders or (folder / "dataset.json").is_file()
+def _has_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(child.is_dir() for child in folder.iterdir())
 
 
-def _maps(
-    case: str,
-    prediction: Prediction,
-    cleaning: PostProcessing,
-    names: tuple[str, ...],
-    *,
-    uncertainty: bool,
-) -> dict[str, npt.NDArray[Any]]:
-    """The arrays to write, by file name without ending; `names`: classes of wanted maps."""
-    segmentation = cleaning.applied(prediction.segmentation)
-    maps: dict[str, npt.NDArray[Any]] = {case: segmentation}
-    for k, name in enumerate(names):
-        slug = re.sub(r"[^A-Za-z0-9-]+", "-", name).strip("-") or str(k)
-        key = f"{case}_probabilities_{slug}"
-        maps[f"{key}-{k}" if key in maps else key] = prediction.probabilities[k]
-    if uncertainty:
-        maps[f"{case}_uncertainty"] = prediction.uncertainty
+def _maps(prediction: Prediction, wanted: Wanted) -> list[npt.NDArray[Any]]:
+    """The arrays to write, in the order of `Wanted.names`."""
+    maps: list[npt.NDArray[Any]] = [wanted.cleaning.applied(prediction.segmentation)]
+    if prediction.probabilities is not None and wanted.probabilities:
+        maps += list(prediction.probabilities)
+    if prediction.uncertainty is not None and wanted.uncertainty:
+        maps.append(prediction.uncertainty)
     return maps
 
 
-def _write(folder: Path, maps: dict[str, npt.NDArray[Any]], grid: Grid) -> list[str]:
-    """Write arrays as volumes and give the names of the files."""
+def _refuse_taken(names: Sequence[str], written: dict[str, list[str]]) -> None:
+    """One input's map may be called like another input's segmentation."""
+    taken = set(names) & {name for others in written.values() for name in others}
+    if taken:
+        raise InvalidInput(f"{min(taken)} belongs to another input already; rename one of them.")
+
+
+def _write(
+    folder: Path, names: Sequence[str], arrays: Sequence[npt.NDArray[Any]], grid: Grid
+) -> None:
     from napari_scribseg.core.volume import Volume
     from napari_scribseg.io import write_volume
 
-    for name, array in maps.items():
-        path = folder / f"{name}.nii.gz"
-        if path.exists():
-            raise InvalidInput(f"{path.name} belongs to another input already; rename one of them.")
-        write_volume(path, Volume(array, grid))
-    return [f"{name}.nii.gz" for name in maps]
+    # The segmentation last: whoever sees it may take the case for done.
+    for name, array in reversed(list(zip(names, arrays, strict=True))):
+        write_volume(folder / name, Volume(array, grid))
 
 
 def run_evaluate(arguments: argparse.Namespace, display: Display) -> Answer:
@@ -257,22 +351,31 @@ def run_evaluate(arguments: argparse.Namespace, display: Display) -> Answer:
         arguments.out,
         display,
         split=arguments.split,
+        frame=arguments.frame,
     )
 
 
 def evaluate_into(
-    predictions: Path, references: Path, out: Path, display: Display, *, split: str
+    predictions: Path,
+    references: Path,
+    out: Path,
+    display: Display,
+    *,
+    split: str,
+    frame: int | None = None,
 ) -> Answer:
     """Score a folder of segmentations, with tables in a new folder."""
     from napari_scribseg.evaluation.folders import evaluate_folders
-    from napari_scribseg.evaluation.tables import document, table
+    from napari_scribseg.evaluation.tables import discard_unfinished, document, table
 
+    discard_unfinished(out)
     refuse_existing(out)
     evaluation = evaluate_folders(
         predictions,
         references,
         out=out,
         split=split,
+        frame=frame,
         progress=lambda done, total: display.count("comparing", done, total),
     )
     problems = tuple(f"{f.case}: {f.reason}" for f in evaluation.failures)
@@ -281,7 +384,7 @@ def evaluate_into(
             columns(table(evaluation)),
             "",
             f"Mean Dice {evaluation.mean_dice:.3f} over {len(evaluation.cases)} cases.",
-            *evaluation.notes,
+            *(f"Note: {note}" for note in evaluation.notes),
             f"The tables are in {out}.",
         ]
     )

@@ -7,14 +7,15 @@ strange class numbers, is listed with its reason, counts as failed, and the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import MAX_CLASSES, LabelSchema
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, put_on_grid
-from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
 from napari_scribseg.evaluation.tables import (
     Evaluation,
@@ -24,8 +25,9 @@ from napari_scribseg.evaluation.tables import (
     evaluate_cases,
     save_evaluation,
 )
-from napari_scribseg.io import EXTENSIONS, read_labels
+from napari_scribseg.io import EXTENSIONS, frame_count, read_labels
 from napari_scribseg.io.documents import load_document
+from napari_scribseg.project.folder import cases_in
 
 ReadReference = Callable[[], Volume]
 
@@ -40,6 +42,7 @@ def evaluate_folders(
     out: Path | None = None,
     *,
     split: str = "all",
+    frame: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """The scores of a folder of segmentations.
@@ -51,6 +54,7 @@ def evaluate_folders(
             the references or in the predictions, else from the numbers in the references.
         out: folder for the tables (see `scores`); None writes nothing.
         split: the part of a dataset that is expected; a folder of label files has only "all".
+        frame: the frame to take from files that are a time series.
         progress: called after each case was read, with the number of cases so far and of all.
 
     Raises:
@@ -61,38 +65,56 @@ def evaluate_folders(
     _check_folder(references)
     if out is not None:
         check_out(out)
-    expected, schema, notes = _expected(predictions, references, schema, split)
+    expected, schema, notes = _expected(predictions, references, schema, split, frame)
     found = _volumes(predictions)
     notes += _unexpected(found, set(expected))
+    noticed = Notes()
 
     def items() -> Iterator[Pair | Failure]:
         for done, (case, read_reference) in enumerate(expected.items(), start=1):
             try:
-                yield _pair(case, _prediction(case, found), read_reference)
+                pair, seen = _pair(case, _prediction(case, found), read_reference, frame)
+                noticed.add(case, seen)
+                yield pair
             except ScribsegError as error:
                 yield Failure(case, _without_folders(str(error), predictions, references))
             if progress is not None:
                 progress(done, len(expected))
 
     evaluation = evaluate_cases(items(), schema, notes)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *noticed))
     if out is not None:
         save_evaluation(evaluation, out)
     return evaluation
 
 
-def _pair(case: str, prediction: Path, read_reference: ReadReference) -> Pair:
+def _pair(
+    case: str, prediction: Path, read_reference: ReadReference, frame: int | None
+) -> tuple[Pair, tuple[str, ...]]:
+    """What is compared, and what was noticed about both files."""
     reference = read_reference()
-    segmentation, notes = put_on_grid(read_labels(prediction), reference.grid, "The segmentation")
-    return Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
+    stored = _labels(prediction, frame)
+    segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
+    pair = Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
+    return pair, (*reference.notes, *notes)
+
+
+def _labels(path: Path, frame: int | None) -> Volume:
+    is_series = frame is not None and frame_count(path) > 1
+    return read_labels(path, frame=frame if is_series else None)
 
 
 def _expected(
-    predictions: Path, references: Path, schema: LabelSchema | None, split: str
+    predictions: Path,
+    references: Path,
+    schema: LabelSchema | None,
+    split: str,
+    frame: int | None,
 ) -> tuple[dict[str, ReadReference], LabelSchema, list[str]]:
     """How to read the reference of each expected case, the classes, and notes."""
     labels = _volumes(references)
     if not labels:
-        return _expected_of_dataset(predictions, references, schema, split)
+        return _expected_of_dataset(predictions, references, schema, split, frame)
     if split != "all":
         raise InvalidInput(
             f"{references} is a plain folder of label files and has no split '{split}'; give the "
@@ -105,19 +127,19 @@ def _expected(
     _refuse_itself(predictions, files.values())
     if schema is None:
         schema = _schema_beside(references, references.parent, predictions) or _schema_of_numbers(
-            files.values()
+            files.values(), frame
         )
-    return {case: _reader(path) for case, path in files.items()}, schema, []
+    return {case: _reader(path, frame) for case, path in files.items()}, schema, []
 
 
-def _reader(path: Path) -> ReadReference:
-    return lambda: read_labels(path)
+def _reader(path: Path, frame: int | None) -> ReadReference:
+    return lambda: _labels(path, frame)
 
 
 def _expected_of_dataset(
-    predictions: Path, folder: Path, schema: LabelSchema | None, split: str
+    predictions: Path, folder: Path, schema: LabelSchema | None, split: str, frame: int | None
 ) -> tuple[dict[str, ReadReference], LabelSchema, list[str]]:
-    dataset = read_dataset(folder)
+    dataset = cases_in(folder, frame)
     schema = schema or dataset.schema
     cases = dataset.split(split)
     expected = {c.id: _case_reader(c, schema) for c in cases if c.reference is not None}
@@ -126,6 +148,7 @@ def _expected_of_dataset(
     if not expected:
         raise InvalidInput(f"{folder} has no reference in the split '{split}' to compare with.")
     notes = [f"{without} case(s) without a reference were not scored."] if without else []
+    notes += dataset.notes
     return expected, schema, notes
 
 
@@ -134,7 +157,7 @@ def _case_reader(files: CaseFiles, schema: LabelSchema) -> ReadReference:
         case = files.model_copy(update={"scribbles": None}).load(schema)
         if case.reference is None:
             raise InvalidInput(f"Case {files.id} has no reference.")
-        return Volume(case.reference, case.grid)
+        return Volume(case.reference, case.grid, case.notes)
 
     return read
 
@@ -146,8 +169,8 @@ def _schema_beside(*folders: Path) -> LabelSchema | None:
     return None
 
 
-def _schema_of_numbers(paths: Iterable[Path]) -> LabelSchema:
-    highest = max(int(read_labels(path).array.max()) for path in paths)
+def _schema_of_numbers(paths: Iterable[Path], frame: int | None) -> LabelSchema:
+    highest = max(int(_labels(path, frame).array.max()) for path in paths)
     if not 1 <= highest <= MAX_CLASSES:
         raise InvalidInput(
             f"The highest class number in the references is {highest}, expected 1 to "

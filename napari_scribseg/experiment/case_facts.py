@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.names import few
 from napari_scribseg.project.document import sha256_of
@@ -94,15 +95,19 @@ def survey(
     """
     found: list[CaseFacts] = []
     left_out: list[LeftOut] = []
+    noticed = Notes()
     for done, files in enumerate(cases, start=1):
         try:
-            found.append(_facts(files, schema))
+            facts, notes = _facts(files, schema)
+            found.append(facts)
+            noticed.add(files.id, (without_folder(note, folder) for note in notes))
         except (ScribsegError, OSError, MemoryError) as error:
             reason = without_folder(str(error) or type(error).__name__, folder)
             left_out.append(LeftOut(case=files.id, patient=files.patient, reason=reason))
         if progress is not None:
             progress(done, len(cases))
-    return Survey(tuple(found), tuple(left_out), _obstacles(found), _notes(found, schema))
+    notes = (*_notes(found, schema), *noticed)
+    return Survey(tuple(found), tuple(left_out), _obstacles(found), notes)
 
 
 def without_folder(sentence: str, folder: Path) -> str:
@@ -112,11 +117,11 @@ def without_folder(sentence: str, folder: Path) -> str:
     return sentence
 
 
-def _facts(files: CaseFiles, schema: LabelSchema) -> CaseFacts:
+def _facts(files: CaseFiles, schema: LabelSchema) -> tuple[CaseFacts, tuple[str, ...]]:
     paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
     files = files.model_copy(update={n: p and Path(p).absolute() for n, p in paths.items()})
     case = files.load(schema)
-    return CaseFacts(
+    facts = CaseFacts(
         files=files,
         image_sha256=sha256_of(files.image),
         scribbles_sha256=sha256_of(files.scribbles) if files.scribbles else "",
@@ -127,6 +132,7 @@ def _facts(files: CaseFiles, schema: LabelSchema) -> CaseFacts:
         scribbled_slices=_scribbled_slices(case),
         reference_voxels=_reference_voxels(case, schema),
     )
+    return facts, case.notes
 
 
 def _scribbled_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:

@@ -12,7 +12,6 @@ from typing import Final
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import few
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
 from napari_scribseg.experiment.experiment import (
@@ -40,6 +39,7 @@ from napari_scribseg.experiment.splits import (
     published_folds,
 )
 from napari_scribseg.io.documents import read_json
+from napari_scribseg.project.folder import cases_in
 
 _SPLIT_WORD: Final = "split:"
 _SECONDS_PER_PIXEL: Final = 4e-6
@@ -172,7 +172,7 @@ def disk_obstacle(folder: Path, needed: int) -> str | None:
 
 
 def _dataset_of(recipe: Recipe) -> Dataset:
-    dataset = read_dataset(recipe.dataset)
+    dataset = cases_in(Path(recipe.dataset), recipe.frame)
     if recipe.convention is None:
         return dataset
     if recipe.convention not in CONVENTIONS:

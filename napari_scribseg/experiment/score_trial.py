@@ -84,7 +84,9 @@ def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: S
     case = facts.files.model_copy(update={"scribbles": None}).load(run.schema)
     if case.reference is None:
         raise InvalidInput(f"Case {case.id} has no reference any more.")
-    segmentation = predict_case(model, case.image).segmentation
+    segmentation = predict_case(
+        model, case.image, probabilities=False, uncertainty=False
+    ).segmentation
     path = run.path / "predictions" / f"{case.id}.nii.gz"
     write_volume(path, Volume(segmentation, case.grid))
     tables.add(facts.files, segmentation, case.reference, case.image.spacing, run.schema)

@@ -25,10 +25,13 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.core.labels import LabelSchema, targets_of
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case
 from napari_scribseg.methods import method_named
 from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.moved import refuse_missing
+from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
 from napari_scribseg.training.prepare import empty_samples, prepare_cases
@@ -58,12 +61,14 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             resume from is missing or damaged.
     """
     run.remove_leftovers()
+    refuse_missing(run)
     config = run.record.training
     kind = method_named(run.record.method)
     machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
     choose_threads(machine, config.threads)
     options = kind.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
+    yield from _noticed(cases)
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.title} can't learn this: {reason}")
 
@@ -107,6 +112,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         minutes=config.minutes,
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
+    yield from _noticed(validation)
     yield from _Loop(run, learner, slices, relabelling, validation).events()
 
 
@@ -133,6 +139,33 @@ def _fill(
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     return maps, enclosed_slices
+
+
+def _noticed(cases: list[Case]) -> Iterator[Event]:
+    """What was noticed while the cases were read, every kind of it once."""
+    notes = Notes()
+    for case in cases:
+        notes.add(case.id, case.notes)
+    for note in notes:
+        yield Warned(message=note)
+
+
+def refuse_other_data(run: RunFolder) -> None:
+    """Raises InvalidInput when the training cases are not those that the checkpoint learnt from.
+
+    Args:
+        run: with the places where its files are now; one without a checkpoint can't be compared.
+    """
+    if not run.checkpoint("last").exists():
+        return
+    _, info = load_checkpoint(run.checkpoint("last"))
+    cases = [files.load(run.schema) for files in run.files("train")]
+    if _sha256_of(cases) != info.data_sha256:
+        raise InvalidInput(
+            f"The cases found are not those that {run.path.name} was trained on: voxels, geometry, "
+            "scribbles or references differ. Give the folder with the very same files, or train a "
+            "new run on these, from its weights, with --continue-from."
+        )
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:
