@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_scribseg.batches.augmentation import CPU, Slice, augmented
+from napari_scribseg.batches.intensities import normalise
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import IGNORE, OUTSIDE, LabelSchema, targets_of
@@ -25,8 +26,6 @@ from napari_scribseg.data.case import Case
 
 Array = npt.NDArray[Any]
 
-_PERCENTILES = (0.5, 99.5)
-"""Grey levels beyond these percentiles of the volume are clipped (as nnU-Net does for CT)."""
 _CONTEXT = 2.0
 """A patch shows at least this many times the extent of the structures; our choice."""
 _SLICE_RANK = 4
@@ -82,28 +81,6 @@ class Batch:
             cases=self.cases[i : i + 1],
             drawn=None if self.drawn is None else self.drawn[i : i + 1],
         )
-
-
-def normalise(array: Array) -> npt.NDArray[np.float32]:
-    """Grey levels clipped at robust percentiles, then z-scored over the volume.
-
-    NaN and infinite voxels stay out of the statistics and become the lowest grey level. A constant
-    image becomes zeros.
-
-    Args:
-        array: (z, y, x), any real type; not modified.
-
-    Raises:
-        InvalidInput: no voxel is finite.
-    """
-    values = array.astype(np.float64)
-    finite = np.isfinite(values)
-    if not finite.any():
-        raise InvalidInput("The image has no finite voxel, so there is nothing to learn from.")
-    low, high = np.percentile(values[finite], _PERCENTILES)
-    values = np.clip(np.where(finite, values, low), low, high)
-    known = values[finite]
-    return ((values - known.mean()) / max(known.std(), 1e-6)).astype(np.float32)
 
 
 def choose_spacing(cases: Sequence[Case], patch: tuple[int, int]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,11 @@ class Answer:
     def json(self) -> str:
         """The document as JSON text."""
         return json.dumps(_plain(self.document), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def with_notes(text: str, notes: Iterable[str]) -> str:
+    """What a command says, and under it what was noticed."""
+    return "\n".join([*([text] if text else []), *(f"Note: {note}" for note in notes)])
 
 
 def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

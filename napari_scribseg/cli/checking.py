@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_scribseg.cli.answer import Answer, columns, new_folder, refuse_existing, told_names
+from napari_scribseg.cli.answer import (
+    Answer,
+    columns,
+    new_folder,
+    refuse_existing,
+    told_names,
+    with_notes,
+)
 from napari_scribseg.cli.progress import Display
-from napari_scribseg.cli.runs import add_convention, add_patients, dataset_of
+from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, dataset_of
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.notes import Notes
 
 if TYPE_CHECKING:
     from napari_scribseg.core.labels import LabelSchema
@@ -31,9 +40,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Read every case of a dataset and say what is wrong with it. "
         "Exit code 1 when a case can't be used.",
     )
-    check.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset folder")
+    check.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset or project folder")
     add_convention(check)
     add_patients(check)
+    add_frame(check)
     check.set_defaults(run=run_check)
 
     simulate = commands.add_parser(
@@ -47,11 +57,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "references",
         metavar="REFERENCES",
         type=Path,
-        help="a dataset folder with references, or a folder of label files with a labels.json",
+        help="a dataset or project folder with references, or a folder of label files with a "
+        "labels.json",
     )
     simulate.add_argument("--out", required=True, type=Path, help="a new folder")
     simulate.add_argument("--style", choices=STYLES, default="interior", help="how it is drawn")
     simulate.add_argument("--random-seed", type=int, default=0, help="0 unless given")
+    add_frame(simulate)
     simulate.set_defaults(run=run_simulate)
 
 
@@ -65,12 +77,19 @@ def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
     bad = [case for case in report.cases if not case.ok]
     problems = (*report.problems, *(f"{case.id}: {' '.join(case.problems)}" for case in bad))
     code = 1 if problems else 0
+    notes = Notes()
+    notes.add("", report.notes)
+    for case in report.cases:
+        notes.add(case.id, case.notes)
+    # Every case has its own notes in the document, so each kind is told once only here.
+    document = {**report.model_dump(mode="json"), "notes": list(notes)}
     names = {case.id: renamed_from(case.id, case.image) for case in dataset.cases}
-    text = _report_text(report) + told_names({i: name for i, name in names.items() if name})
-    return Answer(report.model_dump(mode="json"), text, problems, code)
+    text = _report_text(report, notes)
+    text += told_names({i: name for i, name in names.items() if name})
+    return Answer(document, text, problems, code)
 
 
-def _report_text(report: DatasetReport) -> str:
+def _report_text(report: DatasetReport, notes: Notes) -> str:
     splits = ", ".join(f"{name} {n}" for name, n in report.splits.items()) or "none"
     head = [
         f"{report.title} ({report.layout})",
@@ -83,12 +102,11 @@ def _report_text(report: DatasetReport) -> str:
     ]
     rows = [("case", "split", "voxels z y x", "mm z y x", "drawn", "reference", "remarks")]
     rows += [_row(case) for case in report.cases]
-    tail = ["", *report.notes, _verdict(report)]
-    return "\n".join([*head, columns(rows), *tail])
+    tail = [with_notes("", notes), _verdict(report)]
+    return "\n".join([*head, columns(rows), "", *(line for line in tail if line)])
 
 
 def _row(case: CaseReport) -> tuple[str, ...]:
-    remarks = len(case.problems) + len(case.notes)
     return (
         case.id,
         case.split or "-",
@@ -96,8 +114,12 @@ def _row(case: CaseReport) -> tuple[str, ...]:
         " x ".join(f"{s:.4g}" for s in case.spacing_mm) if case.spacing_mm else "-",
         f"{case.labelled_share:.2%}" if case.has_scribbles else "-",
         "yes" if case.has_reference else "-",
-        "CAN'T BE USED" if not case.ok else (f"{remarks} note(s)" if remarks else ""),
+        "CAN'T BE USED" if not case.ok else _counted(len(case.notes)),
     )
+
+
+def _counted(notes: int) -> str:
+    return "" if not notes else "1 note" if notes == 1 else f"{notes} notes"
 
 
 def _verdict(report: DatasetReport) -> str:
@@ -118,17 +140,20 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
     if not 0 <= arguments.random_seed < 2**31:
         raise InvalidInput(f"--random-seed must be 0 to 2147483647, got {arguments.random_seed}.")
     refuse_existing(arguments.out)
-    schema, references = _references(arguments.references)
+    schema, references, dataset_notes = _references(arguments.references, arguments.frame)
     out = new_folder(arguments.out)
     save_document(out / "labels.json", schema)
     written: list[str] = []
     failures: dict[str, str] = {}
+    notes = Notes()
+    notes.add("", dataset_notes)
     for done, (case, read) in enumerate(references.items()):
         display.count("drawing scribbles", done, len(references))
         # A case's strokes depend on its own name only, not on which other cases there are.
         rng = np.random.default_rng([arguments.random_seed, zlib.crc32(case.encode())])
         try:
             reference = read()
+            notes.add(case, reference.notes)
             drawn = simulate_scribbles(
                 reference.array, schema, reference.spacing, rng, style=arguments.style
             )
@@ -136,45 +161,57 @@ def run_simulate(arguments: argparse.Namespace, display: Display) -> Answer:
             written.append(case)
         except ScribsegError as error:
             failures[case] = str(error)
-    document = {"out": out, "style": arguments.style, "written": written, "failed": failures}
+    document = {
+        "out": out,
+        "style": arguments.style,
+        "written": written,
+        "failed": failures,
+        "notes": list(notes),
+    }
     problems = tuple(f"{case}: {reason}" for case, reason in failures.items())
     text = f"{len(written)} scribble files written to {out}."
-    return Answer(document, text, problems, 1 if failures else 0)
+    return Answer(document, with_notes(text, notes), problems, 1 if failures else 0)
 
 
-def _references(folder: Path) -> tuple[LabelSchema, dict[str, Callable[[], Volume]]]:
-    """The schema, and how to read the reference of each case."""
+def _references(
+    folder: Path, frame: int | None
+) -> tuple[LabelSchema, dict[str, Callable[[], Volume]], tuple[str, ...]]:
+    """The schema, how to read the reference of each case, and what was noticed."""
     from napari_scribseg.core.labels import LabelSchema
     from napari_scribseg.core.volume import Volume
-    from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.data.names import volumes_in
     from napari_scribseg.data.pseudonyms import safe_id
-    from napari_scribseg.io import EXTENSIONS, read_labels
+    from napari_scribseg.io import EXTENSIONS, frame_count, read_labels
     from napari_scribseg.io.documents import load_document
+    from napari_scribseg.project.folder import cases_in
 
     files = volumes_in(folder, EXTENSIONS)
     if files and (folder / "labels.json").is_file():
         schema = load_document(folder / "labels.json", LabelSchema)
-        return schema, {
-            safe_id(case): (lambda p=path: read_labels(p)) for case, path in files.items()
-        }
+
+        def of_file(path: Path) -> Volume:
+            is_series = frame is not None and frame_count(path) > 1
+            return read_labels(path, frame=frame if is_series else None)
+
+        readers = {safe_id(case): partial(of_file, path) for case, path in files.items()}
+        return schema, readers, ()
     if files:
         raise InvalidInput(
             f"{folder} has label files but no labels.json that names the classes. Give a dataset "
             'folder, or write one: {"version": 1, "title": "...", "classes": [{"name": "...", '
             '"color": "#e69f00"}]}.'
         )
-    dataset = read_dataset(folder)
+    dataset = cases_in(folder, frame)
     schema = dataset.schema
 
     def reader(case: Any) -> Callable[[], Volume]:
         def read() -> Volume:
             loaded = case.model_copy(update={"scribbles": None}).load(schema)
-            return Volume(loaded.reference, loaded.grid)
+            return Volume(loaded.reference, loaded.grid, loaded.notes)
 
         return read
 
     found = {case.id: reader(case) for case in dataset.split("all") if case.reference is not None}
     if not found:
         raise InvalidInput(f"{folder} has no references to draw scribbles from.")
-    return schema, found
+    return schema, found, dataset.notes

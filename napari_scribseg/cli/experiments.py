@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_scribseg.cli.answer import Answer, columns, refuse_existing
+from napari_scribseg.cli.answer import Answer, columns, refuse_existing, with_notes
 from napari_scribseg.cli.progress import Display, duration
 from napari_scribseg.cli.recipes import (
     add_plan_options,
@@ -270,7 +270,7 @@ def _plan_answer(
     text += [
         "",
         f"Patients: {experiment.patients}",
-        *experiment.notes,
+        *(f"Note: {note}" for note in experiment.notes),
         *(
             f"A training of {c.label} on {c.device}: about {duration(c.seconds)} and "
             f"{c.memory_mib:.0f} MiB of memory."
@@ -359,6 +359,7 @@ def _result_answer(
         "no_reference": [c.files.id for c in experiment.cases if c.reference_problem],
         "patients": experiment.patients,
         "comparisons": list(sentences),
+        "notes": list(experiment.notes),
         "interrupted": interrupted,
     }
     problems = [*(f"{name}: {reason}" for name, reason in failed.items()), *_left_out(experiment)]
@@ -373,4 +374,5 @@ def _result_answer(
         f"Open {report} in a browser."
     )
     text = [*sentences, "", told]
-    return Answer(document, "\n".join(text), tuple(problems), code)
+    answer = with_notes("\n".join(text), experiment.notes)
+    return Answer(document, answer, tuple(problems), code)

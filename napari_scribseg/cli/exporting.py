@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from napari_scribseg.cli.answer import Answer, refuse_existing
+from napari_scribseg.cli.answer import Answer, refuse_existing, with_notes
 from napari_scribseg.cli.progress import Display
+from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from napari_scribseg.data.case import Dataset
 
 _LAYOUTS: Final = ("nifti", "nnunet")
 """As in `export`, which takes too long to import for a help text; a test compares the two."""
@@ -43,6 +41,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list where the images are in images.json instead of copying them",
     )
+    add_frame(export)
     export.set_defaults(run=run_export)
 
     model = commands.add_parser(
@@ -75,10 +74,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     """Export a project or a dataset."""
     from napari_scribseg.data.export import export
+    from napari_scribseg.project.folder import cases_in
 
     refuse_existing(arguments.out)
     done = export(
-        _dataset(arguments.source),
+        cases_in(arguments.source, arguments.frame),
         arguments.out,
         arguments.layout,
         cases=arguments.case,
@@ -95,7 +95,7 @@ def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     }
     problems = tuple(f"{case}: {reason}" for case, reason in done.failed.items())
     text = f"{len(done.written)} cases written to {done.folder} ({done.layout})."
-    return Answer(document, "\n".join([text, *done.notes]), problems, 1 if problems else 0)
+    return Answer(document, with_notes(text, done.notes), problems, 1 if problems else 0)
 
 
 def run_export_model(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
@@ -134,16 +134,6 @@ def run_card(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa
         return Answer({"card": card}, card.rstrip())
     write_text(arguments.out, card)
     return Answer({"card": card, "out": arguments.out}, f"The card is {arguments.out}.")
-
-
-def _dataset(folder: Path) -> Dataset:
-    from napari_scribseg.data.dataset import read_dataset
-    from napari_scribseg.project.folder import Project
-
-    if (folder / "project.json").is_file():
-        with Project.open(folder, read_only=True) as project:
-            return project.dataset()
-    return read_dataset(folder)
 
 
 def _named(folders: list[Path]) -> dict[str, dict[str, Path]]:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from napari_scribseg.cli.answer import Answer, new_folder, refuse_existing
+from napari_scribseg.cli.answer import Answer, new_folder, refuse_existing, with_notes
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.runs.folder import RunFolder
 
@@ -49,7 +49,8 @@ def run_maps(arguments: argparse.Namespace, display: Display) -> Answer:
         "written": list(layers),
         "relabels": maps.relabels,
         "relabelled_voxels": maps.changed,
+        "notes": list(maps.case.notes),
     }
     text = f"{len(layers)} maps of {arguments.case} written to {out}"
     text += f", after {maps.relabels} relabellings." if maps.relabels else "."
-    return Answer(document, text)
+    return Answer(document, with_notes(text, maps.case.notes))

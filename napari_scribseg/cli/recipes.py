@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
-from napari_scribseg.cli.runs import add_convention, add_patients
+from napari_scribseg.cli.runs import add_convention, add_frame, add_patients
 from napari_scribseg.core.config import parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 
@@ -31,7 +31,7 @@ _PLAN: Final = (
         "train_split",
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
-    *("device", "threads", "convention", "assignments"),
+    *("device", "threads", "convention", "frame", "assignments"),
 )
 """Options that make a recipe, and so don't go with one."""
 _CLASSES_FOR_SIZE: Final = 4
@@ -58,6 +58,7 @@ def add_plan_options(plan: Any) -> None:
     )
     add_convention(plan)
     add_patients(plan)
+    add_frame(plan)
     plan.add_argument("--part", metavar="SPLIT", help='split that takes part; default: "all"')
     plan.add_argument("--patients", type=_words, help="patients that take part: a,b,c")
     plan.add_argument("--folds", type=int, help="folds of the cross-validation; default: 5")
@@ -97,7 +98,7 @@ def recipe_and_folder(arguments: argparse.Namespace) -> tuple[Recipe, Path | Non
             what = "an experiment" if is_experiment else "a recipe"
             raise InvalidInput(
                 f"{source} is {what} and says itself what is compared: leave out "
-                f"{', '.join(given)}, or give a dataset."
+                f"{', '.join(map(_option, given))}, or give a dataset."
             )
         if is_experiment and arguments.out not in {None, source}:
             raise InvalidInput(
@@ -139,6 +140,7 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "device",
         "threads",
         "convention",
+        "frame",
     ):
         value = getattr(arguments, name)
         if value is not None:
@@ -196,6 +198,12 @@ def _split(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"kind": "cross-validation", **{names[n]: getattr(arguments, n) for n in by_fold}}
 
 
+def _option(name: str) -> str:
+    """What is typed for a value of the parser."""
+    typed = {"methods": "method", "assignments": "set"}.get(name, name)
+    return f"--{typed.replace('_', '-')}"
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -229,12 +237,12 @@ def settings_answer(recipe: Recipe) -> Answer:
 
 def costs_answer(recipe: Recipe) -> Answer:
     """What a training of every method takes, measured; loads torch, too."""
-    from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.experiment.settings import Cost, CostsDocument
     from napari_scribseg.methods.registry import spec_named
+    from napari_scribseg.project.folder import cases_in
     from napari_scribseg.training.estimate import estimate
 
-    schema = read_dataset(recipe.dataset).schema
+    schema = cases_in(Path(recipe.dataset)).schema
     costs: list[Cost] = []
     for choice in recipe.methods:
         filled = _filled_in(choice, recipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,6 @@ from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import refuse_existing
 from napari_scribseg.core.config import parse_assignments
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.events import Finished
 from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.runs.folder import RunCase, RunFolder, is_run
@@ -49,18 +49,28 @@ def add_patients(parser: Any) -> None:
     )
 
 
+def add_frame(parser: Any) -> None:
+    """Add --frame to a command that is given images."""
+    parser.add_argument(
+        "--frame",
+        type=int,
+        metavar="N",
+        help="frame to take from files that are a time series, counted from 0",
+    )
+
+
 def dataset_of(arguments: argparse.Namespace) -> Dataset:
-    """The dataset of DATASET, its scribbles and patients as the options say.
+    """The dataset or project of DATASET, its scribbles and patients as the options say.
 
     Raises:
-        InvalidInput: the folder is no dataset, or the convention doesn't fit its classes, or
-            pattern or table don't fit its cases.
+        InvalidInput: the folder is neither, or the convention doesn't fit its classes, or pattern
+            or table don't fit its cases.
     """
-    from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.data.patients import named_patients
+    from napari_scribseg.project.folder import cases_in
 
     dataset = named_patients(
-        read_dataset(arguments.dataset),
+        cases_in(arguments.dataset, arguments.frame),
         pattern=arguments.patient_pattern,
         table=arguments.patient_table,
     )
@@ -69,7 +79,15 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
     return dataset.read_as(CONVENTIONS[arguments.convention])
 
 
-def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
+@dataclass(frozen=True)
+class Chosen:
+    """The run that a `train` command means, and what was noticed in the dataset it is made of."""
+
+    run: RunFolder
+    notes: tuple[str, ...] = ()
+
+
+def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> Chosen:
     """The run that a `train` command means: a new one, a prepared one, or one to continue.
 
     Raises:
@@ -83,13 +101,19 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
         )
     fresh = arguments.method is not None or arguments.continue_from is not None
     if fresh or not is_run(arguments.dataset):
-        return _resumed(arguments) if arguments.resume else _new_run(arguments)
+        if arguments.data is not None:
+            raise InvalidInput(
+                "--data says where the cases of an existing run lie now: give the run folder as "
+                "DATASET, `scribseg train RUN --resume --data FOLDER`."
+            )
+        return Chosen(_resumed(arguments)) if arguments.resume else _new_run(arguments)
     given = [
         name
         for name in (
             "out",
             "split",
             "convention",
+            "frame",
             "steps",
             "minutes",
             "device",
@@ -107,7 +131,21 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> RunFolder:
             "the other options out, or train a dataset with --method and --out."
         )
     run = RunFolder.open(arguments.dataset)
-    return _checked(run, arguments.resume, _budget(arguments), is_worker=is_worker)
+    if arguments.data is not None:
+        refuse_when_running(run)
+        run = _with_data_in(run, arguments.data)
+    return Chosen(_checked(run, arguments.resume, _budget(arguments), is_worker=is_worker))
+
+
+def _with_data_in(run: RunFolder, folder: Path) -> RunFolder:
+    """The run with its cases in another folder, which it remembers if they are the same."""
+    from napari_scribseg.runs.moved import moved_to, remember
+    from napari_scribseg.training.train import refuse_other_data
+
+    moved = moved_to(run, folder)
+    refuse_other_data(moved)
+    remember(moved)
+    return moved
 
 
 def _budget(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -127,8 +165,8 @@ def _checked(
         refuse_when_running(run)
     if budget:
         run = run.extended(**budget)
-    ends = [event for event in run.events() if isinstance(event, Finished)]
-    if ends and ends[-1].outcome == "completed" and not (resume and run.has_budget_left):
+    end = run.summary.end
+    if end is not None and end.outcome == "completed" and not (resume and run.has_budget_left):
         raise RunError(
             f"The run {run.path} is complete. Give it a larger budget, --resume with --steps or "
             "--minutes, or start a new one from its weights with --continue-from."
@@ -160,7 +198,8 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
     if made_from is not None and arguments.dataset.resolve() != made_from.resolve():
         raise InvalidInput(
             f"{run.path} was made from the dataset {made_from}, not from {arguments.dataset}, and "
-            "a run keeps its cases. Repeat the command that made it, or make a new run."
+            "a run keeps its cases. Repeat the command that made it, or make a new run. If the "
+            f"data was moved: `scribseg train {run.path} --resume --data {arguments.dataset}`."
         )
     from napari_scribseg.methods.registry import spec_named
 
@@ -179,7 +218,7 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
     return _checked(run, True, longer)
 
 
-def _new_run(arguments: argparse.Namespace) -> RunFolder:
+def _new_run(arguments: argparse.Namespace) -> Chosen:
     source = arguments.continue_from and RunFolder.open(arguments.continue_from)
     wanted = ("out",) if source else ("method", "out")
     missing = [f"--{name}" for name in wanted if getattr(arguments, name) is None]
@@ -188,9 +227,11 @@ def _new_run(arguments: argparse.Namespace) -> RunFolder:
             f"Give {' and '.join(missing)} to train on the dataset {arguments.dataset}; only an "
             "existing run folder needs neither. `scribseg methods` lists the methods."
         )
+    if is_run(arguments.out):
+        raise InvalidInput(_how_to_go_on(RunFolder.open(arguments.out)))
     refuse_existing(arguments.out)
     dataset = dataset_of(arguments)
-    return prepare_run(
+    run = prepare_run(
         dataset,
         arguments.out,
         method=arguments.method or source.record.method,
@@ -199,6 +240,23 @@ def _new_run(arguments: argparse.Namespace) -> RunFolder:
         split=arguments.split,
         validate=arguments.validate,
         continues=source,
+    )
+    return Chosen(run, dataset.notes)
+
+
+def _how_to_go_on(run: RunFolder) -> str:
+    """What to type for a run that was made already, perhaps by the same command."""
+    go_on = f"`scribseg train {run.path}`"
+    if run.status == "running":
+        return f"The run {run.path} is being trained now. Choose another place with --out."
+    if run.status == "completed":
+        state = "is complete already. Choose another place with --out, or train it further with"
+        return f"The run {run.path} {state} --resume and a larger --steps or --minutes."
+    if not run.checkpoint("last").exists():
+        return f"The run {run.path} was made already and not trained yet: {go_on} trains it."
+    return (
+        f"The run {run.path} was made already and trained up to step {run.last_step}. Go on with "
+        f"`scribseg train {run.path} --resume`, or choose another place with --out."
     )
 
 

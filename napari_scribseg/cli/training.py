@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.runs import add_convention, add_patients, run_of
+from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, run_of
 from napari_scribseg.cli.signals import HANG_UP, answered
 from napari_scribseg.core.errors import RunError, ScribsegError
-from napari_scribseg.core.events import Event, Finished, Validated, Warned
+from napari_scribseg.core.events import Event, Validated, Warned
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.worker import end_when_stdin_closes, record
 
@@ -35,9 +35,12 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "train the run folder given as DATASET, without --method. Ctrl-C stops after the step, "
         "a second one at once.",
     )
-    train.add_argument("dataset", metavar="DATASET", type=Path, help="a dataset or run folder")
+    train.add_argument(
+        "dataset", metavar="DATASET", type=Path, help="a dataset, project or run folder"
+    )
     add_convention(train)
     add_patients(train)
+    add_frame(train)
     train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
     train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
     train.add_argument(
@@ -70,6 +73,12 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="continue the run from where it is; with --steps or --minutes also one that is "
         "complete, up to this larger budget",
+    )
+    train.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=Path,
+        help="where the cases of the run lie now, if they were moved; they must be the same",
     )
     train.add_argument(
         "--continue-from",
@@ -125,13 +134,14 @@ def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # n
 def run_train(arguments: argparse.Namespace, display: Display) -> Answer:
     """Train a new or an existing run."""
     is_worker = arguments.lifeline or arguments.detached
-    run = run_of(arguments, is_worker=is_worker)
+    chosen = run_of(arguments, is_worker=is_worker)
+    run = chosen.run
     if arguments.lifeline:
         end_when_stdin_closes(run)
     if not is_worker:
         run.clear_requests()
         _tell_of_patients(run, arguments, display)
-    return train_run(run, display, resume=arguments.resume, is_logged=is_worker)
+    return train_run(run, display, resume=arguments.resume, is_logged=is_worker, notes=chosen.notes)
 
 
 def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Display) -> None:
@@ -149,7 +159,12 @@ def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Di
 
 
 def train_run(
-    run: RunFolder, display: Display, *, resume: bool = False, is_logged: bool = False
+    run: RunFolder,
+    display: Display,
+    *,
+    resume: bool = False,
+    is_logged: bool = False,
+    notes: Iterable[str] = (),
 ) -> Answer:
     """Train a run in this process to its end.
 
@@ -158,16 +173,18 @@ def train_run(
         display: shows how far it is.
         resume: continue from its checkpoint.
         is_logged: what is printed goes into the run's log, where no path belongs.
+        notes: what was noticed in its dataset; they are events of the run, too.
     """
     errors: list[ScribsegError] = []
     seen: list[Event] = []
     with _stop_on_signals(run, display) as interrupted, contextlib.suppress(KeyboardInterrupt):
-        for event in record(run, _training(run, resume, errors)):
+        for event in record(run, _training(run, resume, errors, notes)):
             display.show(event)
             if isinstance(event, Validated | Warned):
                 seen.append(event)
     display.clear()
-    end = next(event for event in reversed(run.events()) if isinstance(event, Finished))
+    end = run.summary.end
+    assert end is not None  # `record` writes one whatever happens
     best = [e for e in seen if isinstance(e, Validated) and e.best]
     document: dict[str, Any] = {
         "run": run.path,
@@ -193,8 +210,11 @@ def train_run(
     return Answer(document, text, exit_code=130 if interrupted else 0)
 
 
-def _training(run: RunFolder, resume: bool, errors: list[ScribsegError]) -> Iterator[Event]:
+def _training(
+    run: RunFolder, resume: bool, errors: list[ScribsegError], notes: Iterable[str]
+) -> Iterator[Event]:
     """The engine's events; imported late, so that its failure is recorded like any other."""
+    yield from (Warned(message=note) for note in notes)
     from napari_scribseg.training.train import train
 
     try:

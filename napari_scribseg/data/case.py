@@ -22,6 +22,7 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema, ScribbleConvention
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.doubts import stroke_doubts
 
 Array = npt.NDArray[Any]
 
@@ -134,6 +135,7 @@ class CaseFiles(BaseModel):
             stored, found = put_on_grid(self._read_labels(self.scribbles), image.grid, name)
             scribbles, converted = _our_scribbles(stored, self.convention, schema, name)
             notes += [*found, *converted]
+            notes += stroke_doubts(image.array, scribbles, name)
         if self.reference is not None:
             name = f"The reference of case {self.id}"
             stored, found = put_on_grid(self._read_labels(self.reference), image.grid, name)
@@ -299,6 +301,26 @@ class Dataset:
         cases = [case.model_copy(update={"reference_convention": chosen}) for case in self.cases]
         return replace(self, cases=tuple(cases))
 
+    def at_frame(self, frame: int) -> Dataset:
+        """The same dataset with this frame taken from every file that is a time series.
+
+        Cases that say themselves which frame they are keep it.
+
+        Args:
+            frame: counted from 0.
+
+        Raises:
+            InvalidInput: every case says so itself.
+        """
+        if self.cases and all(case.frame is not None for case in self.cases):
+            raise InvalidInput(
+                f"The cases of {self.title} say themselves which frame they are: leave --frame out."
+            )
+        frames = [frame if case.frame is None else case.frame for case in self.cases]
+        pairs = zip(self.cases, frames, strict=True)
+        cases = [case.model_copy(update={"frame": chosen}) for case, chosen in pairs]
+        return replace(self, cases=tuple(cases))
+
 
 def hold_out(
     cases: Sequence[CaseFiles], share: float, random_seed: int
@@ -365,7 +387,10 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
                 f"{labels.grid}, expected {grid}. "
                 "Resample them onto that grid or choose the file that belongs to it."
             )
-        notes.append(f"{name}: stored with other axes, put in place by position.")
+        notes.append(
+            f"{name}: stored with other axes, put in place by position; should they look mirrored "
+            "on the image, one of the two headers is wrong."
+        )
     if offset > _SAME_VOXELS:
         notes.append(f"{name}: {offset:.2g} voxels beside the expected place, taken as equal.")
     return array, tuple(notes)

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
@@ -67,8 +68,13 @@ class Guess:
     note: str
 
 
-def values_in(paths: Sequence[Path], *, most: int = _MOST_READ) -> Values:
+def values_in(paths: Sequence[Path], *, most: int = _MOST_READ, frame: int | None = None) -> Values:
     """The values in the first files; those that can't be read are passed over.
+
+    Args:
+        paths: of label files.
+        most: how many of them are read.
+        frame: of those that are a time series; None = all frames.
 
     Raises:
         InvalidInput: none can be read.
@@ -79,7 +85,7 @@ def values_in(paths: Sequence[Path], *, most: int = _MOST_READ) -> Values:
     problem: InvalidInput | None = None
     for path in paths[:most]:
         try:
-            values, counts = np.unique(io.read_labels(path).array, return_counts=True)
+            values, counts = np.unique(_labels(path, frame), return_counts=True)
         except InvalidInput as error:
             problem = problem or error
             continue
@@ -93,14 +99,16 @@ def values_in(paths: Sequence[Path], *, most: int = _MOST_READ) -> Values:
     return Values(files, shares, read)
 
 
-def guessed_from_references(paths: Sequence[Path], where: Path, title: str) -> Guess:
-    """The classes of dense references.
+def guessed_from_references(
+    paths: Sequence[Path], where: Path, title: str, frame: int | None = None
+) -> Guess:
+    """The classes of dense references; `frame` as for `values_in`.
 
     Raises:
         InvalidInput: there is no value, or too many or negative ones, or the values are those of
             scribbles.
     """
-    values = _all_values(paths)
+    values = _all_values(paths, frame)
     if values[1:] and values[-1] == BACKGROUND and values[:-1] == _upto(len(values) - 1):
         raise InvalidInput(
             f"The references in {where} have the values {_listing(values)}, which can be read in "
@@ -119,7 +127,7 @@ def guessed_from_scribbles(paths: Sequence[Path], where: Path, title: str) -> Gu
             it is written in another convention.
     """
     for path in paths[:_MOST_READ]:
-        stored = io.read_labels(path).array
+        stored = _labels(path, None)
         if np.count_nonzero(stored) * 2 > stored.size:
             raise InvalidInput(
                 f"{path}: most voxels are not 0, so the file is not written as 0 = "
@@ -135,13 +143,15 @@ def scribbles_with(values: Sequence[int]) -> ScribbleConvention:
     return ScribbleConvention("stored values", 0, BACKGROUND, tuple(values) or (1,))
 
 
-def in_order(paths: Sequence[Path], schema: LabelSchema) -> ScribbleConvention | None:
+def in_order(
+    paths: Sequence[Path], schema: LabelSchema, frame: int | None = None
+) -> ScribbleConvention | None:
     """How references are written whose values are none of the class indices, but as many.
 
-    None where the values are class indices, or don't tell.
+    None where the values are class indices, or don't tell. `frame` as for `values_in`.
     """
     try:
-        values = values_in(paths, most=3).classes
+        values = values_in(paths, most=3, frame=frame).classes
     except InvalidInput:
         return None
     strange = len(values) == schema.n_classes - 1 and values[0] >= schema.n_classes
@@ -158,12 +168,21 @@ def in_order_note(schema: LabelSchema, convention: ScribbleConvention) -> str:
     )
 
 
-def _all_values(paths: Sequence[Path]) -> tuple[int, ...]:
+def _all_values(paths: Sequence[Path], frame: int | None = None) -> tuple[int, ...]:
     """The values in the first files, or in all of them where they are no class indices."""
-    values = values_in(paths).classes
+    values = values_in(paths, frame=frame).classes
     if len(paths) > _MOST_READ and values and values[-1] > max(_FEW_CLASSES, len(values)):
-        values = values_in(paths, most=len(paths)).classes
+        values = values_in(paths, most=len(paths), frame=frame).classes
     return values
+
+
+def _labels(path: Path, frame: int | None) -> npt.NDArray[Any]:
+    """The labels in a file; of a time series this frame, or all of them."""
+    n = io.frame_count(path)
+    if n == 1:
+        return io.read_labels(path).array
+    frames = range(n) if frame is None else [frame]
+    return np.stack([io.read_labels(path, frame=each).array for each in frames])
 
 
 def _guess(values: tuple[int, ...], where: Path, title: str, stored: ScribbleConvention) -> Guess:

@@ -23,6 +23,7 @@ import numpy as np
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import UNKNOWN, ScribbleConvention, labelled_voxels
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset, put_on_grid
 from napari_scribseg.data.names import TEST, volumes_in
@@ -91,9 +92,12 @@ def export(
     done = Exported(folder, layout)
     write = _write_nifti if layout == "nifti" else _write_nnunet
     images: dict[str, str] = {}
+    noticed = Notes()
+    noticed.add("", dataset.notes)
     for count, files in enumerate(chosen, start=1):
         try:
-            note = write(files, files.load(dataset.schema), dataset, folder, copy_images)
+            case = files.load(dataset.schema)
+            note = write(files, case, dataset, folder, copy_images)
             if predictions:
                 note += _copy_predictions(files, dataset, folder, predictions)
         except ScribsegError as error:
@@ -101,9 +105,10 @@ def export(
         else:
             images[files.id] = str(files.image.resolve())
             done.written.append(files.id)
-            done.notes += note
+            noticed.add(files.id, (*case.notes, *note))
         if progress is not None:
             progress(count, len(chosen))
+    done.notes += noticed
     if layout == "nifti":
         save_document(folder / "labels.json", dataset.schema)
         if not copy_images:

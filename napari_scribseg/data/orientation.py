@@ -85,6 +85,12 @@ class Turn:
         stored = np.flip(array, tuple(leading + axis for axis in self._reversed_axes))
         return np.ascontiguousarray(stored.transpose(*range(leading), *back))
 
+    def shown(self, array: Array) -> Array:
+        """What is stored, (..., z, y, x), as the network sees it; a view that can be written to."""
+        leading = array.ndim - 3
+        turned = array.transpose(*range(leading), *(leading + axis for axis in self.axes))
+        return np.flip(turned, tuple(leading + axis for axis in self._reversed_axes))
+
     def grid(self, grid: Grid) -> Grid:
         """The geometry of a turned volume: every voxel stays where it is in the patient."""
         affine = grid.affine[:, [*self.axes, 3]]
@@ -110,11 +116,10 @@ class Turn:
         }
         return replace(case, image=self.volume(case.image), **drawings)
 
-    def slice_seen(self, z: int, n: int) -> int | None:
-        """Which of its n slices the network has of stored slice z; None if it cuts across them."""
-        if self.axes[0] != 0:
-            return None
-        return n - 1 - z if self.reversed[0] else z
+    def slice_seen(self, z: int, n: int) -> tuple[int, int]:
+        """Where the network has stored slice z of n: along which of its axes, and where on it."""
+        axis = self.axes.index(0)
+        return axis, n - 1 - z if self.reversed[axis] else z
 
     @property
     def _reversed_axes(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, CONVENTIONS, LabelSchema, ScribbleConvention
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.core.volume import Array, Volume
 from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid, read_reference
 from napari_scribseg.data.classes import (
@@ -40,7 +41,7 @@ from napari_scribseg.evaluation.tables import (
     evaluate_cases,
     save_evaluation,
 )
-from napari_scribseg.io import EXTENSIONS, read_labels
+from napari_scribseg.io import EXTENSIONS, frame_count, read_labels
 from napari_scribseg.io.documents import load_document
 from napari_scribseg.io.geometry import orientation_notes
 
@@ -52,25 +53,28 @@ SUFFIX: Final = "_segmentation"
 
 def evaluate_folders(
     predictions: Path,
-    references: Path,
+    references: Path | Dataset,
     schema: LabelSchema | None = None,
     out: Path | None = None,
     *,
     split: str = "all",
     convention: str | None = None,
+    frame: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """The scores of a folder of segmentations.
 
     Args:
         predictions: holds <case id>.<ext> or <case id>_segmentation.<ext>.
-        references: a folder of label files <case id>.<ext>, or a dataset folder.
+        references: a folder of label files <case id>.<ext>, a dataset folder, or a dataset, such
+            as a project's.
         schema: the classes; None takes them from the dataset, else from a labels.json in or above
             the references or in the predictions, else from the numbers in the references.
         out: folder for the tables (see `scores`); None writes nothing.
         split: the part of a dataset that is expected; a folder of label files has only "all".
         convention: how the references are written, a word of `labels.CONVENTIONS`: that of
             scribbles or of partial references. None = class indices, unless the folder tells.
+        frame: the frame to take from files that are a time series; a dataset says so itself.
         progress: called after each case was read, with the number of cases so far and of all.
 
     Raises:
@@ -78,32 +82,37 @@ def evaluate_folders(
             already has tables.
     """
     _check_folder(predictions)
-    _check_folder(references)
+    folder = references.folder if isinstance(references, Dataset) else references
+    _check_folder(folder)
     if out is not None:
         check_out(out)
     if convention is not None and convention not in CONVENTIONS:
         raise InvalidInput(
             f"There is no convention '{convention}'; choose from {', '.join(CONVENTIONS)}."
         )
-    wanted = _expected(predictions, references, schema, split, convention)
+    wanted = _expected(predictions, references, schema, split, convention, frame)
     expected, schema, notes = wanted.readers, wanted.schema, list(wanted.notes)
     found, habit = _paired_by_habit(_volumes(predictions), expected)
     notes += habit
     notes += _unexpected(found, set(expected))
-    named = _volumes(references)
+    named = _volumes(folder)
+    noticed = Notes()
 
     def items() -> Iterator[Item]:
         for done, (case, read) in enumerate(expected.items(), start=1):
-            item = _item(case, found, expected, read, wanted.written)
+            files = [*found.get(case, ()), *found.get(case + SUFFIX, ()), *named.get(case, ())]
+            item, seen = _item(case, found, expected, read, wanted.written, frame)
             if not isinstance(item, Pair):
-                files = [*found.get(case, ()), *found.get(case + SUFFIX, ()), *named.get(case, ())]
                 reason = without_paths(item.reason, {case: files})
-                item = replace(item, reason=_without_folders(reason, predictions, references))
+                item = replace(item, reason=_without_folders(reason, predictions, folder))
+            seen = [without_paths(note, {case: files}) for note in seen]
+            noticed.add(case, [_without_folders(note, predictions, folder) for note in seen])
             yield item
             if progress is not None:
                 progress(done, len(expected))
 
     evaluation = evaluate_cases(items(), schema, notes)
+    evaluation = replace(evaluation, notes=(*evaluation.notes, *noticed))
     if out is not None:
         save_evaluation(evaluation, out)
     return evaluation
@@ -133,20 +142,30 @@ def _item(
     expected: Collection[str],
     read: ReadReference,
     written: ScribbleConvention | None,
-) -> Item:
-    """A case to score, or why it can't be: the reference first, as it counts for everybody."""
+    frame: int | None,
+) -> tuple[Item, tuple[str, ...]]:
+    """A case to score, or why it can't be, and what was noticed about both files.
+
+    The reference comes first, as it counts for everybody.
+    """
     try:
         reference = read()
     except ScribsegError as error:
-        return NoReference(case, str(error))
+        return NoReference(case, str(error)), ()
     try:
-        stored = read_labels(_prediction(case, found, expected))
+        stored = _labels(_prediction(case, found, expected), frame)
         segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
     except ScribsegError as error:
-        return Failure(case, str(error))
+        return Failure(case, str(error)), reference.notes
     segmentation = _as_indices(segmentation, written)
-    notes = dict.fromkeys((*notes, *orientation_notes(reference.grid)))
-    return Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
+    notes = tuple(dict.fromkeys((*notes, *orientation_notes(reference.grid))))
+    item = Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
+    return item, tuple(dict.fromkeys((*reference.notes, *notes)))
+
+
+def _labels(path: Path, frame: int | None) -> Volume:
+    is_series = frame is not None and frame_count(path) > 1
+    return read_labels(path, frame=frame if is_series else None)
 
 
 def _as_indices(segmentation: Array, written: ScribbleConvention | None) -> Array:
@@ -160,15 +179,20 @@ def _as_indices(segmentation: Array, written: ScribbleConvention | None) -> Arra
 
 def _expected(
     predictions: Path,
-    references: Path,
+    references: Path | Dataset,
     schema: LabelSchema | None,
     split: str,
     convention: str | None,
+    frame: int | None,
 ) -> _Expected:
     """How to read the reference of each expected case, the classes, and notes."""
+    if isinstance(references, Dataset):
+        return _expected_of_dataset(predictions, references, schema, split, convention)
     labels = _volumes(references)
     if not labels:
-        return _expected_of_dataset(predictions, references, schema, split, convention)
+        dataset = read_dataset(references)
+        dataset = dataset if frame is None else dataset.at_frame(frame)
+        return _expected_of_dataset(predictions, dataset, schema, split, convention)
     if split != "all":
         raise InvalidInput(
             f"{references} is a plain folder of label files and has no split '{split}'; give the "
@@ -187,24 +211,24 @@ def _expected(
         schema = described.schema
         written = next((c.convention or c.reference_convention for c in described.cases), None)
     if schema is None:
-        schema, written, note = _guessed(paths, references, convention)
+        schema, written, note = _guessed(paths, references, convention, frame)
         notes += [note] if note else []
     elif convention is None and written is None:
-        written, notes = _written(paths, schema)
+        written, notes = _written(paths, schema, frame)
     if convention is not None:
         written = CONVENTIONS[convention](schema.n_classes - 1)
-    readers = {case: _reader(path, written, schema) for case, path in files.items()}
+    readers = {case: _reader(path, written, schema, frame) for case, path in files.items()}
     return _Expected(readers, schema, tuple(notes), written)
 
 
 def _guessed(
-    paths: Sequence[Path], folder: Path, convention: str | None
+    paths: Sequence[Path], folder: Path, convention: str | None, frame: int | None
 ) -> tuple[LabelSchema, ScribbleConvention | None, str]:
     """The classes by the values in the files, how they are written, and what to say."""
     if convention is None:
-        guess = guessed_from_references(paths, folder, "Class numbers")
+        guess = guessed_from_references(paths, folder, "Class numbers", frame)
         return guess.schema, guess.convention, guess.note if guess.convention else ""
-    highest = max((v for v in values_in(paths).classes if v != BACKGROUND), default=0)
+    highest = max((v for v in values_in(paths, frame=frame).classes if v != BACKGROUND), default=0)
     n = highest
     for fewer in range(1, highest):  # where the convention has a value above those of the classes
         with contextlib.suppress(InvalidInput):
@@ -214,10 +238,10 @@ def _guessed(
 
 
 def _written(
-    paths: Sequence[Path], schema: LabelSchema
+    paths: Sequence[Path], schema: LabelSchema, frame: int | None
 ) -> tuple[ScribbleConvention | None, list[str]]:
     """How references are written whose classes are known, where that is sure; and a note."""
-    values = values_in(paths)
+    values = values_in(paths, frame=frame)
     has_classes = bool({*range(1, schema.n_classes)} & {*values.files})
     if has_classes and 2 * values.files[BACKGROUND] > values.read:
         ours = ScribbleConvention.ours(schema.n_classes - 1)
@@ -226,27 +250,28 @@ def _written(
             f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, give "
             "the convention unlabelled_255."
         ]
-    written = in_order(paths, schema)
+    written = in_order(paths, schema, frame)
     return written, [in_order_note(schema, written)] if written else []
 
 
-def _reader(path: Path, written: ScribbleConvention | None, schema: LabelSchema) -> ReadReference:
+def _reader(
+    path: Path, written: ScribbleConvention | None, schema: LabelSchema, frame: int | None
+) -> ReadReference:
     def read() -> Volume:
-        stored = read_labels(path)
+        stored = _labels(path, frame)
         reference = read_reference(stored.array, written, schema, "The reference")
-        return Volume(reference, stored.grid)
+        return Volume(reference, stored.grid, stored.notes)
 
     return read
 
 
 def _expected_of_dataset(
     predictions: Path,
-    folder: Path,
+    dataset: Dataset,
     schema: LabelSchema | None,
     split: str,
     convention: str | None,
 ) -> _Expected:
-    dataset = read_dataset(folder)
     if convention is not None:
         dataset = dataset.references_as(CONVENTIONS[convention])
     schema = schema or dataset.schema
@@ -256,12 +281,12 @@ def _expected_of_dataset(
     without = len(cases) - len(expected)
     if not expected:
         raise InvalidInput(
-            f"{folder} has no reference in the split '{split}' to compare with. To compare with "
-            "scribbles, give their folder and the convention in which they are written."
+            f"{dataset.folder} has no reference in the split '{split}' to compare with. To compare "
+            "with scribbles, give their folder and the convention in which they are written."
         )
     notes = [f"{without} case(s) without a reference were not scored."] if without else []
     written = next((c.reference_convention for c in cases), None)
-    return _Expected(expected, schema, tuple(notes), written)
+    return _Expected(expected, schema, (*notes, *dataset.notes), written)
 
 
 def _case_reader(files: CaseFiles, schema: LabelSchema) -> ReadReference:
@@ -269,7 +294,7 @@ def _case_reader(files: CaseFiles, schema: LabelSchema) -> ReadReference:
         case = files.model_copy(update={"scribbles": None}).load(schema)
         if case.reference is None:
             raise InvalidInput(f"Case {files.id} has no reference.")
-        return Volume(case.reference, case.grid)
+        return Volume(case.reference, case.grid, case.notes)
 
     return read
 

@@ -32,7 +32,7 @@ from napari_scribseg.evaluation.metrics import (
     summarise,
     unusable_case,
 )
-from napari_scribseg.io.atomic import write_json, write_text
+from napari_scribseg.io.atomic import remove_leftovers, write_json, write_text
 
 Array = npt.NDArray[Any]
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
@@ -184,7 +184,7 @@ def sentences(evaluation: Evaluation) -> tuple[str, ...]:
             f"{evaluation.n_partial} of them have a partial reference and were scored only on the "
             "voxels that it labels."
         )
-    return (*said, *evaluation.notes)
+    return (*said, *(f"Note: {note}" for note in evaluation.notes))
 
 
 def document(evaluation: Evaluation) -> dict[str, Any]:
@@ -226,6 +226,18 @@ def check_out(out: Path) -> None:
         )
     if out.exists() and not out.is_dir():
         raise InvalidInput(f"{out} is a file, expected a folder for the tables.")
+
+
+def discard_unfinished(out: Path) -> None:
+    """Remove the tables of an evaluation that was killed while it wrote them.
+
+    The last of the files is missing then. A folder that holds anything else is left alone.
+    """
+    remove_leftovers(out)
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
+    if FILES[-1] not in there and there <= set(FILES):
+        for name in there:
+            (out / name).unlink()
 
 
 def save_evaluation(evaluation: Evaluation, out: Path) -> None:

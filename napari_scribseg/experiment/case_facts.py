@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import Orientation, StoredAxes
@@ -103,10 +104,13 @@ def survey(
     found: list[CaseFacts] = []
     axes: dict[str, StoredAxes] = {}
     left_out: list[LeftOut] = []
+    noticed = Notes()
     for done, files in enumerate(cases, start=1):
         try:
-            facts, axes[files.id] = _facts(files, schema, folder)
+            facts, axes[files.id], seen = _facts(files, schema, folder)
             found.append(facts)
+            seen = [without_paths(note, paths_of([files])) for note in seen]
+            noticed.add(files.id, (without_folder(note, folder) for note in seen))
         except (ScribsegError, OSError, MemoryError) as error:
             reason = without_paths(str(error) or type(error).__name__, paths_of([files]))
             reason = without_folder(reason, folder)
@@ -115,7 +119,7 @@ def survey(
             progress(done, len(cases))
     orientation = Orientation.of(list(axes.values()))
     turned = orientation_notes({case: orientation.view(stored) for case, stored in axes.items()})
-    notes = (*_notes(found, schema), *turned)
+    notes = (*_notes(found, schema), *turned, *noticed)
     return Survey(tuple(found), tuple(left_out), _obstacles(found), notes)
 
 
@@ -146,8 +150,10 @@ def load_without_bad_reference(files: CaseFiles, schema: LabelSchema) -> tuple[C
         return files.model_copy(update={"reference": None}).load(schema), str(error)
 
 
-def _facts(files: CaseFiles, schema: LabelSchema, folder: Path) -> tuple[CaseFacts, StoredAxes]:
-    """What is in a case, and how its image is stored."""
+def _facts(
+    files: CaseFiles, schema: LabelSchema, folder: Path
+) -> tuple[CaseFacts, StoredAxes, tuple[str, ...]]:
+    """What is in a case, how its image is stored, and what was noticed."""
     paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
     files = files.model_copy(update={n: p and Path(p).absolute() for n, p in paths.items()})
     case, problem = load_without_bad_reference(files, schema)
@@ -167,7 +173,7 @@ def _facts(files: CaseFiles, schema: LabelSchema, folder: Path) -> tuple[CaseFac
         reference_share=share,
         reference_problem=without_folder(problem, folder),
     )
-    return facts, StoredAxes.of(case.image)
+    return facts, StoredAxes.of(case.image), case.notes
 
 
 def _scribbled_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:

@@ -12,7 +12,6 @@ from typing import Final
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import named_patients, patients_sentence
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
@@ -41,6 +40,7 @@ from napari_scribseg.experiment.splits import (
     published_folds,
 )
 from napari_scribseg.io.documents import read_json
+from napari_scribseg.project.folder import cases_in
 
 _SPLIT_WORD: Final = "split:"
 _SECONDS_PER_PIXEL: Final = 4e-6
@@ -178,7 +178,7 @@ def disk_obstacle(folder: Path, needed: int) -> str | None:
 def _dataset_of(recipe: Recipe) -> Dataset:
     table = None if recipe.patient_table is None else Path(recipe.patient_table)
     dataset = named_patients(
-        read_dataset(recipe.dataset), pattern=recipe.patient_pattern, table=table
+        cases_in(Path(recipe.dataset), recipe.frame), pattern=recipe.patient_pattern, table=table
     )
     if recipe.convention is None:
         return dataset

@@ -92,6 +92,8 @@ class Recipe(_Part):
     """Folder of the dataset; absolute, or relative to the recipe."""
     convention: str | None = None
     """How the scribble files are written, if not as the folder's layout says."""
+    frame: Annotated[int, Field(ge=0)] | None = None
+    """Frame to take from files that are a time series."""
     part: str = "all"
     """Split of the dataset that takes part in the experiment."""
     patient_pattern: Annotated[str, StringConstraints(max_length=500)] | None = None

@@ -102,7 +102,9 @@ def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: S
     problem = facts.reference_problem or problem
     if case.reference is None and not problem:
         raise InvalidInput(f"Case {case.id} has no reference any more.")
-    segmentation = predict_case(model, case.image).segmentation
+    segmentation = predict_case(
+        model, case.image, probabilities=False, uncertainty=False
+    ).segmentation
     path = run.path / "predictions" / f"{case.id}.nii.gz"
     write_volume(path, Volume(segmentation, case.grid))
     if case.reference is not None and not problem:

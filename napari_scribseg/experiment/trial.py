@@ -224,9 +224,9 @@ def _files(folder: Path, experiment: Experiment, cell: Cell, case: CaseFacts) ->
 
 def _train(folder: Path, run: RunFolder, programs: Programs) -> Finished:
     """Train a run to its end, or until everybody is asked to stop."""
-    ends = [event for event in run.events() if isinstance(event, Finished)]
-    if ends and ends[-1].outcome == "completed":
-        return ends[-1]
+    end = run.summary.end
+    if end is not None and end.outcome == "completed":
+        return end
     _wait_for_an_orphan(run)
     resume = run.checkpoint("last").exists()
     child = process.start(run, resume=resume, command=programs.train)

@@ -131,7 +131,8 @@ class Stored:
         n_frames = len(self.frames)
         if frame is None and n_frames > 1:
             raise InvalidInput(
-                f"The file is a series of {n_frames} frames; choose one, 0 to {n_frames - 1}."
+                f"The file is a series of {n_frames} frames; choose one, 0 to {n_frames - 1}, "
+                "with --frame. In the window, open the file and press 'Work on this frame'."
             )
         if frame is not None and not 0 <= frame < n_frames:
             raise InvalidInput(

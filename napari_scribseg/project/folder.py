@@ -32,6 +32,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import path_inside
 from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.atomic import remove_leftovers
@@ -543,3 +544,26 @@ def _checked(case: CaseFiles | Case, schema: LabelSchema) -> Case:
     if case.reference is not None:
         schema.check_reference(case.reference, f"The reference of case {case.id}")
     return case
+
+
+def is_project(folder: Path) -> bool:
+    """Whether this is the folder of a project."""
+    return (folder / _DOCUMENT).is_file()
+
+
+def cases_in(folder: Path, frame: int | None = None) -> Dataset:
+    """The cases of a dataset folder or of a project.
+
+    Args:
+        folder: of either kind.
+        frame: the frame to take from time series; None = as the folder says.
+
+    Raises:
+        InvalidInput: it is neither, or its document is damaged.
+    """
+    if is_project(folder):
+        with Project.open(folder, read_only=True) as project:
+            dataset = project.dataset()
+    else:
+        dataset = read_dataset(folder)
+    return dataset if frame is None else dataset.at_frame(frame)

@@ -2,6 +2,7 @@
 
     run.json  labels.json  cases.json      what was asked for; written once, never changed
     budget.json                            a larger budget that was asked for later
+    moved.json                             where the cases lie now, if they were moved
     preview.json                           which case somebody wants to see while it is trained
     events.jsonl                           what happened: one event per line, only appended to
     log.txt                                what the training process printed
@@ -36,7 +37,7 @@ from typing import Any, Literal, TypeVar
 from napari_scribseg import __version__
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.events import Event, Finished, from_line, to_line
+from napari_scribseg.core.events import Event, Finished, to_line
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.pseudonyms import without_paths
@@ -51,6 +52,7 @@ from napari_scribseg.runs.documents import (
     RunRecord,
 )
 from napari_scribseg.runs.heartbeat import SILENCE_SECONDS, Heartbeat, beat, look_at
+from napari_scribseg.runs.summary import Summary, summary_of, whole_events
 
 __all__ = [
     "SILENCE_SECONDS",
@@ -67,6 +69,9 @@ Status = Literal["created", "running", "completed", "stopped", "failed", "crashe
 Request = Literal["stop", "finish", "pause"]
 
 EventKind = TypeVar("EventKind", bound=Event)
+
+MOVED = "moved.json"
+"""See `runs.moved`."""
 
 _REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
 """Most urgent first."""
@@ -166,11 +171,12 @@ class RunFolder:
             budget = load_document(folder / "budget.json", Budget)
             longer = {"steps": budget.steps, "minutes": budget.minutes}
             record = record.model_copy(update={"training": record.training.updated(longer)})
+        cases = folder / (MOVED if (folder / MOVED).is_file() else "cases.json")
         return cls(
             folder,
             record,
             load_document(folder / "labels.json", LabelSchema),
-            load_document(folder / "cases.json", RunCases).cases,
+            load_document(cases, RunCases).cases,
         )
 
     @property
@@ -210,8 +216,8 @@ class RunFolder:
     @property
     def used(self) -> tuple[int, float]:
         """Steps and seconds of training that the ended sessions have used of the budget."""
-        ends = [event for event in self.events() if isinstance(event, Finished)]
-        return (ends[-1].step, ends[-1].seconds) if ends else (0, 0.0)
+        end = self.summary.end
+        return (end.step, end.seconds) if end else (0, 0.0)
 
     @property
     def has_budget_left(self) -> bool:
@@ -320,6 +326,11 @@ class RunFolder:
         return self._read_events(0)[0]
 
     @property
+    def summary(self) -> Summary:
+        """What happened so far in short; asking again costs only what was added since."""
+        return summary_of(self.events_path)
+
+    @property
     def position(self) -> int:
         """How long the log of events is now, for `follow(since=...)`."""
         return self.events_path.stat().st_size if self.events_path.exists() else 0
@@ -351,29 +362,20 @@ class RunFolder:
             time.sleep(poll_seconds)
 
     def _read_events(self, since: int) -> tuple[list[Event], int]:
-        """Events of the whole lines behind a position, and the position behind them.
-
-        A line that is not whole yet is left for the next look; one that can't be read (cut by a
-        crash) is skipped, since a damaged log must not hide the weights of the run.
-        """
+        """Events of the whole lines behind a position, and the position behind them."""
         try:
             with open_own(self.events_path, "rb") as file:
                 file.seek(since)
                 data = file.read()
         except OSError:  # not there yet, or a network drive that comes back
             return [], since
-        whole = data.rfind(b"\n") + 1
-        events: list[Event] = []
-        for line in data[:whole].splitlines():
-            with contextlib.suppress(InvalidInput):
-                events.append(from_line(line.decode(errors="replace")))
-        return events, since + whole
+        events, length = whole_events(data)
+        return events, since + length
 
     @property
     def status(self) -> Status:
         """How the run is now, by its events and its heartbeat."""
-        events = self.events()
-        last = events[-1] if events else None
+        last = self.summary.last
         heart = self.heart
         if heart is not None and heart.lives:
             # A resumed run beats before its first event: newer than the end of the last session.
@@ -388,7 +390,7 @@ class RunFolder:
     @property
     def last_step(self) -> int:
         """The highest step that any event tells of, 0 before the first."""
-        return max((getattr(event, "step", 0) for event in self.events()), default=0)
+        return self.summary.last_step
 
     def request(self, what: Literal["stop", "finish", "pause", "resume"]) -> None:
         """Ask the training process to stop, to finish with the best weights, to pause or go on."""
@@ -500,7 +502,7 @@ def _make_empty_folder(folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(
             f"{folder} exists already and is not empty, and nothing is overwritten. "
-            "Choose another folder for the run, or resume this one with --resume."
+            "Choose another folder for the run."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -102,6 +102,14 @@ def described(source: Path | str) -> tuple[RunRecord, LabelSchema]:
     return document.record, document.labels
 
 
+def weights_of(source: RunFolder | Path | str) -> Path:
+    """The file with the weights that predict: a run's best checkpoint, or the model file."""
+    path = None if isinstance(source, RunFolder) else model_path(source)
+    if path is not None:
+        return path
+    return (source if isinstance(source, RunFolder) else RunFolder.open(source)).weights
+
+
 def read_document(path: Path) -> ModelDocument:
     """The header of a model file; its sum is not checked.
 

@@ -249,7 +249,7 @@ class TrainingProcess:
             return end.model_copy(update={"message": f"{end.message} {error}"})
 
     def _earlier_seconds(self) -> float:
-        return max((e.seconds for e in self.run.events() if isinstance(e, Finished)), default=0.0)
+        return self.run.summary.seconds
 
 
 def explain_exit(code: int | None, log: str) -> str:

@@ -102,13 +102,13 @@ def _shareable(event: Event, run: RunFolder) -> Event:
 
 
 def _finished(run: RunFolder, outcome: str, message: str, begun: float) -> Finished:
-    earlier = max((e.seconds for e in run.events() if isinstance(e, Finished)), default=0.0)
+    summary = run.summary
     return Finished.model_validate(
         {
             "outcome": outcome,
-            "step": run.last_step,
+            "step": summary.last_step,
             "message": message,
-            "seconds": earlier + time.monotonic() - begun,
+            "seconds": summary.seconds + time.monotonic() - begun,
         }
     )
 

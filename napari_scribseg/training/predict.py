@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from napari_scribseg.batches.intensities import normalise
 from napari_scribseg.batches.patches import padding
-from napari_scribseg.batches.slices import image_slices, resample_in_plane
+from napari_scribseg.batches.slices import image_slices, in_plane_shape, resample_in_plane
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
@@ -22,8 +25,11 @@ from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.fitting_weights import method_with, read_weights
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
+from napari_scribseg.training.memory import refuse_too_large
 
 _SLICES_AT_ONCE = 8
+_PIXELS_AT_ONCE = 8 * 256 * 256
+"""Fewer large slices at once: what a network keeps of them is what takes most of the memory."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,45 @@ class Prediction:
 
     Args:
         segmentation: (z, y, x) uint8, class indices.
-        probabilities: (K, z, y, x) float32, class axis first; they sum to 1.
-        uncertainty: (z, y, x) float32, 0 = sure, 1 = all classes equally likely.
+        probabilities: (K, z, y, x) float32, class axis first; they sum to 1. None = not wanted.
+        uncertainty: (z, y, x) float32, 0 = sure, 1 = all classes equally likely. None = not wanted.
         grid: the image's.
         notes: what was done to show the image to the network, and why to doubt the result.
     """
 
     segmentation: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32]
-    uncertainty: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32] | None
+    uncertainty: npt.NDArray[np.float32] | None
     grid: Grid
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Some neighbouring slices of a prediction, on the CPU.
+
+    Args:
+        start: index of the first.
+        probabilities: (n, K, y, x).
+        uncertainty: (n, y, x).
+    """
+
+    start: int
+    probabilities: Tensor
+    uncertainty: Tensor
+
+    @property
+    def slices(self) -> slice:
+        """Where they are in the volume."""
+        return slice(self.start, self.start + len(self.uncertainty))
+
+    def cut(self, axis: int, index: int) -> _Piece:
+        """Only what lies there on the y (1) or x axis (2)."""
+        return _Piece(
+            self.start,
+            self.probabilities.narrow(axis + 1, index, 1),
+            self.uncertainty.narrow(axis, index, 1),
+        )
 
 
 def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
@@ -92,33 +126,61 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
     )
 
 
-def predict_case(model: Model, image: Volume, z: int | None = None) -> Prediction:
+def predict_case(
+    model: Model,
+    image: Volume,
+    z: int | None = None,
+    *,
+    probabilities: bool = True,
+    uncertainty: bool = True,
+) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
     The network sees slices, or windows of neighbouring slices, in the orientation and at the pixel
     size it was trained at. Its probabilities and its uncertainty are brought back to the image's
-    grid linearly; only then the likeliest class is taken.
+    grid linearly; only then the likeliest class is taken. That goes a few slices at a time, so that
+    memory grows by what is wanted only.
 
     Args:
         model: of `load_model`.
         image: intensities.
         z: only this slice, as it comes out of the whole volume: the result is one slice thick.
+        probabilities: keep them; they take 4 bytes per voxel and class.
+        uncertainty: keep it; it takes 4 bytes per voxel.
 
     Raises:
-        InvalidInput: there is no such slice.
+        InvalidInput: there is no such slice, or the memory that is free is not enough.
     """
     if z is not None and not 0 <= z < image.shape[0]:
         raise InvalidInput(
             f"There is no slice {z}: the image has {image.shape[0]} slices, counted from 0."
         )
-    view = view_of(model.orientation, image)
-    probabilities, uncertainty = turned_probabilities(
-        model.method, image, view.turn, model.spacing_mm, model.machine, z
+    method, view = model.method, view_of(model.orientation, image)
+    turn, seen = view.turn, view.turn.grid(image.grid)
+    shape = (image.shape[0] if z is None else 1, *image.shape[1:])
+    refuse_too_large(
+        image.array,
+        method.n_classes,
+        (seen.shape[0], *in_plane_shape(seen.shape, seen.spacing, model.spacing_mm)),
+        n_voxels=math.prod(shape),
+        probabilities=probabilities,
+        uncertainty=uncertainty,
+        patch_depth=1 if method.sample == "slice" else method.patch_depth(method.options),
+        turned=not turn.is_none,
     )
-    segmentation = probabilities.argmax(0).astype(np.uint8)
+    segmentation = np.empty(shape, np.uint8)
+    kept = np.empty((method.n_classes, *shape), np.float32) if probabilities else None
+    unsure = np.empty(shape, np.float32) if uncertainty else None
+    for piece in _turned_pieces(model, image, turn, z):
+        found = piece.probabilities.numpy()
+        turn.shown(segmentation)[piece.slices] = found.argmax(1)
+        if kept is not None:
+            turn.shown(kept)[:, piece.slices] = found.swapaxes(0, 1)
+        if unsure is not None:
+            turn.shown(unsure)[piece.slices] = piece.uncertainty.numpy()
     grid = image.grid if z is None else _grid_of_slice(image.grid, z)
     notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), view.doubt)))
-    return Prediction(segmentation, probabilities, uncertainty, grid, notes)
+    return Prediction(segmentation, kept, unsure, grid, notes)
 
 
 def _grid_of_slice(grid: Grid, z: int) -> Grid:
@@ -127,55 +189,30 @@ def _grid_of_slice(grid: Grid, z: int) -> Grid:
     return Grid((1, grid.shape[1], grid.shape[2]), affine, grid.oriented)
 
 
-def turned_probabilities(
-    method: Method,
-    image: Volume,
-    turn: Turn,
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Probabilities (K, z, y, x) and uncertainty (z, y, x) of an image that is shown turned.
-
-    Both are in the order in which the image is stored.
+def _turned_pieces(model: Model, image: Volume, turn: Turn, z: int | None) -> Iterator[_Piece]:
+    """A prediction in pieces, in the order in which the network sees the image.
 
     Args:
-        method: in evaluation mode.
+        model: of `load_model`.
         image: as it is stored.
         turn: what brings it into the orientation that the network has learnt.
-        spacing_mm: in-plane pixel size that the network expects.
-        machine: where to compute.
-        z: only this slice of the stored image.
+        z: only this slice of the stored image, which may lie across those that the network sees.
     """
-    seen = turn.volume(image)
-    z_seen = None if z is None else turn.slice_seen(z, image.shape[0])
-    found = image_probabilities(method, seen.array, seen.spacing, spacing_mm, machine, z_seen)
-    probabilities, uncertainty = turn.undone(found[0]), turn.undone(found[1])
-    if z is not None and z_seen is None:  # a stored slice lies across those that the network sees
-        return probabilities[:, z : z + 1], uncertainty[z : z + 1]
-    return probabilities, uncertainty
+    axis, index = (0, None) if z is None else turn.slice_seen(z, image.shape[0])
+    pieces = _pieces(
+        model.method,
+        turn.shown(image.array),
+        turn.grid(image.grid).spacing,
+        model.spacing_mm,
+        model.machine,
+        index if axis == 0 else None,
+    )
+    if axis == 0 or index is None:
+        return pieces
+    return (piece.cut(axis, index) for piece in pieces)
 
 
 def image_probabilities(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Probabilities (K, z, y, x) and uncertainty (z, y, x), whatever the method is shown.
-
-    Arguments are those of `slice_probabilities`.
-    """
-    if method.sample == "slice":
-        return slice_probabilities(method, image, spacing, spacing_mm, machine, z)
-    found = patch_probabilities(method, image, spacing, spacing_mm, machine)
-    return found if z is None else (found[0][:, z : z + 1], found[1][z : z + 1])
-
-
-@torch.no_grad()
-def slice_probabilities(
     method: Method,
     image: npt.NDArray[Any],
     spacing: tuple[float, float, float],
@@ -193,60 +230,139 @@ def slice_probabilities(
         machine: where to compute.
         z: only this slice; intensities are normalised over the volume all the same.
     """
-    slices = image_slices(image, spacing, spacing_mm)
-    slices = slices if z is None else slices[z : z + 1]
-    shape = (image.shape[1], image.shape[2])
-    parts: list[tuple[Tensor, Tensor]] = []
-    for some in slices.split(_SLICES_AT_ONCE):
-        shown = some.to(machine.device, memory_format=machine.memory_format)
-        with machine.autocast():
-            logits = method(shown)
-        probabilities = logits.float().softmax(1)
-        uncertainty = method.uncertainty(probabilities)
-        parts.append(_on_grid(probabilities, uncertainty, shape))
-    return (
-        torch.cat([p for p, _ in parts]).movedim(1, 0).contiguous().numpy(),
-        torch.cat([u for _, u in parts]).numpy(),
-    )
+    shape = (image.shape[0] if z is None else 1, *image.shape[1:])
+    probabilities = np.empty((method.n_classes, *shape), np.float32)
+    uncertainty = np.empty(shape, np.float32)
+    for piece in _pieces(method, image, spacing, spacing_mm, machine, z):
+        probabilities[:, piece.slices] = piece.probabilities.numpy().swapaxes(0, 1)
+        uncertainty[piece.slices] = piece.uncertainty.numpy()
+    return probabilities, uncertainty
 
 
-@torch.no_grad()
-def patch_probabilities(
+def image_segmentation(
     method: Method,
     image: npt.NDArray[Any],
     spacing: tuple[float, float, float],
     spacing_mm: float,
     machine: Machine,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """What `slice_probabilities` gives, from a network that sees windows of several slices.
+) -> npt.NDArray[np.uint8]:
+    """The likeliest class (z, y, x) alone; arguments are those of `image_probabilities`."""
+    segmentation = np.empty(image.shape, np.uint8)
+    for piece in _pieces(method, image, spacing, spacing_mm, machine, None):
+        segmentation[piece.slices] = piece.probabilities.numpy().argmax(1)
+    return segmentation
+
+
+def turned_segmentation(
+    method: Method, image: Volume, turn: Turn, spacing_mm: float, machine: Machine
+) -> npt.NDArray[np.uint8]:
+    """The likeliest class (z, y, x) of an image that is shown turned, in the order it is stored in.
+
+    Args:
+        method: in evaluation mode.
+        image: as it is stored.
+        turn: what brings it into the orientation that the network has learnt.
+        spacing_mm: in-plane pixel size that the network expects.
+        machine: where to compute.
+    """
+    seen, spacing = turn.shown(image.array), turn.grid(image.grid).spacing
+    return turn.undone(image_segmentation(method, seen, spacing, spacing_mm, machine))
+
+
+def _pieces(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+    z: int | None,
+) -> Iterator[_Piece]:
+    """A prediction in pieces, in order, whatever the method is shown."""
+    if method.sample == "slice":
+        yield from _slice_pieces(method, image, spacing, spacing_mm, machine, z)
+        return
+    for piece in _patch_pieces(method, image, spacing, spacing_mm, machine):
+        if z is None:
+            yield piece
+        elif piece.start <= z < piece.slices.stop:
+            i = z - piece.start
+            yield _Piece(0, piece.probabilities[i : i + 1], piece.uncertainty[i : i + 1])
+            return
+
+
+@torch.no_grad()
+def _slice_pieces(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+    z: int | None,
+) -> Iterator[_Piece]:
+    """From a network that sees slices, few of them at once."""
+    slices = torch.from_numpy(normalise(image))[:, None]
+    slices = slices if z is None else slices[z : z + 1]
+    wanted = in_plane_shape((image.shape[0], image.shape[1], image.shape[2]), spacing, spacing_mm)
+    shape, start = (image.shape[1], image.shape[2]), 0
+    for some in slices.split(_slices_at_once(wanted)):
+        shown = resample_in_plane(some, wanted)
+        shown = shown.to(machine.device, memory_format=machine.memory_format)
+        with machine.autocast():
+            logits = method(shown)
+        probabilities = logits.float().softmax(1)
+        del logits
+        uncertainty = method.uncertainty(probabilities)
+        yield _Piece(start, *_on_grid(probabilities, uncertainty, shape))
+        start += len(some)
+
+
+def _slices_at_once(shape: tuple[int, int]) -> int:
+    """So many slices of this shape are shown to a network at once."""
+    return max(1, min(_SLICES_AT_ONCE, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
+
+
+@torch.no_grad()
+def _patch_pieces(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+) -> Iterator[_Piece]:
+    """From a network that sees windows of several slices.
 
     A window is as deep as a training patch and as wide as the image; windows overlap by half, and
     where they do, their probabilities are averaged with Gaussian weights. A thinner volume gets
-    air around it, as in training.
+    air around it, as in training. A slice is given away when the last window over it is done.
     """
     slices = image_slices(image, spacing, spacing_mm)
     n, depth = len(slices), method.patch_depth(method.options)
     before, after = padding(n, depth)
+    lowest = float(slices.min())
     volume = torch.nn.functional.pad(
-        slices.movedim(1, 0)[None], (0, 0, 0, 0, before, after), value=float(slices.min())
+        slices.movedim(1, 0)[None], (0, 0, 0, 0, before, after), value=lowest
     ).to(machine.device)
+    del slices
     weight = _gaussian(depth).to(machine.device)[:, None, None]
-    summed, weights = None, torch.zeros(volume.shape[2], 1, 1, device=machine.device)
-    for start in _window_starts(volume.shape[2], depth):
-        window = slice(start, start + depth)
-        with machine.autocast():
-            logits = method(volume[:, :, window])
-        probabilities = logits[0].float().softmax(0)
-        if summed is None:
-            summed = probabilities.new_zeros(len(probabilities), *volume.shape[2:])
-        summed[:, window] += weight * probabilities
-        weights[window] += weight
-    assert summed is not None
-    mean = (summed / weights)[:, before : before + n]
-    uncertainty = method.uncertainty(mean[None])[0]
     shape = (image.shape[1], image.shape[2])
-    back, unsure = _on_grid(mean.movedim(0, 1), uncertainty, shape)
-    return back.movedim(1, 0).contiguous().numpy(), unsure.numpy()
+    starts = _window_starts(volume.shape[2], depth)
+    summed = torch.zeros(method.n_classes, depth, *volume.shape[3:], device=machine.device)
+    weights = torch.zeros(depth, 1, 1, device=machine.device)
+    for start, following in zip(starts, [*starts[1:], volume.shape[2]], strict=True):
+        with machine.autocast():
+            logits = method(volume[:, :, start : start + depth])
+        summed += weight * logits[0].float().softmax(0)
+        weights += weight
+        done = following - start
+        first, last = max(start, before), min(following, before + n)
+        if first < last:
+            part = slice(first - start, last - start)
+            mean = summed[:, part] / weights[part]
+            uncertainty = method.uncertainty(mean[None])[0]
+            back, unsure = _on_grid(mean.movedim(0, 1), uncertainty, shape)
+            yield _Piece(first - before, back, unsure)
+        summed = torch.cat([summed[:, done:], torch.zeros_like(summed[:, :done])], 1)
+        weights = torch.cat([weights[done:], torch.zeros_like(weights[:done])])
 
 
 def _window_starts(n: int, depth: int) -> list[int]:

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from napari_scribseg.core.errors import InvalidInput
@@ -22,7 +21,7 @@ from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.files import refuse_links
 from napari_scribseg.runs.folder import PreviewRequest, RunFolder
 from napari_scribseg.training.learner import Learner
-from napari_scribseg.training.predict import turned_probabilities
+from napari_scribseg.training.predict import turned_segmentation
 
 _SHARE = 0.1
 """The most of the time that previews may take."""
@@ -92,14 +91,13 @@ class Previews:
         # What a method draws while predicting must not be missing from its training.
         devices = [learner.machine.device] if learner.machine.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            probabilities, _ = turned_probabilities(
+            segmentation = turned_segmentation(
                 learner.predictor.eval(),
                 image,
                 view_of(self._orientation, image).turn,
                 self._spacing_mm,
                 learner.machine,
             )
-        segmentation = probabilities.argmax(0).astype(np.uint8)
         refuse_links(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(segmentation, image.grid))

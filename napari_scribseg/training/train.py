@@ -25,12 +25,14 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.core.labels import LabelSchema, targets_of
+from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.moved import refuse_missing
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitting_weights import check_documents
 from napari_scribseg.training.full_disk import written_when_there_is_room
@@ -64,6 +66,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
             resume from is missing or damaged.
     """
     run.remove_leftovers()
+    refuse_missing(run)
     if resume:
         last = run.checkpoint("last")
         check_documents(load_checkpoint(last)[1], run.record, run.schema, last)
@@ -74,6 +77,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     options = kind.spec.Config().updated(run.record.options)
     cases = [files.load(run.schema) for files in run.files("train")]
     data_sha256 = _sha256_of(cases)
+    yield from _noticed(cases)
     start = None if run.start_weights is None else read_start(run.start_weights)
     orientation = training_orientation(
         cases,
@@ -123,6 +127,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         minutes=config.minutes,
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
+    yield from _noticed(validation)
     yield from _oriented(validation, orientation)
     previews = Previews(run, slices.spacing_mm, orientation)
     yield from _Loop(run, learner, slices, relabelling, validation, previews).events()
@@ -157,6 +162,33 @@ def _fill(
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     return maps, enclosed_slices
+
+
+def _noticed(cases: list[Case]) -> Iterator[Event]:
+    """What was noticed while the cases were read, every kind of it once."""
+    notes = Notes()
+    for case in cases:
+        notes.add(case.id, case.notes)
+    for note in notes:
+        yield Warned(message=note)
+
+
+def refuse_other_data(run: RunFolder) -> None:
+    """Raises InvalidInput when the training cases are not those that the checkpoint learnt from.
+
+    Args:
+        run: with the places where its files are now; one without a checkpoint can't be compared.
+    """
+    if not run.checkpoint("last").exists():
+        return
+    _, info = load_checkpoint(run.checkpoint("last"))
+    cases = [files.load(run.schema) for files in run.files("train")]
+    if _sha256_of(cases) != info.data_sha256:
+        raise InvalidInput(
+            f"The cases found are not those that {run.path.name} was trained on: voxels, geometry, "
+            "scribbles or references differ. Give the folder with the very same files, or train a "
+            "new run on these, from its weights, with --continue-from."
+        )
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:

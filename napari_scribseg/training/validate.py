@@ -13,7 +13,7 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.machine import Machine
-from napari_scribseg.training.predict import image_probabilities
+from napari_scribseg.training.predict import image_segmentation
 
 
 def validation_scores(
@@ -39,10 +39,9 @@ def validation_scores(
         truth = case.reference if by_reference else case.scribbles
         if truth is None:
             continue
-        probabilities, _ = image_probabilities(
+        segmentation = image_segmentation(
             method, case.image.array, case.image.spacing, spacing_mm, machine
         )
-        segmentation = probabilities.argmax(0)
         targets = truth if by_reference else targets_of(truth)
         classes = range(1, schema.n_classes) if by_reference else range(schema.n_classes)
         rows.append([_score(segmentation, targets, k, measure) for k in classes])

@@ -43,7 +43,7 @@ from napari_scribseg.runs.folder import RunFolder
 SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
     "demo": {"--out"},
-    "check": {"--convention", "--patient-pattern", "--patient-table"},
+    "check": {"--convention", "--patient-pattern", "--patient-table", "--frame"},
     "methods": set(),
     "train": {
         "--method",
@@ -55,6 +55,8 @@ COMMANDS = {
         "--convention",
         "--patient-pattern",
         "--patient-table",
+        "--frame",
+        "--data",
         "--device",
         "--random-seed",
         "--preset",
@@ -68,6 +70,7 @@ COMMANDS = {
     "predict": {
         "--out",
         "--split",
+        "--frame",
         "--probabilities",
         "--uncertainty",
         "--largest-component",
@@ -77,15 +80,15 @@ COMMANDS = {
     },
     "export-model": {"--out"},
     "card": {"--out"},
-    "export": {"--layout", "--out", "--case", "--predictions", "--reference-images"},
-    "evaluate": {"--out", "--split", "--convention"},
-    "simulate": {"--out", "--style", "--random-seed"},
+    "export": {"--layout", "--out", "--case", "--predictions", "--reference-images", "--frame"},
+    "evaluate": {"--out", "--split", "--convention", "--frame"},
+    "simulate": {"--out", "--style", "--random-seed", "--frame"},
     "experiment": {
         *("--out", "--dry-run", "--save-recipe", "--jobs", "--scheduler", "--retry-failed"),
         *("--only", "--open-locked", "--title", "--method", "--set", "--convention", "--part"),
         *("--patients", "--folds", "--fold-seed", "--published", "--train-split", "--test-split"),
         *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
-        *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table"),
+        *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table", "--frame"),
     },
 }
 
@@ -608,7 +611,7 @@ def test_stop_waits_for_the_end(tmp_path: Path, capsys: Any) -> None:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     """A run whose predictions are made up: one voxel of class 2, uncertainty 0.5."""
 
-    def predict_case(model: str, image: Volume, z: int | None = None) -> SimpleNamespace:
+    def predict_case(model: str, image: Volume, z: int | None = None, **_: Any) -> SimpleNamespace:
         assert model == "model"
         segmentation = np.zeros(image.shape, np.uint8)
         segmentation[0, 0, 0] = 2
@@ -660,7 +663,7 @@ def test_predict_cleans_up_when_asked_and_says_so(
     module = sys.modules["napari_scribseg.training.predict"]
     whole = module.predict_case
 
-    def two_pieces(model: str, image: Volume, z: int | None = None) -> SimpleNamespace:
+    def two_pieces(model: str, image: Volume, z: int | None = None, **_: Any) -> SimpleNamespace:
         prediction = whole(model, image)
         prediction.segmentation[0, 5:7, 5] = 2
         return prediction
@@ -746,7 +749,7 @@ def test_an_interrupted_prediction_lists_what_was_done(
     module = sys.modules["napari_scribseg.training.predict"]
     whole, calls = module.predict_case, []
 
-    def second_is_interrupted(model: str, image: Volume, z: int | None = None) -> Any:
+    def second_is_interrupted(model: str, image: Volume, z: int | None = None, **_: Any) -> Any:
         calls.append(image)
         if len(calls) == 2:
             raise KeyboardInterrupt

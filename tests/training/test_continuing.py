@@ -14,6 +14,8 @@ from small_runs import phantom_run
 from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Started, Warned
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.methods.partial_ce.method import PartialCE, PartialCEDice
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.process import start, threads_beside_a_window, watch
@@ -46,6 +48,42 @@ def test_a_complete_run_goes_on_with_a_larger_budget(tmp_path, capsys) -> None:
     assert json.loads((run.path / "run.json").read_text())["training"]["steps"] == 3
     first = [e.first_step for e in again.events() if isinstance(e, Started)]
     assert first == [1, 4]
+
+
+def test_a_run_goes_on_with_moved_data_that_is_the_same(tmp_path, capsys) -> None:
+    run = trained(tmp_path, steps=3)
+    images = run.files("train")[0].image.parent.parent
+    moved = tmp_path / "moved"
+    images.rename(moved)
+    code, told = answer(capsys, "train", run.path, "--resume", "--steps", 4)
+    assert code == 2
+    assert "--resume --data FOLDER" in told["error"]
+    scribbles = next((moved / "scribbles").iterdir())
+    whole = scribbles.read_bytes()
+    other = next(path for path in (moved / "scribbles").iterdir() if path != scribbles)
+    scribbles.write_bytes(other.read_bytes())
+    words = ("train", run.path, "--resume", "--data", moved, "--steps", 5)
+    code, told = answer(capsys, *words)
+    assert code == 2
+    assert "are not those" in told["error"]
+    assert not (run.path / "moved.json").exists()
+    scribbles.write_bytes(whole)
+    code, told = answer(capsys, *words)
+    assert (code, told["step"]) == (0, 5)
+    assert RunFolder.open(run.path).files("train")[0].image.is_relative_to(moved)
+
+
+def test_what_was_noticed_in_the_cases_is_an_event(tmp_path) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1)
+    for files in run.files("train"):
+        image = read_volume(files.image)
+        array = image.array.copy()
+        array[0, 0, :3] = float("nan")
+        write_volume(files.image, Volume(array, image.grid))
+    told = [e.message for e in record(run, train(run)) if isinstance(e, Warned)]
+    assert len(told) == 1
+    assert "voxels are not numbers (3 NaN, 0 infinite)" in told[0]
+    assert told == [e.message for e in run.events() if isinstance(e, Warned)]
 
 
 @pytest.mark.parametrize(

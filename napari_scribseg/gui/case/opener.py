@@ -211,7 +211,8 @@ class CaseOpener(QObject):
         self._replace(made)
         made[-1].editable = not opened.read_only
         others = " Read-only: nothing can be drawn here." if opened.read_only else ""
-        self._session.say(f"{key} is open.{others}")
+        noticed = _noticed(opened.notes)
+        self._session.say(f"{key} is open.{others}{noticed}", "warning" if noticed else "info")
         self.case_opened.emit(opened)
 
     def show(self, data: list[layers.LayerData]) -> None:
@@ -302,6 +303,14 @@ class CaseOpener(QObject):
                 then(first)
 
         self._session.run(job, added)
+
+
+def _noticed(notes: Sequence[str]) -> str:
+    """The first note on a case for the status line; the Case tab lists all."""
+    if not notes:
+        return ""
+    more = f" ({len(notes) - 1} more in the Case tab)" if len(notes) > 1 else ""
+    return f" Note: {notes[0]}{more}"
 
 
 def frame_files(path: Path, frame: int) -> CaseFiles:

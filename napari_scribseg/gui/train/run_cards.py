@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.events import Finished, Validated
 from napari_scribseg.gui.values import Choice
 from napari_scribseg.gui.widgets.numbers import duration
 from napari_scribseg.runs.folder import RunFolder
@@ -135,18 +134,17 @@ def read_card(run: RunFolder, waiting: Collection[Path] = ()) -> RunCard:
         state = "paused"
     elif state == "created" and run.path in waiting:
         state = "waiting"
-    events = run.events()
-    ends = [event for event in events if isinstance(event, Finished)]
-    scores = [e for e in events if isinstance(e, Validated) and e.mean is not None]
+    summary = run.summary
+    end, score = summary.end, summary.score
     return RunCard(
         folder=run.path,
         method=run.record.method,
         preset=run.record.preset,
         state=state,
-        step=run.last_step,
-        seconds=ends[-1].seconds if ends else 0.0,
-        score=f"{scores[-1].measure} {scores[-1].mean:.3f}" if scores else "",
-        message=ends[-1].message if ends and state != "running" else "",
+        step=summary.last_step,
+        seconds=end.seconds if end else 0.0,
+        score=f"{score.measure} {score.mean:.3f}" if score else "",
+        message=end.message if end and state != "running" else "",
         saved=run.checkpoint("last").exists(),
         has_weights=run.weights.exists(),
         continues=run.record.continues,

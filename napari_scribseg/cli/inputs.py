@@ -1,0 +1,132 @@
+"""What predict is given: files, folders, datasets and projects become images with an id each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_scribseg.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from napari_scribseg.core.volume import Volume
+    from napari_scribseg.data.case import CaseFiles, Dataset
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing to predict.
+
+    Args:
+        id: what its files are called.
+        place: where it lies: the file or DICOM folder, or the dataset and its id there.
+        read: reads its image.
+        is_listed: whether it is a case of a dataset or project.
+        name: of the file or folder, where the id is a hash: for the screen only.
+        image: the file or DICOM folder.
+        frame: of it, where it is a time series.
+    """
+
+    id: str
+    place: Path
+    read: Callable[[], Volume]
+    is_listed: bool = False
+    name: str = ""
+    image: Path | None = None
+    frame: int | None = None
+
+
+@dataclass(frozen=True)
+class Items:
+    """The things to predict, and what was noticed where they came from."""
+
+    items: tuple[Item, ...]
+    notes: tuple[str, ...] = ()
+
+
+def items_of(inputs: list[Path], split: str, frame: int | None) -> Items:
+    """What to predict, each with an id of its own; what is given twice is predicted once.
+
+    Raises:
+        InvalidInput: an input is not there.
+    """
+    from napari_scribseg.data.names import distinct_ids
+
+    found = [_found_in(path, split, frame) for path in inputs]
+    given = [item for one in found for item in one.items]
+    items = list({(i.is_listed, os.path.realpath(i.place)): i for i in given}.values())
+    series = {item.id for item in items if item.place.is_dir()}
+    places = [item.place.absolute() for item in items]
+    ids = distinct_ids([item.id for item in items], places, series)
+    named = tuple(replace(item, id=each) for item, each in zip(items, ids, strict=True))
+    return Items(named, tuple(note for one in found for note in one.notes))
+
+
+def _found_in(path: Path, split: str, frame: int | None) -> Items:
+    from napari_scribseg.data.names import stem_of, volumes_in
+    from napari_scribseg.io import EXTENSIONS
+    from napari_scribseg.project.folder import cases_in, is_project
+
+    if not path.exists():
+        raise InvalidInput(
+            f"{path} does not exist; expected an image file, a folder of images or of one DICOM "
+            "series, a dataset or a project."
+        )
+    files = volumes_in(path, EXTENSIONS)
+    is_described = is_project(path) or (path / "dataset.json").exists()
+    # A folder that only has folders is no DICOM series: the layouts are told.
+    has_images = (path / "images").is_dir()
+    if is_described or has_images or (not files and _has_folders(path)):
+        return dataset_items(cases_in(path, frame), split)
+    if split != "all":
+        raise InvalidInput(f"{path} is no dataset and has no split '{split}'.")
+    if not files:
+        stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
+        return Items((_item_of_file(stem or path.name, path, frame),))
+    items = [_item_of_file(stem, file, frame) for stem, file in files.items()]
+    return Items(tuple(items), (f"All {len(items)} volumes of {path} are taken for images.",))
+
+
+def _item_of_file(name: str, path: Path, frame: int | None) -> Item:
+    from napari_scribseg.data.pseudonyms import renamed_from, safe_id
+
+    def read() -> Volume:
+        from napari_scribseg.io import frame_count, read_volume
+
+        is_series = frame is not None and frame_count(path) > 1
+        return read_volume(path, frame=frame if is_series else None)
+
+    given = renamed_from(safe_id(name, series=path.is_dir()), path)
+    return Item(name, path, read, name=given, image=path, frame=frame)
+
+
+def dataset_items(dataset: Dataset, split: str) -> Items:
+    """The images of one split of a dataset."""
+    from napari_scribseg.data.pseudonyms import renamed_from
+
+    # Drawings don't matter for prediction, so a bad one must not prevent it.
+    bare = {"scribbles": None, "reference": None}
+    images = [case.model_copy(update=bare) for case in dataset.split(split)]
+
+    def reader(files: CaseFiles) -> Callable[[], Volume]:
+        return lambda: files.load(dataset.schema).image
+
+    items = [
+        Item(
+            files.id,
+            dataset.folder / files.id,
+            reader(files),
+            is_listed=True,
+            name=renamed_from(files.id, files.image),
+            image=files.image,
+            frame=files.frame,
+        )
+        for files in images
+    ]
+    return Items(tuple(items), dataset.notes)
+
+
+def _has_folders(folder: Path) -> bool:
+    return folder.is_dir() and any(child.is_dir() for child in folder.iterdir())

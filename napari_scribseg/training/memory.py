@@ -1,0 +1,136 @@
+"""Whether a prediction fits into the memory that is free, said before it is begun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy.typing as npt
+
+from napari_scribseg.core.errors import InvalidInput
+
+_FLOAT: Final = 4
+_NETWORK_BYTES: Final = 1100
+"""That a network takes per pixel it is shown at once: Scribble2D5 about so much, `random_walker`
+in bfloat16 about half (peaks measured on a CPU); a wider network takes more."""
+_PIXELS_AT_ONCE: Final = 8 * 256 * 256
+_CGROUP: Final = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+"""Limit and use of a container, in both versions of Linux's control groups."""
+
+
+def prediction_bytes(
+    image: npt.NDArray[Any],
+    n_classes: int,
+    shown: tuple[int, int, int],
+    *,
+    n_voxels: int,
+    probabilities: bool,
+    uncertainty: bool,
+    patch_depth: int = 1,
+    turned: bool = False,
+) -> int:
+    """About how much memory a prediction takes beside the image itself.
+
+    Args:
+        image: (z, y, x), in memory already.
+        n_classes: background included.
+        shown: shape (z, y, x) of the volume as the network sees it.
+        n_voxels: of the image, that are wanted.
+        probabilities: whether they are kept.
+        uncertainty: whether it is kept.
+        patch_depth: slices that the network sees at once; 1 = it sees slices.
+        turned: whether the network sees the axes in another order than they are stored in.
+    """
+    normalised = image.size * max(_FLOAT, image.itemsize) + turned * image.nbytes
+    kept = n_voxels * (1 + _FLOAT * (n_classes * probabilities + uncertainty))
+    in_plane = shown[1] * shown[2]
+    if patch_depth > 1:  # the volume as it is shown, once more with air around it
+        normalised += 2 * _FLOAT * shown[0] * in_plane
+    pixels = max(patch_depth * in_plane, min(_PIXELS_AT_ONCE, 8 * in_plane))
+    return normalised + kept + pixels * (_NETWORK_BYTES + 4 * _FLOAT * n_classes)
+
+
+def refuse_too_large(
+    image: npt.NDArray[Any],
+    n_classes: int,
+    shown: tuple[int, int, int],
+    *,
+    n_voxels: int,
+    probabilities: bool,
+    uncertainty: bool,
+    patch_depth: int = 1,
+    turned: bool = False,
+) -> None:
+    """Raises InvalidInput when a prediction needs more memory than is free, and says what helps.
+
+    Arguments are those of `prediction_bytes`.
+    """
+    free = free_bytes()
+
+    def needed(*, maps: bool) -> int:
+        return prediction_bytes(
+            image,
+            n_classes,
+            shown,
+            n_voxels=n_voxels,
+            probabilities=probabilities and maps,
+            uncertainty=uncertainty and maps,
+            patch_depth=patch_depth,
+            turned=turned,
+        )
+
+    if free is None or needed(maps=True) <= free:
+        return
+    size = " x ".join(map(str, image.shape))
+    helps = "Close other programs, or predict on a computer with more memory."
+    if needed(maps=False) <= free:
+        helps = (
+            f"Without the maps of probability and uncertainty it takes {_gb(needed(maps=False))}: "
+            "leave them out, or close other programs."
+        )
+    raise InvalidInput(
+        f"Segmenting this image of {size} voxels (z, y, x) takes about {_gb(needed(maps=True))} of "
+        f"memory, and {_gb(free)} are free. {helps}"
+    )
+
+
+def free_bytes() -> int | None:
+    """Memory that can be had now without pushing others out, None where it isn't known."""
+    known = [size for size in (_of_system(), _of_container()) if size is not None]
+    return min(known, default=None)
+
+
+def _of_system() -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with contextlib.suppress(ImportError):
+        import psutil
+
+        return int(psutil.virtual_memory().available)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError, ValueError):
+            return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _of_container() -> int | None:
+    for limit, used in _CGROUP:
+        with contextlib.suppress(OSError, ValueError):  # "max" = no limit
+            left = int(limit.read_text()) - int(used.read_text())
+            return max(left, 0)
+    return None
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
