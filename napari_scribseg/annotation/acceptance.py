@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,8 @@ from scipy import ndimage
 from napari_scribseg.core.config import Config, Fraction, NonNegative
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.types import Array
 
-Array = npt.NDArray[Any]
 Spacing = tuple[float, float, float]
 
 _DISTANCE_TOLERANCE: Final = 1e-6

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,8 @@ from scipy.spatial import KDTree
 
 from napari_scribseg.annotation.outer_background import outside_of
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.types import Array, Mask
 
-Array = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
 State = Literal["done", "to do", "advice"]
 """`to do` keeps a training from starting or from learning; `advice` makes it learn better."""
 

@@ -14,16 +14,15 @@ strokes enclose, drawn by people who had not been asked to, 0.3 % of the structu
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
-
-Array = npt.NDArray[Any]
 
 MARGIN_MM: Final = 10.0
 """How far outside the strokes the added background begins."""

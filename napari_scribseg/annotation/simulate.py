@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +26,8 @@ from skimage.morphology import convex_hull_image, skeletonize
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
+from napari_scribseg.core.types import Array, Mask
 
-Array = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
 Style = Literal["skeleton", "interior", "boundary", "interior+boundary"]
 STYLES: Final[tuple[Style, ...]] = get_args(Style)
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import IGNORE
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 CPU: Final = torch.device("cpu")
 _CENTRE_JITTER = 0.1

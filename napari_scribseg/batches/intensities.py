@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 _PERCENTILES: Final = (0.5, 99.5)
 """Grey levels beyond these percentiles of the volume are clipped (as nnU-Net does for CT)."""

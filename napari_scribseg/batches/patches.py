@@ -7,10 +7,7 @@ are, at the distance that the volume has.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,9 +15,8 @@ from napari_scribseg.batches.augmentation import CPU, Slice, augmented
 from napari_scribseg.batches.slices import Batch, SliceSet, draw_indices, targets_shown
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import IGNORE, LabelSchema
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
-
-Array = npt.NDArray[Any]
 
 
 class PatchSet:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,8 @@ from napari_scribseg.batches.intensities import normalise
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import IGNORE, OUTSIDE, LabelSchema, targets_of
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
-
-Array = npt.NDArray[Any]
 
 _CONTEXT = 2.0
 """A patch shows at least this many times the extent of the structures; our choice."""

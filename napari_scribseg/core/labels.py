@@ -25,6 +25,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Array
 
 IGNORE: Final = -1
 """Target value of a voxel that must not contribute to a supervised loss."""
@@ -55,8 +56,6 @@ PALETTE: Final = (
 
 Okabe & Ito, "Color Universal Design", 2008; black is left out as it can't be seen on MR.
 """
-
-Array = npt.NDArray[Any]
 
 
 class LabelClass(BaseModel):

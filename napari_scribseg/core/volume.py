@@ -7,14 +7,12 @@ convention of DICOM and ITK. A `Grid` is the only thing that links the two.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 _ORTHONORMAL_TOLERANCE = 1e-3
 """Largest entry of |D'D - I| that still counts as rounding of a header."""

@@ -6,14 +6,12 @@ shape and a wrong place. Nothing is changed here; the doubt is told in a sentenc
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 _MOST_VOXELS: Final = 20_000
 """So many stroke voxels tell as much as all."""

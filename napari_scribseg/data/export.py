@@ -24,8 +24,9 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import UNKNOWN, ScribbleConvention, labelled_voxels
 from napari_scribseg.core.notes import Notes
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset, put_on_grid
+from napari_scribseg.data.case import Case, CaseFiles, Dataset, put_on_grid
 from napari_scribseg.data.names import TEST, volumes_in
 from napari_scribseg.data.pseudonyms import safe_id, safe_title
 from napari_scribseg.io.atomic import write_json

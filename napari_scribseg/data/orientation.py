@@ -14,17 +14,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations, product
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.io.geometry import describe_axes, from_grid
 
-Array = npt.NDArray[Any]
 Matrix = npt.NDArray[np.float64]
 Direction = tuple[float, float, float]
 """A unit vector in LPS (x, y, z)."""

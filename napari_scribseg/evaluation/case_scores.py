@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-import numpy.typing as npt
-
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, labelled_voxels
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.evaluation.clinical import Phase, cardiac_measurements, is_cardiac
 from napari_scribseg.evaluation.metrics import (
@@ -26,8 +25,6 @@ from napari_scribseg.evaluation.metrics import (
 )
 from napari_scribseg.evaluation.slice_metrics import score_slices
 from napari_scribseg.evaluation.tables import NUMBERS, Cell, plain_text
-
-Array = npt.NDArray[Any]
 
 SCORE_COLUMNS: Final = (
     *("case", "patient", "group", "phase", "class", "class_index", "status"),

@@ -15,7 +15,8 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.evaluation.metrics import Array, Spacing, volume_ml
+from napari_scribseg.core.types import Array
+from napari_scribseg.evaluation.metrics import Spacing, volume_ml
 
 MYOCARDIUM_G_PER_ML: Final = 1.05
 """Density of myocardium as the standard for reading cardiac MR has it.

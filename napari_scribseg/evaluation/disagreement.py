@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
+from napari_scribseg.core.types import Array
 
-Array = npt.NDArray[Any]
 Doubt = npt.NDArray[np.float32]
 Kind = Literal["disagreement", "uncertainty"]
 

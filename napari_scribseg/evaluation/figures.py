@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
+from napari_scribseg.core.types import Array
 from napari_scribseg.io.atomic import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = npt.NDArray[Any]
 
 MOST_SLICES: Final = 5
 _MARGIN_SHARE: Final = 0.3

@@ -19,7 +19,8 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, CONVENTIONS, LabelSchema, ScribbleConvention
 from napari_scribseg.core.notes import Notes
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid, read_reference
 from napari_scribseg.data.classes import (
     guessed_from_references,

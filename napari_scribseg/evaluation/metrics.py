@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +50,8 @@ from scipy.spatial import KDTree
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, labelled_voxels
+from napari_scribseg.core.types import Array
 
-Array = npt.NDArray[Any]
 Spacing = tuple[float, float, float]
 Status = Literal["scored", "not applicable", "failed", "no reference"]
 

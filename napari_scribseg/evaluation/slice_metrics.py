@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema, labelled_voxels
-from napari_scribseg.evaluation.metrics import NAN, Array, Spacing, Status, dice, surface_distances
+from napari_scribseg.core.types import Array
+from napari_scribseg.evaluation.metrics import NAN, Spacing, Status, dice, surface_distances
 
 MISSED: Final = 1
 """Value of `comparison_map` where the reference has a structure and the segmentation none."""

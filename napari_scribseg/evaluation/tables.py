@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.types import Array
 from napari_scribseg.evaluation.metrics import (
     MEASURES,
     ClassScore,
@@ -34,7 +34,6 @@ from napari_scribseg.evaluation.metrics import (
 )
 from napari_scribseg.io.atomic import remove_leftovers, write_json, write_text
 
-Array = npt.NDArray[Any]
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 """Begins of texts that a spreadsheet would run, and of those that are quoted against it."""
 Cell = str | int | float

@@ -14,8 +14,7 @@ from skimage import measure
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNLABELLED
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 
 def thinned(scribbles: Array, share: float, rng: np.random.Generator) -> Array:

@@ -15,18 +15,16 @@ from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.store import Keeper, Kept
 

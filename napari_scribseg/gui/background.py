@@ -12,12 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from qtpy.QtCore import (
-    QObject,
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, Qt
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.runs.worker import sentence_of
 
 T = TypeVar("T")
@@ -32,7 +29,8 @@ class Background(QObject):
         super().__init__()
         self._over = False
         # Queued: what a thread hands over must run in the thread that this object lives in.
-        self._handed_over.connect(self._do, Qt.ConnectionType.QueuedConnection)
+        queued = Qt.ConnectionType.QueuedConnection
+        self._handed_over.connect(self._do, queued)  # pyright: ignore[reportCallIssue]  a stub
 
     def run(
         self,

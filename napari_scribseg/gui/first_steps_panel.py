@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import (
-    QPointF,
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QPointF, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout
 
 from napari_scribseg.gui.first_steps import ALL_DONE, STEPS, FirstSteps
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET, button
 
 _DOT_SIZE = 12

@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import PRESETS, LabelSchema
@@ -32,6 +29,7 @@ from napari_scribseg.gui.canvas.chosen_layers import (
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
 from napari_scribseg.gui.canvas.stroke_watch import StrokeWatch
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.metrics import ClassScore
 

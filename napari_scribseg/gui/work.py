@@ -23,7 +23,8 @@ import platformdirs
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import UNLABELLED, ScribbleConvention
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, CaseKey, put_on_grid
 from napari_scribseg.data.export import Exported, Layout, export
 from napari_scribseg.data.names import volumes_in

@@ -8,12 +8,12 @@ was taken and how to get the other reading.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 HIGHEST_LABEL: Final = 65535
 _WHOLE_TOLERANCE: Final = 1e-3

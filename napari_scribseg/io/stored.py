@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io.geometry import orientation_notes, plausibility_notes
-
-Array = npt.NDArray[Any]
 
 _WHOLE_TOLERANCE: Final = 1e-3
 _MAX_LABEL: Final = 65535

@@ -12,12 +12,13 @@ from typing import Final
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.files import read_regular, shown
 from napari_scribseg.io.series import count_series_frames, read_series, read_series_frames
-from napari_scribseg.io.stored import NO_AXIS, Array, FrameAxis, Segment, Stored
+from napari_scribseg.io.stored import NO_AXIS, FrameAxis, Segment, Stored
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
 """NIfTI stores its affine as float32."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,7 +9,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 
 def cosine_distance(first: Tensor, second: Tensor) -> Tensor:

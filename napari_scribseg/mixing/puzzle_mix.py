@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +23,7 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 from torch import Tensor
 from torch.nn import functional as F
 
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 SHARE_ALPHA = 0.5
 """The share of the first slice is drawn from Beta(alpha, alpha)."""

@@ -30,8 +30,9 @@ from typing import Final, Self
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import Array, Case, CaseFiles, Dataset
+from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import path_inside
 from napari_scribseg.data.pseudonyms import safe_title

@@ -28,7 +28,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -37,11 +37,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.names import slug
 from napari_scribseg.io.files import read_regular, reason, shown
 from napari_scribseg.io.lock import LockHolder
-
-Array = npt.NDArray[Any]
 
 _ENDING: Final = ".strokes"
 _HEAD: Final = struct.Struct("<4sII")

@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import Array
 from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.io.files import read_regular
 from napari_scribseg.project.document import sha256_of

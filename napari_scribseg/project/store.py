@@ -16,7 +16,8 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.data.case import Array, Case, CaseFiles, CaseKey
+from napari_scribseg.core.types import Array
+from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.project import case_names, journal
 from napari_scribseg.project.document import Progress, ProjectCase

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.labels import UNLABELLED
-
-Array = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
+from napari_scribseg.core.types import Array, Mask
 
 
 def enclosed(drawn: Array, value: int) -> Mask:

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Array
 
-Array = npt.NDArray[Any]
 EdgeFunction = Callable[[Array, tuple[float, float]], Array]
 """Slice (y, x) between 0 and 1 and its spacing (y, x) in mm -> edge strength (y, x)."""
 

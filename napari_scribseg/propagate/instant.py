@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.core.types import Array
 from napari_scribseg.propagate.random_walker import random_walker_probabilities
-
-Array = npt.NDArray[Any]
 
 BETA: Final = 1000.0
 """How much an edge hinders the walk. Higher than for seeds, which must be sure: on ACDC the

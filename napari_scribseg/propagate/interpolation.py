@@ -10,16 +10,14 @@ thickness changes evenly from one stroke to the other.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.labels import UNLABELLED
-
-Array = npt.NDArray[Any]
-Mask = npt.NDArray[np.bool_]
+from napari_scribseg.core.types import Array, Mask
 
 REACH_MM: Final = 20.0
 """A stroke without a partner this near on the other slice is not continued: it ends somewhere."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.labels import IGNORE
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 _PERCENTILES = (1.0, 99.0)
 """Grey levels are scaled so that these percentiles of the slice become 0 and 1."""

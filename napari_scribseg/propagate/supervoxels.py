@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.labels import IGNORE
-
-Array = npt.NDArray[Any]
+from napari_scribseg.core.types import Array
 
 _PERCENTILES = (1.0, 99.0)
 """Grey levels are scaled so that these percentiles of the volume become 0 and 1."""

@@ -6,13 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar
 
 from napari_scribseg.gui.batch.cells import CardState, CellCard
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, Panel, button, note_label
 from napari_scribseg.gui.widgets.table import Field, SortedTable
 

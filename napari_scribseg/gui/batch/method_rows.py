@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -23,6 +20,7 @@ from napari_scribseg.experiment.recipe import MethodChoice
 from napari_scribseg.gui.batch.plan import choice_of, free_label, settings_in, text_of
 from napari_scribseg.gui.catalogue import MethodEntry
 from napari_scribseg.gui.own_presets import OwnPreset, own_presets
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, tame
 
 _ROWS_AT_FIRST = 2

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSizePolicy, QSpinBox, QWidget
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.schedule import default_jobs
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, tame
 
 _DEVICES = ("auto", "cpu", "cuda", "mps")

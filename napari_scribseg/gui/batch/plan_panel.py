@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QComboBox,
@@ -33,6 +30,7 @@ from napari_scribseg.gui.batch.plan import BatchPlan, proposed_folder
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase
 from napari_scribseg.gui.batch.split_edit import SplitEdit
 from napari_scribseg.gui.catalogue import MethodEntry
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.editors import PlainSpinBox
 from napari_scribseg.gui.widgets.style import GAP, SECONDARY, Fold, Panel, button, note_label, tame
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.experiment.worst_slices import PickedSlice
 from napari_scribseg.gui.batch.results import BatchResults
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, QUIET, Fold, Panel, button, note_label
 from napari_scribseg.gui.widgets.table import Field, SortedTable
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -25,6 +22,7 @@ from napari_scribseg.experiment.recipe import (
     Split,
 )
 from napari_scribseg.experiment.splits import PUBLISHED
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, tame
 
 _FOLDS = "folds by patient"

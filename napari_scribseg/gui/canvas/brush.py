@@ -12,7 +12,7 @@ import numpy as np
 from napari.layers import Labels, Layer
 
 from napari_scribseg.core.labels import UNLABELLED
-from napari_scribseg.core.volume import Array
+from napari_scribseg.core.types import Array
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 
 

@@ -11,7 +11,7 @@ from napari.layers import Layer
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
-from napari_scribseg.core.volume import Array
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.gui.values import Snapshot

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.volume import Array, Grid
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.gui.canvas.world import same_place, shown_affine
 from napari_scribseg.io import FrameAxis
 from napari_scribseg.io.geometry import UNKNOWN_SIDES, is_straight

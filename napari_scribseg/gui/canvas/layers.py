@@ -21,7 +21,8 @@ from napari.layers import Image, Labels, Layer
 from napari.utils import DirectLabelColormap
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
-from napari_scribseg.core.volume import Array, Grid, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.data.names import slug
 from napari_scribseg.data.pseudonyms import safe_id

@@ -16,7 +16,8 @@ import numpy as np
 from napari.layers import Labels, Layer
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.io import FrameAxis, extension_of, write_frames, write_volume
 from napari_scribseg.io.label_rule import HIGHEST_LABEL

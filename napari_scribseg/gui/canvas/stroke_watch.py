@@ -6,16 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.gui import work
 from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.canvas import layers, painting
+from napari_scribseg.gui.qt import Signal
 
 _COUNT_DELAY_MS = 300
 """Strokes are counted when nothing was drawn for this long."""

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from qtpy.QtCore import (
-    QPointF,
-    QRectF,
-    QSignalBlocker,
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QPointF, QRectF, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
     QComboBox,
@@ -23,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, tame
 from napari_scribseg.project.document import ProjectCase, Status
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
 
 PHASES: Final = {"ED": "End-diastole (ED)", "ES": "End-systole (ES)"}

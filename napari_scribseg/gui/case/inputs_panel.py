@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QSignalBlocker,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, Selected, Slot
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, tame
 
 _NOTHING = {

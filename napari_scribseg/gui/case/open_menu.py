@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import (
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QPushButton
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import SECONDARY
 
 _ENTRIES = (

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_scribseg.core.errors import InvalidInput
@@ -29,6 +25,7 @@ from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
 from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.series_chooser import SeriesChooser
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.io import EXTENSIONS
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
@@ -31,6 +28,7 @@ from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.case.restore_panel import RestorePanel
 from napari_scribseg.gui.closing import CloseGuard, Leaving, main_window_of
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QWidget
 
 from napari_scribseg.annotation.acceptance import Acceptance
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
 
 _SLICE, _VOLUME = "the shown slice", "the whole volume"

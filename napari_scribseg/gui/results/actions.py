@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QDialog, QFileDialog
 
 from napari_scribseg.annotation.acceptance import accepted, counts_of
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.evaluation.clinical import (
     Measurement,
     Phase,

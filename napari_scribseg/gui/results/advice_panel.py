@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetItem
 
 from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.verdicts import Advice
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
-from qtpy.QtCore import Qt, Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.evaluation.clinical import MYOCARDIUM_G_PER_ML, Measurement
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
 
 _ROW_HEIGHT = 24

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -24,6 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.presenter import ResultsScreen
 from napari_scribseg.gui.results.run_list import RunEntry
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label

@@ -14,7 +14,8 @@ from typing import Final, Literal, Protocol
 import numpy as np
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.results.run_list import RunEntry, told_apart

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -26,6 +23,7 @@ from qtpy.QtWidgets import (
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import SliceScore
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.numbers import Row
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label, swatch, tame

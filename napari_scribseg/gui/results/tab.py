@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QFileDialog
 
@@ -17,6 +16,7 @@ from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.side_by_side import SideBySide
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.actions import ResultsActions
 from napari_scribseg.gui.results.advice_panel import NEXT_KEY, AdvicePanel

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from qtpy.QtCore import (
-    QSignalBlocker,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -18,6 +15,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_scribseg.gui.canvas.tools import Tool, Unit, Widths, voxels_of_width, width_of_voxels
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, tame
 
 _LARGEST_VOXELS = 200

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from qtpy.QtCore import (
-    Qt,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.annotation.checklist import Item, State
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, QUIET, Panel, button, note_label
 
 _MARKS: dict[State, tuple[str, str, str]] = {

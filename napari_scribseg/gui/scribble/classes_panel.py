@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from qtpy.QtCore import (
-    QSignalBlocker,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QWidget
 
 from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.class_chip import ClassChip
 from napari_scribseg.gui.scribble.presenter import ChipCounts
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, tame

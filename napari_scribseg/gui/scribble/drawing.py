@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.gui.canvas import brush, painting
 from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
 from napari_scribseg.gui.canvas.tools import Tool, Widths
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble import keys
 from napari_scribseg.gui.scribble.presenter import Deed
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan

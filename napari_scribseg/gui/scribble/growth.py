@@ -6,17 +6,15 @@ from functools import partial
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import targets_of
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.slices import shown_slice
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.instant import grow_slice
 

@@ -15,7 +15,7 @@ from napari_scribseg.gui.canvas.slices import shown_slice
 from napari_scribseg.gui.session import Session
 
 if TYPE_CHECKING:
-    from napari_scribseg.core.volume import Array
+    from napari_scribseg.core.types import Array
 
 _NAME = "keyboard pen"
 _FAR = 10

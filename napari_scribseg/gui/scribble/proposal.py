@@ -7,16 +7,15 @@ from functools import partial
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import (
-    QObject,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.simulate import Style, simulate_scribbles
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.volume import Array, Grid
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import show_slice
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.interpolation import interpolate_strokes
 

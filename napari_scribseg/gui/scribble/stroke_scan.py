@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from qtpy.QtCore import (
-    QObject,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QObject, QTimer
 
-from napari_scribseg.annotation.checklist import Mask, SliceFacts, near_edges, scan_slice
+from napari_scribseg.annotation.checklist import SliceFacts, near_edges, scan_slice
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array, Mask
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 
 _DELAY_MS = 200

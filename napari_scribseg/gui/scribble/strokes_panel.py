@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtCore import (
-    QSignalBlocker,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from napari_scribseg.annotation.simulate import STYLES
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.presenter import Deed
 from napari_scribseg.gui.widgets.style import GAP, Fold, Panel, button, note_label, tame
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from qtpy.QtCore import Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.own_presets import OwnPreset, own_presets
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.train.presenter import Phase, TrainingScreen
 from napari_scribseg.gui.values import Choice
 from napari_scribseg.gui.widgets.forms import ConfigForm

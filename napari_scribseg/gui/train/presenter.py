@@ -26,7 +26,7 @@ from napari_scribseg.core.events import (
     Validated,
     Warned,
 )
-from napari_scribseg.core.volume import Array
+from napari_scribseg.core.types import Array
 from napari_scribseg.gui.train.run_cards import Action, RunCard
 from napari_scribseg.gui.values import Choice, Inputs, Level, Snapshot
 from napari_scribseg.gui.widgets.numbers import duration, progress_text

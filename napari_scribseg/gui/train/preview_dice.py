@@ -12,7 +12,7 @@ from pathlib import Path
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
-from napari_scribseg.core.volume import Array
+from napari_scribseg.core.types import Array
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.io import read_labels
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from statistics import fmean
 
-from qtpy.QtCore import Qt, Signal  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QHBoxLayout,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.train.run_cards import Action, RunCard
 from napari_scribseg.gui.widgets.line_plot import Line, LinePlot
 from napari_scribseg.gui.widgets.style import (

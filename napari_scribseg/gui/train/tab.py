@@ -12,7 +12,8 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QInputDialog, QMessageBox
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.volume import Array, Volume
+from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset

@@ -11,13 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel
-from qtpy.QtCore import (
-    Qt,
-    QTimer,
-    Signal,  # pyright: ignore[reportAttributeAccessIssue]  qtpy adds it at run time
-)
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.editors import Editor, Schema, editor_for
 from napari_scribseg.gui.widgets.style import GAP, Fold
 
