@@ -23,7 +23,7 @@ from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.data.pseudonyms import renamed_from, safe_id, safe_title, without_paths
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.store import Keeper
+from napari_scribseg.project.store import ProjectStore
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.worker import record
 
@@ -199,11 +199,11 @@ def test_the_journal_and_the_project_keep_strokes_under_an_id(tmp_path):
     case = two_ball_case()
     with Project.create(tmp_path / "project", TWO_BALLS):
         pass
-    keeper = Keeper(tmp_path / "journals")
-    keeper.ensure_project(tmp_path / "project", TWO_BALLS)
-    kept = keeper.keep(None, "DOE^JANE", np.asarray(case.scribbles), TWO_BALLS)
+    store = ProjectStore(tmp_path / "journals")
+    store.ensure_project(tmp_path / "project", TWO_BALLS)
+    kept = store.keep(None, "DOE^JANE", np.asarray(case.scribbles), TWO_BALLS)
     assert kept.case == safe_id("DOE^JANE")
-    keeper.close()
+    store.close()
     assert list((tmp_path / "journals").iterdir())
     assert leaks(tmp_path, frozenset()) == []
 

@@ -33,7 +33,7 @@ _WIDEST_GAP: Final = np.pi / 2
 most, people who were not asked for a ring 31 degrees where their strokes enclose."""
 
 
-def outside_of_case(case: Case) -> npt.NDArray[np.bool_] | None:
+def outer_background_of(case: Case) -> npt.NDArray[np.bool_] | None:
     """Where a case is background although nobody drew there (z, y, x); None without scribbles."""
     if case.scribbles is None:
         return None

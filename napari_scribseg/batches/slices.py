@@ -20,7 +20,7 @@ from napari_scribseg.batches.augmentation import CPU, Slice, augmented
 from napari_scribseg.batches.intensities import normalise
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import IGNORE, OUTSIDE, LabelSchema, targets_of
+from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND, LabelSchema, targets_of
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
 
@@ -236,7 +236,7 @@ class SliceSet:
             else self.schema.to_targets(case.scribbles)
         )
         if outside is not None:
-            target = np.where((target == IGNORE) & outside, np.int16(OUTSIDE), target)
+            target = np.where((target == IGNORE) & outside, np.int16(OUTER_BACKGROUND), target)
         image = image_slices(case.image.array, case.image.spacing, self.spacing_mm)
         shape = (int(image.shape[-2]), int(image.shape[-1]))
         integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
@@ -282,11 +282,11 @@ def targets_shown(
     batch: on average `outer_background` for every background pixel drawn on the same sample.
 
     Args:
-        stored: (B, *S), class index, IGNORE or OUTSIDE.
+        stored: (B, *S), class index, IGNORE or OUTER_BACKGROUND.
         config: says how many.
         rng: draws them.
     """
-    outside = stored == OUTSIDE
+    outside = stored == OUTER_BACKGROUND
     drawn = stored.masked_fill(outside, IGNORE)
     if not config.outer_background or not outside.any():
         return drawn, drawn
@@ -302,7 +302,7 @@ def _centres(stored: Tensor) -> Tensor:
 
     Who knows of an outside must show it, or the far ends of a slice would hardly be seen.
     """
-    drawn, outside = (stored >= 0).nonzero(), (stored == OUTSIDE).nonzero()
+    drawn, outside = (stored >= 0).nonzero(), (stored == OUTER_BACKGROUND).nonzero()
     if not len(drawn):  # coarser pixels may lose thin strokes
         return drawn
     return torch.cat([drawn, outside[:: max(1, len(outside) // len(drawn))]])

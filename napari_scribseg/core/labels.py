@@ -29,7 +29,7 @@ from napari_scribseg.core.types import Array
 
 IGNORE: Final = -1
 """Target value of a voxel that must not contribute to a supervised loss."""
-OUTSIDE: Final = -2
+OUTER_BACKGROUND: Final = -2
 """Where samples are kept in memory: a voxel nobody drew on, but that must be background, see
 `enclosure`. Batches show some of them as background and the others as IGNORE."""
 UNLABELLED: Final = 0

@@ -62,7 +62,7 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.documents import read_json
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 CELL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),

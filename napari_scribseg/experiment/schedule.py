@@ -38,8 +38,8 @@ from napari_scribseg.experiment.settings import MethodSettings
 from napari_scribseg.experiment.trial import Programs, compute_cell, score_locked
 from napari_scribseg.io.atomic import remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.files import open_own
 from napari_scribseg.io.lock import FolderLock
+from napari_scribseg.io.regular_file import open_own
 
 OPENED: Final = "locked_list_opened.txt"
 """That the locked cases were scored; from then on the experiment can't change any more."""

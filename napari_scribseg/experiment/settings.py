@@ -17,7 +17,7 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.experiment.recipe import Label, Recipe
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.files import reason
+from napari_scribseg.io.regular_file import reason
 from napari_scribseg.runs import children
 
 _TIMEOUT_SECONDS = 300.0

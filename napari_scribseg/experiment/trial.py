@@ -47,7 +47,7 @@ from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.files import open_own, refuse_links
+from napari_scribseg.io.regular_file import open_own, refuse_links
 from napari_scribseg.io.volumes import write_volume
 from napari_scribseg.runs import children, process
 from napari_scribseg.runs.children import Child

@@ -27,7 +27,7 @@ from napari_scribseg.experiment.experiment import (
     locked_result_of,
     result_of,
 )
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 Rank = Literal["worst", "median"]
 

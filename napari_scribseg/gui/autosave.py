@@ -1,4 +1,4 @@
-"""Autosave: hands what is drawn to the keeper, soon after each stroke, and saves now and then.
+"""Autosave: hands what is drawn to the store, soon after each stroke, and saves now and then.
 
 Nothing is compared or written in the GUI thread: it only starts jobs, one at a time.
 """
@@ -26,7 +26,7 @@ from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.store import Keeper, Kept
+from napari_scribseg.project.store import Kept, ProjectStore
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class Autosave(QObject):
 
     Args:
         session: what the window works on.
-        keeper: keeps them.
+        store: keeps them.
     """
 
     state_changed = Signal(object)
@@ -98,11 +98,11 @@ class Autosave(QObject):
     cases_changed = Signal()
     """The project has another case, or one with another status."""
 
-    def __init__(self, session: Session, keeper: Keeper) -> None:
+    def __init__(self, session: Session, store: ProjectStore) -> None:
         super().__init__(session)
         self.state = SaveState()
         self._session = session
-        self._keeper = keeper
+        self._store = store
         self._busy = False
         self._again = False
         self._leaves_unsaved = False
@@ -134,8 +134,8 @@ class Autosave(QObject):
         if drawing is None:
             return
         self._busy = True
-        keeper = self._keeper
-        self._run(lambda: _keep(keeper, drawing), lambda kept: self._kept(drawing, *kept))
+        store = self._store
+        self._run(lambda: _keep(store, drawing), lambda kept: self._kept(drawing, *kept))
 
     def save(self, done: Callable[[], None] | None = None) -> None:
         """Save the shown scribbles into the project, in the background.
@@ -152,7 +152,7 @@ class Autosave(QObject):
 
     def save_drawing(self, drawing: Drawing, done: Callable[[], None] | None = None) -> None:
         """Save scribbles that may be in no viewer any more."""
-        keeper, known = self._keeper, drawing.kept
+        store, known = self._store, drawing.kept
         if known is not None:
             self.unsaved[known] = drawing
 
@@ -164,13 +164,13 @@ class Autosave(QObject):
             if kept.note:
                 self._session.say(kept.note, "warning")
             if kept.voxels and self._shows(drawing):
-                self._tell(SaveState(kept.unsaved, _now(), self._keeper.read_only))
+                self._tell(SaveState(kept.unsaved, _now(), self._store.read_only))
             if kept.voxels:
                 self.cases_changed.emit()
             if done is not None:
                 done()
 
-        self._run(lambda: _save(keeper, drawing), saved)
+        self._run(lambda: _save(store, drawing), saved)
 
     def save_before_the_end(self) -> str:
         """Save now, and wait for it; gives what went wrong, in a sentence, or "".
@@ -181,7 +181,7 @@ class Autosave(QObject):
         if drawing is None or not self.is_unsaved():
             return ""
         try:
-            _save(self._keeper, drawing)
+            _save(self._store, drawing)
         except ScribsegError as error:
             return str(error)
         return ""
@@ -194,22 +194,22 @@ class Autosave(QObject):
         """
         drawing = self._drawing()
         if drawing is not None and self.is_unsaved():
-            _keep(self._keeper, drawing)
+            _keep(self._store, drawing)
         self._leaves_unsaved = True
 
     def is_unsaved(self) -> bool:
-        """Whether the shown scribbles differ from what the project has; waits for the keeper."""
+        """Whether the shown scribbles differ from what the project has; waits for the store."""
         drawing = self._drawing()
-        if drawing is None or self._keeper.read_only:
+        if drawing is None or self._store.read_only:
             return False
         if drawing.kept_as is None:  # what came from elsewhere counts once it was drawn on
             return self.state.unsaved or self._busy or self._quiet.isActive()
-        return self._keeper.differs(drawing.kept_as, drawing.array)
+        return self._store.differs(drawing.kept_as, drawing.array)
 
     def end(self) -> None:
         """Save, unless that was declined; stop the clocks, and wait for what is being written."""
         if not self._leaves_unsaved:
-            if self._quiet.isActive() and not self._keeper.read_only:
+            if self._quiet.isActive() and not self._store.read_only:
                 self.save()
             self._save_now_and_then()
         for timer in (self._quiet, self._longest, self._saving):
@@ -252,7 +252,7 @@ class Autosave(QObject):
             self.save_drawing(before)
         self._quiet.stop()
         self._longest.stop()
-        self._tell(SaveState(read_only=self._keeper.read_only))
+        self._tell(SaveState(read_only=self._store.read_only))
 
     def _drawing(self) -> Drawing | None:
         """The shown scribbles; None when there are none or they don't fit their image."""
@@ -287,16 +287,16 @@ class Autosave(QObject):
         if kept.case and kept.case != kept_as(drawing.layer, drawing.project):
             self._note_kept(drawing, kept.case, is_new=is_new)
         if self._shows(drawing) and kept.unsaved != self.state.unsaved:
-            self._tell(SaveState(kept.unsaved, self.state.saved_at, self._keeper.read_only))
+            self._tell(SaveState(kept.unsaved, self.state.saved_at, self._store.read_only))
         if kept.note:
             self._session.say(kept.note, "warning")
         if is_new:
-            keeper, case_id = self._keeper, kept.case
+            store, case_id = self._store, kept.case
 
             def added(_is_ours: bool) -> None:
                 self.cases_changed.emit()
 
-            self._run(lambda: _add(keeper, case_id, drawing), added)
+            self._run(lambda: _add(store, case_id, drawing), added)
         self._go_on()
 
     def _note_kept(self, drawing: Drawing, case_id: str, *, is_new: bool) -> None:
@@ -308,7 +308,7 @@ class Autosave(QObject):
     def _failed(self, message: str) -> None:
         self._busy = False
         self._session.say(message, "error")
-        self._tell(SaveState(True, self.state.saved_at, self._keeper.read_only))
+        self._tell(SaveState(True, self.state.saved_at, self._store.read_only))
 
     def _go_on(self) -> None:
         if self._again:
@@ -317,7 +317,7 @@ class Autosave(QObject):
 
     def _save_now_and_then(self) -> None:
         """Save what is shown, and try again what could not be saved."""
-        if self._keeper.read_only:
+        if self._store.read_only:
             return
         for drawing in list(self.unsaved.values()):
             if not self._shows(drawing):
@@ -330,22 +330,22 @@ class Autosave(QObject):
         self.state_changed.emit(state)
 
 
-def _keep(keeper: Keeper, drawing: Drawing) -> tuple[Kept, bool]:
+def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
     """The strokes in the journal, and whether the project still lacks a case for them."""
     if drawing.kept_as is None and not drawing.array.any():
         return Kept("", unsaved=False), False
-    with keeper.alone():
-        keeper.ensure_project(drawing.project, drawing.schema)
-        kept = keeper.keep(drawing.kept_as, drawing.case.id, drawing.array, drawing.schema)
+    with store.alone():
+        store.ensure_project(drawing.project, drawing.schema)
+        kept = store.keep(drawing.kept_as, drawing.case.id, drawing.array, drawing.schema)
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
-        return kept, keeper.lacks(kept.case)
+        return kept, store.lacks(kept.case)
 
 
-def _add(keeper: Keeper, case_id: str, drawing: Drawing) -> bool:
+def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
     """Give the project the case of strokes that are kept already; False = it has it."""
     key = drawing.case
     case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
-    return keeper.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+    return store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
 
 
 def _is_oriented(image: Layer) -> bool:
@@ -362,14 +362,14 @@ def _fitting(reference: Layer | None, image: Volume) -> Array | None:
     return array if array is not None and array.shape == image.shape else None
 
 
-def _save(keeper: Keeper, drawing: Drawing) -> Kept:
+def _save(store: ProjectStore, drawing: Drawing) -> Kept:
     """The strokes in the project; in a project that can't be written, in the journal only."""
-    kept, is_new = _keep(keeper, drawing)
-    if not kept.unsaved or keeper.read_only:
+    kept, is_new = _keep(store, drawing)
+    if not kept.unsaved or store.read_only:
         return kept
     if is_new:
-        _add(keeper, kept.case, drawing)
-    keeper.save(kept.case, drawing.array, drawing.schema)
+        _add(store, kept.case, drawing)
+    store.save(kept.case, drawing.array, drawing.schema)
     return Kept(kept.case, unsaved=False, voxels=max(1, kept.voxels), note=kept.note)
 
 

@@ -67,7 +67,7 @@ class Background(QObject):
             action()
 
 
-class Errands:
+class WidgetJobs:
     """Work for one widget: nobody is told any more when the widget is gone by then.
 
     Args:

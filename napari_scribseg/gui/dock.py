@@ -102,7 +102,7 @@ class ScribbleDock(QWidget):
             self.case_tab.opener.open_sample("cardiac")
         elif step == "draw":
             self.tabs.setCurrentWidget(self.scribble_tab)
-            self.results_tab.deeds.take_brush()
+            self.results_tab.results_actions.take_brush()
             self.session.say("Choose a class, then draw a stroke on the image.")
         elif step == "train":
             self.tabs.setCurrentWidget(self.train_tab)

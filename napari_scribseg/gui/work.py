@@ -32,7 +32,7 @@ from napari_scribseg.gui.project_cases import other_cases
 from napari_scribseg.gui.values import Choice, Outcome, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.io.atomic import remove_abandoned, temporary_name
-from napari_scribseg.io.files import refuse_links
+from napari_scribseg.io.regular_file import refuse_links
 from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder

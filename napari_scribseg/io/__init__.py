@@ -7,8 +7,8 @@ this loads none of them.
 
 from __future__ import annotations
 
+from napari_scribseg.io.decoded import FrameAxis
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series
-from napari_scribseg.io.stored import FrameAxis
 from napari_scribseg.io.volumes import (
     EXTENSIONS,
     Frames,

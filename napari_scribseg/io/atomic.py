@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.process_identity import ProcessIdentity, runs
-from napari_scribseg.io.files import reason, refuse_links, shown
+from napari_scribseg.io.regular_file import reason, refuse_links, shown
 
 _TEMP_PREFIX: Final = ".scribseg-"
 _TEMP_SUFFIX: Final = ".part"

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.dicom_attributes import attributes_of, finite_numbers
 from napari_scribseg.io.dicom_kinds import image_type, other_kind, picture_kind
-from napari_scribseg.io.files import MAX_VOLUME_BYTES, opened, read_regular, reason, shown
 from napari_scribseg.io.geometry import check_spacing
+from napari_scribseg.io.regular_file import MAX_VOLUME_BYTES, opened, read_regular, reason, shown
 
 _MARK_AT: Final = 128
 _MARK: Final = b"DICM"

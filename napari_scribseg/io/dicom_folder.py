@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.dicom import LeftOut, Slice, read_headers
-from napari_scribseg.io.files import reason, shown
+from napari_scribseg.io.regular_file import reason, shown
 
 MAX_FILES: Final = 20_000
 _SAME_DIRECTION: Final = 1e-3

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.atomic import write_text
-from napari_scribseg.io.files import read_regular, reason, shown
+from napari_scribseg.io.regular_file import read_regular, reason, shown
 
 MAX_DOCUMENT_BYTES: Final = 16 * 1024**2
 _MAX_DEPTH: Final = 64

@@ -14,7 +14,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.atomic import fill
-from napari_scribseg.io.files import read_regular
+from napari_scribseg.io.decoded import Decoded, Segment
 from napari_scribseg.io.geometry import (
     Affine,
     embed_plane,
@@ -23,7 +23,7 @@ from napari_scribseg.io.geometry import (
     make_affine,
     to_grid,
 )
-from napari_scribseg.io.stored import Segment, Stored
+from napari_scribseg.io.regular_file import read_regular
 
 _MAX_OFFSET: Final = 0.01
 """Voxels between a corner by the header and by SimpleITK; both read the same digits."""
@@ -57,7 +57,7 @@ class Header:
     mistaken: Grid | None = None
 
 
-def read(path: Path, header: Header, image_io: str) -> Stored:
+def read(path: Path, header: Header, image_io: str) -> Decoded:
     """What SimpleITK finds in a file, when it agrees with the header that was checked before.
 
     Args:
@@ -92,7 +92,7 @@ def read(path: Path, header: Header, image_io: str) -> Stored:
             "convert the file to .nii.gz with the program that made it."
         )
     segments = header.segments
-    return Stored(frames, header.grid, header.notes, says_labels=bool(segments), segments=segments)
+    return Decoded(frames, header.grid, header.notes, says_labels=bool(segments), segments=segments)
 
 
 def write(path: Path, array: npt.NDArray[Any], grid: Grid, image_io: str) -> None:

@@ -15,14 +15,6 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import strict
-from napari_scribseg.io.fields import (
-    MAX_HEADER_BYTES,
-    Fields,
-    add_field,
-    real_numbers,
-    required,
-    whole_numbers,
-)
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
     check_spacing,
@@ -31,6 +23,14 @@ from napari_scribseg.io.geometry import (
     to_grid,
 )
 from napari_scribseg.io.itk import Header
+from napari_scribseg.io.text_header import (
+    MAX_HEADER_BYTES,
+    Fields,
+    add_field,
+    real_numbers,
+    required,
+    whole_numbers,
+)
 
 _TYPES: Final = {
     "MET_CHAR": "i1",

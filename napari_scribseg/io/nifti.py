@@ -12,10 +12,10 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
+from napari_scribseg.io.decoded import Decoded, FrameAxis
 from napari_scribseg.io.geometry import between_lps_and, from_grid
 from napari_scribseg.io.nifti_frames import INTENT_LABEL, frame_axis, tell_frames
 from napari_scribseg.io.nifti_geometry import OUR_DOUBT, nifti_grid
-from napari_scribseg.io.stored import FrameAxis, Stored
 
 _LONGEST_HEADER: Final = 540
 _TYPES: Final = {
@@ -41,7 +41,7 @@ _OTHER_TYPES: Final = {
 }
 
 
-def parse(data: bytes, path: Path) -> Stored:
+def parse(data: bytes, path: Path) -> Decoded:
     """What a NIfTI file stores.
 
     Args:
@@ -62,7 +62,7 @@ def parse(data: bytes, path: Path) -> Stored:
     grid, notes = nifti_grid(header, shape[1:])
     slope, intercept = _scaling(header)
     frames = np.frombuffer(voxels, dtype).reshape(shape)
-    return Stored(
+    return Decoded(
         frames,
         grid,
         (*notes, *padding),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from napari_scribseg.io.stored import FrameAxis
+from napari_scribseg.io.decoded import FrameAxis
 
 INTENT_LABEL: Final = 1002
 """NIFTI_INTENT_LABEL: values are indices of a table of labels."""

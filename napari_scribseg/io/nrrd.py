@@ -14,7 +14,12 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import strict
-from napari_scribseg.io.fields import (
+from napari_scribseg.io.decoded import overlapping_segments
+from napari_scribseg.io.geometry import between_lps_and, in_millimetres, to_grid
+from napari_scribseg.io.itk import Header
+from napari_scribseg.io.nrrd_geometry import is_las, nrrd_affine, split_axes
+from napari_scribseg.io.nrrd_segments import segments_of
+from napari_scribseg.io.text_header import (
     MAX_HEADER_BYTES,
     Fields,
     add_field,
@@ -22,11 +27,6 @@ from napari_scribseg.io.fields import (
     required,
     whole_numbers,
 )
-from napari_scribseg.io.geometry import between_lps_and, in_millimetres, to_grid
-from napari_scribseg.io.itk import Header
-from napari_scribseg.io.nrrd_geometry import is_las, nrrd_affine, split_axes
-from napari_scribseg.io.nrrd_segments import segments_of
-from napari_scribseg.io.stored import overlapping_segments
 
 _NAMES: Final = {
     "i1": ("int8", "int8_t", "signed char"),

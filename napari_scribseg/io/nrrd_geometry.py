@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.io.fields import Fields, real_numbers, required, whole_numbers
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
     Affine,
@@ -18,6 +17,7 @@ from napari_scribseg.io.geometry import (
     embed_plane,
     make_affine,
 )
+from napari_scribseg.io.text_header import Fields, real_numbers, required, whole_numbers
 
 _SPACES: Final = {
     "left-posterior-superior": "LPS",

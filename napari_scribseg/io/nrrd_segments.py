@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from napari_scribseg.io.stored import Segment
+from napari_scribseg.io.decoded import Segment
 
 _REMARK: Final = re.compile(r"Segment(\d{1,5})_(Name|LabelValue|Layer|Color):=(.*)")
 _MOST_SEGMENTS: Final = 10_000

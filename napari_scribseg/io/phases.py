@@ -11,7 +11,7 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.dicom import Slice, pixels
 from napari_scribseg.io.dicom_attributes import KINDS, ORDERS, TIMES
-from napari_scribseg.io.files import shown
+from napari_scribseg.io.regular_file import shown
 
 _MOST_LISTED: Final = 8
 

@@ -17,12 +17,12 @@ import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.io.decoded import Decoded
 from napari_scribseg.io.dicom import Slice, pixels
 from napari_scribseg.io.dicom_folder import Found, scan
-from napari_scribseg.io.files import shown
 from napari_scribseg.io.phases import frames_of
+from napari_scribseg.io.regular_file import shown
 from napari_scribseg.io.stack import SAME_PLACE_MM, check_alike, grid_of, places_of
-from napari_scribseg.io.stored import Stored
 
 _MOST_LISTED: Final = 8
 
@@ -132,7 +132,7 @@ class _Series:
         except InvalidInput as error:
             raise InvalidInput(f"{shown(self.folder)}: {error}") from error
         stacks = [_stacked([next(arrays) for _ in frame]) for frame in chosen]
-        volumes = [Stored(stack[np.newaxis], self.grid, self.notes).image() for stack in stacks]
+        volumes = [Decoded(stack[np.newaxis], self.grid, self.notes).image() for stack in stacks]
         if len(self.frames) == 1:
             return volumes
         return [replace(v, frame=k) for v, k in zip(volumes, wanted, strict=True)]

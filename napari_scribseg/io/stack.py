@@ -12,8 +12,8 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.io.dicom import Slice
-from napari_scribseg.io.files import shown
 from napari_scribseg.io.geometry import make_affine, to_grid
+from napari_scribseg.io.regular_file import shown
 
 SAME_PLACE_MM: Final = 0.01
 _STEP_TOLERANCE: Final = 0.01

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.io.files import MAX_VOLUME_BYTES, read_regular, reason
+from napari_scribseg.io.regular_file import MAX_VOLUME_BYTES, read_regular, reason
 
 GZIP: Final = 31
 """zlib's word for: a gzip stream, with its sum."""

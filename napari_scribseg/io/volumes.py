@@ -16,9 +16,9 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
-from napari_scribseg.io.files import read_regular, shown
+from napari_scribseg.io.decoded import NO_AXIS, Decoded, FrameAxis, Segment
+from napari_scribseg.io.regular_file import read_regular, shown
 from napari_scribseg.io.series import count_series_frames, read_series, read_series_frames
-from napari_scribseg.io.stored import NO_AXIS, FrameAxis, Segment, Stored
 
 _GEOMETRY_TOLERANCE: Final = 1e-6
 """NIfTI stores its affine as float32."""
@@ -31,7 +31,7 @@ _HEADER_ROOM: Final = 65536
 class _Format:
     """How a kind of file is read (content, name), its frames counted, and a file filled."""
 
-    parse: Callable[[bytes, Path], Stored]
+    parse: Callable[[bytes, Path], Decoded]
     n_frames: Callable[[bytes, Path], int]
     write: Callable[[Path, Array, Grid], None] | None
 
@@ -50,7 +50,7 @@ def _by_itk(
     *,
     writable: bool,
 ) -> _Format:
-    def parse(data: bytes, path: Path) -> Stored:
+    def parse(data: bytes, path: Path) -> Decoded:
         return itk.read(path, check(data, path), image_io)
 
     def n_frames(data: bytes, path: Path) -> int:
@@ -287,7 +287,7 @@ def _named(path: Path) -> Generator[None, None, None]:
         raise InvalidInput(f"{shown(path)} doesn't fit into memory.") from error
 
 
-def _check_equal(stored: Stored, frames: Array, grid: Grid) -> None:
+def _check_equal(stored: Decoded, frames: Array, grid: Grid) -> None:
     found = stored.frames
     size = np.abs(grid.affine).max()
     same = (

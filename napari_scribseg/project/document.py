@@ -22,7 +22,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import Case, CaseFiles, CaseId
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 Progress = Literal["untouched", "scribbled", "predicted", "reviewed"]
 """How far the work on a case is; a step never goes back by itself."""

@@ -39,8 +39,8 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.names import slug
-from napari_scribseg.io.files import read_regular, reason, shown
 from napari_scribseg.io.lock import LockHolder
+from napari_scribseg.io.regular_file import read_regular, reason, shown
 
 _ENDING: Final = ".strokes"
 _HEAD: Final = struct.Struct("<4sII")

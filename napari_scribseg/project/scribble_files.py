@@ -14,7 +14,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io.atomic import write_bytes
-from napari_scribseg.io.files import read_regular
+from napari_scribseg.io.regular_file import read_regular
 from napari_scribseg.project.document import sha256_of
 
 

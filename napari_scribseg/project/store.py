@@ -1,4 +1,4 @@
-"""Keeper: sees to it that what is drawn is kept - by the journal at once, by the project on saving.
+"""ProjectStore: keeps what is drawn - by the journal at once, by the project on saving.
 
 It knows neither Qt nor napari. Every method may be called from any thread and waits for the disk,
 so a window calls them in the background; one at a time is served.
@@ -97,7 +97,7 @@ class Kept:
     note: str = ""
 
 
-class Keeper:
+class ProjectStore:
     """Keeps the strokes of one project at a time.
 
     Args:

@@ -26,7 +26,7 @@ from typing import IO, BinaryIO, Final, Literal
 import psutil
 
 from napari_scribseg.core.module_path import safe_variables
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "napari_scribseg")
 """The words in front of a command of ours; -P: the current folder is no place for modules."""

@@ -43,7 +43,7 @@ from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
-from napari_scribseg.io.files import open_own, read_regular, refuse_links
+from napari_scribseg.io.regular_file import open_own, read_regular, refuse_links
 from napari_scribseg.runs.documents import (
     Budget,
     PreviewRequest,

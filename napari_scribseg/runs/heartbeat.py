@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.process_identity import ProcessIdentity
-from napari_scribseg.io.files import open_own, read_regular
+from napari_scribseg.io.regular_file import open_own, read_regular
 
 SILENCE_SECONDS: Final = 30.0
 """A process that can't be asked for and was not seen alive for this long counts as gone."""

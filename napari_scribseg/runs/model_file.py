@@ -26,7 +26,7 @@ from safetensors.numpy import load
 from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.io.files import read_regular, shown
+from napari_scribseg.io.regular_file import read_regular, shown
 from napari_scribseg.runs.documents import RunRecord
 from napari_scribseg.runs.folder import RunFolder
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Event, Finished
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs import children
 from napari_scribseg.runs.children import Child, tail_of
 from napari_scribseg.runs.folder import RunFolder

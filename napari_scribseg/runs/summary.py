@@ -16,7 +16,7 @@ from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Event, Finished, Validated, from_line
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 _MOST_LOGS: Final = 512
 """So many logs are remembered, those that were asked for last."""

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from napari_scribseg.core.errors import RunError, ScribsegError
 from napari_scribseg.core.events import Event, Finished, Stepped, Warned
 from napari_scribseg.io.atomic import is_disk_full
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs.children import watch_lifeline
 from napari_scribseg.runs.folder import RunFolder
 

@@ -18,7 +18,7 @@ from napari_scribseg.core.events import Event, Previewed, Warned
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.orientation import Orientation, view_of
 from napari_scribseg.io import read_volume, write_volume
-from napari_scribseg.io.files import refuse_links
+from napari_scribseg.io.regular_file import refuse_links
 from napari_scribseg.runs.folder import PreviewRequest, RunFolder
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.predict import turned_segmentation

@@ -24,7 +24,7 @@ from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Event, Prepared, Relabelled
 from napari_scribseg.data.case import Case
 from napari_scribseg.io.atomic import write_bytes
-from napari_scribseg.io.files import open_own, refuse_links
+from napari_scribseg.io.regular_file import open_own, refuse_links
 from napari_scribseg.methods.base import Maps, Shown
 from napari_scribseg.training.full_disk import written_when_there_is_room
 from napari_scribseg.training.learner import Learner

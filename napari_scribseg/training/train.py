@@ -18,7 +18,7 @@ from typing import Literal, Self
 import numpy as np
 import torch
 
-from napari_scribseg.annotation.outer_background import outside_of_case
+from napari_scribseg.annotation.outer_background import outer_background_of
 from napari_scribseg.batches.patches import SampleSet
 from napari_scribseg.batches.slices import Batch, choose_spacing
 from napari_scribseg.core.config import MethodConfig
@@ -157,7 +157,7 @@ def _fill(
     prepared = prepare_cases(kind, options, cases, lambda: _must_end(run))
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
-        outside = outside_of_case(item.case) if learns_outside else None
+        outside = outer_background_of(item.case) if learns_outside else None
         enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
         slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_scribseg.annotation.outer_background import MARGIN_MM, outside_of, outside_of_case
+from napari_scribseg.annotation.outer_background import MARGIN_MM, outer_background_of, outside_of
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
@@ -62,11 +62,11 @@ def test_a_second_structure_outside_the_ring_forbids_it():
 
 def test_a_case_is_asked_slice_by_slice():
     drawn = ring()
-    outside = outside_of_case(case(drawn, np.zeros_like(drawn)))
+    outside = outer_background_of(case(drawn, np.zeros_like(drawn)))
     assert outside is not None
     assert (outside[0] == outside_of(drawn, SPACING[1:])).all()
     assert not outside[1].any()
 
 
 def test_a_case_without_scribbles_says_nothing():
-    assert outside_of_case(Case("c", "p", case(ring()).image)) is None
+    assert outer_background_of(Case("c", "p", case(ring()).image)) is None

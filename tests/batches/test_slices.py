@@ -19,7 +19,7 @@ from napari_scribseg.batches.slices import (
 )
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, IGNORE, OUTSIDE, UNLABELLED
+from napari_scribseg.core.labels import BACKGROUND, IGNORE, OUTER_BACKGROUND, UNLABELLED
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 
@@ -222,7 +222,7 @@ def test_patches_are_cut_out_around_strokes_and_as_often_outside() -> None:
     assert len(plain.centres) == 1
     stored = [int(enclosed.integers[0, y, x]) for y, x in enclosed.centres]
     assert sum(value >= 0 for value in stored) == 21
-    assert stored.count(OUTSIDE) == pytest.approx(21, abs=2)
+    assert stored.count(OUTER_BACKGROUND) == pytest.approx(21, abs=2)
     assert len({int(y) for y, _ in enclosed.centres}) > 15, "all over the slice"
 
 

@@ -25,7 +25,7 @@ from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import read_labels, write_volume
 from napari_scribseg.project.case_names import places_of, remember_place, shown_names
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.store import Keeper
+from napari_scribseg.project.store import ProjectStore
 
 ONE, TWO = two_ball_case(seed=1), two_ball_case(seed=2)
 TINY = TrainConfig(
@@ -122,7 +122,7 @@ class TestInTheWindow:
         assert results.presenter.outcomes_of_case() == []
         assert results.scores.table.rowCount() == 0
         results.accept.where.setCurrentIndex(1)
-        results.deeds.accept()
+        results.results_actions.accept()
         assert "needs a prediction of this case" in dock.status.text()
         assert np.array_equal(session.selected.scribbles.data, TWO.scribbles)
 
@@ -132,7 +132,7 @@ class TestInTheWindow:
         results.accept.core.setValue(0.0)
         results.accept.sure.setValue(1.0)
         before = session.selected.scribbles.data.copy()
-        results.deeds.accept()
+        results.results_actions.accept()
         qtbot.waitUntil(lambda: dock.status.text().startswith("Drawn"), timeout=20000)
         accepted = session.selected.scribbles.data.copy()
         assert (accepted != before).any()
@@ -349,11 +349,11 @@ class TestInTheFiles:
 
     def test_an_id_that_earlier_strokes_wait_under_is_not_given_again(self, tmp_path):
         """Else restoring them would put the first patient's strokes on the second."""
-        keeper = Keeper(tmp_path / "journals")
-        keeper.ensure_project(tmp_path / "project", TWO_BALLS)
-        left = keeper.keep(None, "image", ONE.scribbles, TWO_BALLS)
-        keeper.close()  # a crash before the case was added
-        later = Keeper(tmp_path / "journals")
+        store = ProjectStore(tmp_path / "journals")
+        store.ensure_project(tmp_path / "project", TWO_BALLS)
+        left = store.keep(None, "image", ONE.scribbles, TWO_BALLS)
+        store.close()  # a crash before the case was added
+        later = ProjectStore(tmp_path / "journals")
         later.open_project(tmp_path / "project")
         fresh = later.keep(None, "image", TWO.scribbles, TWO_BALLS)
         assert (left.case, fresh.case) == ("image", "image-2")

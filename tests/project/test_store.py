@@ -1,4 +1,4 @@
-"""The keeper: strokes go to the journal at once and to the project on saving; none is lost."""
+"""The store: strokes go to the journal at once and to the project on saving; none is lost."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.io import read_labels
-from napari_scribseg.project.store import Keeper
+from napari_scribseg.project.store import ProjectStore
 
 
 @pytest.fixture
-def keeper(tmp_path):
-    one = Keeper(tmp_path / "journals")
+def store(tmp_path):
+    one = ProjectStore(tmp_path / "journals")
     one.ensure_project(tmp_path / "project", TWO_BALLS)
     yield one
     one.close()
@@ -27,37 +27,37 @@ def files(tmp_path):
     return read_dataset(phantom_dataset(tmp_path / "data", 2)).cases
 
 
-def test_an_image_is_brought_in_once(keeper, files):
-    assert keeper.bring_in(files[0], TWO_BALLS) == "patient00"
-    assert keeper.bring_in(files[0], TWO_BALLS) == "patient00"
+def test_an_image_is_brought_in_once(store, files):
+    assert store.bring_in(files[0], TWO_BALLS) == "patient00"
+    assert store.bring_in(files[0], TWO_BALLS) == "patient00"
     same_name = files[1].model_copy(update={"id": "patient00"})
-    assert keeper.bring_in(same_name, TWO_BALLS) == "patient00-2"
-    assert [case.id for case in keeper.state().cases] == ["patient00", "patient00-2"]
+    assert store.bring_in(same_name, TWO_BALLS) == "patient00-2"
+    assert [case.id for case in store.state().cases] == ["patient00", "patient00-2"]
 
 
-def test_drawn_kept_saved_and_loaded(keeper, files, tmp_path):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    scribbles = keeper.load(case_id).case.scribbles.copy()
-    assert not keeper.differs(case_id, scribbles)
+def test_drawn_kept_saved_and_loaded(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    scribbles = store.load(case_id).case.scribbles.copy()
+    assert not store.differs(case_id, scribbles)
     scribbles[0, 0, :5] = 2
-    assert keeper.differs(case_id, scribbles)
-    kept = keeper.keep(case_id, case_id, scribbles, TWO_BALLS)
+    assert store.differs(case_id, scribbles)
+    kept = store.keep(case_id, case_id, scribbles, TWO_BALLS)
     assert (kept.case, kept.unsaved) == (case_id, True)
     assert kept.voxels > 0
-    assert keeper.pending() == (), "what is being drawn now is not offered"
-    assert not keeper.save(case_id, scribbles, TWO_BALLS).unsaved
-    assert not keeper.differs(case_id, scribbles)
+    assert store.pending() == (), "what is being drawn now is not offered"
+    assert not store.save(case_id, scribbles, TWO_BALLS).unsaved
+    assert not store.differs(case_id, scribbles)
     assert list((tmp_path / "journals").iterdir()) == []
-    np.testing.assert_array_equal(keeper.load(case_id).case.scribbles, scribbles)
+    np.testing.assert_array_equal(store.load(case_id).case.scribbles, scribbles)
 
 
-def test_a_sitting_that_ended_without_saving_is_offered_and_restored(keeper, files, tmp_path):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    scribbles = keeper.load(case_id).case.scribbles.copy()
+def test_a_sitting_that_ended_without_saving_is_offered_and_restored(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    scribbles = store.load(case_id).case.scribbles.copy()
     scribbles[1, :3] = 1
-    keeper.keep(case_id, case_id, scribbles, TWO_BALLS)
-    keeper.close()
-    later = Keeper(tmp_path / "journals")
+    store.keep(case_id, case_id, scribbles, TWO_BALLS)
+    store.close()
+    later = ProjectStore(tmp_path / "journals")
     (left,) = later.pending()
     np.testing.assert_array_equal(left.scribbles, scribbles)
     assert later.restore(left) == (case_id, "")
@@ -66,13 +66,13 @@ def test_a_sitting_that_ended_without_saving_is_offered_and_restored(keeper, fil
     later.close()
 
 
-def test_drawing_over_an_offer_loses_neither(keeper, files, tmp_path):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    first = keeper.load(case_id).case.scribbles.copy()
+def test_drawing_over_an_offer_loses_neither(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    first = store.load(case_id).case.scribbles.copy()
     first[0, :2] = 1
-    keeper.keep(case_id, case_id, first, TWO_BALLS)
-    keeper.close()
-    later = Keeper(tmp_path / "journals")
+    store.keep(case_id, case_id, first, TWO_BALLS)
+    store.close()
+    later = ProjectStore(tmp_path / "journals")
     later.open_project(tmp_path / "project")
     second = later.load(case_id).case.scribbles.copy()
     second[2, :2] = 2
@@ -89,36 +89,36 @@ def test_drawing_over_an_offer_loses_neither(keeper, files, tmp_path):
     later.close()
 
 
-def test_a_case_from_elsewhere_is_kept_before_it_is_in_the_project(keeper):
+def test_a_case_from_elsewhere_is_kept_before_it_is_in_the_project(store):
     case = two_ball_case(case_id="layer")
     scribbles = np.zeros(case.image.shape, np.uint8)
     scribbles[0, 0, 0] = 1
-    kept = keeper.keep(None, "A layer", scribbles, TWO_BALLS)
+    kept = store.keep(None, "A layer", scribbles, TWO_BALLS)
     assert kept.unsaved
-    assert keeper.add_drawn(kept.case, Case("x", "x", case.image), TWO_BALLS)
-    assert not keeper.add_drawn(kept.case, Case("x", "x", case.image), TWO_BALLS)
-    keeper.save(kept.case, scribbles, TWO_BALLS)
-    np.testing.assert_array_equal(keeper.load(kept.case).case.scribbles, scribbles)
-    again = keeper.keep(None, "A layer", scribbles, TWO_BALLS)
+    assert store.add_drawn(kept.case, Case("x", "x", case.image), TWO_BALLS)
+    assert not store.add_drawn(kept.case, Case("x", "x", case.image), TWO_BALLS)
+    store.save(kept.case, scribbles, TWO_BALLS)
+    np.testing.assert_array_equal(store.load(kept.case).case.scribbles, scribbles)
+    again = store.keep(None, "A layer", scribbles, TWO_BALLS)
     assert again.case != kept.case, "it never replaces what was drawn before"
 
 
-def test_what_can_not_be_saved_stays_in_the_journal(keeper, files, tmp_path):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    scribbles = keeper.load(case_id).case.scribbles.copy()
+def test_what_can_not_be_saved_stays_in_the_journal(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    scribbles = store.load(case_id).case.scribbles.copy()
     scribbles[0, 0, :5] = 2
     (tmp_path / "project" / "project.lock").unlink()
     with pytest.raises(InvalidInput, match="taken over"):
-        keeper.save(case_id, scribbles, TWO_BALLS)
-    assert keeper.differs(case_id, scribbles)
-    keeper.close()
-    (left,) = Keeper(tmp_path / "journals").pending()
+        store.save(case_id, scribbles, TWO_BALLS)
+    assert store.differs(case_id, scribbles)
+    store.close()
+    (left,) = ProjectStore(tmp_path / "journals").pending()
     np.testing.assert_array_equal(left.scribbles, scribbles)
 
 
-def test_a_second_window_reads_only(keeper, files, tmp_path):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    second = Keeper(tmp_path / "journals")
+def test_a_second_window_reads_only(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    second = ProjectStore(tmp_path / "journals")
     state = second.open_project(tmp_path / "project")
     assert state.read_only
     assert "open elsewhere" in state.notes[0]
@@ -128,22 +128,22 @@ def test_a_second_window_reads_only(keeper, files, tmp_path):
         second.bring_in(files[1], TWO_BALLS)
 
 
-def test_marks_come_back_in_the_state(keeper, files):
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    state = keeper.mark(case_id, progress="reviewed", flagged=True, phase="ED")
+def test_marks_come_back_in_the_state(store, files):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    state = store.mark(case_id, progress="reviewed", flagged=True, phase="ED")
     assert (state.cases[0].progress, state.cases[0].status) == ("reviewed", "flagged")
     assert state.cases[0].phase == "ED"
 
 
-def test_other_structures_are_saved_with_the_case(keeper, files):
+def test_other_structures_are_saved_with_the_case(store, files):
     more = LabelSchema.of("one", "two", "three")
-    case_id = keeper.bring_in(files[0], TWO_BALLS)
-    scribbles = keeper.load(case_id).case.scribbles.copy()
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    scribbles = store.load(case_id).case.scribbles.copy()
     scribbles[0, 0, 0] = 3
-    keeper.save(case_id, scribbles, more)
-    assert keeper.load(case_id).schema == more
+    store.save(case_id, scribbles, more)
+    assert store.load(case_id).schema == more
 
 
 def test_without_a_project_it_says_so(tmp_path):
     with pytest.raises(InvalidInput, match="No project is open"):
-        Keeper(tmp_path).load("x")
+        ProjectStore(tmp_path).load("x")

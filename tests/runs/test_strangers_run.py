@@ -20,7 +20,7 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.atomic import write_bytes, write_text
-from napari_scribseg.io.files import open_own, refuse_links
+from napari_scribseg.io.regular_file import open_own, refuse_links
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.process import start, tail_of

@@ -18,7 +18,7 @@ from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
 from napari_scribseg.experiment.results import MEAN
-from napari_scribseg.io.files import open_own
+from napari_scribseg.io.regular_file import open_own
 
 Row = dict[str, str]
 """A row of a result file by the names of its columns."""

@@ -33,8 +33,8 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.plan import estimate
 from napari_scribseg.experiment.schedule import default_jobs
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.io.files import open_own
 from napari_scribseg.io.lock import holder_of
+from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs.folder import RunFolder
 
 CardState = Literal[

@@ -15,7 +15,7 @@ from napari_scribseg.experiment.recipe import Recipe, load_recipe
 from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.experiment.settings import Cost
 from napari_scribseg.experiment.worst_slices import PickedSlice
-from napari_scribseg.gui.background import Background, Errands
+from napari_scribseg.gui.background import Background, WidgetJobs
 from napari_scribseg.gui.batch.cells import CellsWatch, Progress
 from napari_scribseg.gui.batch.check import report_of
 from napari_scribseg.gui.batch.plan import BatchPlan
@@ -47,7 +47,7 @@ class BackgroundExperiments:
         self._followed: Path | None = None
         """An experiment that somebody else works on."""
         self._stopped_check = False
-        self._errands = Errands(background)
+        self._running = WidgetJobs(background)
 
     # What the presenter asks for
 
@@ -59,7 +59,7 @@ class BackgroundExperiments:
         def body() -> Ended:
             child = ExperimentProcess.checking(plan.recipe, plan.out)
             self._checking = child
-            if self._errands.over or self._stopped_check:
+            if self._running.over or self._stopped_check:
                 child.kill()
             ended = child.wait(self._teller(child))
             self._checking = None
@@ -71,7 +71,7 @@ class BackgroundExperiments:
             else:
                 presenter.checked(report_of(ended))
 
-        self._errands.run(body, done, presenter.failed)
+        self._running.run(body, done, presenter.failed)
 
     def run(self, plan: BatchPlan, costs: Sequence[Cost]) -> None:
         """Run an experiment in a child process."""
@@ -110,14 +110,14 @@ class BackgroundExperiments:
             progress = watch.look()
             results = results_of(folder, watch.experiment)
             recipe = watch.experiment.recipe
-            self._errands.post(lambda: presenter.opened(folder, recipe, progress, results))
+            self._running.post(lambda: presenter.opened(folder, recipe, progress, results))
             if not progress.is_worked_on:
                 return None
             self._followed = folder
-            while progress.is_worked_on and not self._errands.over:
+            while progress.is_worked_on and not self._running.over:
                 time.sleep(_LOOK_SECONDS)
                 progress = watch.look(again=True)
-                self._errands.post(lambda progress=progress: presenter.seen(progress))
+                self._running.post(lambda progress=progress: presenter.seen(progress))
             self._followed = None
             return results_of(folder, watch.experiment)
 
@@ -125,7 +125,7 @@ class BackgroundExperiments:
             if results is not None:
                 presenter.followed(results)
 
-        self._errands.run(body, done, presenter.failed)
+        self._running.run(body, done, presenter.failed)
 
     def save_recipe(self, path: Path, recipe: Recipe) -> None:
         """Write a recipe."""
@@ -158,7 +158,7 @@ class BackgroundExperiments:
 
     def end(self) -> None:
         """The window closes: the experiment saves and stops now, unless it was let go."""
-        self._errands.over = True
+        self._running.over = True
         if self._checking is not None:
             self._checking.kill()
         if self._process is not None:
@@ -179,7 +179,7 @@ class BackgroundExperiments:
         def body() -> tuple[Ended, Progress | None, BatchResults]:
             child = start()
             self._process = child
-            if self._errands.over:  # the window was closed meanwhile
+            if self._running.over:  # the window was closed meanwhile
                 child.close()
             ended = child.wait(self._watcher(child, folder, watch, retry=retry))
             self._process = None
@@ -188,7 +188,7 @@ class BackgroundExperiments:
             last = watch()
             return ended, last.look(), results_of(folder, last.experiment)
 
-        self._errands.run(body, lambda result: presenter.ended(*result), presenter.failed)
+        self._running.run(body, lambda result: presenter.ended(*result), presenter.failed)
 
     def _watcher(
         self,
@@ -214,7 +214,7 @@ class BackgroundExperiments:
             with contextlib.suppress(ScribsegError, OSError):  # being written just now
                 watch = watch or make()
                 progress = watch.look(again=retry)
-                self._errands.post(lambda: presenter.seen(progress))
+                self._running.post(lambda: presenter.seen(progress))
 
         return look
 
@@ -227,12 +227,12 @@ class BackgroundExperiments:
             line = child.last_line
             if line != said:
                 said = line
-                self._errands.post(lambda: presenter.told(line))
+                self._running.post(lambda: presenter.told(line))
 
         return tell
 
     def _read(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        self._errands.run(job, done, self._presenter.refused)
+        self._running.run(job, done, self._presenter.refused)
 
     @property
     def _presenter(self) -> BatchPresenter:

@@ -13,7 +13,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.io import FrameAxis
-from napari_scribseg.io.stored import Segment
+from napari_scribseg.io.decoded import Segment
 
 
 def series_data(

@@ -14,7 +14,7 @@ from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.document import ProjectCase
-from napari_scribseg.project.store import Keeper
+from napari_scribseg.project.store import ProjectStore
 
 
 class Cine(QObject):
@@ -23,7 +23,7 @@ class Cine(QObject):
     Args:
         panel: shows the frames.
         session: what the window works on.
-        keeper: remembers which frame is which.
+        store: remembers which frame is which.
         cases: shows cases.
         projects: shows the project after a change.
     """
@@ -32,14 +32,14 @@ class Cine(QObject):
         self,
         panel: FramesPanel,
         session: Session,
-        keeper: Keeper,
+        store: ProjectStore,
         cases: CaseOpener,
         projects: ProjectOpener,
     ) -> None:
         super().__init__(session)
         self._panel = panel
         self._session = session
-        self._keeper = keeper
+        self._store = store
         self._cases = cases
         self._projects = projects
         self._path: Path | None = None
@@ -66,7 +66,7 @@ class Cine(QObject):
         self._show()
         if path is not None:
             self._session.run(
-                lambda: self._keeper.frames_of(path), lambda frames: self._know(path, frames)
+                lambda: self._store.frames_of(path), lambda frames: self._know(path, frames)
             )
 
     def _know(self, path: Path, frames: dict[str, ProjectCase]) -> None:
@@ -124,7 +124,7 @@ class Cine(QObject):
                 self.refresh()
                 self._projects.refresh()
 
-            self._session.run(lambda: self._keeper.mark(case_id, phase=phase), marked)
+            self._session.run(lambda: self._store.mark(case_id, phase=phase), marked)
 
         scribbles = self._session.selected.scribbles
         shown = None if scribbles is None else kept_as(scribbles, self._session.project_folder)

@@ -30,7 +30,7 @@ from napari_scribseg.gui.session import Session
 from napari_scribseg.io import EXTENSIONS
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
 from napari_scribseg.project.case_names import file_case_id
-from napari_scribseg.project.store import Keeper, OpenedCase
+from napari_scribseg.project.store import OpenedCase, ProjectStore
 
 _FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in EXTENSIONS)})"
 
@@ -41,7 +41,7 @@ class CaseOpener(QObject):
     Args:
         parent: over which the dialogs appear.
         session: what the window works on.
-        keeper: the project.
+        store: the project.
         autosave: saves the case that is left.
     """
 
@@ -51,13 +51,13 @@ class CaseOpener(QObject):
     """The project has other cases now."""
 
     def __init__(
-        self, parent: QWidget, session: Session, keeper: Keeper, autosave: Autosave
+        self, parent: QWidget, session: Session, store: ProjectStore, autosave: Autosave
     ) -> None:
         super().__init__(session)
         self._parent = parent
         self._session = session
         self._viewer = session.viewer
-        self._keeper = keeper
+        self._store = store
         self._autosave = autosave
         self._shelf: dict[CaseKey, list[Layer]] = {}
         """Scribbles layers that belong to no project, of the cases that were open before."""
@@ -259,7 +259,7 @@ class CaseOpener(QObject):
 
     def _load(self, case_id: str) -> None:
         self._session.say(f"Opening {case_id} …")
-        self._session.run(lambda: self._keeper.load(case_id), self.show_opened)
+        self._session.run(lambda: self._store.load(case_id), self.show_opened)
 
     def _open_series(self, folder: Path, info: SeriesInfo, *, alone: bool = False) -> None:
         name = series_id(info)
@@ -282,13 +282,13 @@ class CaseOpener(QObject):
         then: Callable[[str], None] | None = None,
     ) -> None:
         """Add cases, save the one that is shown, and show the first that was added."""
-        keeper, folder = self._keeper, self._session.project_folder
+        store, folder = self._store, self._session.project_folder
 
         def job() -> OpenedCase | str:
-            keeper.ensure_project(folder, schema)
-            if keeper.read_only:
-                return _opened_without(keeper, given[0], schema)
-            return next(iter([keeper.bring_in(one, schema) for one in given]))
+            store.ensure_project(folder, schema)
+            if store.read_only:
+                return _opened_without(store, given[0], schema)
+            return next(iter([store.bring_in(one, schema) for one in given]))
 
         def added(first: OpenedCase | str) -> None:
             self.cases_changed.emit()
@@ -326,11 +326,11 @@ def series_id(info: SeriesInfo) -> str:
 
 
 def _opened_without(
-    keeper: Keeper, given: CaseFiles | Case, schema: LabelSchema
+    store: ProjectStore, given: CaseFiles | Case, schema: LabelSchema
 ) -> OpenedCase | str:
     """A case in a project that can't be changed: the project's own, or only to be looked at."""
     try:
-        return keeper.bring_in(given, schema)
+        return store.bring_in(given, schema)
     except InvalidInput:
         case = given.load(schema) if isinstance(given, CaseFiles) else given
         return OpenedCase(case, schema, None, None, read_only=True, notes=case.notes)

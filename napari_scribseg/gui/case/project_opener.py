@@ -15,7 +15,7 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.journal import Restored
-from napari_scribseg.project.store import Keeper, ProjectState
+from napari_scribseg.project.store import ProjectState, ProjectStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class ProjectOpener(QObject):
     Args:
         parent: over which the dialogs appear.
         session: what the window works on.
-        keeper: keeps the project.
+        store: keeps the project.
         autosave: saves the case that is left.
         cases: shows cases.
     """
@@ -49,14 +49,14 @@ class ProjectOpener(QObject):
         self,
         parent: QWidget,
         session: Session,
-        keeper: Keeper,
+        store: ProjectStore,
         autosave: Autosave,
         cases: CaseOpener,
     ) -> None:
         super().__init__(session)
         self._parent = parent
         self._session = session
-        self._keeper = keeper
+        self._store = store
         self._autosave = autosave
         self._cases = cases
         # After the first paint: the dock shows at once, the cases come when they come.
@@ -78,7 +78,7 @@ class ProjectOpener(QObject):
         """Open a project in the place of this one, whose strokes are saved first."""
         self._session.say(f"Opening the project {folder.name} …")
         self._autosave.save(
-            lambda: self._session.run(lambda: self._keeper.open_project(folder), self._opened)
+            lambda: self._session.run(lambda: self._store.open_project(folder), self._opened)
         )
 
     def create(self, folder: Path) -> None:
@@ -86,24 +86,24 @@ class ProjectOpener(QObject):
         schema = self._session.schema
         self._autosave.save(
             lambda: self._session.run(
-                lambda: self._keeper.ensure_project(folder, schema), self._opened
+                lambda: self._store.ensure_project(folder, schema), self._opened
             )
         )
 
     def refresh(self) -> None:
         """Show the project as it is now."""
-        self._session.run(self._keeper.state, self.state_changed.emit)
+        self._session.run(self._store.state, self.state_changed.emit)
 
     def look_for_left(self) -> None:
         """Look again for what earlier sittings left."""
-        self._session.run(self._keeper.pending, self.left_changed.emit)
+        self._session.run(self._store.pending, self.left_changed.emit)
 
     def restore(self, left: Restored) -> None:
         """Save what was left in its project, and show the case."""
         project = self._session.project_folder
 
         def job() -> tuple[str, str, ProjectState | None]:
-            return *self._keeper.restore(left), self._keeper.state()
+            return *self._store.restore(left), self._store.state()
 
         def restored(result: tuple[str, str, ProjectState | None]) -> None:
             case_id, note, state = result
@@ -126,7 +126,7 @@ class ProjectOpener(QObject):
             self._session.say(f"The strokes on {left.header.case} were deleted.")
             self.look_for_left()
 
-        self._session.run(lambda: self._keeper.discard(left), done)
+        self._session.run(lambda: self._store.discard(left), done)
 
     def remember(self, case_id: str | None) -> None:
         """Remember what is open, for the next start."""
@@ -141,12 +141,12 @@ class ProjectOpener(QObject):
     # Inside
 
     def _start(self) -> None:
-        folder, keeper = self._session.project_folder, self._keeper
+        folder, store = self._session.project_folder, self._store
 
         def job() -> _Start:
             there = (folder / "project.json").is_file()
-            state = keeper.open_project(folder) if there else None
-            return _Start(state, keeper.pending(), recent.load_recent())
+            state = store.open_project(folder) if there else None
+            return _Start(state, store.pending(), recent.load_recent())
 
         self._session.run(job, self._started)
 

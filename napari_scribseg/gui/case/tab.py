@@ -33,7 +33,7 @@ from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label
 from napari_scribseg.project.document import Progress
-from napari_scribseg.project.store import Keeper, OpenedCase, ProjectState
+from napari_scribseg.project.store import OpenedCase, ProjectState, ProjectStore
 
 SAVE_KEY: Final = "F2"
 _WARNING_STYLE: Final = "color: #c98f06;"
@@ -54,17 +54,17 @@ class CaseTab(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.keeper = Keeper()
-        self.autosave = Autosave(session, self.keeper)
-        self.opener = CaseOpener(self, session, self.keeper, self.autosave)
-        self.projects = ProjectOpener(self, session, self.keeper, self.autosave, self.opener)
+        self.store = ProjectStore()
+        self.autosave = Autosave(session, self.store)
+        self.opener = CaseOpener(self, session, self.store, self.autosave)
+        self.projects = ProjectOpener(self, session, self.store, self.autosave, self.opener)
         self.leaving = Leaving(session, self.autosave)
         self.letters = CanvasLetters(session)
         self.restore = RestorePanel()
         self.open = OpenButton()
         self.cases = CaseList()
         self.frames = FramesPanel()
-        self.cine = Cine(self.frames, session, self.keeper, self.opener, self.projects)
+        self.cine = Cine(self.frames, session, self.store, self.opener, self.projects)
         self.inputs = InputsPanel()
         self._guard: CloseGuard | None = None
         self._keys: list[QShortcut] = []
@@ -74,8 +74,8 @@ class CaseTab(Tab):
         self._save = button("Save", f"Save the strokes in the project now ({SAVE_KEY})")
         self._lay_out()
         self._connect()
-        # Bound to the keeper and not to this object, which is gone by then.
-        self.destroyed.connect(self.keeper.close)
+        # Bound to the store and not to this object, which is gone by then.
+        self.destroyed.connect(self.store.close)
         self._show_state(None)
         self._show_offers()
 
@@ -89,7 +89,7 @@ class CaseTab(Tab):
         self.cine.end()
         self.letters.end()
         self._session.viewer.layers.events.inserted.disconnect(self._note_prediction)
-        self.keeper.close()
+        self.store.close()
 
     def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
         """Watch over the window that the tab has come to."""
@@ -102,7 +102,7 @@ class CaseTab(Tab):
             window, self.leaving.ask, self._has_layers, last_words=self.autosave.wait
         )
         self._add_keys(window)
-        window.destroyed.connect(self.keeper.close)
+        window.destroyed.connect(self.store.close)
 
     # Inside
 
@@ -166,7 +166,7 @@ class CaseTab(Tab):
         (self.projects if what.startswith(_PROJECT_ASKS) else self.opener).ask(what)
 
     def _save_now(self) -> None:
-        if self.keeper.read_only:
+        if self.store.read_only:
             self._session.say("The project is open read-only: strokes can't be saved.", "warning")
             return
         self.autosave.save(lambda: self._session.say("The strokes are saved.", "good"))
@@ -181,7 +181,7 @@ class CaseTab(Tab):
         if case_id is None:
             return
         self._session.run(
-            lambda: self.keeper.mark(case_id, progress=progress, **more), self._show_state
+            lambda: self.store.mark(case_id, progress=progress, **more), self._show_state
         )
 
     def _set_reviewed(self, is_reviewed: bool) -> None:
@@ -193,7 +193,7 @@ class CaseTab(Tab):
     def _note_prediction(self, event: Any) -> None:
         """A case that got a segmentation is predicted."""
         layer = event.value
-        known = self._state is not None and not self.keeper.read_only
+        known = self._state is not None and not self.store.read_only
         is_shown = self._session.kept is not None and layers.case_of(layer) == self._session.case
         if known and is_shown and layers.role_of(layer) == "segmentation":
             self._mark("predicted", only_up=True)

@@ -20,11 +20,11 @@ from napari_scribseg.evaluation.clinical import (
     volume_measurements,
 )
 from napari_scribseg.gui.canvas import brush, layers
+from napari_scribseg.gui.results.comparison import Comparison, save_table
 from napari_scribseg.gui.results.export_dialog import ExportDialog
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
 from napari_scribseg.gui.results.model_work import take_model
 from napari_scribseg.gui.results.presenter import ResultsPresenter
-from napari_scribseg.gui.results.verdicts import Verdict, save_table
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.work import export_project
 
@@ -36,7 +36,7 @@ _MODELS = "Models (*.scribseg)"
 
 
 class ResultsActions:
-    """The deeds of a `ResultsTab`.
+    """The key_actions of a `ResultsTab`.
 
     Args:
         tab: whose panels tell what is wanted.
@@ -109,7 +109,7 @@ class ResultsActions:
 
     # Layers
 
-    def show_difference(self, verdict: Verdict, *, on: bool) -> None:
+    def show_difference(self, verdict: Comparison, *, on: bool) -> None:
         """Show, or take away, what was missed, is too much, or is of another class."""
         case, session = verdict.outcome.case, self._session
         old = layers.find(session.viewer.layers, "difference", case)
@@ -119,7 +119,7 @@ class ResultsActions:
         elif old is not None:
             session.viewer.layers.remove(old)
 
-    def show_probabilities(self, verdict: Verdict) -> None:
+    def show_probabilities(self, verdict: Comparison) -> None:
         """Put the probability of every class into the viewer, where it was asked for."""
         outcome = verdict.outcome
         if outcome.probabilities is None:
@@ -318,7 +318,7 @@ class ResultsActions:
         )
 
 
-def _phase_of(verdict: Verdict) -> Phase:
+def _phase_of(verdict: Comparison) -> Phase:
     frame = verdict.shown.frame
     name = verdict.outcome.case.name + ("" if frame is None else f", frame {frame}")
     return Phase(name, verdict.shown.array, verdict.shown.spacing)

@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetItem
 
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.results.verdicts import Advice
+from napari_scribseg.gui.results.comparison import Advice
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
 
 NEXT_KEY = "N"

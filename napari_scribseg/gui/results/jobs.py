@@ -10,9 +10,9 @@ from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui import work
 from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui.results.comparison import Comparison, advise, compare
 from napari_scribseg.gui.results.presenter import ResultsPresenter, Wanted
 from napari_scribseg.gui.results.run_list import runs_with_weights
-from napari_scribseg.gui.results.verdicts import Verdict, advise, judge
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Outcome, Snapshot
 
@@ -70,19 +70,21 @@ class BackgroundPredictions:
             presenter.failed,
         )
 
-    def judge(self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -> None:
+    def compare_with_reference(
+        self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing
+    ) -> None:
         """Clean up and compare; of one prediction only the latest judgement counts."""
         presenter = self._presenter
         key = (outcome.case, outcome.run)
         number = self._judged.get(key, 0) + 1
         self._judged[key] = number
 
-        def done(verdict: Verdict) -> None:
+        def done(verdict: Comparison) -> None:
             if self._judged[key] == number:
-                presenter.judged(verdict)
+                presenter.compared(verdict)
 
         self._session.background.run(
-            lambda: judge(outcome, reference, cleaning), done, presenter.failed
+            lambda: compare(outcome, reference, cleaning), done, presenter.failed
         )
 
     def advise(self, outcomes: Sequence[Outcome], scribbles: Array | None) -> None:

@@ -18,8 +18,8 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.gui.results.comparison import Advice, Comparison, caption_of
 from napari_scribseg.gui.results.run_list import RunEntry, told_apart
-from napari_scribseg.gui.results.verdicts import Advice, Verdict, caption_of
 from napari_scribseg.gui.values import Inputs, Level, Outcome, Snapshot
 from napari_scribseg.gui.widgets.numbers import mean_dice
 
@@ -67,7 +67,7 @@ class ResultsView(Protocol):
         """List the runs that can predict."""
         ...
 
-    def show_verdict(self, verdict: Verdict, title: str, *, is_shown: bool) -> None:
+    def show_verdict(self, verdict: Comparison, title: str, *, is_shown: bool) -> None:
         """Put a prediction into the viewer; the shown one also into table and plot."""
         ...
 
@@ -107,7 +107,9 @@ class ResultsJobs(Protocol):
         """Segment every case of the project with a trained run."""
         ...
 
-    def judge(self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -> None:
+    def compare_with_reference(
+        self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing
+    ) -> None:
         """Clean up a prediction and compare it with the reference."""
         ...
 
@@ -137,7 +139,7 @@ class ResultsPresenter:
     cleaning: PostProcessing = field(default_factory=PostProcessing)
     probabilities: bool = False
     outcomes: dict[tuple[CaseKey, Path], Outcome] = field(default_factory=dict)
-    verdicts: dict[tuple[CaseKey, Path], Verdict] = field(default_factory=dict)
+    verdicts: dict[tuple[CaseKey, Path], Comparison] = field(default_factory=dict)
     _waiting: list[Path] = field(default_factory=list)
     _scope: Scope = "volume"
     _wanted: Wanted = field(default_factory=Wanted)
@@ -243,7 +245,7 @@ class ResultsPresenter:
             self.view.say(str(error), "error")
             return
         for outcome in outcomes:
-            self.jobs.judge(outcome, reference, self.cleaning)
+            self.jobs.compare_with_reference(outcome, reference, self.cleaning)
 
     def advise(self) -> None:
         """Find where to draw next."""
@@ -271,7 +273,7 @@ class ResultsPresenter:
         found = [o for (case, _), o in self.outcomes.items() if case == self.case]
         return sorted(found, key=lambda outcome: outcome.run != self.run)
 
-    def shown_verdict(self) -> Verdict | None:
+    def shown_verdict(self) -> Comparison | None:
         """The verdict in the table."""
         return self.verdicts.get((self.case, self.run)) if self.case and self.run else None
 
@@ -294,9 +296,11 @@ class ResultsPresenter:
             reference = self.view.snapshot().reference
         except ScribsegError as error:
             self.view.say(str(error), "error")
-        self.jobs.judge(outcome, reference if outcome.case == self.case else None, self.cleaning)
+        self.jobs.compare_with_reference(
+            outcome, reference if outcome.case == self.case else None, self.cleaning
+        )
 
-    def judged(self, verdict: Verdict) -> None:
+    def compared(self, verdict: Comparison) -> None:
         """A prediction was cleaned up and compared."""
         outcome = verdict.outcome
         if outcome.run is None or (outcome.case, outcome.run) not in self.outcomes:
@@ -372,7 +376,7 @@ class ResultsPresenter:
         self.view.say(f"Segmenting {part}{snapshot.case} with {title} …")
         self.jobs.predict(run, snapshot, self._wanted)
 
-    def _tell(self, verdict: Verdict) -> None:
+    def _tell(self, verdict: Comparison) -> None:
         outcome = verdict.outcome
         text = f"{outcome.case} is segmented by {self.title_of(outcome.run)}."
         if outcome.scores:
@@ -383,10 +387,10 @@ class ResultsPresenter:
         if not self.screen.predicting:
             self.view.say(text, "warning" if outcome.note or outcome.doubts else "good")
 
-    def _verdicts_of_case(self) -> list[Verdict]:
+    def _verdicts_of_case(self) -> list[Comparison]:
         return [v for (case, _), v in self.verdicts.items() if case == self.case]
 
-    def _show(self, verdict: Verdict) -> None:
+    def _show(self, verdict: Comparison) -> None:
         run = verdict.outcome.run
         self.view.show_verdict(verdict, self.title_of(run), is_shown=run == self.run)
 

@@ -1,4 +1,4 @@
-"""The Results tab: predict, judge, compare, and find where to draw next."""
+"""The Results tab: predict, compare, compare, and find where to draw next."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.actions import ResultsActions
 from napari_scribseg.gui.results.advice_panel import NEXT_KEY, AdvicePanel
+from napari_scribseg.gui.results.comparison import Advice, Comparison
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.predict_panel import PredictPanel
 from napari_scribseg.gui.results.presenter import ResultsPresenter, ResultsScreen, Scope
 from napari_scribseg.gui.results.run_list import RunEntry, entry_of
 from napari_scribseg.gui.results.scores_panel import ScoresPanel
-from napari_scribseg.gui.results.verdicts import Advice, Verdict
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Level, Snapshot
 from napari_scribseg.gui.widgets.numbers import score_rows
@@ -57,7 +57,7 @@ class ResultsTab(Tab):
         self.advice = AdvicePanel()
         self.accept = AcceptForm()
         self.measurements = MeasurementsForm()
-        self.deeds = ResultsActions(self, session, self.presenter, self._jobs)
+        self.results_actions = ResultsActions(self, session, self.presenter, self._jobs)
         self._advice: Advice | None = None
         for panel in (self.predict, self.scores, self.advice):
             self.column.addWidget(panel)
@@ -85,13 +85,13 @@ class ResultsTab(Tab):
         outcomes = self.presenter.outcomes_of_case()
         known = [(o.run, self.presenter.title_of(o.run)) for o in outcomes if o.run is not None]
         self.scores.set_runs(known, self.presenter.run)
-        self.deeds.offer_phases()
+        self.results_actions.offer_phases()
 
     def show_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
         """List the runs that can predict."""
         self.predict.set_runs(runs, ticked)
 
-    def show_verdict(self, verdict: Verdict, title: str, *, is_shown: bool) -> None:
+    def show_verdict(self, verdict: Comparison, title: str, *, is_shown: bool) -> None:
         """Put a prediction into the viewer, under the scribbles; a newer one replaces it."""
         outcome = verdict.outcome
         schema, case, run = outcome.schema, outcome.case, str(outcome.run)
@@ -105,8 +105,8 @@ class ResultsTab(Tab):
         if outcome.uncertainty is not None:
             uncertainty = layers.uncertainty_data(outcome.uncertainty, case=case)
             self._session.put(uncertainty, "uncertainty", case)
-        self.deeds.show_probabilities(verdict)
-        self.deeds.show_difference(verdict, on=self.scores.difference)
+        self.results_actions.show_probabilities(verdict)
+        self.results_actions.show_difference(verdict, on=self.scores.difference)
         self.scores.set_rows(score_rows(verdict.scores or (), schema))
         self.scores.set_slices(
             verdict.slices,
@@ -116,7 +116,7 @@ class ResultsTab(Tab):
         )
         self._mark_slice()
         if self.side_by_side.is_on:
-            self.deeds.compare(on=True)
+            self.results_actions.compare(on=True)
         if verdict.scores is not None:
             self.scores_shown.emit()
 
@@ -176,7 +176,7 @@ class ResultsTab(Tab):
             return
         show_slice(self._session.viewer, layer, suggestion.z)
         if self._session.selected.scribbles is not None:
-            self.deeds.take_brush()
+            self.results_actions.take_brush()
         self.say(f"Slice {suggestion.z}: {suggestion.reason}")
         self.suggestion_visited.emit()
 
@@ -199,14 +199,14 @@ class ResultsTab(Tab):
             "What it learnt from",
             "Show the seeds and labels that the shown run has made of this case, as layers",
         )
-        learnt.clicked.connect(self.deeds.show_learnt)
+        learnt.clicked.connect(self.results_actions.show_learnt)
         export = button("Export …", "Write the cases of the project for other programs")
-        export.clicked.connect(self.deeds.ask_for_export)
+        export.clicked.connect(self.results_actions.ask_for_export)
         model = button(
             "Export model …",
             "Write the model of the shown run as one file that can be given away, without data",
         )
-        model.clicked.connect(self.deeds.ask_for_model_export)
+        model.clicked.connect(self.results_actions.ask_for_model_export)
         for widget in (learnt, export, model):
             self.column.addWidget(widget)
 
@@ -217,7 +217,7 @@ class ResultsTab(Tab):
         panel.stop_asked.connect(presenter.stop)
         panel.ticked_changed.connect(presenter.tick)
         panel.run_asked.connect(self._ask_for_run)
-        panel.model_asked.connect(self.deeds.ask_for_model)
+        panel.model_asked.connect(self.results_actions.ask_for_model)
         panel.refresh_asked.connect(self._list_runs)
         panel.probabilities_changed.connect(self._set_probabilities)
         scores.run_chosen.connect(presenter.choose_shown)
@@ -227,14 +227,14 @@ class ResultsTab(Tab):
         scores.outline_changed.connect(self._outline_changed)
         scores.difference_changed.connect(self._difference_changed)
         scores.side_by_side_changed.connect(self._compare)
-        scores.save_asked.connect(self.deeds.ask_for_table)
+        scores.save_asked.connect(self.results_actions.ask_for_table)
         self.advice.advice_asked.connect(presenter.advise)
         self.advice.next_asked.connect(self.next_suggestion)
         self.advice.suggestion_chosen.connect(self.go_to)
         self.advice.map_changed.connect(self._show_map)
-        self.accept.accept_asked.connect(self.deeds.accept)
-        self.measurements.volumes_asked.connect(self.deeds.measure_volumes)
-        self.measurements.function_asked.connect(self.deeds.measure_function)
+        self.accept.accept_asked.connect(self.results_actions.accept)
+        self.measurements.volumes_asked.connect(self.results_actions.measure_volumes)
+        self.measurements.function_asked.connect(self.results_actions.measure_function)
         shortcut = QShortcut(QKeySequence("Ctrl+Return"), self)
         shortcut.activated.connect(partial(presenter.predict, "volume"))
 
@@ -265,12 +265,12 @@ class ResultsTab(Tab):
         self.presenter.probabilities = wanted
 
     def _compare(self, on: bool) -> None:
-        self.deeds.compare(on=on)
+        self.results_actions.compare(on=on)
 
     def _difference_changed(self, on: bool) -> None:
         verdict = self.presenter.shown_verdict()
         if verdict is not None:
-            self.deeds.show_difference(verdict, on=on)
+            self.results_actions.show_difference(verdict, on=on)
 
     def _show_map(self, on: bool) -> None:
         advice, session = self._advice, self._session

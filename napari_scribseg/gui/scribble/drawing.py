@@ -14,7 +14,7 @@ from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble import keys
-from napari_scribseg.gui.scribble.presenter import Deed
+from napari_scribseg.gui.scribble.presenter import KeyAction
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed
@@ -26,7 +26,7 @@ class Drawing(QObject):
     Args:
         session: what the window works on.
         scan: knows how a slice was before the last stroke.
-        deeds: what keys do besides drawing.
+        key_actions: what keys do besides drawing.
     """
 
     tool_changed = Signal()
@@ -36,7 +36,7 @@ class Drawing(QObject):
         self,
         session: Session,
         scan: StrokeScan,
-        deeds: Mapping[Deed, Callable[[], None]],
+        key_actions: Mapping[KeyAction, Callable[[], None]],
     ) -> None:
         super().__init__()
         self.widths = Widths()
@@ -45,7 +45,7 @@ class Drawing(QObject):
         self._scan = scan
         self._layer: Layer | None = None
         self._ends: list[Callable[[], None]] = []
-        self._actions = self._keys({**self._own_deeds(), **deeds})
+        self._actions = self._keys({**self._own_key_actions(), **key_actions})
         session.selected_changed.connect(self._follow)
         self._follow()
 
@@ -151,16 +151,22 @@ class Drawing(QObject):
         inside = enclosed(now, value) if before is None else newly_enclosed(before, now, value)
         brush.write(layer, inside * np.uint8(value), z)
 
-    def _own_deeds(self) -> dict[Deed, Callable[[], None]]:
+    def _own_key_actions(self) -> dict[KeyAction, Callable[[], None]]:
         return {
             "previous_slice": lambda: self._step(-1),
             "next_slice": lambda: self._step(1),
             "fill_contour": self.fill_contour,
         }
 
-    def _keys(self, deeds: Mapping[Deed, Callable[[], None]]) -> dict[str, Callable[[], None]]:
-        actions = {key: deeds[deed] for deed, key in keys.ALSO.items()}
-        actions |= {key: deeds[deed] for deed, key in keys.chosen_keys().items() if deed in deeds}
+    def _keys(
+        self, key_actions: Mapping[KeyAction, Callable[[], None]]
+    ) -> dict[str, Callable[[], None]]:
+        actions = {key: key_actions[action] for action, key in keys.ALSO.items()}
+        actions |= {
+            key: key_actions[action]
+            for action, key in keys.chosen_keys().items()
+            if action in key_actions
+        }
         return {**actions, "Control-Z": self.undo, "Control-Shift-Z": self.redo}
 
     def _step(self, by: int) -> None:

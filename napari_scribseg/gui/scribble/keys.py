@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from napari_scribseg.gui.scribble.presenter import Deed
+from napari_scribseg.gui.scribble.presenter import KeyAction
 
-DEFAULTS: Final[dict[Deed, str]] = {
+DEFAULTS: Final[dict[KeyAction, str]] = {
     "previous_slice": "A",
     "next_slice": "D",
     "fill_contour": "C",
@@ -19,18 +19,21 @@ DEFAULTS: Final[dict[Deed, str]] = {
 }
 """Letters that napari leaves free on a labels layer. The same names stand in napari.yaml."""
 
-ALSO: Final[dict[Deed, str]] = {"previous_slice": "PageUp", "next_slice": "PageDown"}
+ALSO: Final[dict[KeyAction, str]] = {"previous_slice": "PageUp", "next_slice": "PageDown"}
 """Second keys, which can't be changed."""
 
 
-def chosen_keys() -> dict[Deed, str]:
-    """The key of every deed; the default where napari keeps no settings of plugins (before 0.9)."""
+def chosen_keys() -> dict[KeyAction, str]:
+    """The key of every action; the default where napari keeps no settings (before 0.9)."""
     stored = _stored()
-    keys = {deed: str(stored.get(deed) or DEFAULTS[deed]).strip() for deed in get_args(Deed)}
+    keys = {
+        action: str(stored.get(action) or DEFAULTS[action]).strip()
+        for action in get_args(KeyAction)
+    }
     taken = list(keys.values())
     return {
-        deed: key if usable(key) and taken.count(key) == 1 else DEFAULTS[deed]
-        for deed, key in keys.items()
+        action: key if usable(key) and taken.count(key) == 1 else DEFAULTS[action]
+        for action, key in keys.items()
     }
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from napari_scribseg.annotation.checklist import SliceFacts, voxels_of
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 
-Deed = Literal[
+KeyAction = Literal[
     "previous_slice",
     "next_slice",
     "fill_contour",

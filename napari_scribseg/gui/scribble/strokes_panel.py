@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSpinBox, 
 
 from napari_scribseg.annotation.simulate import STYLES
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.scribble.presenter import Deed
+from napari_scribseg.gui.scribble.presenter import KeyAction
 from napari_scribseg.gui.widgets.style import GAP, Fold, Panel, button, note_label, tame
 
 _WORDS = {
@@ -34,7 +34,7 @@ class StrokesPanel(Panel):
     accept_asked = Signal()
     drop_asked = Signal()
 
-    def __init__(self, keys: Mapping[Deed, str]) -> None:
+    def __init__(self, keys: Mapping[KeyAction, str]) -> None:
         super().__init__("Help with strokes")
         self._interpolate_tip = (
             f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
@@ -76,7 +76,7 @@ class StrokesPanel(Panel):
         with QSignalBlocker(self._grow):
             self._grow.setChecked(on)
 
-    def _answer(self, keys: Mapping[Deed, str]) -> QWidget:
+    def _answer(self, keys: Mapping[KeyAction, str]) -> QWidget:
         self._bar = QWidget()
         row = QHBoxLayout(self._bar)
         row.setContentsMargins(0, 0, 0, 0)

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.events import Event
 from napari_scribseg.gui import work
-from napari_scribseg.gui.background import Errands
+from napari_scribseg.gui.background import WidgetJobs
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import run_cards
@@ -52,7 +52,7 @@ class BackgroundTraining:
         self._watched: RunFolder | None = None
         self._children = work.Children()
         self._dice = PreviewDice()
-        self._errands = Errands(session.background)
+        self._running = WidgetJobs(session.background)
         self._let_go = False
 
     # What the presenter asks for
@@ -76,7 +76,7 @@ class BackgroundTraining:
             RunQueue(project / "runs").add(*written)
             return len(written)
 
-        self._errands.run(body, presenter.queued, presenter.failed)
+        self._running.run(body, presenter.queued, presenter.failed)
 
     def train_next(self) -> None:
         """Train the run whose turn it is, if one waits."""
@@ -86,7 +86,7 @@ class BackgroundTraining:
             if run is not None:
                 self._presenter.act("start", run)
 
-        self._errands.run(queue.take, started, self._presenter.refused)
+        self._running.run(queue.take, started, self._presenter.refused)
 
     def start(self, run: Path) -> None:
         """Train a run that is there already, from its checkpoint if it has one."""
@@ -108,11 +108,11 @@ class BackgroundTraining:
             history = History.of(opened.events())
             paused = opened.requested == "pause"
             self._watched = opened
-            self._errands.post(lambda: presenter.followed(run, history, paused=paused))
+            self._running.post(lambda: presenter.followed(run, history, paused=paused))
             self._pass_on(watch(opened, since=since))
             self._watched = None
 
-        self._errands.run(body, lambda _: None, presenter.failed)
+        self._running.run(body, lambda _: None, presenter.failed)
 
     def stop(self, *, keep_going_to_best: bool) -> None:
         """End the training; its last event tells when that has happened."""
@@ -120,11 +120,11 @@ class BackgroundTraining:
         failed = self._presenter.failed
         if watched is not None:
             word: Literal["finish", "stop"] = "finish" if keep_going_to_best else "stop"
-            self._errands.run(lambda: watched.request(word), lambda _: None, failed)
+            self._running.run(lambda: watched.request(word), lambda _: None, failed)
         elif process is not None and keep_going_to_best:
             process.request("finish")
         elif process is not None:
-            self._errands.run(lambda: process.stop(STOP_SECONDS), lambda _: None, failed)
+            self._running.run(lambda: process.stop(STOP_SECONDS), lambda _: None, failed)
 
     def request(self, what: Literal["pause", "resume"]) -> None:
         """Halt the training, or let it go on."""
@@ -133,9 +133,9 @@ class BackgroundTraining:
             run.request(what)
 
     def list_runs(self) -> None:
-        """Read the runs of the project, and the guest."""
-        runs, guest = self._session.project_folder / "runs", self._presenter.guest
-        self._read(lambda: run_cards.list_cards(runs, guest), self._presenter.runs_listed)
+        """Read the runs of the project, and the visited."""
+        runs, visited = self._session.project_folder / "runs", self._presenter.visited
+        self._read(lambda: run_cards.list_cards(runs, visited), self._presenter.runs_listed)
 
     def load_history(self, run: Path) -> None:
         """Read what a run has told so far."""
@@ -156,7 +156,7 @@ class BackgroundTraining:
 
         def post(call: Callable[[], None]) -> None:
             """Tell it, unless another case is shown by then."""
-            self._errands.post(lambda: call() if session.case == shown else None)
+            self._running.post(lambda: call() if session.case == shown else None)
 
         def body() -> None:
             opened = RunFolder.open(run)
@@ -191,7 +191,7 @@ class BackgroundTraining:
             step = float(document["seconds_per_step"])
             return f"About {amount} of memory and {time} ({step:.1f} s per step just now)."
 
-        self._errands.run(
+        self._running.run(
             lambda: told(self._children.run(words)),
             lambda text: self._presenter.estimated(choice, classes, text),
             lambda problem: self._presenter.estimated(choice, classes, problem),
@@ -213,7 +213,7 @@ class BackgroundTraining:
 
     def end(self) -> None:
         """The window closes: the training ends now, unless it was let go."""
-        self._errands.over = True
+        self._running.over = True
         self._children.end()
         if self._watched is not None and not self._let_go:
             self._watched.request("stop")
@@ -233,24 +233,24 @@ class BackgroundTraining:
             resume = run.checkpoint("last").exists()
             process = start(run, resume=resume, beside_window=True)
             self._process = process
-            if self._errands.over:  # the window was closed while the files were written
+            if self._running.over:  # the window was closed while the files were written
                 process.close()
                 return
-            self._errands.post(lambda: presenter.run_started(run.path))
+            self._running.post(lambda: presenter.run_started(run.path))
             if resume:
                 history = History.of(run.events())
-                self._errands.post(lambda: presenter.continued(history))
+                self._running.post(lambda: presenter.continued(history))
             self._pass_on(process.events())
 
-        self._errands.run(body, lambda _: None, presenter.failed)
+        self._running.run(body, lambda _: None, presenter.failed)
 
     def _pass_on(self, events: Iterator[Event]) -> None:
         presenter = self._presenter
         for event in events:
-            self._errands.post(lambda event=event: presenter.happened(event))
+            self._running.post(lambda event=event: presenter.happened(event))
 
     def _read(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        self._errands.run(job, done, self._presenter.refused)
+        self._running.run(job, done, self._presenter.refused)
 
     @property
     def _presenter(self) -> TrainingPresenter:

@@ -143,7 +143,7 @@ class TrainingJobs(Protocol):
         ...
 
     def list_runs(self) -> None:
-        """Read the runs of the project, and the guest; tells `runs_listed`."""
+        """Read the runs of the project, and the visited; tells `runs_listed`."""
         ...
 
     def load_history(self, run: Path) -> None:
@@ -183,7 +183,7 @@ class TrainingPresenter:
     chosen: Path | None = None
     """The run whose card is shown."""
     cards: tuple[RunCard, ...] = ()
-    guest: Path | None = None
+    visited: Path | None = None
     """A run of an experiment that is looked at beside those of the project."""
     history: History = field(default_factory=History)
     """Of the run that is trained."""
@@ -266,12 +266,12 @@ class TrainingPresenter:
 
     def visit(self, run: Path) -> None:
         """Show a run that lies elsewhere; it can be looked at, and nothing else."""
-        self.guest = run
+        self.visited = run
         self.choose(run)
         self.jobs.list_runs()
 
     def look_at_guest(self) -> None:
-        """Look again at the guest, if it is shown and being trained."""
+        """Look again at the visited, if it is shown and being trained."""
         card = next((c for c in self.cards if c.is_guest), None)
         if card is not None and card.folder == self.chosen and card.state == "running":
             self.jobs.load_history(card.folder)
@@ -365,7 +365,7 @@ class TrainingPresenter:
         idle = self.screen.phase is Phase.IDLE
         own = [card for card in cards if not card.is_guest]
         going = next((c for c in own if c.state in ("running", "paused")), None)
-        if self.chosen not in folders and self.chosen != self.guest:
+        if self.chosen not in folders and self.chosen != self.visited:
             self.chosen = None
         self.view.show_runs(cards, self.chosen)
         if idle and going is not None and first:

@@ -104,21 +104,21 @@ class RunCard:
                 return (again, "more", "delete") if self.has_weights else (again, "delete")
 
 
-def list_cards(runs: Path, guest: Path | None = None) -> tuple[RunCard, ...]:
+def list_cards(runs: Path, visited: Path | None = None) -> tuple[RunCard, ...]:
     """All runs in a folder of runs, the newest first; damaged ones are left out.
 
     Args:
         runs: folder of runs.
-        guest: a run elsewhere, which is put in front of them.
+        visited: a run elsewhere, which is put in front of them.
     """
     try:
         waiting = RunQueue(runs).waiting()
     except InvalidInput:
         waiting = []
     cards: list[RunCard] = []
-    if guest is not None:
+    if visited is not None:
         with contextlib.suppress(InvalidInput):
-            cards.append(replace(read_card(RunFolder.open(guest)), is_guest=True))
+            cards.append(replace(read_card(RunFolder.open(visited)), is_guest=True))
     for document in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             cards.append(read_card(RunFolder.open(document.parent), waiting))

@@ -127,9 +127,9 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
     assert len(dock.session.viewer.layers) == 3
     QTest.keyClick(dock.window(), Qt.Key.Key_D, alt)
-    qtbot.waitUntil(lambda: dock.tab.keeper.state().cases[1].progress == "reviewed")
+    qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].progress == "reviewed")
     QTest.keyClick(dock.window(), Qt.Key.Key_G, alt)
-    qtbot.waitUntil(lambda: dock.tab.keeper.state().cases[1].flagged)
+    qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].flagged)
     QTest.keyClick(dock.window(), Qt.Key.Key_Up, alt)
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     np.testing.assert_array_equal(dock.scribbles.data, drawn)
@@ -138,7 +138,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
         layers.volume_of(dock.session.selected.image), TWO_BALLS, case=dock.session.case
     )
     dock.session.put((segmentation, *data[1:]), "segmentation", dock.session.case)
-    qtbot.waitUntil(lambda: dock.tab.keeper.state().cases[0].progress == "predicted")
+    qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].progress == "predicted")
 
 
 def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, files, qtbot):
@@ -239,7 +239,7 @@ def test_a_layer_from_elsewhere_becomes_a_case_when_it_is_drawn_on(viewer, proje
     draw(dock, row=5)
     qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved)
     assert dock.tab.cases.list.count() == 1, "saving three ways at once made one case"
-    assert not dock.tab.keeper.state().cases[0].oriented
+    assert not dock.tab.store.state().cases[0].oriented
     assert dock.tab.letters.letters() is None, "nobody knows where left is"
     end(dock)
 
@@ -297,7 +297,7 @@ def test_frames_of_a_cine_become_cases_and_ed_is_remembered(viewer, project, tmp
     dock.tab.frames._series.click()
     qtbot.waitUntil(lambda: dock.session.is_series)
     qtbot.waitUntil(dock.tab.frames._open["ES"].isEnabled)
-    assert [entry.phase for entry in dock.tab.keeper.state().cases] == ["ES"]
+    assert [entry.phase for entry in dock.tab.store.state().cases] == ["ES"]
     end(dock)
 
 

@@ -13,6 +13,7 @@ from napari_scribseg.core.labels import BACKGROUND, PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.gui.results.comparison import Advice, compare
 from napari_scribseg.gui.results.presenter import (
     MOST_KEPT,
     ResultsJobs,
@@ -21,7 +22,6 @@ from napari_scribseg.gui.results.presenter import (
     Wanted,
 )
 from napari_scribseg.gui.results.run_list import RunEntry
-from napari_scribseg.gui.results.verdicts import Advice, judge
 from napari_scribseg.gui.values import Inputs, Outcome, Snapshot
 
 SCHEMA = PRESETS["prostate"]
@@ -64,8 +64,8 @@ def presenter(view, jobs) -> ResultsPresenter:
 def answer(presenter: ResultsPresenter, result: Outcome, reference=None) -> None:
     """What the jobs do, at once."""
     presenter.predicted(result)
-    presenter.judged(
-        judge(presenter.outcomes[result.case, result.run], reference, PostProcessing())
+    presenter.compared(
+        compare(presenter.outcomes[result.case, result.run], reference, PostProcessing())
     )
 
 
@@ -105,7 +105,7 @@ def test_a_change_of_clean_up_does_not_hurry_the_next_run(presenter, jobs):
     presenter.tick((ONE, TWO))
     presenter.predict()
     answer(presenter, outcome(ONE))
-    presenter.judged(judge(outcome(ONE), None, PostProcessing(fill_holes=True)))
+    presenter.compared(compare(outcome(ONE), None, PostProcessing(fill_holes=True)))
     assert presenter.screen.predicting, "the second run is still at work"
     assert jobs.predict.call_count == 2
 
@@ -149,8 +149,8 @@ def test_the_table_tells_run_and_clean_up(presenter):
     answer(presenter, outcome(), reference)
     assert presenter.screen.caption == "mr by first · as predicted"
     assert "Mean Dice 1.000" in said(presenter)[0]
-    cleaned = judge(outcome(), reference, PostProcessing(largest_component=True))
-    presenter.judged(cleaned)
+    cleaned = compare(outcome(), reference, PostProcessing(largest_component=True))
+    presenter.compared(cleaned)
     assert presenter.screen.caption == "mr by first · with largest component"
 
 
@@ -160,8 +160,10 @@ def test_a_clean_up_is_judged_anew(presenter, jobs):
     answer(presenter, outcome())
     cleaning = PostProcessing(largest_component=True)
     presenter.set_cleaning(cleaning)
-    assert jobs.judge.call_args.args[2] == cleaning
-    assert jobs.judge.call_args.args[0].segmentation.array[0, 0, 0] == 1, "the raw one"
+    assert jobs.compare_with_reference.call_args.args[2] == cleaning
+    assert jobs.compare_with_reference.call_args.args[0].segmentation.array[0, 0, 0] == 1, (
+        "the raw one"
+    )
 
 
 def test_only_the_chosen_run_is_in_the_table(presenter, view):

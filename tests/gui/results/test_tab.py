@@ -21,12 +21,12 @@ from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
+from napari_scribseg.gui.results.comparison import Advice
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.predict_panel import PredictPanel
 from napari_scribseg.gui.results.presenter import ResultsScreen
 from napari_scribseg.gui.results.run_list import RunEntry
 from napari_scribseg.gui.results.tab import ResultsTab
-from napari_scribseg.gui.results.verdicts import Advice
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Outcome
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
@@ -135,7 +135,7 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     assert not viewer.canvas.grid.enabled
     assert [(layer, layer.visible) for layer in viewer.layers] == before
 
-    tab.deeds.save_table(tmp_path / "t.csv")
+    tab.results_actions.save_table(tmp_path / "t.csv")
     qtbot.waitUntil((tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
@@ -147,7 +147,7 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
     viewer.dims.set_point(0, float(scribbles.data_to_world((1, 0, 0))[0]))
     before = scribbles.data.copy()
     before[1, 12, 12] = scribbles.data[1, 12, 12] = 1
-    tab.deeds.accept()
+    tab.results_actions.accept()
     qtbot.waitUntil(lambda: bool((scribbles.data != before).any()))
     assert (scribbles.data[before > 0] == before[before > 0]).all()
     assert (scribbles.data[[0, 2, 3]] == before[[0, 2, 3]]).all(), "the shown slice only"
@@ -163,7 +163,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     predict(tab, qtbot)
     form = tab.measurements
     assert (form.diastole.currentText(), form.systole.currentText()) == ("p_ED", "p_ES")
-    tab.deeds.measure_function()
+    tab.results_actions.measure_function()
     qtbot.waitUntil(lambda: form.table.rowCount() == 6)
     found = {form.table.item(y, 0).text(): form.table.item(y, 1).text() for y in range(6)}
     voxel = 8 * 1.5 * 1.5 / 1000
@@ -176,7 +176,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     form.systole.setCurrentText("p_ED")
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
-    tab.deeds.measure_function()
+    tab.results_actions.measure_function()
     qtbot.waitUntil(lambda: any("swapped" in text for text, _ in said))
 
 
@@ -284,6 +284,6 @@ def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot,
     tab.predict.model_asked.emit()
     qtbot.waitUntil(lambda: taken in tab.presenter.ticked)
     assert asked == [Path(given)]
-    tab.deeds.ask_for_model_export()
+    tab.results_actions.ask_for_model_export()
     qtbot.waitUntil(lambda: len(asked) == 2)
     assert asked[1] == (taken, Path(given))

@@ -202,4 +202,4 @@ class TestKeys:
 
         manifest = PluginManifest.from_file(Path(napari_scribseg.__file__).with_name("napari.yaml"))
         offered = manifest.contributions.configurations["drawing_keys"].properties
-        assert {deed: one.default for deed, one in offered.items()} == keys.DEFAULTS
+        assert {action: one.default for action, one in offered.items()} == keys.DEFAULTS

@@ -340,12 +340,12 @@ def test_in_the_middle_of_a_queue_nobody_is_taken_to_the_results(training, view)
 
 
 class TestGuest:
-    def guest(self, state: str = "running") -> RunCard:
+    def visited(self, state: str = "running") -> RunCard:
         run = Path("experiment/cells/a-fold1-seed0-100/run")
         return RunCard(run, "a", "quick", state, is_guest=True)
 
     def test_a_run_of_an_experiment_is_shown_and_nothing_else(self, presenter, jobs, view):
-        card = self.guest()
+        card = self.visited()
         presenter.visit(card.folder)
         jobs.load_history.assert_called_with(card.folder)
         presenter.runs_listed(())  # asked for before the visit
@@ -362,19 +362,19 @@ class TestGuest:
         view.show_log.assert_called_once_with(card.folder)
 
     def test_it_is_looked_at_again_while_it_is_trained_and_shown(self, presenter, jobs):
-        card = self.guest()
+        card = self.visited()
         presenter.visit(card.folder)
         presenter.runs_listed((card,))
         jobs.reset_mock()
         presenter.look_at_guest()
         jobs.load_history.assert_called_once_with(card.folder)
-        presenter.runs_listed((self.guest("completed"),))
+        presenter.runs_listed((self.visited("completed"),))
         jobs.reset_mock()
         presenter.look_at_guest()
         jobs.load_history.assert_not_called()
 
     def test_the_project_s_runs_are_proposed_and_not_the_guest(self, presenter):
         own = RunCard(RUN, "a", "quick", "completed", has_weights=True)
-        presenter.guest = self.guest().folder
-        presenter.runs_listed((self.guest("completed"), own))
+        presenter.visited = self.visited().folder
+        presenter.runs_listed((self.visited("completed"), own))
         assert presenter.chosen == RUN

@@ -88,8 +88,8 @@ class TestCards:
     def test_a_guest_comes_first_and_can_only_be_looked_at(self, run, tmp_path):
         elsewhere = tmp_path / "experiment" / "cells" / "b-fold1-seed0-100" / "run"
         shutil.copytree(run.path, elsewhere)
-        guest, own = list_cards(tmp_path / "runs", elsewhere)
-        assert (guest.title, guest.actions) == ("b-fold1-seed0-100", ("log",))
+        visited, own = list_cards(tmp_path / "runs", elsewhere)
+        assert (visited.title, visited.actions) == ("b-fold1-seed0-100", ("log",))
         assert own.folder == run.path
         assert "delete" in own.actions
         assert list_cards(tmp_path / "runs", tmp_path) == (own,), "one that is gone is left out"

@@ -15,14 +15,14 @@ from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
-from napari_scribseg.gui.results.run_list import runs_with_weights
-from napari_scribseg.gui.results.verdicts import (
+from napari_scribseg.gui.results.comparison import (
     TABLE_COLUMNS,
     advise,
     caption_of,
-    judge,
+    compare,
     save_table,
 )
+from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.values import Outcome
 
 SCHEMA = LabelSchema.of("a")
@@ -47,8 +47,8 @@ def test_the_clean_up_changes_what_is_shown_and_scored_but_not_the_prediction():
     reference = pieces()
     reference[0, 7, 7] = 0
     outcome = made(pieces())
-    plain = judge(outcome, reference, PostProcessing())
-    clean = judge(outcome, reference, PostProcessing(largest_component=True))
+    plain = compare(outcome, reference, PostProcessing())
+    clean = compare(outcome, reference, PostProcessing(largest_component=True))
     assert plain.scores[0].dice < 1
     assert clean.scores[0].dice == 1
     assert clean.outcome.segmentation.array[0, 7, 7] == 1
@@ -60,14 +60,14 @@ def test_the_clean_up_changes_what_is_shown_and_scored_but_not_the_prediction():
 def test_of_one_slice_only_that_slice_is_judged():
     array = np.zeros(GRID.shape, np.uint8)
     array[1] = pieces()[1]
-    verdict = judge(made(array, z=1), pieces(), PostProcessing())
+    verdict = compare(made(array, z=1), pieces(), PostProcessing())
     assert verdict.scores[0].dice == 1, "the slice that was not predicted does not count"
     assert [s.z for s in verdict.slices] == [1]
     assert not verdict.difference.any()
 
 
 def test_a_reference_of_another_schema_costs_the_scores_only():
-    verdict = judge(made(pieces()), np.full(GRID.shape, 9, np.uint8), PostProcessing())
+    verdict = compare(made(pieces()), np.full(GRID.shape, 9, np.uint8), PostProcessing())
     assert verdict.scores is None
     assert verdict.difference is None
     assert "9" in verdict.outcome.note
@@ -77,18 +77,18 @@ def test_a_reference_of_another_schema_costs_the_scores_only():
 def test_a_partial_reference_is_scored_on_what_it_labels_and_says_so():
     reference = pieces()
     reference[0] = UNKNOWN
-    verdict = judge(made(pieces()), reference, PostProcessing())
+    verdict = compare(made(pieces()), reference, PostProcessing())
     assert verdict.scores[0].dice == 1
     assert verdict.scores[0].reference_share == 0.5
     assert "50.00%" in caption_of(verdict.outcome, PostProcessing(), "run")
     assert not verdict.difference.any()
-    slice_of_nothing = judge(made(pieces(), z=0), reference, PostProcessing())
+    slice_of_nothing = compare(made(pieces(), z=0), reference, PostProcessing())
     assert slice_of_nothing.scores is None
     assert "says nothing" in slice_of_nothing.outcome.note
 
 
 def test_without_a_reference_nothing_is_scored():
-    verdict = judge(made(pieces()), None, PostProcessing())
+    verdict = compare(made(pieces()), None, PostProcessing())
     assert verdict.scores is None
     assert verdict.outcome.note == ""
 
@@ -120,7 +120,7 @@ def test_runs_of_other_structures_are_not_compared():
 
 
 def test_everything_is_in_one_table(tmp_path):
-    verdict = judge(made(pieces()), pieces(), PostProcessing(fill_holes=True))
+    verdict = compare(made(pieces()), pieces(), PostProcessing(fill_holes=True))
     measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
     save_table(tmp_path / "t.csv", {"first": verdict}, measured)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:

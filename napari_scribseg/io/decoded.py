@@ -54,7 +54,7 @@ class Segment:
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class Decoded:
     """The content of a file.
 
     Args:

@@ -35,7 +35,7 @@ from napari_scribseg.io.atomic import write_text
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Comparison:
     """A prediction as it is shown, and how good it is.
 
     Args:
@@ -75,7 +75,7 @@ class Advice:
     suggestions: tuple[Suggestion, ...]
 
 
-def judge(outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -> Verdict:
+def compare(outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -> Comparison:
     """Clean up a prediction and compare it with the reference.
 
     A reference that can't be compared costs the scores only; the outcome's note says why.
@@ -101,7 +101,7 @@ def judge(outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -
     )
     moved = tuple(replace(s, z=s.z + (outcome.z or 0)) for s in slices)
     judged = replace(outcome, scores=scores, note=note)
-    return Verdict(judged, Volume(shown, raw.grid, frame=raw.frame), cleaning, moved, difference)
+    return Comparison(judged, Volume(shown, raw.grid, frame=raw.frame), cleaning, moved, difference)
 
 
 def advise(outcomes: Sequence[Outcome], scribbles: Array | None) -> Advice:
@@ -164,7 +164,7 @@ TABLE_COLUMNS = (
 
 
 def save_table(
-    path: Path, verdicts: Mapping[str, Verdict], measurements: Sequence[Measurement]
+    path: Path, verdicts: Mapping[str, Comparison], measurements: Sequence[Measurement]
 ) -> None:
     """Write all numbers of the tab as one CSV with units in the names of the columns.
 
@@ -201,7 +201,7 @@ def save_table(
     write_text(path, buffer.getvalue())
 
 
-def _class_rows(verdict: Verdict) -> list[dict[str, str | int]]:
+def _class_rows(verdict: Comparison) -> list[dict[str, str | int]]:
     scope = "case" if verdict.outcome.z is None else "one slice"
     return [
         {
@@ -220,7 +220,7 @@ def _class_rows(verdict: Verdict) -> list[dict[str, str | int]]:
     ]
 
 
-def _slice_rows(verdict: Verdict) -> list[dict[str, str | int]]:
+def _slice_rows(verdict: Comparison) -> list[dict[str, str | int]]:
     return [
         {
             "scope": "slice",
