@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_scribseg.batches.intensities import normalise
-from napari_scribseg.data import intensities
+from napari_scribseg.batches import intensities
 
 
 def at_once(array: np.ndarray) -> np.ndarray:
