@@ -69,7 +69,7 @@ def model(trained, tmp_path_factory):
     return export_model(trained, tmp_path_factory.mktemp("model") / "balls.scribseg")
 
 
-@pytest.mark.parametrize("method", [PartialCE, EFFDNet, Full25D], ids=lambda m: m.name)
+@pytest.mark.parametrize("method", [PartialCE, EFFDNet, Full25D], ids=lambda m: m.spec.name)
 def test_a_model_predicts_like_its_run_to_the_bit(method, tmp_path) -> None:
     run = phantom_run(tmp_path, method, batch_size=2, steps=2)
     list(train(run))
