@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_scribseg.batches import intensities
 from napari_scribseg.batches.intensities import normalise
-from napari_scribseg.data import intensities
 
 
 def at_once(array: np.ndarray) -> np.ndarray:

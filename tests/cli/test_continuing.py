@@ -48,6 +48,7 @@ def predicted(monkeypatch: pytest.MonkeyPatch) -> list[Volume]:
             probabilities=np.full((3, *image.shape), 1 / 3, np.float32),
             uncertainty=np.ones(image.shape, np.float32),
             grid=image.grid,
+            notes=(),
         )
 
     module = SimpleNamespace(load_model=lambda *_, **__: "model", predict_case=predict_case)
@@ -135,6 +136,8 @@ def test_notes_are_told_once_with_the_number_of_repeats(
     constant = "patient01: All voxels have the same value, 5 (and 1 other case)."
     code, told, _ = call(capsys, "predict", run.path, data, "--out", tmp_path / "out")
     assert (code, told["notes"]) == (0, [constant])
+    alone = ["All voxels have the same value, 5."]
+    assert told["notes_by_image"] == {"patient01": alone, "patient02": alone}
     code, told, _ = call(capsys, "check", data)
     assert (code, told["notes"].count(constant)) == (0, 1)
     assert main(["check", str(data)]) == 0

@@ -140,7 +140,7 @@ def test_a_recipe_and_options_for_one_exclude_each_other(data, tmp_path, capsys)
     call(capsys, data, "--method", "a", "--save-recipe", recipe)
     code, document = call(capsys, recipe, "--folds", "3", "--out", tmp_path / "out")
     assert code == 2
-    assert "leave out folds" in document["error"]
+    assert "leave out --folds" in document["error"]
     assert call(capsys, data, "--method", "a", "--save-recipe", recipe)[0] == 2  # nothing is lost
     assert "does not exist" in call(capsys, tmp_path / "nothing")[1]["error"]
 

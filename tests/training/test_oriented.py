@@ -306,11 +306,13 @@ def test_check_and_predict_tell_which_cases_had_to_be_turned(tmp_path: Path, cap
     list(train(run))
     code, document = _call(capsys, "predict", run.path, tmp_path / "data", "--out", tmp_path / "a")
     assert code == 0
-    assert list(document["notes"]) == ["patient01"]
+    assert list(document["notes_by_image"]) == ["patient01"]
+    (note,) = document["notes"]
+    assert note.startswith("patient01: The image is stored in another order of axes")
     assert (
         main(["predict", str(run.path), str(tmp_path / "data"), "--out", str(tmp_path / "b")]) == 0
     )
-    assert "Note on patient01: The image is stored in another order" in capsys.readouterr().out
+    assert "Note: patient01: The image is stored in another order" in capsys.readouterr().out
     for name in ("patient00", "patient01"):
         files = next(c.files for c in run.cases if c.files.id == name)
         stored = read_labels(tmp_path / "a" / f"{name}.nii.gz")
