@@ -175,7 +175,7 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(next(iter(document.get("notes", {}).values()), ())),
+        doubts=tuple(document.get("notes", ())),
     )
 
 

@@ -88,7 +88,7 @@ def shown_names(cases: Sequence[ProjectCase], places: Mapping[str, Path]) -> dic
 
 def file_case_id(path: Path, frame: int | None = None) -> str:
     """The id that a file, or one frame (counted from 0) of it, gets as a case if it is free."""
-    name = safe_id(path.name.removesuffix(extension_of(path) or ""))
+    name = safe_id(path.name.removesuffix(extension_of(path) or ""), series=path.is_dir())
     return name if frame is None else f"{name[:54]}_frame{frame + 1:02d}"
 
 

@@ -45,7 +45,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def viewer(make_napari_viewer, monkeypatch):
-    monkeypatch.setattr(catalogue, "load_in_child", lambda: ())
+    monkeypatch.setattr(catalogue, "methods", lambda: ())
     return make_napari_viewer(show=True)
 
 

@@ -24,7 +24,6 @@ from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
-from napari_scribseg.data.names import slug
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
@@ -241,7 +240,7 @@ def identified(layer: Layer) -> CaseKey:
         return known
     path = layer.source.path
     if path is None:
-        key = CaseKey(f"layer:{secrets.token_hex(8)}", slug(layer.name), layer.name)
+        key = CaseKey(f"layer:{secrets.token_hex(8)}", safe_id(layer.name), layer.name)
     else:  # a file may hold several images
         key = CaseKey.of_file(Path(path), safe_id(layer.name), layer.name)
     note_case(layer, key)

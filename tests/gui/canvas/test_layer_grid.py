@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,6 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers, series_layers
 from napari_scribseg.io import FrameAxis
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 
 SHAPE = (6, 9, 11)
 START = np.array([2, 3, 4])
@@ -194,8 +194,8 @@ def test_axes_that_are_no_lengths_are_not_taken_for_space():
 
 
 def test_unknown_sides_stay_unknown_in_a_crop():
-    grid = Grid.from_spacing(SHAPE, (5.0, 1.0, 1.0))
-    volume = Volume(np.zeros(SHAPE), grid, notes=(UNKNOWN_SIDES,))
+    grid = replace(Grid.from_spacing(SHAPE, (5.0, 1.0, 1.0)), oriented=False)
+    volume = Volume(np.zeros(SHAPE), grid)
     layer = layers.layer_of(layers.image_data(volume, case=CaseKey("", "one")))
     layer.translate = np.array(layer.translate) + 5
     assert not layer_grid.locate(layer, layers.notes(layer)).grid.oriented

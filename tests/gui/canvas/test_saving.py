@@ -139,7 +139,9 @@ def test_a_strange_layer_is_saved_with_a_sentence_about_its_place(tmp_path, told
     layer = Image(np.zeros((2, 3, 4)), scale=(3, 1, 2), translate=(30, 20, 10))
     save(layer, tmp_path / "a.nii.gz")
     wanted = [[-2, 0, 0, -10], [0, -1, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1]]  # RAS
-    assert np.array_equal(nibabel.load(tmp_path / "a.nii.gz").affine, wanted)
+    header = nibabel.load(tmp_path / "a.nii.gz").header
+    assert np.array_equal(header.get_sform(), wanted)
+    assert int(header["sform_code"]) == 0, "nobody knows where left is"
     assert len(told) == 1
     assert told[0].startswith("a.nii.gz: Nothing says where this layer lies in the patient")
 

@@ -21,7 +21,7 @@ from napari_scribseg.training.train import train
 def snapshot() -> Snapshot:
     case = two_ball_case()
     schema = LabelSchema.of("bright", "dim")
-    return Snapshot(case.id, case.image, case.scribbles, case.reference, schema)
+    return Snapshot(case.key, case.image, case.scribbles, case.reference, schema)
 
 
 @pytest.fixture
