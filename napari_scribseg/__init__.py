@@ -4,8 +4,7 @@ The public names of the package. Importing it loads no numpy, no torch and no Qt
 fetched from its room on first use, because napari imports every plugin when it starts.
 
 Example:
-    >>> from napari_scribseg import read_dataset
-    >>> from napari_scribseg.core.samples import sample_folder
+    >>> from napari_scribseg import read_dataset, sample_folder
     >>> len(read_dataset(sample_folder("cardiac")).cases)
     12
 """
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from napari_scribseg.core.labels import LabelSchema
     from napari_scribseg.core.method_spec import MethodSpec
+    from napari_scribseg.core.samples import sample_folder
     from napari_scribseg.core.volume import Grid, Volume
     from napari_scribseg.data.case import Case, Dataset
     from napari_scribseg.data.dataset import read_dataset
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from napari_scribseg.methods.registry import specs
     from napari_scribseg.project.folder import Project
     from napari_scribseg.runs.folder import RunFolder
+    from napari_scribseg.training.new_run import prepare_run
     from napari_scribseg.training.predict import load_model, predict_case
-    from napari_scribseg.training.train import train
+    from napari_scribseg.training.train import train_run
 
 __version__ = "0.1.0"
 
@@ -45,11 +46,13 @@ __all__ = [
     "load_model",
     "overlay_figure",
     "predict_case",
+    "prepare_run",
     "read_dataset",
     "read_labels",
     "read_volume",
+    "sample_folder",
     "specs",
-    "train",
+    "train_run",
     "write_volume",
 ]
 
@@ -66,11 +69,13 @@ _HOMES: Final = {
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",
+    "prepare_run": "training.new_run",
     "read_dataset": "data.dataset",
     "read_labels": "io",
     "read_volume": "io",
+    "sample_folder": "core.samples",
     "specs": "methods.registry",
-    "train": "training.train",
+    "train_run": "training.train",
     "write_volume": "io",
 }
 

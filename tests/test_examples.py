@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from phantoms import phantom_dataset
 
+from napari_scribseg.runs.folder import RunFolder
+
 ROOT = Path(__file__).resolve().parents[1]
 ADDED = ROOT / "examples/smooth_ce"
 
@@ -29,6 +31,19 @@ def installed(tmp_path: Path) -> dict[str, str]:
     (info / "entry_points.txt").write_text(points)
     paths = [str(tmp_path / "site"), str(ADDED), str(ROOT), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
+
+
+def test_the_whole_job_from_python_is_one_that_the_command_line_knows(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import train_from_python
+
+    dice = train_from_python.main(tmp_path, steps=3)
+    assert 0 <= dice < 1
+    assert len(list((tmp_path / "predictions").glob("*.nii.gz"))) == 4
+    run = RunFolder.open(tmp_path / "run")
+    assert (run.status, run.last_step) == ("completed", 3)
 
 
 def scribseg(environment: dict[str, str], *words: str) -> dict[str, object]:

@@ -11,8 +11,8 @@ from napari_scribseg.cli.answer import Answer, new_folder
 from napari_scribseg.cli.inputs import dataset_items
 from napari_scribseg.cli.predicting import evaluate_into, predict_into
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.runs import prepare_run
 from napari_scribseg.cli.training import train_run
+from napari_scribseg.training.new_run import prepare_run
 
 if TYPE_CHECKING:
     from napari_scribseg.data.case import Dataset

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.core.config import parse_assignments
+from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 
@@ -45,7 +44,7 @@ def run_estimate(arguments: argparse.Namespace, display: Display) -> Answer:  # 
     chosen = spec.preset(arguments.preset)
     if not 1 <= arguments.classes <= 254:
         raise InvalidInput(f"--classes must be 1 to 254, got {arguments.classes}.")
-    options, training = settings.apply(
+    options, training = apply_changes(
         parse_assignments(arguments.assignments), chosen.options, chosen.training
     )
     schema = LabelSchema.of(*(f"class {k}" for k in range(1, arguments.classes + 1)))

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_scribseg.cli import settings
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.runs import add_convention, add_frame, add_patients
-from napari_scribseg.core.config import parse_assignments
+from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -278,7 +277,7 @@ def _filled_in(choice: MethodChoice, recipe: Recipe) -> MethodSettings:
             "comparison is fair; leave it out of the method's."
         )
     changes = {**choice.settings, **common}
-    options, training = settings.apply(changes, preset.options, preset.training)
+    options, training = apply_changes(changes, preset.options, preset.training)
     weights = spec.load()(_CLASSES_FOR_SIZE, options).parameters()
     return MethodSettings(
         label=choice.label,

@@ -207,3 +207,29 @@ def _text(value: Any) -> str:
     """The shortest text that `_value` reads as this value."""
     plain = isinstance(value, str) and value == value.strip() and _value(value) == value
     return value if plain else json.dumps(value, separators=(",", ":"))
+
+
+def apply_changes(
+    changes: Mapping[str, Any], options: MethodConfig, training: TrainConfig
+) -> tuple[MethodConfig, TrainConfig]:
+    """The settings of a method and of the engine with these changes.
+
+    A name that both know belongs to the method. Giving steps alone takes the minutes away, so
+    that a preset with minutes does not win over what was asked for.
+
+    Raises:
+        InvalidInput: nobody knows the name (the message lists all), or the value is out of range.
+    """
+    ours = set(type(options).model_fields)
+    theirs = set(type(training).model_fields)
+    unknown = [name for name in changes if name not in ours | theirs]
+    if unknown:
+        raise InvalidInput(
+            f"There is no setting '{unknown[0]}'. The method has: {', '.join(sorted(ours))}; "
+            f"the training has: {', '.join(sorted(theirs))}."
+        )
+    for_method = {name: value for name, value in changes.items() if name in ours}
+    for_training = {name: value for name, value in changes.items() if name not in ours}
+    if "steps" in for_training:
+        for_training.setdefault("minutes", None)
+    return options.updated(for_method), training.updated(for_training)

@@ -33,6 +33,7 @@ from napari_scribseg.methods.base import Maps, Method, Task
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import refuse_missing
+from napari_scribseg.runs.worker import record
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitting_weights import check_documents
 from napari_scribseg.training.full_disk import written_when_there_is_room
@@ -50,6 +51,22 @@ _REPORT_SECONDS = 0.5
 _SAVE_SECONDS = 60.0
 """Most training time that a crash can cost."""
 _PAUSE_POLL_SECONDS = 0.2
+
+
+def train_run(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
+    """Train a prepared run in this process, and write down in its folder what happens.
+
+    As the command line does it: the run has events, a heartbeat and an end, so the window lists it
+    and anybody can watch, stop and resume it.
+
+    Args:
+        run: to be trained.
+        resume: continue from its last checkpoint.
+
+    Yields:
+        What happens, a `Finished` last, also when the training fails.
+    """
+    return record(run, train(run, resume=resume))
 
 
 def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:

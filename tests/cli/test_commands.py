@@ -24,10 +24,9 @@ import numpy as np
 import pytest
 
 from napari_scribseg.annotation import simulate
-from napari_scribseg.cli import build_parser, checking, demo, main, settings
+from napari_scribseg.cli import build_parser, checking, demo, main
 from napari_scribseg.cli.answer import Answer, columns, printable
-from napari_scribseg.cli.runs import prepare_run
-from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.core.config import MethodConfig, TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Saved, Started, Stepped, Validated
 from napari_scribseg.core.labels import ScribbleConvention
@@ -39,6 +38,7 @@ from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.io.documents import load_document
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.training.new_run import prepare_run
 
 SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
@@ -239,15 +239,15 @@ class Options(MethodConfig):
 
 def test_settings_find_their_owner_and_the_method_comes_first() -> None:
     changes = {"tau": 0.9, "momentum": 0.2, "batch_size": 3, "patch": [32, 64], "widths": [8]}
-    options, training = settings.apply(changes, Options(), TrainConfig())
+    options, training = apply_changes(changes, Options(), TrainConfig())
     assert options == Options(tau=0.9, momentum=0.2, widths=(8,))
     assert training == TrainConfig(batch_size=3, patch=(32, 64))
 
 
 def test_steps_take_the_place_of_minutes() -> None:
     training = TrainConfig(minutes=5)
-    assert settings.apply({"steps": 7}, Options(), training)[1].minutes is None
-    assert settings.apply({"minutes": 7}, Options(), training)[1].minutes == 7
+    assert apply_changes({"steps": 7}, Options(), training)[1].minutes is None
+    assert apply_changes({"minutes": 7}, Options(), training)[1].minutes == 7
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_settings_nobody_knows_or_out_of_range_are_named(
     changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
-        settings.apply(changes, Options(), TrainConfig())
+        apply_changes(changes, Options(), TrainConfig())
 
 
 # --------------------------------------------------------------------------- check and simulate

@@ -15,13 +15,13 @@ import pytest
 from phantoms import phantom_dataset
 
 from napari_scribseg.cli import main
-from napari_scribseg.cli.runs import prepare_run
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import moved_to, refuse_missing, remember
+from napari_scribseg.training.new_run import prepare_run
 
 
 def call(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, Any, str]:

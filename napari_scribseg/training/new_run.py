@@ -1,0 +1,130 @@
+"""A new run of a dataset: which cases it learns from and is validated on, with which settings.
+
+Command line, demo and scripts make their runs here. Importing it loads no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from napari_scribseg.core.config import apply_changes
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
+from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
+from napari_scribseg.methods.registry import spec_named
+from napari_scribseg.runs.folder import RunCase, RunFolder
+
+VALIDATION_SHARE: Final = 0.2
+"""Share of the patients that "auto" holds out."""
+
+
+def prepare_run(
+    dataset: Dataset,
+    out: Path | str,
+    *,
+    method: str,
+    preset: str = "quick",
+    changes: dict[str, Any] | None = None,
+    split: str | None = None,
+    validate: str = "none",
+    continues: RunFolder | None = None,
+) -> RunFolder:
+    """A run folder for a dataset, ready to be trained.
+
+    Args:
+        dataset: where the cases come from.
+        out: a new folder.
+        method: name of a method.
+        preset: settings to start from; "" = those of the run that is continued.
+        changes: settings to change, of the method or of the training.
+        split: cases to train on; None = "train" where there is one, else all.
+        validate: a split, "auto" or "none".
+        continues: a run whose weights the new one starts from.
+
+    Returns:
+        The run; `train_run` trains it, and so does `scribseg train RUN`.
+
+    Raises:
+        InvalidInput: there is no such method, preset, setting or split, a patient would be on
+            both sides, or the weights to start from don't fit.
+    """
+    spec = spec_named(method)
+    chosen, preset = _start_settings(spec, preset, continues)
+    options, training = apply_changes(changes or {}, chosen.options, chosen.training)
+    if continues is not None:
+        from napari_scribseg.training.warm_start import check_start
+
+        check_start(continues, spec.load()(dataset.schema.n_classes, options), dataset.schema)
+    split = split or ("train" if "train" in dataset.splits else "all")
+    cases = _cases_of(dataset, split, validate, training.random_seed)
+    validated = any(case.role == "validate" for case in cases)
+    return RunFolder.create(
+        Path(out),
+        method=method,
+        options=options.model_dump(mode="json"),
+        training=training,
+        schema=dataset.schema,
+        cases=cases,
+        preset=preset,
+        dataset=dataset.title,
+        dataset_folder=dataset.folder.absolute(),
+        validate_on=validate,
+        checkpoint_choice="score on the validation cases" if validated else "last step",
+        continues=continues,
+    )
+
+
+def _start_settings(
+    spec: MethodSpec, preset: str, continues: RunFolder | None
+) -> tuple[Preset, str]:
+    """The settings that a new run starts from, and the name of their preset."""
+    if continues is not None and spec.name != continues.record.method:
+        raise InvalidInput(
+            f"{continues.path} is a run of {continues.record.method}, not of {spec.name}; weights "
+            "only fit the same method. Leave --method out, or train without --continue-from."
+        )
+    if continues is not None and not preset:
+        record = continues.record
+        options = spec.Config().updated(record.options)
+        return Preset("", options, record.training), record.preset
+    return spec.preset(preset), preset
+
+
+def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:
+    training, validation = dataset.split(split), ()
+    if validate == "auto":
+        training, validation = hold_out(training, VALIDATION_SHARE, random_seed)
+        if not validation:
+            raise InvalidInput(
+                f"{dataset.title}: the split '{split}' has too few patients to hold some out. "
+                "Use --validate none."
+            )
+    elif validate != "none":
+        validation = dataset.split(validate)
+    shared = {case.patient for case in training} & {case.patient for case in validation}
+    if shared:
+        raise InvalidInput(
+            f"{dataset.title}: the splits '{split}' and '{validate}' share patients "
+            f"({', '.join(sorted(shared)[:5])}), so the validation would flatter. Choose another."
+        )
+    alike = torn_look_alikes(training, validation) if dataset.patients_from == BY_NAMES else ()
+    if alike and validate != "auto":
+        raise InvalidInput(
+            f"{dataset.title}: the splits '{split}' and '{validate}' have cases that look like "
+            f"scans of one patient ({' and '.join(alike[0])}), so the validation would flatter. "
+            f"Choose another, or say whose they are: with {ADVICE}."
+        )
+    undrawn = not any(case.scribbles or case.reference for case in training)
+    if undrawn and dataset.faults:
+        raise InvalidInput(f"{dataset.title}: {' '.join(dataset.faults)}")
+    return (
+        *(RunCase(files=_absolute(files), role="train") for files in training),
+        *(RunCase(files=_absolute(files), role="validate") for files in validation),
+    )
+
+
+def _absolute(files: CaseFiles) -> CaseFiles:
+    paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
+    return files.model_copy(update={n: p and p.absolute() for n, p in paths.items()})
