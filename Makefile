@@ -38,7 +38,7 @@ test-lowest: $(VENV)/.has-display  ## Run the tests with the oldest versions tha
 check: lint docs test  ## Run all checks and tests
 
 docs: $(VENV)/.has-docs  ## Build the site of the documentation into site/, strictly
-	@$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 docs-serve: $(VENV)/.has-docs  ## Show the site of the documentation while writing it
 	@$(BIN)/mkdocs serve
