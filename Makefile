@@ -7,7 +7,7 @@ RUN_IN_DISPLAY = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test test-slow check lint samples figures method-tables method-numbers bench bench-accuracy wheel clean
+.PHONY: help install demo app test test-crf test-lowest test-slow check lint docs docs-serve samples figures method-tables method-numbers bench bench-accuracy wheel clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -18,7 +18,7 @@ demo: $(VENV)/.has-test  ## Train on the synthetic heart, predict, score: about 
 	@$(BIN)/scribseg demo --out demo-run/$$(date +%Y-%m-%dT%H-%M-%S)
 
 app: $(VENV)/.has-test $(VENV)/.has-display  ## Open napari on the synthetic heart (needs a display)
-	@$(BIN)/python scripts/app.py
+	@$(BIN)/scribseg app $(ARGS)
 
 test: $(VENV)/.has-test $(VENV)/.has-display $(VENV)/.has-browser  ## Run the tests, GUI included, in a virtual display
 	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest $(ARGS)
@@ -26,7 +26,22 @@ test: $(VENV)/.has-test $(VENV)/.has-display $(VENV)/.has-browser  ## Run the te
 test-slow: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests that take minutes
 	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest -m slow $(ARGS)
 
-check: lint test  ## Run all checks and tests
+test-crf: $(VENV)/.has-test $(VENV)/.has-crf  ## Run the tests of the extra crf (installs it: needs a C++ compiler)
+	@$(BIN)/python -m pytest tests/propagate/test_dense_crf.py $(ARGS)
+
+test-lowest: $(VENV)/.has-display  ## Run the tests with the oldest versions that we support, in .venv-lowest
+	@$(BIN)/python scripts/lowest_versions.py > $(VENV)/lowest.txt
+	@$(PYTHON) -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/lowest.txt -e '.[test]'
+	@$(RUN_IN_DISPLAY) .venv-lowest/bin/python -m pytest $(ARGS)
+
+check: lint docs test  ## Run all checks and tests
+
+docs: $(VENV)/.has-docs  ## Build the site of the documentation into site/, strictly
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/.has-docs  ## Show the site of the documentation while writing it
+	@$(BIN)/mkdocs serve
 
 lint: $(VENV)/.has-dev  ## Check style, types, layers and the plugin manifest
 	@$(BIN)/ruff check .
@@ -58,14 +73,14 @@ wheel: $(VENV)/.has-dev  ## Build the wheel into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## Remove .venv, caches and builds; runs stay
-	@rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-lowest site build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c "import ensurepip" 2>/dev/null || scripts/system-packages.sh python
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.has-test $(VENV)/.has-dev: $(VENV)/.has-%: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.has-test $(VENV)/.has-dev $(VENV)/.has-docs $(VENV)/.has-crf: $(VENV)/.has-%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV) (minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@

@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from napari_scribseg import __version__
 from napari_scribseg.cli import (
+    app,
     checking,
     demo,
     estimating,
@@ -100,7 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    for group in (demo, checking, training, estimating, maps, predicting, exporting, experiments):
+    groups = (demo, app, checking, training, estimating, maps, predicting, exporting, experiments)
+    for group in groups:
         group.add_commands(commands, common)
     return parser
 

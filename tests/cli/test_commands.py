@@ -43,6 +43,7 @@ from napari_scribseg.training.new_run import prepare_run
 SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
     "demo": {"--out"},
+    "app": set(),
     "check": {"--convention", "--patient-pattern", "--patient-table", "--frame"},
     "methods": set(),
     "train": {
@@ -790,9 +791,18 @@ def test_demo_does_the_whole_job(run: RunFolder, tmp_path: Path, engine: Any, ca
         yield from completing(run, resume)
 
     engine(training)
-    code, document, _ = call(capsys, "demo", "--out", tmp_path / "demo")
+    code, document, err = call(capsys, "demo", "--out", tmp_path / "demo")
     assert code == 0
-    assert (seen[0].method, seen[0].training.minutes) == (demo.METHOD, demo.MINUTES)
+    assert document["evaluation"]["mean_dice"] < demo.EXPECTED_DICE
+    assert document["warning"] in err
+    assert seen[0].method == demo.METHOD
+    assert (seen[0].training.steps, seen[0].training.minutes) == (demo.STEPS, None)
     assert document["evaluation"]["cases"] == 4
     assert Path(document["overlay"]).read_bytes().startswith(b"\x89PNG")
     assert len(list(Path(document["predictions"]).glob("*.nii.gz"))) == 4
+
+
+def test_demo_warns_below_what_is_expected_only() -> None:
+    assert demo._warning(demo.EXPECTED_DICE) == demo._warning(0.89) == ""
+    assert "Mean Dice is 0.40; 450 steps give 0.8 or more" in demo._warning(0.4)
+    assert "install it again" in demo._warning(math.nan)
