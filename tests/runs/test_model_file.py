@@ -48,7 +48,7 @@ def trained(tmp_path_factory) -> RunFolder:
     schema = read_dataset(there / "data").schema.model_copy(update={"title": "Müller, Hans"})
     run = RunFolder.create(
         there / "run",
-        method=PartialCE.name,
+        method=PartialCE.spec.name,
         options={},
         training=TrainConfig(patch=(48, 48), batch_size=4, steps=4, precision="float32", threads=1),
         schema=schema,

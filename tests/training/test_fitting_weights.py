@@ -109,7 +109,7 @@ def test_a_checkpoint_of_before_class_names_were_noted_loads(run) -> None:
 
 
 def test_weights_of_another_method_are_refused(run) -> None:
-    _edit(run / "run.json", method=RandomWalker.name)
+    _edit(run / "run.json", method=RandomWalker.spec.name)
     _refusal(run, "weights of partial_ce, run.json says random_walker")
 
 
@@ -160,7 +160,7 @@ def test_no_weights_at_all_are_told(run) -> None:
 def test_the_command_line_says_it_in_a_sentence_and_writes_nothing(
     run, trained, tmp_path, capsys
 ) -> None:
-    _edit(run / "run.json", method=RandomWalker.name)
+    _edit(run / "run.json", method=RandomWalker.spec.name)
     image = trained.cases[0].files.image
     code = main(["predict", str(run), str(image), "--out", str(tmp_path / "out")])
     said = capsys.readouterr().err
@@ -173,7 +173,7 @@ def test_the_command_line_says_it_in_a_sentence_and_writes_nothing(
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
-        ({"method": RandomWalker.name}, "run.json says random_walker"),
+        ({"method": RandomWalker.spec.name}, "run.json says random_walker"),
         ({"training__optimiser": "sgd"}, "optimiser has kept"),
     ],
 )
