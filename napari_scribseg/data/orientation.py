@@ -148,7 +148,7 @@ class StoredAxes:
 
     @classmethod
     def of(cls, volume: Volume) -> StoredAxes:
-        """Those of a volume that was read; its notes tell whether its sides are known."""
+        """Those of a volume that was read; its grid tells whether its sides are known."""
         return cls(volume.grid, volume.grid.oriented)
 
     @property

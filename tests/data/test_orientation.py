@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -21,7 +22,6 @@ from napari_scribseg.data.orientation import (
     plane_of,
     view_of,
 )
-from napari_scribseg.io.geometry import UNKNOWN_SIDES
 
 ALL = [Turn(a, r) for a in permutations(range(3)) for r in product((False, True), repeat=3)]
 SPACING = (8.0, 1.5, 1.2)
@@ -181,7 +181,7 @@ def test_planes_have_names() -> None:
 def test_unknown_sides_are_shown_as_stored_and_told() -> None:
     case = two_ball_case()
     ras = Turn((0, 1, 2), (False, True, True))
-    unknown = Volume(case.image.array, case.image.grid, notes=(UNKNOWN_SIDES,))
+    unknown = Volume(case.image.array, replace(case.image.grid, oriented=False))
     run = Orientation.of([StoredAxes(ras.grid(case.grid)), StoredAxes.of(unknown)])
     assert run.view(StoredAxes(case.grid)).turn == ras
     assert view_of(run, unknown).turn.is_none
