@@ -82,15 +82,22 @@ class Decoded:
         """Whether stored values differ from real ones."""
         return (self.slope, self.intercept) != (1.0, 0.0)
 
-    def image(self, frame: int | None = None) -> Volume:
+    def image(self, frame: int | None = None, *, is_layer: bool = False) -> Volume:
         """One frame as intensities.
 
         The type of the array is the stored one, or float32 (float64 for types of 4 bytes and
         more) when the values are scaled.
 
+        Args:
+            frame: counted from 0; needed where there are several.
+            is_layer: whether the frames may be the layers of overlapping segments.
+
         Raises:
-            InvalidInput: no frame, or one that doesn't exist, was chosen; no voxel is finite.
+            InvalidInput: no frame, or one that doesn't exist, was chosen; no voxel is finite; the
+                frames are layers and that was not asked for.
         """
+        if not is_layer:
+            self._refuse_layers()
         array, frame = self._frame(frame)
         if self.is_scaled:
             real = np.float64 if array.dtype.itemsize >= 4 else np.float32
@@ -115,6 +122,7 @@ class Decoded:
                 f"Labels are stored with a scaling (slope {self.slope:g}, intercept "
                 f"{self.intercept:g}), expected plain whole numbers; export them without scaling."
             )
+        self._refuse_layers()
         array, frame = self._frame(frame)
         whole, notes = _whole(array)
         _check_ids(whole)
@@ -122,10 +130,12 @@ class Decoded:
         notes = (*self.notes, *orientation_notes(self.grid), *notes)
         return Volume(whole.astype(target), self.grid, notes, frame)
 
+    def _refuse_layers(self) -> None:
+        if self.segments and len(self.frames) > 1:
+            raise InvalidInput(overlapping_segments(len(self.segments), len(self.frames)))
+
     def _frame(self, frame: int | None) -> tuple[Array, int | None]:
         """A frame with native byte order, and its index (None when there is only one)."""
-        if self.segments and len(self.frames) > 1 and frame is None:
-            raise InvalidInput(overlapping_segments(len(self.segments), len(self.frames)))
         n_frames = len(self.frames)
         if frame is None and n_frames > 1:
             raise InvalidInput(

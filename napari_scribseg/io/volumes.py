@@ -155,7 +155,7 @@ def read_frames(path: str | Path) -> Frames:
     data = read_regular(path)
     with _named(path):
         stored = _format(path).parse(data, path)
-        volumes = tuple(stored.image(frame) for frame in range(len(stored.frames)))
+        volumes = tuple(stored.image(frame, is_layer=True) for frame in range(len(stored.frames)))
     return Frames(volumes, stored.axis, stored.says_labels, stored.segments)
 
 
