@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from app_model.types import KeyBinding
 from napari._qt._qapp_model.qactions._file import Q_FILE_ACTIONS
+from napari.layers import Layer
 from phantoms import TWO_BALLS, two_ball_case
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
@@ -302,3 +303,20 @@ def test_the_checklist_does_not_ask_for_a_layer_that_is_there(
     open_case(viewer)
     qtbot.waitUntil(lambda: "Looking at the strokes …" in words())
     assert "Choose or make a scribbles layer in the Case tab." not in words()
+
+
+def test_a_case_stays_open_when_a_duplicate_of_its_image_is_deleted(
+    viewer, tmp_path, qtbot
+) -> None:
+    """napari's Duplicate copies what we noted on the layer, too."""
+    dock = open_dock(viewer, tmp_path, qtbot)
+    image, scribbles = open_case(viewer)[0], viewer.layers[-1]
+    case = dock.session.case
+    double = Layer.create(*image.as_layer_data_tuple())
+    viewer.add_layer(double)
+    viewer.layers.remove(double)
+    assert dock.session.selected.image is image
+    assert dock.session.selected.scribbles is scribbles
+    assert dock.session.case == case
+    viewer.layers.remove(image)
+    assert dock.session.selected.image is None
