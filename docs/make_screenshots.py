@@ -119,7 +119,7 @@ class Walk:
 
     def tab(self, letter: str) -> None:
         """Choose a tab by its letter."""
-        tabs = {"C": 0, "S": 1, "T": 2, "R": 3}
+        tabs = {"A": 0, "B": 1, "T": 2, "R": 3}
         QTest.keyClick(
             self._window, getattr(Qt.Key, f"Key_{letter}"), Qt.KeyboardModifier.AltModifier
         )
@@ -256,7 +256,7 @@ def first_session(dataset: Path, case: str, minutes: float, images: Path) -> Non
     reference.visible = False
     whole = [z for z, piece in enumerate(truth) if len(np.unique(piece)) == len(np.unique(truth))]
     drawn = [whole[0], whole[len(whole) // 2], whole[-1]]
-    walk.tab("S")
+    walk.tab("B")
     for z in drawn:
         for value, points in strokes(truth[z]).items():
             if walk.draw(value, z, points) == 0:

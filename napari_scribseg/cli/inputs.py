@@ -65,7 +65,7 @@ def items_of(inputs: list[Path], split: str, frame: int | None) -> Items:
 
 
 def _found_in(path: Path, split: str, frame: int | None) -> Items:
-    from napari_scribseg.data.names import stem_of, volumes_in
+    from napari_scribseg.data.names import few, stem_of, volumes_in
     from napari_scribseg.io import EXTENSIONS
     from napari_scribseg.project.folder import cases_in, is_project
 
@@ -79,6 +79,13 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
     # A folder that only has folders is no DICOM series: the layouts are told.
     has_images = (path / "images").is_dir()
     if is_described or has_images or (not files and _has_folders(path)):
+        holding = [] if is_described or has_images else _folders_with_volumes(path)
+        if holding:
+            raise InvalidInput(
+                f"{path} is no dataset; {few(holding)} in it hold images, but one may be a scan "
+                "and another what was drawn on it. Give the images themselves, or the folders "
+                "that hold only images; a line may name many."
+            )
         return dataset_items(cases_in(path, frame), split)
     if split != "all":
         raise InvalidInput(f"{path} is no dataset and has no split '{split}'.")
@@ -86,7 +93,12 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
         stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
         return Items((_item_of_file(stem or path.name, path, frame),))
     items = [_item_of_file(stem, file, frame) for stem, file in files.items()]
-    return Items(tuple(items), (f"All {len(items)} volumes of {path} are taken for images.",))
+    taken = (
+        f"The only volume of {path} is taken for an image."
+        if len(items) == 1
+        else f"All {len(items)} volumes of {path} are taken for images."
+    )
+    return Items(tuple(items), (taken,))
 
 
 def _item_of_file(name: str, path: Path, frame: int | None) -> Item:
@@ -126,6 +138,15 @@ def dataset_items(dataset: Dataset, split: str) -> Items:
         for files in images
     ]
     return Items(tuple(items), dataset.notes)
+
+
+def _folders_with_volumes(folder: Path) -> list[str]:
+    """Names of the folders in a folder that hold volume files, such as one per patient."""
+    from napari_scribseg.data.names import volumes_in
+    from napari_scribseg.io import EXTENSIONS
+
+    children = sorted(child for child in folder.iterdir() if child.is_dir())
+    return [child.name for child in children if volumes_in(child, EXTENSIONS)]
 
 
 def _has_folders(folder: Path) -> bool:

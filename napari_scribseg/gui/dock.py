@@ -56,10 +56,11 @@ class ScribbleDock(QWidget):
         self.results_tab = ResultsTab(self.session)
         self.tabs = QTabWidget()
         self.tabs.setStyleSheet(_TABS)
-        # The letter after & chooses the tab together with Alt.
+        # The letter after & chooses the tab together with Alt. Alt+C and Alt+S are napari's
+        # screenshots: Qt does nothing at a key that two things want.
         for tab, title in (
-            (self.case_tab, "&Case"),
-            (self.scribble_tab, "&Scribble"),
+            (self.case_tab, "C&ase"),
+            (self.scribble_tab, "Scri&bble"),
             (self.train_tab, "&Train"),
             (self.results_tab, "&Results"),
         ):

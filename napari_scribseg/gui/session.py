@@ -362,8 +362,13 @@ class Session(QObject):
 
     def _offer(self, _event: object = None) -> None:
         """Let go of chosen layers that are gone, and tell what may be chosen now."""
+        before = self.selected.image
         kept = {slot: _if_in(getattr(self.selected, slot), self.offered(slot)) for slot in SLOTS}
         self.offers_changed.emit()
+        twin = self._of_case("image", before) if kept["image"] is None else None
+        if twin is not None:  # a duplicate was thrown away: the case stays open
+            self.choose(image=twin)
+            return
         self.set_selected(Selected(**kept))
 
     def _follow(self, layer: Layer | None) -> None:

@@ -719,6 +719,25 @@ def test_predict_tells_images_of_one_name_apart_by_their_folders(
     assert volumes == [f"{case}{part}.nii.gz" for case in cases for part in ("", "_uncertainty")]
 
 
+def test_a_folder_with_a_folder_per_patient_is_told_how_to_be_given(
+    run: RunFolder, tmp_path: Path, capsys: Any
+) -> None:
+    for patient in ("p1", "p2"):
+        (tmp_path / "cohort" / patient).mkdir(parents=True)
+        shutil.copy(
+            f"{SAMPLE}/images/heart05_ED.nii.gz", tmp_path / "cohort" / patient / "image.nii.gz"
+        )
+    words = ("predict", run.path, tmp_path / "cohort", "--out", tmp_path / "out")
+    code, document, _ = call(capsys, *words)
+    assert code == 2
+    assert "p1, p2 in it hold images" in document["error"]
+    assert "Give the images themselves, or the folders" in document["error"]
+    words = ("predict", run.path, *sorted((tmp_path / "cohort").iterdir()))
+    code, document, _ = call(capsys, *words, "--out", tmp_path / "out")
+    assert code == 0
+    assert list(document["written"]) == ["p1_image", "p2_image"]
+
+
 def test_predict_tells_two_datasets_with_the_same_ids_apart(
     run: RunFolder, small: Path, tmp_path: Path, capsys: Any
 ) -> None:

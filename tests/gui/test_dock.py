@@ -10,10 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from app_model.types import KeyBinding
+from napari._qt._qapp_model.qactions._file import Q_FILE_ACTIONS
+from napari.layers import Layer
 from phantoms import TWO_BALLS, two_ball_case
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
@@ -25,6 +28,7 @@ from napari_scribseg.gui import catalogue, work
 from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.train import jobs as training_jobs
 from napari_scribseg.gui.train.presenter import Phase
 from napari_scribseg.gui.values import Outcome
@@ -273,3 +277,46 @@ def test_a_real_training_and_prediction(viewer, tmp_path, qtbot):
     qtbot.waitUntil(lambda: dock.results_tab.scores.table.rowCount() == 3, timeout=120_000)
     assert layers.find(viewer.layers, "segmentation").data.shape == CASE.image.shape
     assert layers.find(viewer.layers, "uncertainty") is not None
+
+
+def test_the_letters_of_the_tabs_are_not_keys_of_napari(viewer, tmp_path, qtbot) -> None:
+    """Qt does nothing at a key that two things want; Alt+S and Alt+C are napari's screenshots."""
+    dock = open_dock(viewer, tmp_path, qtbot)
+    bar = dock.tabs.tabBar()
+    texts = [bar.tabText(i) for i in range(bar.count())]
+    ours = {f"Alt+{text[text.index('&') + 1].upper()}" for text in texts}
+    rules = [rule for action in Q_FILE_ACTIONS for rule in action.keybindings or ()]
+    theirs = {str(KeyBinding.validate(rule.primary)) for rule in rules if rule.primary}
+    assert "Alt+S" in theirs
+    assert len(ours) == 4
+    assert not ours & theirs
+
+
+def test_the_checklist_does_not_ask_for_a_layer_that_is_there(
+    viewer, tmp_path, qtbot, monkeypatch
+) -> None:
+    """Strokes are looked at in the background: until then the panel says so."""
+    monkeypatch.setattr(StrokeScan, "facts", property(lambda _self: ()))
+    dock = open_dock(viewer, tmp_path, qtbot)
+    words = lambda: [label.text() for label in dock.scribble_tab.checklist.findChildren(QLabel)]  # noqa: E731
+    assert "Choose or make a scribbles layer in the Case tab." in words()
+    open_case(viewer)
+    qtbot.waitUntil(lambda: "Looking at the strokes …" in words())
+    assert "Choose or make a scribbles layer in the Case tab." not in words()
+
+
+def test_a_case_stays_open_when_a_duplicate_of_its_image_is_deleted(
+    viewer, tmp_path, qtbot
+) -> None:
+    """napari's Duplicate copies what we noted on the layer, too."""
+    dock = open_dock(viewer, tmp_path, qtbot)
+    image, scribbles = open_case(viewer)[0], viewer.layers[-1]
+    case = dock.session.case
+    double = Layer.create(*image.as_layer_data_tuple())
+    viewer.add_layer(double)
+    viewer.layers.remove(double)
+    assert dock.session.selected.image is image
+    assert dock.session.selected.scribbles is scribbles
+    assert dock.session.case == case
+    viewer.layers.remove(image)
+    assert dock.session.selected.image is None

@@ -144,7 +144,10 @@ class CaseOpener(QObject):
 
         def listed(series: list[SeriesInfo]) -> None:
             if not series:
-                self._session.refuse(f"{folder.name} holds no DICOM images.")
+                self._session.refuse(
+                    f"{folder.name} holds no DICOM images. For NIfTI, NRRD or MetaImage files: "
+                    "Open, Volume file."
+                )
             elif len(series) == 1 and series[0].n_frames > 1:
                 self._open_series(folder, series[0], alone=True)
             elif len(series) == 1:

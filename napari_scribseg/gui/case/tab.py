@@ -214,7 +214,8 @@ class CaseTab(Tab):
             )
             return
         reviewed = sum(case.progress == "reviewed" for case in state.cases)
-        about = f"{len(state.cases)} cases, {reviewed} reviewed" if state.cases else "no case yet"
+        n = len(state.cases)
+        about = f"{n} case{'s' if n > 1 else ''}, {reviewed} reviewed" if n else "no case yet"
         who = f"\n{' '.join(state.notes)}" if state.read_only else ""
         self._project.setText(f"{state.title}: {about}{who}")
         self._project.setToolTip(str(state.folder))

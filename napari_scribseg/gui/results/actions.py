@@ -36,7 +36,7 @@ _MODELS = "Models (*.scribseg)"
 
 
 class ResultsActions:
-    """The key_actions of a `ResultsTab`.
+    """What the buttons of a `ResultsTab` do with predictions.
 
     Args:
         tab: whose panels tell what is wanted.
@@ -85,6 +85,13 @@ class ResultsActions:
         schema = self._session.schema
         if schema.names != verdict.outcome.schema.names:
             self._session.say("The run knows other structures than the scribbles have.", "warning")
+            return
+        if wanted.z is None and not np.any(verdict.shown.array):
+            self._session.say(
+                "Nothing was drawn: the prediction has no structure, so all of it would become "
+                "background. Train more, or draw more strokes.",
+                "warning",
+            )
             return
         drawn = np.array(scribbles.data, dtype=np.uint8)
 

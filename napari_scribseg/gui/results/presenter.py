@@ -30,6 +30,10 @@ what was predicted before is shown."""
 MOST_KEPT: Final = 12
 """Predictions kept in memory; the oldest is forgotten first (its files stay)."""
 
+_NOTHING_FOUND: Final = (
+    "No structure was found: all of it is background. Train more, or draw more strokes."
+)
+
 
 @dataclass(frozen=True)
 class ResultsScreen:
@@ -383,9 +387,11 @@ class ResultsPresenter:
             text += f" Mean Dice {mean_dice(outcome.scores)}."
         else:
             text += " " + (outcome.note or "Choose a reference to get Dice and HD95.")
-        text = " ".join([text, *outcome.doubts])
+        is_empty = outcome.z is None and not np.any(verdict.shown.array)
+        doubts = [*([_NOTHING_FOUND] if is_empty else []), *outcome.doubts]
+        text = " ".join([text, *doubts])
         if not self.screen.predicting:
-            self.view.say(text, "warning" if outcome.note or outcome.doubts else "good")
+            self.view.say(text, "warning" if outcome.note or doubts else "good")
 
     def _verdicts_of_case(self) -> list[Comparison]:
         return [v for (case, _), v in self.verdicts.items() if case == self.case]

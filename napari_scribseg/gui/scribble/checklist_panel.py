@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -18,6 +19,8 @@ _MARKS: dict[State, tuple[str, str, str]] = {
     "done": ("✓", LEVEL_COLORS["good"], "Done"),
 }
 _MARK_WIDTH = 16
+_NO_LAYER: Final = "Choose or make a scribbles layer in the Case tab."
+_NOT_LOOKED: Final = "Looking at the strokes …"
 
 
 class ChecklistPanel(Panel):
@@ -33,7 +36,7 @@ class ChecklistPanel(Panel):
         self._items: tuple[Item, ...] = ()
         self._rows = QVBoxLayout()
         self._rows.setSpacing(GAP)
-        self._nothing = note_label("Choose or make a scribbles layer in the Case tab.")
+        self._nothing = note_label(_NO_LAYER)
         self.body.addWidget(self._nothing)
         self.body.addLayout(self._rows)
 
@@ -41,8 +44,14 @@ class ChecklistPanel(Panel):
         """What is shown."""
         return self._items
 
-    def set_value(self, items: Sequence[Item]) -> None:
-        """Show these items."""
+    def set_value(self, items: Sequence[Item], *, has_layer: bool = False) -> None:
+        """Show these items; without any, why there are none.
+
+        Args:
+            items: what the last scan of the strokes gave.
+            has_layer: whether there is a scribbles layer, which is only not scanned yet.
+        """
+        self._nothing.setText(_NOT_LOOKED if has_layer else _NO_LAYER)
         if tuple(items) == self._items:
             return
         self._items = tuple(items)

@@ -184,7 +184,10 @@ class ScribbleTab(Tab):
     def _show_scan(self) -> None:
         """Show what the last scan found: numbers, checklist, what can be asked."""
         facts = self.scan.facts
-        self.checklist.set_value(checklist(facts, self._session.schema) if facts else ())
+        self.checklist.set_value(
+            checklist(facts, self._session.schema) if facts else (),
+            has_layer=self._session.selected.scribbles is not None,
+        )
         self._show_counts()
         self._show_helpers()
 

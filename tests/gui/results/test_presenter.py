@@ -309,3 +309,16 @@ def test_nothing_of_a_patient_is_shown_for_another_with_a_file_of_the_same_name(
     answer(presenter, outcome(ONE, case=OTHER, value=2))
     assert view.show_verdict.call_args.args[0].outcome.case == OTHER
     assert len(presenter.outcomes) == 2
+
+
+def test_a_prediction_without_any_structure_is_said_and_no_success(presenter):
+    presenter.predict()
+    answer(presenter, outcome(value=0))
+    text, level = said(presenter)
+    assert level == "warning"
+    assert "No structure was found: all of it is background." in text
+    presenter.predict()
+    answer(presenter, outcome(value=1))
+    text, level = said(presenter)
+    assert level == "good"
+    assert "No structure" not in text

@@ -156,6 +156,16 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
     assert (scribbles.data == before).all()
 
 
+def test_a_prediction_without_any_structure_is_not_accepted_as_background(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    scribbles, before = tab._session.selected.scribbles, tab._session.selected.scribbles.data.copy()
+    tab.presenter.shown_verdict().shown.array[:] = 0
+    tab.accept.where.setCurrentIndex(1)
+    tab.results_actions.accept()
+    qtbot.wait(300)
+    assert (scribbles.data == before).all()
+
+
 def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     predict(tab, qtbot)
     show(tab._session, heart("p_ES", 5))
