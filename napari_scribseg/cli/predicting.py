@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli import unfinished
 from napari_scribseg.cli.answer import Answer, columns, refuse_existing, told_names, with_notes
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from napari_scribseg.core.labels import LabelSchema
     from napari_scribseg.core.volume import Grid
     from napari_scribseg.training.predict import Prediction
+
+
+NOTHING_FOUND: Final = (
+    "No structure was found: all of it is background. The run may be too short, or the image "
+    "unlike those it has learnt from."
+)
 
 
 @dataclass(frozen=True)
@@ -209,9 +215,11 @@ def predict_into(
                 uncertainty=wanted.uncertainty,
             )
             _refuse_taken(names[item.id], written)
-            _write(folder, names[item.id], _maps(prediction, wanted), prediction.grid)
+            maps = _maps(prediction, wanted)
+            _write(folder, names[item.id], maps, prediction.grid)
             written[item.id] = list(names[item.id])
-            seen = list(dict.fromkeys((*image.notes, *prediction.notes)))
+            empty = () if maps[0].any() else (NOTHING_FOUND,)
+            seen = list(dict.fromkeys((*image.notes, *prediction.notes, *empty)))
             notes.add(item.id, seen)
             by_image |= {item.id: seen} if seen else {}
         except KeyboardInterrupt:

@@ -680,6 +680,25 @@ def test_predict_cleans_up_when_asked_and_says_so(
     assert [d.largest_component for d in done] == [False, True]
 
 
+def test_predict_says_where_it_found_nothing(
+    run: RunFolder, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["napari_scribseg.training.predict"]
+
+    def nothing(_: str, image: Volume, z: int | None = None, **__: Any) -> SimpleNamespace:
+        empty = np.zeros(image.shape, np.uint8)
+        return SimpleNamespace(
+            segmentation=empty, probabilities=None, uncertainty=None, grid=image.grid, notes=()
+        )
+
+    monkeypatch.setattr(module, "predict_case", nothing)
+    code, document, _ = call(
+        capsys, "predict", run.path, f"{SAMPLE}/images/heart05_ES.nii.gz", "--out", tmp_path / "out"
+    )
+    assert code == 0
+    assert any("No structure was found" in note for note in document["notes"])
+
+
 def test_predict_goes_on_after_a_bad_image(run: RunFolder, tmp_path: Path, capsys: Any) -> None:
     bad = tmp_path / "bad.nii.gz"
     bad.write_bytes(b"not an image")
