@@ -80,7 +80,7 @@ def run_check(arguments: argparse.Namespace, display: Display) -> Answer:
     notes = Notes()
     notes.add("", report.notes)
     for case in report.cases:
-        notes.add(case.id, case.notes)
+        notes.add(case.id, (note for note in case.notes if note not in case.told_of_dataset))
     # Every case has its own notes in the document, so each kind is told once only here.
     document = {**report.model_dump(mode="json"), "notes": list(notes)}
     names = {case.id: renamed_from(case.id, case.image) for case in dataset.cases}

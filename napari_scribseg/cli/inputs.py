@@ -24,7 +24,8 @@ class Item:
         place: where it lies: the file or DICOM folder, or the dataset and its id there.
         read: reads its image.
         is_listed: whether it is a case of a dataset or project.
-        name: of the file or folder, where the id is a hash: for the screen only.
+        name: of the file or folder, where the id is a hash, with folders that tell it from others:
+            for the screen only.
         image: the file or DICOM folder.
         frame: of it, where it is a time series.
     """
@@ -52,16 +53,32 @@ def items_of(inputs: list[Path], split: str, frame: int | None) -> Items:
     Raises:
         InvalidInput: an input is not there.
     """
-    from napari_scribseg.data.names import distinct_ids
+    from napari_scribseg.data.names import distinct_ids, told_apart
 
     found = [_found_in(path, split, frame) for path in inputs]
     given = [item for one in found for item in one.items]
     items = list({(i.is_listed, os.path.realpath(i.place)): i for i in given}.values())
     series = {item.id for item in items if item.place.is_dir()}
     places = [item.place.absolute() for item in items]
-    ids = distinct_ids([item.id for item in items], places, series)
-    named = tuple(replace(item, id=each) for item, each in zip(items, ids, strict=True))
+    names = [item.id for item in items]
+    ids = distinct_ids(names, places, series)
+    named = tuple(
+        replace(item, id=each, name=_name_behind(item, each, called))
+        for item, each, called in zip(items, ids, told_apart(names, places), strict=True)
+    )
     return Items(named, tuple(note for one in found for note in one.notes))
+
+
+def _name_behind(item: Item, given: str, called: str) -> str:
+    """What an item with a hash for its id is called on the disk; "" where the id tells it.
+
+    Args:
+        item: whose own name may be harmless (image), while its folder's is a patient's.
+        given: its id among the others.
+        called: what tells it from the others, with folders in front where it takes them.
+    """
+    is_told_by_folder = called != item.id and given != called.replace("/", "_")
+    return called if is_told_by_folder else item.name
 
 
 def _found_in(path: Path, split: str, frame: int | None) -> Items:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _NUMBER: Final = re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?")
+_AXES: Final = re.compile(r"\b[LRPASI]{3}\b")
 _FILE: Final = re.compile(r"\S+\.(?:nii\.gz|nii|nrrd|nhdr|mha|mhd)\b")
 
 
 class Notes:
     """Collects sentences of cases; iterating gives one sentence per kind, in order of appearance.
 
-    Two sentences are of one kind when they differ in numbers, the case's id or a file's name only.
+    Two sentences are of one kind when they differ in numbers, directions of axes (RAS), the case's
+    id or a file's name only.
     """
 
     def __init__(self) -> None:
@@ -23,7 +25,7 @@ class Notes:
     def add(self, case: str, sentences: Iterable[str]) -> None:
         """Take in what was noticed in a case; "" = in no single one."""
         for sentence in sentences:
-            kind = _NUMBER.sub("#", _FILE.sub("*", _without(sentence, case)))
+            kind = _kind_of(_without(sentence, case))
             self._first.setdefault(kind, (case, sentence))
             self._cases.setdefault(kind, set()).add(case)
 
@@ -36,6 +38,10 @@ class Notes:
                 cases = "1 other case" if others == 1 else f"{others} other cases"
                 told = f"{told.removesuffix('.')} (and {cases})."
             yield told
+
+
+def _kind_of(sentence: str) -> str:
+    return _NUMBER.sub("#", _AXES.sub("#", _FILE.sub("*", sentence)))
 
 
 def _without(sentence: str, case: str) -> str:

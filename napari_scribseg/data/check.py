@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
@@ -27,6 +27,8 @@ class CaseReport(BaseModel):
     split: str | None
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    told_of_dataset: tuple[str, ...] = Field(default=(), exclude=True)
+    """Those of the notes that a note of the dataset tells for all cases together."""
     shape: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
     has_scribbles: bool = False
@@ -134,7 +136,8 @@ def _note_orientations(reports: list[CaseReport], axes: dict[int, StoredAxes]) -
     for i, view in views.items():
         doubt = view.doubt if view.is_far else ""  # of unknown sides the reader has told
         notes = tuple(filter(None, (storage_note(axes[i], view), doubt)))
-        reports[i] = reports[i].model_copy(update={"notes": (*reports[i].notes, *notes)})
+        changes = {"notes": (*reports[i].notes, *notes), "told_of_dataset": notes}
+        reports[i] = reports[i].model_copy(update=changes)
     return orientation_notes({reports[i].id: view for i, view in views.items()})
 
 

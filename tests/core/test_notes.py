@@ -39,3 +39,9 @@ def test_the_same_case_counts_once_and_kinds_stay_apart() -> None:
 
 def test_a_short_id_inside_a_word_is_no_name() -> None:
     assert told(("a", "A spacing is implausible.")) == ["a: A spacing is implausible."]
+
+
+def test_storage_orders_are_one_kind() -> None:
+    told_once = told(*((f"p{i}", f"Stored as {code}.") for i, code in enumerate(("RAS", "PSR"))))
+    assert told_once == ["p0: Stored as RAS (and 1 other case)."]
+    assert told(("A", "Odd SAX."), ("B", "Odd LAX.")) == ["A: Odd SAX.", "B: Odd LAX."]
