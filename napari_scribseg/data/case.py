@@ -472,3 +472,18 @@ def _apart(offset: float) -> str:
 def _listing(names: Collection[str], most: int = 8) -> str:
     rest = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(list(names)[:most]) + rest
+
+
+def load_without_bad_reference(files: CaseFiles, schema: LabelSchema) -> tuple[Case, str]:
+    """The case, without its reference where that can't be used; and why it can't.
+
+    Raises:
+        InvalidInput: image or scribbles can't be used.
+    """
+    try:
+        return files.load(schema), ""
+    except InvalidInput as error:
+        if files.reference is None:
+            raise
+        # Raises again where the reference is not what is wrong.
+        return files.model_copy(update={"reference": None}).load(schema), str(error)

@@ -15,10 +15,10 @@ from typing import Annotated
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
 from napari_scribseg.core.notes import Notes
-from napari_scribseg.data.case import Case, CaseFiles
+from napari_scribseg.data.case import Case, CaseFiles, load_without_bad_reference
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import Orientation, StoredAxes
 from napari_scribseg.data.pseudonyms import without_paths
@@ -133,21 +133,6 @@ def without_folder(sentence: str, folder: Path) -> str:
     for path in (folder, folder.resolve()):
         sentence = sentence.replace(f"{path}/", "").replace(f"{path}\\", "")
     return sentence
-
-
-def load_without_bad_reference(files: CaseFiles, schema: LabelSchema) -> tuple[Case, str]:
-    """The case, without its reference where that can't be used; and why it can't.
-
-    Raises:
-        InvalidInput: image or scribbles can't be used.
-    """
-    try:
-        return files.load(schema), ""
-    except InvalidInput as error:
-        if files.reference is None:
-            raise
-        # Raises again where the reference is not what is wrong.
-        return files.model_copy(update={"reference": None}).load(schema), str(error)
 
 
 def _facts(

@@ -9,15 +9,11 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.evaluation.case_scores import ScoreTables
 from napari_scribseg.evaluation.tables import csv_text
-from napari_scribseg.experiment.case_facts import (
-    CaseFacts,
-    load_without_bad_reference,
-    paths_of,
-    without_folder,
-)
+from napari_scribseg.experiment.case_facts import CaseFacts, paths_of, without_folder
 from napari_scribseg.experiment.experiment import (
     LOCKED_RESULT,
     RESULT,

@@ -26,11 +26,11 @@ from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
 from napari_scribseg.core.labels import LabelSchema, targets_of
 from napari_scribseg.core.notes import Notes
-from napari_scribseg.data.case import Case
+from napari_scribseg.data.case import Case, load_without_bad_reference
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.methods.base import Maps, Method, Task
-from napari_scribseg.methods.registry import method_named
+from napari_scribseg.methods.registry import method_named, spec_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import refuse_missing
 from napari_scribseg.runs.worker import record
@@ -92,7 +92,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
     choose_threads(machine, config.threads)
     options = kind.spec.Config().updated(run.record.options)
-    cases = [files.load(run.schema) for files in run.files("train")]
+    cases = _training_cases(run)
     data_sha256 = _sha256_of(cases)
     yield from _noticed(cases)
     start = None if run.start_weights is None else read_start(run.start_weights)
@@ -199,13 +199,29 @@ def refuse_other_data(run: RunFolder) -> None:
     if not run.checkpoint("last").exists():
         return
     _, info = load_checkpoint(run.checkpoint("last"))
-    cases = [files.load(run.schema) for files in run.files("train")]
+    cases = _training_cases(run)
     if _sha256_of(cases) != info.data_sha256:
         raise InvalidInput(
             f"The cases found are not those that {run.path.name} was trained on: voxels, geometry, "
             "scribbles or references differ. Give the folder with the very same files, or train a "
             "new run on these, from its weights, with --continue-from."
         )
+
+
+def _training_cases(run: RunFolder) -> list[Case]:
+    """The cases to learn from, as they are stored.
+
+    A reference that can't be used only refuses a method that learns from references; for the others
+    it is left out, with a note on the case.
+    """
+    if spec_named(run.record.method).uses_references:
+        return [files.load(run.schema) for files in run.files("train")]
+    cases: list[Case] = []
+    for files in run.files("train"):
+        case, problem = load_without_bad_reference(files, run.schema)
+        left_out = (f"The reference can't be used and is left out: {problem}",) if problem else ()
+        cases.append(replace(case, notes=(*case.notes, *left_out)))
+    return cases
 
 
 def task_of(cases: list[Case], schema: LabelSchema) -> Task:

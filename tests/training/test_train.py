@@ -12,7 +12,7 @@ import torch
 from phantoms import TWO_BALLS, phantom_dataset
 from small_runs import phantom_run
 
-from napari_scribseg.core.errors import RunError, TaskNotSupported
+from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Prepared, Started, Stepped, Validated, Warned
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
@@ -280,3 +280,20 @@ def test_a_run_is_not_continued_on_other_strokes(tmp_path) -> None:
     write_volume(scribbles, Volume(np.flip(volume.array, 2).copy(), volume.grid))
     with pytest.raises(RunError, match="have changed since"):
         list(train(run, resume=True))
+
+
+def test_a_reference_that_can_t_be_used_only_refuses_who_learns_from_it(tmp_path):
+    from napari_scribseg.io import read_labels, write_volume
+    from napari_scribseg.methods.full_2d.method import Full2D
+
+    strokes = phantom_run(tmp_path, PartialCE, steps=1)
+    dense = phantom_run(tmp_path, Full2D, folder="dense", steps=1)
+    path = strokes.files("train")[0].reference
+    labels = read_labels(path)
+    labels.array[0, 0, 0] = 7
+    write_volume(path, labels)
+    events = list(train(strokes))
+    assert any("left out" in event.message for event in events if isinstance(event, Warned))
+    assert events[-1].outcome == "completed"
+    with pytest.raises(InvalidInput, match="7"):
+        list(train(dense))
