@@ -158,6 +158,37 @@ def in_order(
     return ScribbleConvention.stored_values(values) if strange else None
 
 
+def written_by_values(
+    paths: Sequence[Path],
+    schema: LabelSchema,
+    frame: int | None = None,
+    *,
+    most: int = _MOST_READ,
+) -> tuple[ScribbleConvention | None, str]:
+    """How references are written whose classes are known, where their values tell; and a note.
+
+    Args:
+        paths: of the references; files that can't be read say nothing here.
+        schema: the classes.
+        frame: as for `values_in`.
+        most: files that are looked into.
+    """
+    try:
+        values = values_in(paths, most=most, frame=frame)
+    except InvalidInput:
+        return None, ""
+    has_classes = bool({*range(1, schema.n_classes)} & {*values.files})
+    if has_classes and 2 * values.files[BACKGROUND] > values.read:
+        note = (
+            f"The references have the value {BACKGROUND}, so they are read as scribbles: 0 = not "
+            f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, score "
+            "with --convention unlabelled_255."
+        )
+        return ScribbleConvention.ours(schema.n_classes - 1), note
+    written = in_order(paths, schema, frame)
+    return written, in_order_note(schema, written) if written else ""
+
+
 def in_order_note(schema: LabelSchema, convention: ScribbleConvention) -> str:
     """Which stored value is taken for which class, in a sentence."""
     told = zip(convention.classes, schema.names[1:], strict=True)

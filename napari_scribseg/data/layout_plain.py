@@ -10,23 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.classes import (
     Guess,
     guessed_from_references,
     guessed_from_scribbles,
-    in_order,
-    in_order_note,
+    written_by_values,
 )
 from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.documents import load_document
+
+_LOOKED_INTO: Final = 5
+"""References that are read to see how they are written."""
 
 
 @dataclass(frozen=True)
@@ -148,5 +151,6 @@ def _classes(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]
             return guessed_from_references(references, folder, title)
         return guessed_from_scribbles(scribbles, folder, title)
     schema = load_document(folder / "labels.json", LabelSchema)
-    convention: ScribbleConvention | None = in_order(references, schema) if references else None
-    return Guess(schema, convention, in_order_note(schema, convention) if convention else "")
+    if not references:
+        return Guess(schema, None, "")
+    return Guess(schema, *written_by_values(references, schema, most=_LOOKED_INTO))

@@ -24,9 +24,8 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid, read_reference
 from napari_scribseg.data.classes import (
     guessed_from_references,
-    in_order,
-    in_order_note,
     values_in,
+    written_by_values,
 )
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
@@ -215,7 +214,8 @@ def _expected(
         schema, written, note = _guessed(paths, references, convention, frame)
         notes += [note] if note else []
     elif convention is None and written is None:
-        written, notes = _written(paths, schema, frame)
+        written, note = written_by_values(paths, schema, frame)
+        notes = [note] if note else []
     if convention is not None:
         written = CONVENTIONS[convention](schema.n_classes - 1)
     readers = {case: _reader(path, written, schema, frame) for case, path in files.items()}
@@ -236,23 +236,6 @@ def _guessed(
             n = fewer if CONVENTIONS[convention](fewer).unlabelled == highest else n
     schema = LabelSchema.of(*(f"class {k}" for k in range(1, n + 1)), title="Class numbers")
     return schema, None, ""
-
-
-def _written(
-    paths: Sequence[Path], schema: LabelSchema, frame: int | None
-) -> tuple[ScribbleConvention | None, list[str]]:
-    """How references are written whose classes are known, where that is sure; and a note."""
-    values = values_in(paths, frame=frame)
-    has_classes = bool({*range(1, schema.n_classes)} & {*values.files})
-    if has_classes and 2 * values.files[BACKGROUND] > values.read:
-        ours = ScribbleConvention.ours(schema.n_classes - 1)
-        return ours, [
-            f"The references have the value {BACKGROUND}, so they are read as scribbles: 0 = not "
-            f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, give "
-            "the convention unlabelled_255."
-        ]
-    written = in_order(paths, schema, frame)
-    return written, [in_order_note(schema, written)] if written else []
 
 
 def _reader(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -539,3 +540,16 @@ def test_test_labels_of_nnunet_may_be_partial(tmp_path):
     assert case.reference is not None
     assert sorted(np.unique(case.reference)) == [0, 1, 2, UNKNOWN]
     assert any("partial" in note for note in case.notes)
+
+
+def test_scribbles_as_references_of_a_plain_folder_are_partial_and_told(tmp_path):
+    """As `evaluate` reads them: 0 = not labelled, 255 = background."""
+    folder = phantom_dataset(tmp_path / "data", 2)
+    for path in (folder / "labels").iterdir():
+        shutil.copyfile(folder / "scribbles" / path.name, path)
+    dataset = read_dataset(folder)
+    assert any("read as scribbles" in note for note in dataset.notes)
+    case = dataset.cases[0].load(dataset.schema)
+    drawn = case.scribbles != 0
+    np.testing.assert_array_equal(case.reference == UNKNOWN, ~drawn)
+    np.testing.assert_array_equal(case.reference[drawn] == 0, case.scribbles[drawn] == 255)
