@@ -135,9 +135,10 @@ def test_notes_are_told_once_with_the_number_of_repeats(
         nibabel.save(nibabel.Nifti1Image(array, affine), path)
     constant = "patient01: All voxels have the same value, 5 (and 1 other case)."
     code, told, _ = call(capsys, "predict", run.path, data, "--out", tmp_path / "out")
-    assert (code, told["notes"]) == (0, [constant])
-    alone = ["All voxels have the same value, 5."]
-    assert told["notes_by_image"] == {"patient01": alone, "patient02": alone}
+    assert (code, told["notes"].count(constant)) == (0, 1)
+    assert [note for note in told["notes"] if "same value" in note] == [constant]
+    for name in ("patient01", "patient02"):
+        assert "All voxels have the same value, 5." in told["notes_by_image"][name]
     code, told, _ = call(capsys, "check", data)
     assert (code, told["notes"].count(constant)) == (0, 1)
     assert main(["check", str(data)]) == 0
