@@ -15,7 +15,7 @@ from napari_scribseg.cli import build_parser
 
 PACKAGE = Path(napari_scribseg.__file__).parent
 COMMANDS_OF = {
-    "app": ["app"],
+    "app": {"app"},
     "__init__": {"check"},
     "answer": {"predict", "export", "maps", "simulate", "train", "demo", "evaluate"},
     "checking": {"check", "simulate"},
@@ -92,6 +92,7 @@ def test_every_option_that_is_named_belongs_to_the_command_that_names_it() -> No
         known = every
         if is_cli:
             known = set().union(*(options_of(c) for c in COMMANDS_OF[path.stem]))
+            known |= {option for a in build_parser()._actions for option in a.option_strings}
         strange += [
             f"{path.name}: {option} in {text!r}"
             for option in OPTION.findall(text)
