@@ -43,7 +43,8 @@ def _absolute_entries(path: str) -> list[str]:
 
 def _home() -> str:
     """The folder that holds this package."""
-    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    return os.path.dirname(package)  # noqa: PTH120
 
 
 def _folders_from_here(path: str) -> set[str]:
