@@ -23,7 +23,7 @@ from typing import Any
 
 from napari_scribseg.methods.registry import all_methods
 
-PIECES = (("", "as predicted"), ("_largest", "largest component"))
+PIECES = (("", "as predicted"), ("_anatomy", "cleaned up by anatomy"))
 """What is scored: suffix of the folder, and how a table calls it."""
 
 
@@ -68,7 +68,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
     for suffix, title in PIECES:
         predicted, scores = Path(f"{predictions}{suffix}"), out / f"{name}.scores{suffix}"
         if not predicted.exists():
-            extra = ["--largest-component"] if suffix else []
+            extra = ["--clean-up", "anatomy" if suffix else "none"]
             scribseg(log, "predict", run, options.dataset, *split, "--out", predicted, *extra)
         row[title] = scribseg(log, "evaluate", predicted, options.dataset, *split, "--out", scores)
     row_path.write_text(json.dumps(row, indent=1), encoding="utf-8")
@@ -79,18 +79,18 @@ def table(out: Path) -> str:
     rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
     if not rows:
         raise SystemExit(f"{out} has no finished method yet.")
-    plain, largest = (title for _, title in PIECES)
+    plain, cleaned = (title for _, title in PIECES)
     rows.sort(key=lambda row: -row[plain]["mean_dice"])
     classes = [item["class"] for item in rows[0][plain]["classes"]]
     head = ["method", "steps", *(f"Dice {c}" for c in classes), "mean", "HD95 mm (median)"]
-    lines = ["| " + " | ".join([*head, f"mean, {largest}"]) + " |"]
+    lines = ["| " + " | ".join([*head, f"mean, {cleaned}"]) + " |"]
     lines.append("|---" * (len(head) + 1) + "|")
     for row in rows:
         scored = row[plain]["classes"]
         dice = [_with(c["dice"], "std", 3) for c in scored]
         distance = " / ".join(_with(c["hd95_mm"], "median", 0) for c in scored)
         cells = [f"`{row['method']}`", str(row["steps"]), *dice]
-        cells += [f"{row[plain]['mean_dice']:.3f}", distance, f"{row[largest]['mean_dice']:.3f}"]
+        cells += [f"{row[plain]['mean_dice']:.3f}", distance, f"{row[cleaned]['mean_dice']:.3f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

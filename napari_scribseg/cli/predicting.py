@@ -14,7 +14,7 @@ from napari_scribseg.cli.inputs import Items, items_of
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import CONVENTIONS
+from napari_scribseg.core.labels import CONVENTIONS, LabelSchema
 from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.names import distinct_slugs
 from napari_scribseg.evaluation.post_processing import PostProcessing
@@ -99,9 +99,17 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     predict.add_argument("--uncertainty", action="store_true", help="also write a map, 0 to 1")
     predict.add_argument(
+        "--clean-up",
+        choices=("anatomy", "none"),
+        default="anatomy",
+        help="anatomy (default) removes what contradicts what the classes say of themselves: "
+        "further pieces of a structure that is one, and what should lie inside another; none "
+        "leaves the segmentation as predicted",
+    )
+    predict.add_argument(
         "--largest-component",
         action="store_true",
-        help="keep only the largest piece of each class (off: no method here does it)",
+        help="keep only the largest piece of each class, whatever is said of it",
     )
     predict.add_argument(
         "--fill-holes",
@@ -156,7 +164,9 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
             uncertainty=arguments.uncertainty,
             z=arguments.slice,
             cleaning=PostProcessing(
-                largest_component=arguments.largest_component, fill_holes=arguments.fill_holes
+                anatomy=arguments.clean_up == "anatomy",
+                largest_component=arguments.largest_component,
+                fill_holes=arguments.fill_holes,
             ),
         ),
         device=arguments.device,
@@ -180,6 +190,7 @@ def predict_into(
         InvalidInput: the folder has something else in it than what the same command left there
             when it was ended early.
     """
+    from napari_scribseg.evaluation.anatomy import anatomy_findings
     from napari_scribseg.io.documents import save_document
     from napari_scribseg.training.predict import load_model, predict_case
 
@@ -215,11 +226,12 @@ def predict_into(
                 uncertainty=wanted.uncertainty,
             )
             _refuse_taken(names[item.id], written)
-            maps = _maps(prediction, wanted)
+            maps = _maps(prediction, wanted, schema)
             _write(folder, names[item.id], maps, prediction.grid)
             written[item.id] = list(names[item.id])
             empty = () if maps[0].any() else (NOTHING_FOUND,)
-            seen = list(dict.fromkeys((*image.notes, *prediction.notes, *empty)))
+            odd = anatomy_findings(maps[0], schema, prediction.grid.spacing)
+            seen = list(dict.fromkeys((*image.notes, *prediction.notes, *empty, *odd)))
             notes.add(item.id, seen)
             by_image |= {item.id: seen} if seen else {}
         except KeyboardInterrupt:
@@ -232,6 +244,7 @@ def predict_into(
     document = {
         "out": folder,
         "post_processing": wanted.cleaning.model_dump(),
+        "clean_up": list(wanted.cleaning.in_words(schema)),
         "inputs": {item.id: item.place for item in items},
         "written": {item.id: written[item.id] for item in items if item.id in written},
         "already_there": list(done),
@@ -249,13 +262,15 @@ def predict_into(
     code = 130 if interrupted else 1 if failures else 0
     there = f" ({len(done)} were there already)" if done else ""
     text = f"{len(written)} of {len(items)} images segmented{there}, in {folder}."
+    if done_to := wanted.cleaning.in_words(schema):
+        text += f" Cleaned up: {', '.join(done_to)}."
     text += told_names({item.id: item.name for item in items if item.name})
     return Answer(document, with_notes(text, notes), tuple(problems), code)
 
 
-def _maps(prediction: Prediction, wanted: Wanted) -> list[npt.NDArray[Any]]:
+def _maps(prediction: Prediction, wanted: Wanted, schema: LabelSchema) -> list[npt.NDArray[Any]]:
     """The arrays to write, in the order of `Wanted.names`."""
-    maps: list[npt.NDArray[Any]] = [wanted.cleaning.applied(prediction.segmentation)]
+    maps: list[npt.NDArray[Any]] = [wanted.cleaning.applied(prediction.segmentation, schema)]
     if prediction.probabilities is not None and wanted.probabilities:
         maps += list(prediction.probabilities)
     if prediction.uncertainty is not None and wanted.uncertainty:

@@ -22,7 +22,16 @@ from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
@@ -58,13 +67,37 @@ Okabe & Ito, "Color Universal Design", 2008; black is left out as it can't be se
 """
 
 
+ClassName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+
+
 class LabelClass(BaseModel):
-    """One structure: its name and its display colour (#rrggbb)."""
+    """One structure: its name, its display colour, and what is known of its anatomy.
+
+    What is not said is not checked. See `evaluation.anatomy` for what follows from it.
+
+    Args:
+        name: of the structure.
+        color: #rrggbb.
+        one_piece: it is a single connected piece.
+        inside: name of the structure that it lies inside of, as a cavity inside its wall.
+        touches: names of structures that it shares a border with.
+        most_ml: mL that it never has more of.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
+    name: ClassName
     color: Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+    one_piece: bool = False
+    inside: ClassName | None = None
+    touches: tuple[ClassName, ...] = ()
+    most_ml: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said = handler(self)
+        silent = {"one_piece": False, "inside": None, "touches": (), "most_ml": None}
+        return {k: v for k, v in said.items() if k not in silent or v not in (silent[k], [])}
 
 
 class LabelSchema(BaseModel):
@@ -88,6 +121,18 @@ class LabelSchema(BaseModel):
             raise ValueError(f"class names must differ, got {', '.join(sorted(twice))} twice")
         return classes
 
+    @model_validator(mode="after")
+    def _anatomy_names_classes(self) -> LabelSchema:
+        names = {item.name for item in self.classes}
+        for item in self.classes:
+            for other in (*item.touches, *((item.inside,) if item.inside else ())):
+                if other not in names or other == item.name:
+                    raise ValueError(
+                        f"what is said of {item.name} names '{other}'; expected another class of "
+                        f"this list: {', '.join(sorted(names - {item.name})) or 'there is none'}"
+                    )
+        return self
+
     @classmethod
     def of(cls, *names: str, title: str | None = None) -> LabelSchema:
         """A schema of these structures, coloured from the palette.
@@ -108,6 +153,20 @@ class LabelSchema(BaseModel):
                 f"These class names can't be used: {', '.join(names) or 'none given'}. "
                 "Expected 1 to 254 different names of at most 40 letters, not 'background'."
             ) from error
+
+    def with_anatomy(self, **said: dict[str, Any]) -> LabelSchema:
+        """The schema with more said of some structures, by name: `LV={"inside": "MYO"}`.
+
+        Raises:
+            InvalidInput: a structure is not in the schema.
+        """
+        if strange := sorted(set(said) - set(self.names[1:])):
+            raise InvalidInput(
+                f"The schema '{self.title}' has no structure {', '.join(strange)}; it has "
+                f"{', '.join(self.names[1:])}."
+            )
+        classes = [{**c.model_dump(), **said.get(c.name, {})} for c in self.classes]
+        return LabelSchema.model_validate({**self.model_dump(), "classes": classes})
 
     @property
     def n_classes(self) -> int:
@@ -197,8 +256,16 @@ def targets_of_reference(reference: Array) -> npt.NDArray[np.int16]:
 
 
 PRESETS: Final[dict[str, LabelSchema]] = {
-    "cardiac": LabelSchema.of("RV", "MYO", "LV", title="Cardiac short axis (RV, MYO, LV)"),
-    "prostate": LabelSchema.of("PZ", "CG", title="Prostate zones (PZ, CG)"),
+    "cardiac": LabelSchema.of(
+        "RV", "MYO", "LV", title="Cardiac short axis (RV, MYO, LV)"
+    ).with_anatomy(
+        RV={"one_piece": True, "touches": ("MYO",)},
+        MYO={"one_piece": True},
+        LV={"one_piece": True, "inside": "MYO"},
+    ),
+    "prostate": LabelSchema.of("PZ", "CG", title="Prostate zones (PZ, CG)").with_anatomy(
+        PZ={"one_piece": True, "touches": ("CG",)}, CG={"one_piece": True}
+    ),
     "structure": LabelSchema.of("structure", title="One structure"),
 }
 """Ready schemas: ACDC and MSCMR hearts, prostate zones, one structure of any kind."""

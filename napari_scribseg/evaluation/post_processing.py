@@ -1,7 +1,8 @@
-"""Clean-up of a finished segmentation: largest component of each class, holes filled.
+"""Clean-up of a finished segmentation: by anatomy, largest component of each class, holes filled.
 
-Neither is part of any method here, so both are off unless asked for, and what was done is written
-beside the result: scores with and without are different numbers.
+None is part of any method here. By anatomy means by what the schema says of each structure, which
+is done unless somebody says otherwise; the other two are done when asked for. What was done is
+written beside the result: scores with and without are different numbers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pydantic import Field
 from scipy import ndimage
 
 from napari_scribseg.core.config import Config
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.evaluation.anatomy import anatomy_in_words, cleaned_by_anatomy
 
 Segmentation = npt.NDArray[np.uint8]
 
@@ -22,6 +25,11 @@ class PostProcessing(Config):
     """What is done to a segmentation; also the `post_processing.json` beside predictions."""
 
     version: Literal[1] = 1
+    anatomy: bool = Field(
+        default=False,
+        description="Remove what contradicts what the classes say: further pieces of a structure "
+        "that is one, and what should lie inside another structure but doesn't touch it.",
+    )
     largest_component: bool = Field(
         default=False,
         description="Keep only the largest connected piece of each class (3D, voxels that share "
@@ -33,11 +41,33 @@ class PostProcessing(Config):
         "it most.",
     )
 
-    def applied(self, segmentation: Segmentation) -> Segmentation:
-        """The segmentation (z, y, x) after what is switched on; the given one stays as it is."""
+    def applied(
+        self, segmentation: Segmentation, schema: LabelSchema | None = None
+    ) -> Segmentation:
+        """The segmentation (z, y, x) after what is switched on; the given one stays as it is.
+
+        Args:
+            segmentation: (z, y, x), class indices.
+            schema: says what is known of each structure; None = nothing.
+        """
+        if self.anatomy and schema is not None:
+            segmentation = cleaned_by_anatomy(segmentation, schema)
         if self.largest_component:
             segmentation = largest_components(segmentation)
         return holes_filled(segmentation) if self.fill_holes else segmentation
+
+    def in_words(self, schema: LabelSchema) -> tuple[str, ...]:
+        """What is done, a few words each; empty where the segmentation stays as predicted."""
+        said = anatomy_in_words(schema) if self.anatomy else ""
+        return tuple(
+            words
+            for words, on in (
+                (f"anatomy ({said})", bool(said)),
+                ("largest component", self.largest_component),
+                ("holes filled", self.fill_holes),
+            )
+            if on
+        )
 
 
 def largest_components(segmentation: Segmentation) -> Segmentation:

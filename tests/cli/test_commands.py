@@ -74,6 +74,7 @@ COMMANDS = {
         "--frame",
         "--probabilities",
         "--uncertainty",
+        "--clean-up",
         "--largest-component",
         "--fill-holes",
         "--slice",
@@ -658,7 +659,7 @@ def test_predict_takes_the_cases_of_a_project(run: RunFolder, tmp_path: Path, ca
     assert list(document["written"]) == [case.id for case in dataset.cases[:2]]
 
 
-def test_predict_cleans_up_when_asked_and_says_so(
+def test_predict_cleans_up_by_what_the_classes_say_unless_told_not_to(
     run: RunFolder, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["napari_scribseg.training.predict"]
@@ -672,12 +673,14 @@ def test_predict_cleans_up_when_asked_and_says_so(
     monkeypatch.setattr(module, "predict_case", two_pieces)
     image = f"{SAMPLE}/images/heart05_ED.nii.gz"
     plain, clean = tmp_path / "plain", tmp_path / "clean"
-    call(capsys, "predict", run.path, image, "--out", plain)
-    call(capsys, "predict", run.path, image, "--out", clean, "--largest-component")
+    _, raw, _ = call(capsys, "predict", run.path, image, "--out", plain, "--clean-up", "none")
+    _, cleaned, _ = call(capsys, "predict", run.path, image, "--out", clean)
     counts = [int((read_labels(f / "heart05_ED.nii.gz").array == 2).sum()) for f in (plain, clean)]
     assert counts == [3, 2]
     done = [load_document(f / "post_processing.json", PostProcessing) for f in (plain, clean)]
-    assert [d.largest_component for d in done] == [False, True]
+    assert [d.anatomy for d in done] == [False, True]
+    assert raw["clean_up"] == []
+    assert cleaned["clean_up"] == ["anatomy (RV, MYO, LV: one piece; LV: inside MYO)"]
 
 
 def test_predict_says_where_it_found_nothing(
