@@ -80,8 +80,6 @@ class Method(nn.Module, ABC):
     """What one element of a batch is: S is Y, X of a slice and Z, Y, X of a patch."""
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
-    restarts_optimiser: ClassVar[bool] = True
-    """Whether the optimiser forgets what it has gathered when `relabel` has changed the targets."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
     """The options that `prepare` depends on; they are part of the key of its cache."""
 
@@ -125,6 +123,11 @@ class Method(nn.Module, ABC):
     def relabel_at(self) -> tuple[float, ...]:
         """Shares of the budget, ascending, at which `relabel` makes new maps of every case."""
         return ()
+
+    @property
+    def restarts_optimiser(self) -> bool:
+        """Whether the optimiser forgets what it has gathered when `relabel` has made new maps."""
+        return True
 
     def relabel(self, case: Case, maps: Maps, shown: Shown) -> Maps:  # noqa: ARG002
         """New maps from the current model (an E-step); those left out stay as they are.

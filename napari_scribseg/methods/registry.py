@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec
 from napari_scribseg.methods import (
+    combined,
     dmpls,
     effdnet,
     em_crf,
@@ -43,6 +44,7 @@ OURS: Final[tuple[MethodSpec, ...]] = (
     random_walker.SPEC,
     partial_ce.SPEC,
     partial_ce.PARTIAL_CE_DICE,
+    combined.SPEC,
     effdnet.SPEC,
     em_crf.SPEC,
     exmod.SPEC,

@@ -57,6 +57,7 @@ def random_walker_seeds(
     *,
     tau: float,
     beta: float,
+    tau_background: float | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> npt.NDArray[np.int16]:
     """Targets grown from scribbles: the likeliest class wherever it is likelier than tau.
@@ -70,6 +71,7 @@ def random_walker_seeds(
         targets: (z, y, x), class index or IGNORE.
         tau: smallest probability of a seed; 0.99 for the heart, 0.90 for the prostate in EM-CRF.
         beta: see `random_walker_probabilities`.
+        tau_background: the same as tau for background; None = tau.
         cancelled: asked between slices; ends early with what is done.
 
     Source: EM-CRF (Can et al., DLMIA 2018), section 2.1.
@@ -82,7 +84,8 @@ def random_walker_seeds(
             continue
         probabilities = random_walker_probabilities(image[z], targets[z], beta)
         likeliest = probabilities.argmax(0)
-        sure = (probabilities.max(0) > tau) & (targets[z] == IGNORE)
+        least = np.where(likeliest == 0, tau if tau_background is None else tau_background, tau)
+        sure = (probabilities.max(0) > least) & (targets[z] == IGNORE)
         seeds[z][sure] = likeliest[sure]
     return seeds
 

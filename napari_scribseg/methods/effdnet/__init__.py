@@ -44,9 +44,17 @@ class EFFDNetConfig(MethodConfig):
         default=0.0,
         description="FADC: share of the budget before it begins; 0 = at once (paper).",
     )
+    ramp_from: Fraction = Field(
+        default=0.0, description="Share of the budget from which lambda grows; 0 = at once (paper)."
+    )
     ramp_up: Fraction = Field(
         default=0.0,
         description="Share of the budget over which lambda grows from 0; 0 = at once (paper).",
+    )
+    confidence: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Pseudo-labels count where the teacher is surer than this; 0 = everywhere "
+        "(paper).",
     )
 
 

@@ -6,9 +6,9 @@ import copy
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from napari_scribseg.batches.slices import Batch
+from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import ramp_up
@@ -48,7 +48,7 @@ class EFFDNet(Method):
         logits, features = self.student.with_features(batch.image)
         terms = {
             "scribbles": partial_cross_entropy(logits, batch.target),
-            "pseudo_labels": pseudo_weight * F.cross_entropy(logits.float(), pseudo),
+            "pseudo_labels": pseudo_weight * partial_cross_entropy(logits, pseudo),
         }
         if self.options.fbsl:
             separation = foreground_background_separation(
@@ -62,8 +62,8 @@ class EFFDNet(Method):
             image, target, pasted_pseudo = self._paste(batch, pseudo)
             logits = self.student(image)
             terms["pasted_scribbles"] = partial_cross_entropy(logits, target)
-            terms["pasted_pseudo_labels"] = pseudo_weight * F.cross_entropy(
-                logits.float(), pasted_pseudo
+            terms["pasted_pseudo_labels"] = pseudo_weight * partial_cross_entropy(
+                logits, pasted_pseudo
             )
         return terms
 
@@ -77,14 +77,24 @@ class EFFDNet(Method):
 
     def _ramp(self, progress: float) -> float:
         """Share of lambda at this share of the budget."""
-        return ramp_up(progress / self.options.ramp_up) if self.options.ramp_up else 1.0
+        begun = progress - self.options.ramp_from
+        if begun < 0:
+            return 0.0
+        return ramp_up(begun / self.options.ramp_up) if self.options.ramp_up else 1.0
 
     @torch.no_grad()
     def _pseudo_labels(self, image: Tensor) -> Tensor:
-        """The teacher's likeliest classes (B, Y, X); it stays in training mode, as the authors'."""
+        """What the teacher says (B, Y, X), class index or IGNORE where it isn't sure enough.
+
+        It stays in training mode, as the authors'.
+        """
         noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
         span = image.amax((1, 2, 3), keepdim=True) - image.amin((1, 2, 3), keepdim=True)
-        return self.teacher(image + noise * span).argmax(1)
+        logits = self.teacher(image + noise * span)
+        if not self.options.confidence:
+            return logits.argmax(1)
+        certainty, labels = logits.float().softmax(1).max(1)
+        return labels.masked_fill(certainty <= self.options.confidence, IGNORE)
 
     def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, scribbles and pseudo-labels of the pasted batch (FADC)."""

@@ -24,6 +24,16 @@ class EMCRFConfig(MethodConfig):
     recursions: Annotated[int, Field(ge=0, le=20)] = Field(
         default=3, description="How often the training slices are relabelled."
     )
+    first_relabelling: Fraction | None = Field(
+        default=None,
+        description="Share of the budget before the first relabelling; empty = as in the paper, "
+        "three times as long as between two of them.",
+    )
+    restart: bool = Field(
+        default=True,
+        description="The optimiser forgets what it has gathered at every relabelling; in a short "
+        "training, whose learning rate falls by then, it has no time to gather again.",
+    )
     crf: Literal["none", "dense", "rnn"] = Field(
         default="rnn",
         description="How labels are smoothed: not at all, by a separate dense CRF when relabelling,"

@@ -24,7 +24,6 @@ class S2L(UNetMethod):
 
     spec = SPEC
 
-    restarts_optimiser = False
     uses_unlabelled = True
     options: S2LConfig
 
@@ -42,6 +41,11 @@ class S2L(UNetMethod):
         rest = 1.0 - self.options.warm_up
         n = self.options.updates
         return tuple(self.options.warm_up + rest * i / n for i in range(n))
+
+    @property
+    def restarts_optimiser(self) -> bool:
+        """No: the labels change a little at a time."""
+        return False
 
     def relabel(self, case: Case, maps: Maps, shown: Shown) -> Maps:  # noqa: ARG002
         """The average after taking in what the network predicts now."""
