@@ -98,6 +98,11 @@ class TrainConfig(Config):
         default=0.99,
         description="Predict with this moving average of the weights; 0 = with the last ones.",
     )
+    dropout: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=1.0,
+        description="Dropout as a share of the published network's; 0 = none: short trainings "
+        "learn more, and each step is cheaper.",
+    )
     outer_background: NonNegative = Field(
         default=1.0,
         description="Where background strokes go around all structures, what lies outside is "

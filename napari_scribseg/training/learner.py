@@ -22,7 +22,12 @@ from napari_scribseg.training.checkpoint import (
 )
 from napari_scribseg.training.fitting_weights import check_shapes
 from napari_scribseg.training.machine import Machine
-from napari_scribseg.training.optimisation import WeightAverage, make_optimiser, rate_factor
+from napari_scribseg.training.optimisation import (
+    WeightAverage,
+    make_optimiser,
+    rate_factor,
+    weaken_dropout,
+)
 
 _SEED_STRIDE = 1_000_003
 """A prime, so that neighbouring random seeds don't share the randomness of their steps."""
@@ -54,6 +59,7 @@ class Learner:
         self._class_names = class_names
         self.config = config
         self.machine = machine
+        weaken_dropout(method, config.dropout)
         self.method = machine.place(method)
         self.step = 0
         self.seconds = 0.0

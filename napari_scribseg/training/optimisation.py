@@ -54,6 +54,16 @@ def _cosine_rise(t: float) -> float:
     return (1 - math.cos(math.pi * t)) / 2
 
 
+def weaken_dropout(model: nn.Module, share: float) -> None:
+    """Leave this share of every dropout's probability, in place.
+
+    Dropout that a method does by itself, to ask the network several times, stays as it is.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d | nn.Dropout3d):
+            module.p *= share
+
+
 class WeightAverage(Generic[M]):
     """A copy of a model whose weights are the moving average of the model's.
 

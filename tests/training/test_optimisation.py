@@ -9,7 +9,12 @@ import torch
 from torch import nn
 
 from napari_scribseg.core.config import TrainConfig
-from napari_scribseg.training.optimisation import WeightAverage, make_optimiser, rate_factor
+from napari_scribseg.training.optimisation import (
+    WeightAverage,
+    make_optimiser,
+    rate_factor,
+    weaken_dropout,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,3 +93,13 @@ def test_the_average_is_a_copy_that_nobody_trains() -> None:
     assert model.weight.item() == 5.0
     assert model.weight.requires_grad
     assert not average.model.weight.requires_grad
+
+
+def test_dropout_is_weakened_where_it_is_a_layer() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2), nn.Sequential(nn.Dropout2d(0.2)))
+    weaken_dropout(model, 0.5)
+    assert [m.p for m in model.modules() if hasattr(m, "p")] == [0.25, 0.1]
+    weaken_dropout(model, 0.0)
+    model.train()
+    x = torch.ones(1, 2, 4, 2)
+    assert torch.equal(model[0](x), x)

@@ -61,11 +61,6 @@ class CombinedConfig(MethodConfig):
     separation_weight: NonNegative = Field(
         default=0.0, description="Weight of the foreground-background separation loss."
     )
-    dropout: NonNegative = Field(
-        default=1.0,
-        le=1.5,
-        description="Dropout in the encoder, as a multiple of the published U-Net's; 0 = none.",
-    )
 
 
 SPEC: Final = MethodSpec(
@@ -79,6 +74,6 @@ SPEC: Final = MethodSpec(
     ),
     group="baseline",
     Config=CombinedConfig,
-    presets={"quick": Preset("Minutes on a CPU.", CombinedConfig(), TrainConfig())},
+    presets={"quick": Preset("Minutes on a CPU.", CombinedConfig(), TrainConfig(dropout=0.0))},
     code="napari_scribseg.methods.combined.method:Combined",
 )

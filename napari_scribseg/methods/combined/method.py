@@ -18,7 +18,7 @@ from napari_scribseg.losses.partial import class_weights, partial_cross_entropy,
 from napari_scribseg.methods.base import Maps, Method, Shown
 from napari_scribseg.methods.combined import SPEC, CombinedConfig
 from napari_scribseg.networks.teacher import follow
-from napari_scribseg.networks.unet import DROPOUT, UNet
+from napari_scribseg.networks.unet import UNet
 from napari_scribseg.propagate.random_walker import random_walker_seeds
 
 _SLICES_AT_ONCE = 8
@@ -36,7 +36,7 @@ class Combined(Method):
 
     def __init__(self, n_classes: int, options: CombinedConfig) -> None:
         super().__init__(n_classes, options)
-        self.network = UNet(n_classes, dropout=tuple(options.dropout * p for p in DROPOUT))
+        self.network = UNet(n_classes)
         self.teacher = None
         if options.teacher_weight:
             self.teacher = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
