@@ -85,7 +85,7 @@ class TestSchemaDialog:
         return dialog
 
     def removers(self, dialog) -> list[QPushButton]:
-        cells = [dialog._grid.itemAtPosition(r, 3) for r in range(len(dialog._names))]
+        cells = [dialog._grid.itemAtPosition(r + 1, 6) for r in range(len(dialog._names))]
         return [cell.widget() for cell in cells]
 
     def test_it_begins_with_the_schema(self, dialog):
