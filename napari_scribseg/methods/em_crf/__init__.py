@@ -16,6 +16,7 @@ from napari_scribseg.core.config import (
     Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import QUICK
 
 
 class EMCRFConfig(MethodConfig):
@@ -52,6 +53,11 @@ class EMCRFConfig(MethodConfig):
         default=True,
         description="Batch norm after the output convolution (authors' code); it keeps the "
         "logits small for so long that short trainings don't become sure.",
+    )
+    up_channels: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="Channels that the network's up-steps carry; empty = as many as classes "
+        "(paper). Weights that know anatomy need 16.",
     )
     balance: Fraction = Field(
         default=0.0,
@@ -150,10 +156,11 @@ SPEC: Final = MethodSpec(
                 crf="none",
                 base_width=16,
                 normalised_logits=False,
+                up_channels=16,
                 passes=10,
                 balance=0.5,
             ),
-            TrainConfig(),
+            QUICK,
         ),
         "paper": Preset("As published for the heart, for a GPU.", EMCRFConfig(), _PAPER),
     },
