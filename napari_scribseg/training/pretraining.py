@@ -1,9 +1,10 @@
 """Pre-training: a network learns random anatomy, so that a head can be fitted to few strokes.
 
 Two things are learnt at once. The first is to name tissues in scenes that have names. The second is
-what the features are for: on scenes of siblings, a head is fitted in closed form (ridge regression)
-at few pixels of some slices, and must segment the others; the error goes through the fit into the
-features. So they become such that organs which nobody has named can be told apart by a linear head.
+what the features are for: a head is fitted in closed form (ridge regression) at few pixels of a
+slice, and must segment all of it and, in some steps, another one that is alike; the error goes
+through the fit into the features. So they become such that a linear head can tell structures apart
+that nobody has named.
 
 Source: the differentiable fit is that of Bertinetto et al., "Meta-learning with differentiable
 closed-form solvers", ICLR 2019; random contrast over label maps that of SynthSeg (Billot et al.,
@@ -29,16 +30,17 @@ from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.optimisation import WeightAverage
 
 _SIBLINGS = 2
-"""Slices of a scene: alike, and each of a body of its own."""
-_SHOWN = 1
-"""Siblings that a head is fitted on."""
+"""Slices of a scene in some steps: alike, and each of a body of its own."""
+_SIBLINGS_EVERY = 4
+"""In every so many steps a head fitted to one sibling is scored on the other; else every slice is a
+scene of its own, with a contrast of its own, which teaches tissues faster."""
 _STROKE_PIXELS = 48
-"""Pixels of every class on all shown siblings together."""
+"""Pixels of every class on the first sibling, to which a head is fitted."""
 _ASKED_PIXELS = 192
 """Pixels of every class on all siblings, where the fitted head is scored."""
 _MOST_CLASSES = 6
 _LEAST_PIXELS = 60
-"""Of a region on the shown siblings, and on the others, for it to become a class."""
+"""Of a region on the first and on the last sibling, for it to become a class."""
 _STRIDE = 2
 _WARM_UP = 0.04
 _AVERAGE = 0.998
@@ -60,23 +62,18 @@ class PretrainConfig:
     Args:
         seed: of weights, scenes and episodes.
         steps: of the optimiser.
-        scenes: per step, of two slices each.
+        slices: per step.
         side: pixels of a slice along y and x.
         learning_rate: highest.
         weight_decay: of AdamW.
     """
 
     seed: int = 0
-    steps: int = 6000
-    scenes: int = 4
+    steps: int = 8000
+    slices: int = 8
     side: int = 96
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-
-    @property
-    def slices(self) -> int:
-        """Per step."""
-        return self.scenes * _SIBLINGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +82,14 @@ class Scenes:
 
     Args:
         image: (B, 1, Y, X), siblings follow each other.
+        siblings: slices of a scene.
         regions: (B, Y, X) int64.
         tissues: (B, Y, X) int64.
         named: (B,) whether the scene has tissues with names.
     """
 
     image: Tensor
+    siblings: int
     regions: Tensor
     tissues: Tensor
     named: Tensor
@@ -99,18 +98,18 @@ class Scenes:
 def draw_scenes(config: PretrainConfig, step: int) -> Scenes:
     """The scenes of a step; the same for the same configuration."""
     images, scenes = [], []
-    for i in range(config.scenes):
-        scene = random_scene(
-            (config.seed, step, i), slices=_SIBLINGS, side=config.side, siblings=True
-        )
+    n = 1 if step % _SIBLINGS_EVERY else _SIBLINGS
+    for i in range(config.slices // n):
+        scene = random_scene((config.seed, step, i), slices=n, side=config.side, siblings=True)
         scenes.append(scene)
         images.append(render(scene, (config.seed, step, i, 1)))
     named = torch.tensor([scene.kind != "shapes" for scene in scenes])
     return Scenes(
         torch.from_numpy(np.concatenate(images))[:, None],
+        n,
         torch.from_numpy(np.concatenate([s.regions for s in scenes])).long(),
         torch.from_numpy(np.concatenate([s.tissues for s in scenes])).long(),
-        named.repeat_interleave(_SIBLINGS),
+        named.repeat_interleave(n),
     )
 
 
@@ -145,21 +144,21 @@ class Pretraining(nn.Module):
     def _episodes(
         self, features: Tensor, scenes: Scenes, draws: torch.Generator
     ) -> Iterator[Tensor]:
-        for first in range(0, len(features), _SIBLINGS):
-            some = slice(first, first + _SIBLINGS)
+        for first in range(0, len(features), scenes.siblings):
+            some = slice(first, first + scenes.siblings)
             by_tissue = bool(scenes.named[first]) and torch.rand((), generator=draws) < 0.6
             labels = scenes.tissues[some] if by_tissue else scenes.regions[some]
             classes = choose_classes(labels, draws)
             if classes is None:
                 continue
-            shown = _drawn_pixels(classes[:_SHOWN], _STROKE_PIXELS, draws)
+            shown = _drawn_pixels(classes[:1], _STROKE_PIXELS, draws)
             asked = _drawn_pixels(classes, _ASKED_PIXELS, draws)
             pixels = features[some].movedim(1, -1)
             known, wanted = (
-                pixels[:_SHOWN].reshape(-1, pixels.shape[-1])[shown],
+                pixels[:1].reshape(-1, pixels.shape[-1])[shown],
                 classes.flatten()[asked],
             )
-            weights = fit_ridge(known, classes[:_SHOWN].flatten()[shown], self.log_ridge.exp())
+            weights = fit_ridge(known, classes[:1].flatten()[shown], self.log_ridge.exp())
             scored = with_constant(pixels.reshape(-1, pixels.shape[-1])[asked]) @ weights
             yield F.cross_entropy(self.log_scale.exp() * scored, wanted)
 
@@ -172,11 +171,11 @@ def choose_classes(labels: Tensor, draws: torch.Generator) -> Tensor | None:
         draws: chooses.
 
     Returns:
-        None where no region is large enough on the shown siblings and on the others.
+        None where no region is large enough on the first and on the last sibling.
     """
     count = int(labels.max()) + 1
-    here = torch.bincount(labels[:_SHOWN].flatten(), minlength=count)
-    there = torch.bincount(labels[_SHOWN:].flatten(), minlength=count)
+    here = torch.bincount(labels[0].flatten(), minlength=count)
+    there = torch.bincount(labels[-1].flatten(), minlength=count)
     able = ((here >= _LEAST_PIXELS) & (there >= _LEAST_PIXELS)).nonzero()[:, 0]
     able = able[able > 0]
     if not len(able):
@@ -279,6 +278,7 @@ def pretrain(network: nn.Module, config: PretrainConfig, machine: Machine) -> It
         scenes = draw_scenes(config, step)
         scenes = Scenes(
             scenes.image.to(memory_format=machine.memory_format),
+            scenes.siblings,
             scenes.regions,
             scenes.tissues,
             scenes.named,

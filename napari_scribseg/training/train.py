@@ -146,6 +146,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         first_step=learner.step + 1,
         steps=None if config.minutes else config.steps,
         minutes=config.minutes,
+        began_with=run.record.began_with,
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
     yield from _noticed(validation)

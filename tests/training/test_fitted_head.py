@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from phantoms import TWO_BALLS
+from phantoms import TWO_BALLS, two_ball_case
 from small_runs import phantom_run
 
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.methods.dmpls.method import DMPLS
 from napari_scribseg.methods.effdnet.method import EFFDNet
 from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.training import anatomy_weights
-from napari_scribseg.training.anatomy_weights import begin_with_anatomy, read_weights_of
+from napari_scribseg.training.anatomy_weights import (
+    begin_with_anatomy,
+    has_anatomy,
+    read_weights_of,
+)
 from napari_scribseg.training.checkpoint import load_checkpoint
+from napari_scribseg.training.fitted_answer import fitted_answer
 from napari_scribseg.training.fitted_head import Known, fit_logistic
 from napari_scribseg.training.predict import load_model, predict_case
 from napari_scribseg.training.train import train
@@ -168,3 +175,27 @@ def test_weights_say_how_they_were_made_and_fit_the_network_of_their_name(path) 
     missing = network.load_state_dict(read_weights_of(path.stem), strict=False)
     assert not missing.unexpected_keys
     assert all(name.endswith("num_batches_tracked") for name in missing.missing_keys)
+
+
+def test_an_answer_at_once_is_on_the_grid_of_the_case_and_better_than_chance() -> None:
+    case = two_ball_case()
+    found = fitted_answer(case, TWO_BALLS, device="cpu")
+    assert found.probabilities.shape == (3, *case.image.shape)
+    np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-3)
+    drawn = case.reference > 0
+    assert (found.segmentation[drawn] == case.reference[drawn]).mean() > 0.5
+
+
+def test_an_answer_at_once_wants_every_class_drawn() -> None:
+    case = two_ball_case()
+    lacking = replace(case, scribbles=np.where(case.scribbles == 2, 0, case.scribbles))
+    with pytest.raises(TaskNotSupported, match="every class"):
+        fitted_answer(lacking, TWO_BALLS, device="cpu")
+
+
+@pytest.mark.parametrize("kind", all_methods(), ids=lambda kind: kind.spec.name)
+def test_presets_begin_with_anatomy_only_where_there_are_weights_and_papers_never(kind) -> None:
+    for name, preset in kind.spec.presets.items():
+        if preset.training.start == "anatomy":
+            assert name != "paper"
+            assert has_anatomy(kind, 4, preset.options)

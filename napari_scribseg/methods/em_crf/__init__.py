@@ -16,7 +16,6 @@ from napari_scribseg.core.config import (
     Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import QUICK
 
 
 class EMCRFConfig(MethodConfig):
@@ -160,7 +159,7 @@ SPEC: Final = MethodSpec(
                 passes=10,
                 balance=0.5,
             ),
-            QUICK,
+            TrainConfig(),
         ),
         "paper": Preset("As published for the heart, for a GPU.", EMCRFConfig(), _PAPER),
     },

@@ -11,10 +11,11 @@ from napari_scribseg.core.config import (
     MethodConfig,
     NonNegative,
     PositiveInt,
+    TrainConfig,
     Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import QUICK, WSL4MIS
+from napari_scribseg.methods.recipes import WSL4MIS
 
 
 class ExModConfig(MethodConfig):
@@ -79,7 +80,7 @@ _QUICK = ExModConfig(
 ones are understood, and from strokes that are divided by all pixels and so weigh little beside the
 consistencies (docs/benchmarks.md)."""
 
-_QUICK_TRAINING = QUICK.updated({"batch_size": 4})
+_QUICK_TRAINING = TrainConfig(batch_size=4)
 
 _PAPER = WSL4MIS.updated(
     {
