@@ -7,7 +7,7 @@ RUN_IN_DISPLAY = $(if $(shell command -v xvfb-run 2>/dev/null),xvfb-run -a -s "-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo app test test-crf test-lowest test-slow check lint docs docs-serve samples figures method-tables method-numbers bench bench-accuracy wheel clean
+.PHONY: help install demo app test test-crf test-lowest test-slow check lint docs docs-serve samples figures weights method-tables method-numbers bench bench-accuracy wheel clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ lint: $(VENV)/.has-dev  ## Check style, types, layers and the plugin manifest
 
 samples: $(VENV)/.has-test  ## Make the synthetic sample data again (same bytes)
 	@$(BIN)/python sample_data/make.py
+
+weights: $(VENV)/.has-test  ## Pre-train the weights that know anatomy again: hours of one core
+	@$(BIN)/python scripts/make_weights.py napari_scribseg/anatomy/weights $(ARGS)
 
 figures: $(VENV)/.has-test  ## Make the figures of the methods' pages again
 	@$(BIN)/python docs/make_method_figures.py $(ARGS)

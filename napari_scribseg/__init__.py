@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_scribseg.methods.registry import specs
     from napari_scribseg.project.folder import Project
     from napari_scribseg.runs.folder import RunFolder
+    from napari_scribseg.training.fitted_answer import fitted_answer
     from napari_scribseg.training.new_run import prepare_run
     from napari_scribseg.training.predict import load_model, predict_case
     from napari_scribseg.training.train import train_run
@@ -43,6 +44,7 @@ __all__ = [
     "Volume",
     "__version__",
     "evaluate_folders",
+    "fitted_answer",
     "load_model",
     "overlay_figure",
     "predict_case",
@@ -66,6 +68,7 @@ _HOMES: Final = {
     "RunFolder": "runs.folder",
     "Volume": "core.volume",
     "evaluate_folders": "evaluation.folders",
+    "fitted_answer": "training.fitted_answer",
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",

@@ -129,9 +129,11 @@ def _line_of(event: Event) -> str | None:
                 if event.enclosed_slices
                 else ""
             )
+            fresh = event.first_step == 1 and event.began_with
+            began = f", beginning with {event.began_with}" if fresh else ""
             return (
                 f"{event.method} on {event.device} ({event.precision}): {event.cases} cases, "
-                f"{event.slices} slices{enclosed}, {budget}, from step {event.first_step}"
+                f"{event.slices} slices{enclosed}, {budget}, from step {event.first_step}{began}"
             )
         case Validated():
             scores = ", ".join(

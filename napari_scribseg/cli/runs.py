@@ -265,4 +265,7 @@ def _changes(arguments: argparse.Namespace) -> dict[str, Any]:
                 option = name.replace("_", "-")
                 raise InvalidInput(f"--{option} and --set {name} are both given; give one.")
             changes[name] = value
+    if changes.get("minutes") == 0:  # no time is no step: an answer at once
+        del changes["minutes"]
+        changes["steps"] = 0
     return changes

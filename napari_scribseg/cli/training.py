@@ -56,7 +56,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="how many steps to train")
-    budget.add_argument("--minutes", type=float, help="how long to train")
+    budget.add_argument("--minutes", type=float, help="how long to train; 0 = an answer at once")
     train.add_argument("--device", help="auto (default), cpu, cuda, cuda:1 or mps")
     train.add_argument("--random-seed", type=int, help="0 unless given")
     train.add_argument("--preset", default=None, help='settings to start from; default: "quick"')

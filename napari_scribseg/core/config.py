@@ -19,6 +19,7 @@ _LONGEST_INPUT: Final = 80
 """Characters of a wrong value that a message shows."""
 
 PositiveInt = Annotated[int, Field(ge=1, le=10_000_000)]
+Steps = Annotated[int, Field(ge=0, le=10_000_000)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -61,8 +62,15 @@ class MethodConfig(Config):
 class TrainConfig(Config):
     """How the engine trains: budget, optimiser, schedule, sampling, augmentation, machine."""
 
-    steps: PositiveInt = Field(
-        default=2000, description="Training steps, unless minutes are given."
+    start: Literal["random", "anatomy"] = Field(
+        default="random",
+        description="Weights to begin with: random, or those that know synthetic anatomy, with a "
+        "last layer fitted to the strokes. A run that continues another begins with its weights.",
+    )
+    steps: Steps = Field(
+        default=2000,
+        description="Training steps, unless minutes are given; 0 = only fit the last layer to the "
+        "strokes, for an answer at once.",
     )
     minutes: Minutes | None = Field(
         default=None,
@@ -138,6 +146,11 @@ class TrainConfig(Config):
     threads: Annotated[int, Field(ge=0, le=1024)] = Field(
         default=0, description="CPU threads; 0 = as many as are fastest when training begins."
     )
+
+    @property
+    def at_once(self) -> bool:
+        """Whether no step is trained: the last layer is fitted to the strokes, and that is all."""
+        return self.steps == 0 and self.minutes is None
 
     @model_validator(mode="after")
     def _fits_memory(self) -> Self:

@@ -36,6 +36,8 @@ class Started(_Event):
     steps: int | None
     """Steps of the whole run, or None when the budget is in minutes."""
     minutes: float | None
+    began_with: str = ""
+    """The weights that a fresh run began with, in words; "" in logs of before it was noted."""
 
 
 class Prepared(_Event):

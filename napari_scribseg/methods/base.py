@@ -153,6 +153,18 @@ class Method(nn.Module, ABC):
     def after_step(self, step: int) -> None:
         """Called after every step of the optimiser, e.g. to move a teacher."""
 
+    def heads(self) -> tuple[nn.Conv2d, ...]:
+        """The convolutions that turn features into logits, that of `forward` first.
+
+        They are fitted in closed form where a training begins with weights that know anatomy. All
+        of them get the same weights, so that teachers and second decoders agree at first.
+        """
+        return tuple(
+            module
+            for name, module in self.named_modules()
+            if name.endswith("head") and isinstance(module, nn.Conv2d)
+        )
+
     def uncertainty(self, probabilities: Tensor) -> Tensor:
         """Uncertainty 0..1 (B, *S) of probabilities (B, K, *S): entropy over its maximum, ln K."""
         entropy = -torch.special.xlogy(probabilities, probabilities).sum(1)

@@ -6,6 +6,9 @@ from typing import Final
 
 from napari_scribseg.core.config import TrainConfig
 
+QUICK: Final = TrainConfig(start="random")
+"""The presets `quick` of networks that were pre-trained on synthetic anatomy."""
+
 WSL4MIS: Final = TrainConfig(
     steps=60_000,
     batch_size=12,

@@ -25,6 +25,7 @@ class ModifiedUNet(nn.Module):
         base_width: channels of the first level; each deeper one has twice as many.
         dropout: whether the outputs of the five innermost blocks are dropped out (p = 0.5).
         normalised_logits: batch norm after the output convolution (the source), else a bias.
+        up_channels: channels that an up-step carries; None = as many as classes (the source).
 
     Source: `unet2D_bn_modified` of baumgach/acdc_segmenter, as used by Can et al. 2018: blocks of
     two 3 x 3 convolutions without bias, each with batch norm and ReLU; 4 x 4 transposed
@@ -40,6 +41,7 @@ class ModifiedUNet(nn.Module):
         *,
         dropout: bool = False,
         normalised_logits: bool = True,
+        up_channels: int | None = None,
     ) -> None:
         super().__init__()
         widths = [base_width * 2**level for level in range(_LEVELS)]
@@ -47,8 +49,9 @@ class ModifiedUNet(nn.Module):
         self.encoder = nn.ModuleList(
             _block(i, o) for i, o in zip([1, *widths[:-1]], widths, strict=True)
         )
-        self.up = nn.ModuleList(_up(width, n_classes) for width in widths[:0:-1])
-        self.decoder = nn.ModuleList(_block(n_classes + w, w) for w in widths[-2::-1])
+        carried = up_channels or n_classes
+        self.up = nn.ModuleList(_up(width, carried) for width in widths[:0:-1])
+        self.decoder = nn.ModuleList(_block(carried + w, w) for w in widths[-2::-1])
         head = nn.Conv2d(base_width, n_classes, 1, bias=not normalised_logits)
         self.head = nn.Sequential(head, _norm(n_classes)) if normalised_logits else head
         for module in self.modules():
@@ -109,9 +112,9 @@ def _block(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-def _up(in_channels: int, n_classes: int) -> nn.Sequential:
+def _up(in_channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.ConvTranspose2d(in_channels, n_classes, 4, stride=2, padding=1, bias=False),
-        _norm(n_classes),
+        nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False),
+        _norm(out_channels),
         nn.ReLU(),
     )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_scribseg.core.config import Minutes, Positive, PositiveInt, TrainConfig
 from napari_scribseg.data.case import CaseFiles
+
+BEGINNINGS: Final = {
+    "random": "random weights",
+    "anatomy": "weights that know synthetic anatomy",
+}
+"""What a training begins with that continues no other, by its setting `start`."""
 
 
 class _Document(BaseModel):
@@ -40,6 +46,13 @@ class RunRecord(_Document):
     """What decides which weights become the best checkpoint."""
     continues: str = ""
     """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
+
+    @property
+    def began_with(self) -> str:
+        """The weights that its training began with, in words."""
+        if self.continues:
+            return f"the weights of {self.continues}"
+        return BEGINNINGS[self.training.start]
 
 
 class RunCase(BaseModel):

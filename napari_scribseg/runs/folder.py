@@ -122,9 +122,11 @@ class RunFolder:
 
         Raises:
             InvalidInput: the path exists and is not empty, or can't be written to; two cases
-                have one id; or the run to continue has no weights.
+                have one id; the run to continue has no weights; or no step is trained on random
+                weights.
         """
         _check_ids_differ(cases)
+        _check_something_learns(training, continues)
         start = None if continues is None else _weights_of(continues)
         folder = Path(path).absolute()
         _make_empty_folder(folder)
@@ -475,6 +477,14 @@ class RunFolder:
 def is_run(path: Path) -> bool:
     """Whether this folder is a run."""
     return (path / "run.json").is_file()
+
+
+def _check_something_learns(training: TrainConfig, continues: RunFolder | None) -> None:
+    if training.at_once and training.start == "random" and continues is None:
+        raise InvalidInput(
+            "A training of no steps only fits the last layer, and random weights give it nothing "
+            "to build on: choose start=anatomy, or give the training some steps or minutes."
+        )
 
 
 def _check_ids_differ(cases: tuple[RunCase, ...]) -> None:

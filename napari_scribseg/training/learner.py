@@ -78,7 +78,7 @@ class Learner:
         """Share of the budget that is used, 0 to 1."""
         if self.config.minutes:
             return min(self.seconds / (60 * self.config.minutes), 1.0)
-        return min(self.step / self.config.steps, 1.0)
+        return min(self.step / self.config.steps, 1.0) if self.config.steps else 1.0
 
     @property
     def predictor(self) -> Method:

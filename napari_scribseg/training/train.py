@@ -34,6 +34,8 @@ from napari_scribseg.methods.registry import method_named, spec_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import refuse_missing
 from napari_scribseg.runs.worker import record
+from napari_scribseg.training.anatomy_weights import refuse_without_anatomy
+from napari_scribseg.training.beginning import begin
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitting_weights import check_documents
 from napari_scribseg.training.full_disk import written_when_there_is_room
@@ -44,7 +46,7 @@ from napari_scribseg.training.prepare import empty_samples, prepare_cases
 from napari_scribseg.training.preview import Previews
 from napari_scribseg.training.relabel import Relabelling
 from napari_scribseg.training.validate import validation_scores
-from napari_scribseg.training.warm_start import begin_with, read_start
+from napari_scribseg.training.warm_start import read_start
 
 _REPORT_SECONDS = 0.5
 """Least time between two `Stepped` events."""
@@ -78,7 +80,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
 
     Raises:
         InvalidInput: a case can't be read, or the device is not there.
-        TaskNotSupported: the method can't learn this task; says why.
+        TaskNotSupported: the method can't learn this task, or not from these weights; says why.
         RunError: the loss is not finite any more, memory ran out twice, or the checkpoint to
             resume from is missing or damaged.
     """
@@ -109,6 +111,8 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     spacing_mm = config.spacing_mm or learnt_at or choose_spacing(cases, config.patch)
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
+    if config.start == "anatomy" and start is None and not resume:
+        refuse_without_anatomy(kind, run.schema.n_classes, options)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
     maps, enclosed_slices = yield from _fill(slices, run, kind, options, cases)
     if _must_end(run):
@@ -125,8 +129,8 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
     method = kind(run.schema.n_classes, options)
-    if start is not None:
-        begin_with(start, method)
+    if not resume:
+        begin(method, slices, config, machine, start)
     learner = Learner(method, config, machine, data_sha256, orientation, run.schema.names)
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
@@ -142,6 +146,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         first_step=learner.step + 1,
         steps=None if config.minutes else config.steps,
         minutes=config.minutes,
+        began_with=run.record.began_with,
     )
     validation = [files.load(run.schema) for files in run.files("validate")]
     yield from _noticed(validation)
@@ -416,7 +421,9 @@ class _Loop:
             step=learner.step,
             message=f"Stopped at step {learner.step}; it can be resumed."
             if stopped
-            else f"Trained for {learner.step} steps.",
+            else f"Trained for {learner.step} steps."
+            if learner.step
+            else "Fitted the last layer to the strokes; no step was trained.",
             seconds=learner.seconds,
         )
 

@@ -254,7 +254,7 @@ def test_steps_take_the_place_of_minutes() -> None:
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"tua": 1}, "batch_size.*weight_decay"), ({"tau": "x"}, "tau"), ({"steps": 0}, "steps")],
+    [({"tua": 1}, "batch_size.*weight_decay"), ({"tau": "x"}, "tau"), ({"steps": -1}, "steps")],
 )
 def test_settings_nobody_knows_or_out_of_range_are_named(
     changes: dict[str, Any], message: str

@@ -45,8 +45,10 @@ def test_a_changed_copy_is_checked_and_the_original_stays():
     config = TrainConfig()
     assert config.updated({"steps": "30"}).steps == 30
     assert config.steps == 2000
-    with pytest.raises(InvalidInput, match="'steps' can't be 0"):
-        config.updated({"steps": 0})
+    with pytest.raises(InvalidInput, match="'steps' can't be -1"):
+        config.updated({"steps": -1})
+    assert config.updated({"steps": 0}).at_once
+    assert not config.updated({"steps": 0, "minutes": 1}).at_once
 
 
 @pytest.mark.parametrize(

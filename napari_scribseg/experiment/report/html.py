@@ -35,6 +35,7 @@ from napari_scribseg.experiment.report.published import Published, published_for
 from napari_scribseg.experiment.report.result_tables import ResultTables, Row, by_key, number
 from napari_scribseg.experiment.worst_slices import picked_slices
 from napari_scribseg.io.atomic import write_text
+from napari_scribseg.runs.documents import BEGINNINGS
 from napari_scribseg.runs.folder import RunFolder, is_run
 from napari_scribseg.runs.history import History
 
@@ -133,6 +134,7 @@ def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
         *([("Patients", experiment.patients)] if experiment.patients else []),
         ("Split", split),
         ("Training", f"{' or '.join(budgets)} per run, CPU threads: {recipe.threads}"),
+        ("Began with", _beginnings(experiment)),
         ("Random seeds", ", ".join(map(str, recipe.random_seeds))),
     ]
     if recipe.shares != (1.0,):
@@ -140,6 +142,17 @@ def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
     if experiment.locked:
         found.append(("Locked for the end", f"{len(experiment.locked)} cases"))
     return found
+
+
+def _beginnings(experiment: Experiment) -> str:
+    """The weights that trainings began with; which began with which, where they differ."""
+    by_start: dict[str, list[str]] = {}
+    for settings in experiment.settings:
+        by_start.setdefault(BEGINNINGS[settings.training.start], []).append(settings.label)
+    if len(by_start) == 1:
+        return next(iter(by_start))
+    told = "; ".join(f"{', '.join(labels)}: {words}" for words, labels in by_start.items())
+    return f"{told}. Differences between these are also differences of the beginning."
 
 
 def _summary(tables: ResultTables) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class DMPLSConfig(MethodConfig):
@@ -32,7 +32,7 @@ SPEC: Final = MethodSpec(
     Config=DMPLSConfig,
     # Quick for a CPU; paper as published.
     presets={
-        "quick": Preset("Minutes on a CPU.", DMPLSConfig(), TrainConfig()),
+        "quick": Preset("Minutes on a CPU.", DMPLSConfig(), QUICK),
         "paper": Preset("As published: 60 000 steps, for a GPU.", DMPLSConfig(), WSL4MIS),
     },
     code="napari_scribseg.methods.dmpls.method:DMPLS",

@@ -12,10 +12,9 @@ from napari_scribseg.core.config import (
     NonNegative,
     Positive,
     PositiveInt,
-    TrainConfig,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class EFFDNetConfig(MethodConfig):
@@ -74,7 +73,7 @@ SPEC: Final = MethodSpec(
         "quick": Preset(
             "Minutes on a CPU: small batches, pseudo-labels join slowly, pasted slices late.",
             EFFDNetConfig(ramp_up=1.0, fadc_from=0.5),
-            TrainConfig(batch_size=6),
+            QUICK.updated({"batch_size": 6}),
         ),
         "paper": Preset("As published: 60 000 steps, for a GPU.", EFFDNetConfig(), WSL4MIS),
     },

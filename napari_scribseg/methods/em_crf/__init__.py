@@ -63,6 +63,11 @@ class EMCRFConfig(MethodConfig):
         description="Batch norm after the output convolution (authors' code); it keeps the "
         "logits small for so long that short trainings don't become sure.",
     )
+    up_channels: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        default=None,
+        description="Channels that the network's up-steps carry; empty = as many as classes "
+        "(paper). Weights that know anatomy need 16.",
+    )
     balance: Fraction = Field(
         default=0.0,
         description="Cross-entropy on the seeds, until the first relabelling: 0 = every pixel "
@@ -160,6 +165,7 @@ SPEC: Final = MethodSpec(
                 crf="none",
                 base_width=16,
                 normalised_logits=False,
+                up_channels=16,
                 passes=10,
                 balance=0.5,
             ),

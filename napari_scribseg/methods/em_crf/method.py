@@ -44,6 +44,7 @@ class EMCRF(Method):
             options.base_width,
             dropout=options.uncertainty,
             normalised_logits=options.normalised_logits,
+            up_channels=options.up_channels,
         )
         self.crf = _crf_rnn(n_classes, options) if options.crf == "rnn" else None
         self._before: list[Tensor] = []

@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class EntropyMinConfig(MethodConfig):
@@ -31,7 +31,7 @@ SPEC: Final = MethodSpec(
     Config=EntropyMinConfig,
     # Quick for a CPU; paper as in WSL4MIS.
     presets={
-        "quick": Preset("Minutes on a CPU.", EntropyMinConfig(), TrainConfig()),
+        "quick": Preset("Minutes on a CPU.", EntropyMinConfig(), QUICK),
         "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", EntropyMinConfig(), WSL4MIS),
     },
     code="napari_scribseg.methods.entropy_min.method:EntropyMin",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from napari_scribseg.core.config import MethodConfig, TrainConfig
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 SPEC: Final = MethodSpec(
     name="full_2d",
@@ -21,7 +21,7 @@ SPEC: Final = MethodSpec(
     Config=MethodConfig,
     # Quick for a CPU; paper as in WSL4MIS, which trains this one with a rate of 0.03.
     presets={
-        "quick": Preset("Minutes on a CPU.", MethodConfig(), TrainConfig()),
+        "quick": Preset("Minutes on a CPU.", MethodConfig(), QUICK),
         "paper": Preset(
             "WSL4MIS: 60 000 steps, for a GPU.",
             MethodConfig(),

@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class MumfordShahConfig(MethodConfig):
@@ -33,7 +33,7 @@ SPEC: Final = MethodSpec(
     Config=MumfordShahConfig,
     # Quick for a CPU; paper as in WSL4MIS.
     presets={
-        "quick": Preset("Minutes on a CPU.", MumfordShahConfig(), TrainConfig()),
+        "quick": Preset("Minutes on a CPU.", MumfordShahConfig(), QUICK),
         "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", MumfordShahConfig(), WSL4MIS),
     },
     code="napari_scribseg.methods.mumford_shah.method:MumfordShah",

@@ -6,9 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class PartialCEDiceConfig(MethodConfig):
@@ -30,7 +30,7 @@ SPEC: Final = MethodSpec(
     Config=MethodConfig,
     # Quick for a CPU; paper as in WSL4MIS.
     presets={
-        "quick": Preset("Minutes on a CPU.", MethodConfig(), TrainConfig()),
+        "quick": Preset("Minutes on a CPU.", MethodConfig(), QUICK),
         "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", MethodConfig(), WSL4MIS),
     },
     code="napari_scribseg.methods.partial_ce.method:PartialCE",
@@ -48,6 +48,6 @@ PARTIAL_CE_DICE: Final = MethodSpec(
     group="baseline",
     Config=PartialCEDiceConfig,
     # Quick for a CPU; nnU-Net's own network and schedule are a different program.
-    presets={"quick": Preset("Minutes on a CPU.", PartialCEDiceConfig(), TrainConfig())},
+    presets={"quick": Preset("Minutes on a CPU.", PartialCEDiceConfig(), QUICK)},
     code="napari_scribseg.methods.partial_ce.method:PartialCEDice",
 )

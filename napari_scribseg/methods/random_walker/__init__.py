@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive
 from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import QUICK
 
 
 class RandomWalkerConfig(MethodConfig):
@@ -40,6 +41,6 @@ SPEC: Final = MethodSpec(
     group="baseline",
     Config=RandomWalkerConfig,
     # Quick for a CPU.
-    presets={"quick": Preset("Minutes on a CPU.", RandomWalkerConfig(), TrainConfig())},
+    presets={"quick": Preset("Minutes on a CPU.", RandomWalkerConfig(), QUICK)},
     code="napari_scribseg.methods.random_walker.method:RandomWalker",
 )

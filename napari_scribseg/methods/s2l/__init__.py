@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class S2LConfig(MethodConfig):
@@ -48,7 +48,7 @@ SPEC: Final = MethodSpec(
         "quick": Preset(
             "Minutes on a CPU: a longer warm-up and few updates, which predict all cases.",
             S2LConfig(warm_up=0.3, updates=5),
-            TrainConfig(),
+            QUICK,
         ),
         "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", S2LConfig(), WSL4MIS),
     },

@@ -6,8 +6,9 @@ from typing import Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, Positive, PositiveInt, TrainConfig
+from napari_scribseg.core.config import MethodConfig, Positive, PositiveInt
 from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import QUICK
 
 
 class UNetCRFConfig(MethodConfig):
@@ -41,7 +42,7 @@ SPEC: Final = MethodSpec(
         "quick": Preset(
             "Minutes on a CPU: small batches, three iterations of the CRF.",
             UNetCRFConfig(crf_iterations=3),
-            TrainConfig(batch_size=6),
+            QUICK.updated({"batch_size": 6}),
         )
     },
     code="napari_scribseg.methods.unet_crf.method:UNetCRF",

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt, TrainConfig
+from napari_scribseg.core.config import MethodConfig, NonNegative, PositiveInt
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 
 class USTMConfig(MethodConfig):
@@ -40,7 +40,7 @@ SPEC: Final = MethodSpec(
         "quick": Preset(
             "Minutes on a CPU: small batches and half of the teacher's passes.",
             USTMConfig(passes=4),
-            TrainConfig(batch_size=6),
+            QUICK.updated({"batch_size": 6}),
         ),
         "paper": Preset("WSL4MIS: 60 000 steps, for a GPU.", USTMConfig(), WSL4MIS),
     },

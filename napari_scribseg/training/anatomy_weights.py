@@ -1,0 +1,202 @@
+"""Weights that know anatomy: files of the package, made by `scripts/make_weights.py`.
+
+Beside every file lies a document that says how it was made and what its check sum is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.errors import RunError, TaskNotSupported
+from napari_scribseg.io.atomic import write_bytes, write_text
+from napari_scribseg.methods.base import Method
+from napari_scribseg.networks.unet import UNet
+from napari_scribseg.networks.unet_modified import ModifiedUNet
+from napari_scribseg.networks.unet_wide import WideUNet
+
+FOLDER: Final = Path(__file__).parent.parent / "anatomy" / "weights"
+_NO_DROPOUT: Final = (0.0,) * 5
+_PLANE_RANK: Final = 4
+"""Axes of the weights of a 2D convolution."""
+
+NETWORKS: Final[dict[str, Callable[[int], nn.Module]]] = {
+    "unet": lambda n: UNet(n, dropout=_NO_DROPOUT),
+    "unet_modified": lambda n: ModifiedUNet(n, 16, normalised_logits=False, up_channels=16),
+    "unet_wide": lambda n: WideUNet(n, base_width=12, convolutions=2, normalised_logits=False),
+}
+"""Networks that are pre-trained, by the name of their file: those of the `quick` presets."""
+
+
+class Origin(BaseModel):
+    """How weights were made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    network: str
+    seed: int
+    steps: int
+    planned_steps: int
+    slices: int
+    processor_hours: float
+    machine: str
+    torch: str
+    licence: str = "CC0-1.0"
+    sha256: str = ""
+    """Of the file with the weights."""
+
+
+def write_weights(folder: Path, origin: Origin, network: nn.Module) -> None:
+    """Write the weights of a network in float16, and beside them how they were made."""
+    tensors = {
+        name: (t.half() if t.is_floating_point() else t).contiguous()
+        for name, t in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    content = save(tensors)
+    sha256 = hashlib.sha256(content).hexdigest()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / f"{origin.network}.safetensors", content)
+    told = origin.model_copy(update={"sha256": sha256})
+    write_text(folder / f"{origin.network}.json", told.model_dump_json(indent=1) + "\n")
+
+
+def begin_with_anatomy(method: Method) -> None:
+    """Put the weights that know anatomy into every network of a method; heads stay as they are.
+
+    A network that sees several channels gets the same first weights for each of them.
+
+    Args:
+        method: made anew.
+
+    Raises:
+        TaskNotSupported: one of its networks has no such weights.
+        RunError: the files of the package are damaged.
+    """
+    for network, tensors in _matched(method):
+        network.load_state_dict(tensors, strict=False)
+
+
+def refuse_without_anatomy(kind: type[Method], n_classes: int, options: MethodConfig) -> None:
+    """Make sure that a method can begin with weights that know anatomy, before anything is done.
+
+    Raises:
+        TaskNotSupported: one of its networks has no such weights, or no last layer to be fitted.
+        RunError: the files of the package are damaged.
+    """
+    with torch.device("meta"):  # without memory and without drawing random numbers
+        method = kind(n_classes, options)
+    _matched(method)
+    if not method.heads():
+        raise _no_weights(kind)
+
+
+def has_anatomy(kind: type[Method], n_classes: int, options: MethodConfig) -> bool:
+    """Whether a method with these options can begin with weights that know anatomy."""
+    try:
+        refuse_without_anatomy(kind, n_classes, options)
+    except TaskNotSupported:
+        return False
+    return True
+
+
+def _matched(method: Method) -> list[tuple[nn.Module, dict[str, Tensor]]]:
+    """The networks of a method, each with the weights that fit it."""
+    networks = [module for module in method.modules() if hasattr(module, "encoder")]
+    found = [(network, _adapted(network)) for network in networks]
+    matched = [(network, tensors) for network, tensors in found if tensors is not None]
+    if not matched or len(matched) < len(found):
+        raise _no_weights(type(method))
+    return matched
+
+
+def _adapted(network: nn.Module) -> dict[str, Tensor] | None:
+    """The weights that fit a network, by its names; None where no file has them all."""
+    wanted = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if not _is_of_head(name) and not name.endswith("num_batches_tracked")
+    }
+    for file in NETWORKS:
+        if not (FOLDER / f"{file}.json").is_file():
+            continue
+        known = read_weights_of(file)
+        fitted = {name: _fitting(known.get(_first(name)), like) for name, like in wanted.items()}
+        if all(tensor is not None for tensor in fitted.values()):
+            return {name: tensor for name, tensor in fitted.items() if tensor is not None}
+    return None
+
+
+def _is_of_head(name: str) -> bool:
+    return any(part.endswith("head") for part in name.split("."))
+
+
+def _first(name: str) -> str:
+    """What a second decoder's weight is called in the first one."""
+    return name.removeprefix("second_")
+
+
+def _fitting(known: Tensor | None, like: Tensor) -> Tensor | None:
+    """Known weights in the shape of others; None where they are of another layer."""
+    if known is None:
+        return None
+    if known.shape == like.shape:
+        return known.to(like.dtype)
+    one_channel = known.ndim == _PLANE_RANK and known.shape[1] == 1
+    if one_channel and known.shape[::2] == like.shape[::2] and known.shape[3] == like.shape[3]:
+        return (known / like.shape[1]).expand_as(like).to(like.dtype).clone()
+    return None
+
+
+@lru_cache(maxsize=8)
+def read_weights_of(name: str) -> dict[str, Tensor]:
+    """The weights of one of `NETWORKS`, float32, by name.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    origin = origin_of(name)
+    path = FOLDER / f"{name}.safetensors"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, "it can't be read") from error
+    if hashlib.sha256(content).hexdigest() != origin.sha256:
+        raise _damaged(path, "its check sum is not the one that was noted when it was made")
+    return {key: t.float() if t.is_floating_point() else t for key, t in load(content).items()}
+
+
+def origin_of(name: str) -> Origin:
+    """How the weights of one of `NETWORKS` were made.
+
+    Raises:
+        RunError: the document is missing or damaged.
+    """
+    path = FOLDER / f"{name}.json"
+    try:
+        return Origin.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise _damaged(path, type(error).__name__) from error
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(
+        f"The weights that know anatomy can't be used: {path}: {why}. Install napari-scribseg "
+        "again, or train with start=random."
+    )
+
+
+def _no_weights(method: type[Method]) -> TaskNotSupported:
+    return TaskNotSupported(
+        f"There are no weights that know anatomy for the network of {method.spec.title} with these "
+        "options: choose start=random, or the options of its preset quick."
+    )
