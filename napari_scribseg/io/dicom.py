@@ -124,6 +124,19 @@ def read_headers(path: Path) -> list[Slice] | LeftOut | None:
     return _slices_or_kind(path, dataset)
 
 
+def header_of(path: Path) -> Any:
+    """All of a file's header but the pixels, as pydicom holds it, for a file that gave slices.
+
+    Raises:
+        InvalidInput: the file can't be opened or is damaged.
+    """
+    with opened(path) as file:
+        try:
+            return _parsed(file, header_only=True, force=True)
+        except InvalidInput as error:
+            raise InvalidInput(f"{shown(path.name)} {error}") from error
+
+
 def pixels(items: Sequence[Slice]) -> list[npt.NDArray[Any]]:
     """The real values of slices, each (y, x): int32 when scaling keeps them whole, else float32.
 

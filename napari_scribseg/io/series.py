@@ -117,6 +117,42 @@ def count_series_frames(folder: str | Path, uid: str | None = None) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class SeriesSlices:
+    """The headers of a series that is whole.
+
+    Args:
+        uid: as in `SeriesInfo`.
+        frames: the slices of each frame, in the order of the volume's first axis.
+        grid: of every frame.
+    """
+
+    uid: str
+    frames: list[list[Slice]]
+    grid: Grid
+
+
+def slices_of_series(source: str | Path) -> list[SeriesSlices]:
+    """The slices of every series of a folder, or of one file, that forms a volume.
+
+    Raises:
+        InvalidInput: the source can't be read, or holds no such series.
+    """
+    source = Path(source)
+    found: list[SeriesSlices] = []
+    problems: list[str] = []
+    for uid in (scanned := scan(source)).series:
+        try:
+            series = _opened(scanned, source, uid)
+        except InvalidInput as error:
+            problems.append(str(error))
+        else:
+            found.append(SeriesSlices(uid, series.frames, series.grid))
+    if not found:
+        raise InvalidInput(problems[0] if problems else f"{shown(source)}: {_nothing(scanned)}")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
 class _Series:
     """A series whose slices form frames on one grid; pixels are not read yet."""
 
@@ -144,8 +180,10 @@ def _stacked(slices: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 
 def _open(folder: str | Path, uid: str | None) -> _Series:
-    folder = Path(folder)
-    found = scan(folder)
+    return _opened(scan(Path(folder)), Path(folder), uid)
+
+
+def _opened(found: Found, folder: Path, uid: str | None) -> _Series:
     try:
         uid = _choose(found, uid)
         slices = _whole(found, uid)
