@@ -11,7 +11,7 @@ from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
 
-_LAYOUTS: Final = ("nifti", "nnunet")
+_LAYOUTS: Final = ("nifti", "nnunet", "msd", "bids")
 """As in `export`, which takes too long to import for a help text; a test compares the two."""
 
 
@@ -20,10 +20,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     export = commands.add_parser(
         "export",
         parents=[common],
-        help="write cases for other programs, as NIfTI files or an nnU-Net dataset",
+        help="write cases for other programs: NIfTI files, or a dataset of nnU-Net, MSD or BIDS",
         description="Write images, scribbles, references and predictions with the geometry of the "
         "image, and nothing else of their headers. nnunet: scribbles become labels with an ignore "
-        "label. A case that can't be written does not stop the others (exit code 1 then).",
+        "label. msd: dense references only. bids: images in sub-*/anat, the others in "
+        "derivatives/. A case that can't be written does not stop the others (exit code 1 then).",
     )
     export.add_argument("source", metavar="PROJECT", type=Path, help="a project or dataset folder")
     export.add_argument("--layout", choices=_LAYOUTS, default="nifti", help="nifti unless given")
@@ -40,6 +41,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "--reference-images",
         action="store_true",
         help="list where the images are in images.json instead of copying them",
+    )
+    export.add_argument(
+        "--bids-suffix", metavar="WORD", help="what the images are, for the layout bids: T2w, ..."
     )
     add_frame(export)
     export.set_defaults(run=run_export)
@@ -84,6 +88,7 @@ def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
         cases=arguments.case,
         predictions=_named(arguments.predictions or []),
         copy_images=not arguments.reference_images,
+        bids_suffix=arguments.bids_suffix,
         progress=lambda n, of: display.count("exporting", n, of),
     )
     document = {
