@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import nrrd
 import numpy as np
 import pydicom
@@ -10,11 +12,14 @@ import SimpleITK as sitk
 from dicom_files import AXES, NORMAL, SHAPE, STEP, frame_group, place, write_enhanced, write_stack
 from pydicom.uid import generate_uid
 
+from napari_scribseg.cli import main
+from napari_scribseg.cli.exporting import _SEGMENTATIONS
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import PRESETS
-from napari_scribseg.data.segmentation_export import export_segmentation
+from napari_scribseg.data.segmentation_export import SEGMENTATION_FORMATS, export_segmentation
 from napari_scribseg.io import read_frames, read_labels, read_series, read_volume
 from napari_scribseg.io.dicom_seg import Origin
+from napari_scribseg.io.documents import save_document
 
 HEART = PRESETS["cardiac"]
 STUDY = {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid()}
@@ -175,3 +180,21 @@ def test_nifti_and_strange_values(series, tmp_path):
         )  # fmt: skip
     with pytest.raises(InvalidInput, match="no format 'rtstruct'"):
         export_segmentation(path, balls(), grid, HEART, file_format="rtstruct")
+
+
+def test_the_command(series, tmp_path, capsys):
+    grid = read_series(series).grid
+    predicted = tmp_path / "predicted/case1.nii.gz"
+    predicted.parent.mkdir()
+    export_segmentation(predicted, balls(), grid, HEART, file_format="nifti")
+    command = ["export-segmentation", str(predicted), "--format", "dicom-seg", "--json"]
+    command += ["--out", str(tmp_path / "case1"), "--series", str(series)]
+    assert main(command) == 2
+    assert "labels.json is not there" in capsys.readouterr().err
+    save_document(predicted.parent / "labels.json", HEART)
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out)["out"] == str(tmp_path / "case1.dcm")
+    assert by_pydicom(tmp_path / "case1.dcm")[1]["LV"] == spots(balls(), 3)
+    assert main(command) == 2
+    assert "exists" in capsys.readouterr().err
+    assert tuple(SEGMENTATION_FORMATS) == _SEGMENTATIONS
