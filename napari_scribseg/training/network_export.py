@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -185,6 +185,7 @@ def _require_onnx() -> None:
 def _exported(source: RunFolder | Path) -> _Exported:
     weights = read_weights(source)
     method = method_with(weights.tensors, weights.info, weights.path).cpu().eval()
+    method.requires_grad_(requires_grad=False)
     if any(isinstance(part, CRFRNN) for part in method.modules()):
         raise InvalidInput(
             f"The network of {weights.info.method} ends in a CRF layer, which is built anew for "
@@ -221,7 +222,7 @@ def _onnx(exported: _Exported) -> bytes:
         torch.onnx.export(
             exported.module,
             (_traced_with(exported),),
-            stream,
+            cast("Any", stream),  # the tracing exporter takes a stream, whatever its types say
             input_names=[_INPUT],
             output_names=[_OUTPUT],
             dynamic_axes={_INPUT: varying, _OUTPUT: varying},
@@ -237,7 +238,7 @@ def _onnx(exported: _Exported) -> bytes:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     except Exception as error:  # three libraries raise nearly everything
         raise _not_exported("ONNX", error) from error
-    _compare(exported, lambda image: session.run(None, {_INPUT: image.numpy()})[0])
+    _compare(exported, lambda image: np.asarray(session.run(None, {_INPUT: image.numpy()})[0]))
     return content
 
 
