@@ -231,7 +231,7 @@ TABLES: Final[dict[str, PaperTable]] = {
                     "bilateral_sigma": (1.0, 2.0, 3.0),
                     "grey_sigma": (0.01, 0.1),
                     "spatial_sigma": (2.0, 5.0),
-                    "bilateral_weight": (2.0, 5.0),
+                    "bilateral_weight": (5.0, 6.0),
                     "spatial_weight": (5.0, 10.0),
                 },
             ),

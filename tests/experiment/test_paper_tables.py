@@ -43,6 +43,9 @@ def test_em_crf_has_the_eight_rows_of_its_table():
         assert options == ROWS[title]
     prostate = spec.preset("paper_prostate").options
     assert (prostate.tau, prostate.bilateral_sigma, prostate.grey_sigma) == (0.9, 3.0, 0.01)
+    grid = [choice["settings"] for choice in TABLES["em_crf-grid"].choices()]
+    for found in (spec.preset("paper").options, prostate):
+        assert {name: getattr(found, name) for name in grid[0]} | {"crf": "dense"} in grid
     assert {row.preset for row in TABLES["em_crf-1-prostate"].rows} == {"paper_prostate"}
 
 

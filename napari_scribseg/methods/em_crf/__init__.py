@@ -160,6 +160,7 @@ SPEC: Final = MethodSpec(
             "As published for the prostate, for a GPU.",
             EMCRFConfig(
                 tau=0.90,
+                bilateral_weight=6.0,
                 bilateral_sigma=3.0,
                 grey_sigma=0.01,
                 spatial_sigma=2.0,
