@@ -1,4 +1,4 @@
-"""The whole job from Python: read a dataset, train, predict, evaluate, plot.
+"""The whole job from Python: read a dataset, train, predict, evaluate, tables of pandas.
 
     python examples/train_from_python.py OUT [STEPS]
 
@@ -28,6 +28,9 @@ def main(out: Path, steps: int = 150) -> float:
         segmentation = ss.Volume(found.segmentation, found.grid)
         ss.write_volume(out / "predictions" / f"{case.id}.nii.gz", segmentation)
     scores = ss.evaluate_folders(out / "predictions", dataset.folder, split="val")
+    print(ss.score_table(scores)[["case", "class", "dice", "hd95_mm"]].to_string(index=False))
+    print(ss.summary_table(scores)[["class", "dice_mean", "dice_std"]].to_string(index=False))
+    print(ss.history_table(run).tail(3).to_string(index=False))
     print(f"Mean Dice {scores.mean_dice:.3f} of {len(scores.cases)} cases")
     return scores.mean_dice
 

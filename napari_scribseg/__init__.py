@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     from napari_scribseg.core.volume import Grid, Volume
     from napari_scribseg.data.case import Case, Dataset
     from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.segmentation_export import export_segmentation
     from napari_scribseg.evaluation.figures import overlay_figure
     from napari_scribseg.evaluation.folders import evaluate_folders
+    from napari_scribseg.evaluation.frames import score_table, summary_table
     from napari_scribseg.io import read_labels, read_volume, write_volume
     from napari_scribseg.methods.registry import specs
     from napari_scribseg.project.folder import Project
     from napari_scribseg.runs.folder import RunFolder
+    from napari_scribseg.runs.history_table import history_table
     from napari_scribseg.training.fitted_answer import fitted_answer
     from napari_scribseg.training.new_run import prepare_run
     from napari_scribseg.training.predict import load_model, predict_case
@@ -44,7 +47,9 @@ __all__ = [
     "Volume",
     "__version__",
     "evaluate_folders",
+    "export_segmentation",
     "fitted_answer",
+    "history_table",
     "load_model",
     "overlay_figure",
     "predict_case",
@@ -53,7 +58,9 @@ __all__ = [
     "read_labels",
     "read_volume",
     "sample_folder",
+    "score_table",
     "specs",
+    "summary_table",
     "train_run",
     "write_volume",
 ]
@@ -69,6 +76,8 @@ _HOMES: Final = {
     "Volume": "core.volume",
     "evaluate_folders": "evaluation.folders",
     "fitted_answer": "training.fitted_answer",
+    "export_segmentation": "data.segmentation_export",
+    "history_table": "runs.history_table",
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",
@@ -77,7 +86,9 @@ _HOMES: Final = {
     "read_labels": "io",
     "read_volume": "io",
     "sample_folder": "core.samples",
+    "score_table": "evaluation.frames",
     "specs": "methods.registry",
+    "summary_table": "evaluation.frames",
     "train_run": "training.train",
     "write_volume": "io",
 }

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 FLOOR = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[^\]]*\])?>=([0-9.]+)$")
-EXTRAS = ("gui", "pyqt5", "cluster")
+EXTRAS = ("gui", "pyqt5", "cluster", "dicom-seg")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from phantoms import phantom_dataset
 
+import napari_scribseg
 from napari_scribseg.runs.folder import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +45,19 @@ def test_the_whole_job_from_python_is_one_that_the_command_line_knows(
     assert len(list((tmp_path / "predictions").glob("*.nii.gz"))) == 4
     run = RunFolder.open(tmp_path / "run")
     assert (run.status, run.last_step) == ("completed", 3)
+    said = capsys.readouterr().out
+    assert "hd95_mm" in said
+    history = napari_scribseg.history_table(run)
+    assert history["step"].iloc[-1] == 3
+    assert (history["loss"] > 0).all()
+    scores = napari_scribseg.evaluate_folders(
+        tmp_path / "predictions", napari_scribseg.sample_folder("cardiac"), split="val"
+    )
+    table = napari_scribseg.score_table(scores)
+    assert len(table) == 4 * 3
+    by_class = table.groupby("class")["dice"].mean()
+    summary = napari_scribseg.summary_table(scores).set_index("class")
+    assert summary.loc["LV", "dice_mean"] == pytest.approx(by_class["LV"])
 
 
 def scribseg(environment: dict[str, str], *words: str) -> dict[str, object]:

@@ -39,7 +39,8 @@ def test_each_toolkit_has_its_extra_and_all_has_one() -> None:
     for extra in ("pyqt5", "pyqt6", "pyside6"):
         assert len(requirements(extra) & toolkits) == 1
         assert "napari" in requirements(extra)
-    assert requirements("all") == {"pyqt5", "napari", "magicgui", "qtpy", "distributed"}
+    window = {"pyqt5", "napari", "magicgui", "qtpy"}
+    assert requirements("all") == window | {"distributed", "highdicom"}
 
 
 def test_users_install_nothing_of_the_developers() -> None:

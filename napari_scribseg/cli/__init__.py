@@ -24,6 +24,7 @@ from napari_scribseg.cli import (
     exporting,
     maps,
     predicting,
+    tables,
     training,
 )
 from napari_scribseg.cli.answer import Answer, printable
@@ -102,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", dest="command", required=True
     )
     groups = (demo, app, checking, training, estimating, maps, predicting, exporting, experiments)
-    for group in groups:
+    for group in (*groups, tables):
         group.add_commands(commands, common)
     return parser
 

@@ -1,4 +1,4 @@
-"""export, export-model and card: cases for other programs, and a trained model to be given away."""
+"""export, export-segmentation, export-model, card: what is given to other programs and people."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
 
-_LAYOUTS: Final = ("nifti", "nnunet")
+_LAYOUTS: Final = ("nifti", "nnunet", "msd", "bids")
 """As in `export`, which takes too long to import for a help text; a test compares the two."""
+_SEGMENTATIONS: Final = ("nifti", "dicom-seg", "seg.nrrd")
+"""As in `segmentation_export`, likewise."""
+_NETWORKS: Final = ("onnx", "torchscript", "monai-bundle")
+"""As in `network_export`, likewise."""
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -20,10 +24,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     export = commands.add_parser(
         "export",
         parents=[common],
-        help="write cases for other programs, as NIfTI files or an nnU-Net dataset",
+        help="write cases for other programs: NIfTI files, or a dataset of nnU-Net, MSD or BIDS",
         description="Write images, scribbles, references and predictions with the geometry of the "
         "image, and nothing else of their headers. nnunet: scribbles become labels with an ignore "
-        "label. A case that can't be written does not stop the others (exit code 1 then).",
+        "label. msd: dense references only. bids: images in sub-*/anat, the others in "
+        "derivatives/. A case that can't be written does not stop the others (exit code 1 then).",
     )
     export.add_argument("source", metavar="PROJECT", type=Path, help="a project or dataset folder")
     export.add_argument("--layout", choices=_LAYOUTS, default="nifti", help="nifti unless given")
@@ -41,8 +46,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="list where the images are in images.json instead of copying them",
     )
+    export.add_argument(
+        "--bids-suffix", metavar="WORD", help="what the images are, for the layout bids: T2w, ..."
+    )
     add_frame(export)
     export.set_defaults(run=run_export)
+
+    _add_segmentation(commands, common)
 
     model = commands.add_parser(
         "export-model",
@@ -55,6 +65,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     model.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
     model.add_argument(
         "file", metavar="FILE", nargs="?", type=Path, help="a new file NAME.scribseg"
+    )
+    model.add_argument(
+        "--format",
+        choices=("scribseg", *_NETWORKS),
+        default="scribseg",
+        help="scribseg unless given; the others hold the network alone, for other programs: "
+        "NAME.onnx, NAME.ts, or NAME.zip for MONAI (RUN may be a model file, too)",
     )
     model.add_argument("--out", metavar="FILE", type=Path, help="the same, as an option")
     model.set_defaults(run=run_export_model)
@@ -71,6 +88,73 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     card.set_defaults(run=run_card)
 
 
+def _add_segmentation(commands: Any, common: argparse.ArgumentParser) -> None:
+    segmentation = commands.add_parser(
+        "export-segmentation",
+        parents=[common],
+        help="write one segmentation as DICOM SEG, for 3D Slicer, or as NIfTI",
+        description="Write a segmentation with the names and colours of its structures. A DICOM "
+        "SEG belongs to a DICOM series and has the patient's name and number in it, as the series "
+        "has; the other formats have neither.",
+    )
+    segmentation.add_argument("file", metavar="FILE", type=Path, help="a segmentation")
+    segmentation.add_argument("--format", choices=_SEGMENTATIONS, required=True)
+    segmentation.add_argument("--out", metavar="FILE", type=Path, required=True)
+    segmentation.add_argument(
+        "--labels",
+        metavar="SOURCE",
+        type=Path,
+        help="names the structures: a labels.json, a run or a model file; left out, the "
+        "labels.json beside FILE",
+    )
+    segmentation.add_argument(
+        "--series", metavar="FOLDER", type=Path, help="the DICOM series of the image (dicom-seg)"
+    )
+    segmentation.add_argument(
+        "--by-hand", action="store_true", help="somebody has corrected it (dicom-seg)"
+    )
+    add_frame(segmentation)
+    segmentation.set_defaults(run=run_export_segmentation)
+
+
+def run_export_segmentation(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
+    """Write a segmentation for other programs."""
+    from napari_scribseg.core.labels import LabelSchema
+    from napari_scribseg.data.segmentation_export import export_segmentation, with_ending
+    from napari_scribseg.io import read_labels
+    from napari_scribseg.io.dicom_seg import Origin
+    from napari_scribseg.io.documents import load_document
+    from napari_scribseg.runs.model_file import described
+
+    refuse_existing(with_ending(arguments.out, arguments.format))
+    labels = arguments.labels or arguments.file.with_name("labels.json")
+    if labels.suffix != ".json":
+        schema = described(labels)[1]
+    elif labels.is_file():
+        schema = load_document(labels, LabelSchema)
+    else:
+        raise InvalidInput(
+            f"{labels} is not there, so the structures have no names: give a labels.json, a run or "
+            "a model file with --labels."
+        )
+    volume = read_labels(arguments.file)
+    path = export_segmentation(
+        arguments.out,
+        volume.array,
+        volume.grid,
+        schema,
+        file_format=arguments.format,
+        source=arguments.series,
+        frame=arguments.frame,
+        origin=Origin(by_hand=arguments.by_hand),
+    )
+    text = f"The segmentation is {path} ({arguments.format})."
+    if arguments.format == "dicom-seg":
+        text += " It has the patient's name and number in it, as its series has."
+    document = {"out": path, "format": arguments.format, "notes": volume.notes}
+    return Answer(document, with_notes(text, list(volume.notes)))
+
+
 def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
     """Export a project or a dataset."""
     from napari_scribseg.data.export import export
@@ -84,6 +168,7 @@ def run_export(arguments: argparse.Namespace, display: Display) -> Answer:
         cases=arguments.case,
         predictions=_named(arguments.predictions or []),
         copy_images=not arguments.reference_images,
+        bids_suffix=arguments.bids_suffix,
         progress=lambda n, of: display.count("exporting", n, of),
     )
     document = {
@@ -102,10 +187,12 @@ def run_export_model(arguments: argparse.Namespace, display: Display) -> Answer:
     """Write the model of a run as one file."""
     from napari_scribseg.runs.folder import RunFolder
 
-    run = RunFolder.open(arguments.folder)
     given = [path for path in (arguments.file, arguments.out) if path is not None]
     if len(given) != 1:
         raise InvalidInput("Give the file to write once, such as `heart.scribseg`.")
+    if arguments.format != "scribseg":
+        return _export_network(arguments.folder, given[0], arguments.format)
+    run = RunFolder.open(arguments.folder)
 
     from napari_scribseg.training.model_export import export_model
 
@@ -116,6 +203,25 @@ def run_export_model(arguments: argparse.Namespace, display: Display) -> Answer:
         f"the data; read its card before you give it away: scribseg card {path}"
     )
     return Answer({"out": path, "bytes": size}, text)
+
+
+def _export_network(source: Path, file: Path, file_format: Any) -> Answer:
+    """Write the network of a run or a model file for other programs."""
+    from napari_scribseg.runs.model_file import described
+
+    described(source)  # before torch is loaded
+
+    from napari_scribseg.training.network_export import TOLERANCE, export_network
+
+    path = export_network(source, file, file_format)
+    size = path.stat().st_size
+    text = (
+        f"The network is {path} ({size / 1e6:.1f} MB, {file_format}). It gives the run's "
+        f"probabilities to {TOLERANCE:g}, for prepared slices: what to do with an image before "
+        "and after is written in it."
+    )
+    document = {"out": path, "bytes": size, "format": file_format, "tolerance": TOLERANCE}
+    return Answer(document, text)
 
 
 def run_card(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001

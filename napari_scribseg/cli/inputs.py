@@ -83,7 +83,7 @@ def _name_behind(item: Item, given: str, called: str) -> str:
 
 def _found_in(path: Path, split: str, frame: int | None) -> Items:
     from napari_scribseg.data.names import few, stem_of, volumes_in
-    from napari_scribseg.io import EXTENSIONS
+    from napari_scribseg.io import EXTENSIONS, IMAGE_EXTENSIONS
     from napari_scribseg.project.folder import cases_in, is_project
 
     if not path.exists():
@@ -92,7 +92,8 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
             "series, a dataset or a project."
         )
     files = volumes_in(path, EXTENSIONS)
-    is_described = is_project(path) or (path / "dataset.json").exists()
+    documents = (path / "dataset.json", path / "dataset_description.json")
+    is_described = is_project(path) or any(document.exists() for document in documents)
     # A folder that only has folders is no DICOM series: the layouts are told.
     has_images = (path / "images").is_dir()
     if is_described or has_images or (not files and _has_folders(path)):
@@ -107,7 +108,7 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
     if split != "all":
         raise InvalidInput(f"{path} is no dataset and has no split '{split}'.")
     if not files:
-        stem = path.name if path.is_dir() else stem_of(path.name, EXTENSIONS)
+        stem = path.name if path.is_dir() else stem_of(path.name, IMAGE_EXTENSIONS)
         return Items((_item_of_file(stem or path.name, path, frame),))
     items = [_item_of_file(stem, file, frame) for stem, file in files.items()]
     taken = (

@@ -11,6 +11,8 @@ from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.runs import add_convention, add_frame, add_patients
 from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.experiment.paper_tables import table_named
+from napari_scribseg.experiment.sweep import parse_sweeps, swept
 
 if TYPE_CHECKING:
     from napari_scribseg.experiment.recipe import MethodChoice, Recipe
@@ -24,13 +26,15 @@ _PLAN: Final = (
         "patient_pattern",
         "patient_table",
         "methods",
+        "table",
+        "sweeps",
         "folds",
         "fold_seed",
         "published",
         "train_split",
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
-    *("device", "threads", "convention", "frame", "assignments"),
+    *("device", "threads", "convention", "frame", "assignments", "shortened"),
 )
 """Options that make a recipe, and so don't go with one."""
 _CLASSES_FOR_SIZE: Final = 4
@@ -54,6 +58,22 @@ def add_plan_options(plan: Any) -> None:
         default=None,
         dest="assignments",
         help="change a setting of all methods, or of one; may be repeated",
+    )
+    plan.add_argument(
+        "--sweep",
+        metavar="[LABEL.]KEY=VALUE,VALUE",
+        action="append",
+        dest="sweeps",
+        help="train with each value of a setting; of several, with every combination",
+    )
+    plan.add_argument(
+        "--table", metavar="NAME", help="the rows of a paper's table, see `scribseg paper-tables`"
+    )
+    plan.add_argument(
+        "--shortened",
+        action="store_true",
+        default=None,
+        help="a paper's table with the quick presets, to try it out",
     )
     add_convention(plan)
     add_patients(plan)
@@ -121,13 +141,13 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
     from napari_scribseg.core.config import explain
     from napari_scribseg.experiment.recipe import Recipe
 
-    if not arguments.methods:
-        raise InvalidInput("Give the methods to compare with --method; `scribseg methods` lists.")
     values: dict[str, Any] = {
         "dataset": str(arguments.source.resolve()),
-        "methods": _choices(arguments.methods, arguments.assignments or ()),
+        "methods": _rows(arguments),
         "split": _split(arguments),
     }
+    if arguments.table is not None:
+        values["title"] = table_named(arguments.table).title
     names = ("title", "part", "patients", "random_seeds", "steps", "minutes", "clock", "shares")
     if arguments.patient_table is not None:
         values["patient_table"] = str(arguments.patient_table.resolve())
@@ -150,8 +170,33 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         raise InvalidInput(explain(error, Recipe)) from error
 
 
-def _choices(words: Sequence[str], assignments: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of the comparison, of words like "effdnet:paper" and "slow=effdnet"."""
+def _rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of the comparison: methods or a paper's table, with what is set and swept."""
+    if bool(arguments.methods) == (arguments.table is not None):
+        raise InvalidInput(
+            "Give the methods to compare with --method, or a paper's table with --table; `scribseg "
+            "methods` and `scribseg paper-tables` list them."
+        )
+    if arguments.shortened and arguments.table is None:
+        raise InvalidInput("--shortened is for a table; give the preset with --method NAME:quick.")
+    if arguments.table is not None:
+        choices = table_named(arguments.table).choices(shortened=bool(arguments.shortened))
+        for choice in choices if arguments.steps or arguments.minutes else ():
+            choice["settings"].pop("steps", None)  # the budget that is given is everybody's
+    else:
+        choices = _choices(arguments.methods)
+    by_label = {choice["label"]: choice for choice in choices}
+    _set(by_label, arguments.assignments or ())
+    grids = parse_sweeps(arguments.sweeps or (), tuple(by_label))
+    return [
+        row
+        for label, choice in by_label.items()
+        for row in (swept(choice, grids[label]) if label in grids else [choice])
+    ]
+
+
+def _choices(words: Sequence[str]) -> list[dict[str, Any]]:
+    """The methods of words like "effdnet:paper" and "slow=effdnet"."""
     choices: dict[str, dict[str, Any]] = {}
     for word in words:
         label, equals, rest = word.partition("=")
@@ -163,6 +208,11 @@ def _choices(words: Sequence[str], assignments: Sequence[str]) -> list[dict[str,
             )
         preset = preset if colon else "quick"
         choices[label] = {"label": label, "method": method, "preset": preset, "settings": {}}
+    return list(choices.values())
+
+
+def _set(choices: dict[str, dict[str, Any]], assignments: Sequence[str]) -> None:
+    """Change settings of all methods, or of one."""
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         label, dot, name = key.partition(".")
@@ -176,7 +226,6 @@ def _choices(words: Sequence[str], assignments: Sequence[str]) -> list[dict[str,
             if twice:
                 raise InvalidInput(f"--set {twice.pop()} is given twice; give it once.")
             choice["settings"] |= changes
-    return list(choices.values())
 
 
 def _split(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -193,13 +242,15 @@ def _split(arguments: argparse.Namespace) -> dict[str, Any]:
     if by_dataset:
         names = {"train_split": "train", "test_split": "test"}
         return {"kind": "dataset", **{names[n]: getattr(arguments, n) for n in by_dataset}}
+    if arguments.table is not None and not by_fold:
+        return dict(table_named(arguments.table).split)
     names = {"folds": "folds", "fold_seed": "random_seed"}
     return {"kind": "cross-validation", **{names[n]: getattr(arguments, n) for n in by_fold}}
 
 
 def _option(name: str) -> str:
     """What is typed for a value of the parser."""
-    typed = {"methods": "method", "assignments": "set"}.get(name, name)
+    typed = {"methods": "method", "assignments": "set", "sweeps": "sweep"}.get(name, name)
     return f"--{typed.replace('_', '-')}"
 
 

@@ -221,7 +221,14 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         found, stems, [Path(f.image.parent.name, f.image.name) for f in found]
     )
     if not cases:
-        raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.")
+        results = volumes_in(folder, (ending,))
+        advice = (
+            f" The {len(results)} volumes beside it look like results of nnU-Net: score them with "
+            "`scribseg evaluate`, or export them with their cases by --predictions."
+            if results
+            else ""
+        )
+        raise InvalidInput(f"{where}: there is no image *_0000{ending} in imagesTr.{advice}")
     title = document.name or safe_title(folder.name)
     return Dataset(
         title,

@@ -2,19 +2,20 @@
 
 Names may also differ by what tools add, see `pairing`. Beside the folders a labels.json, a
 LabelSchema as JSON, names the classes; without one they are found in the label files, see
-`classes`. A patients.csv names the patient of every case, see `patients`.
+`classes`, and their names in those of 3D Slicer or in an ITK-SNAP label description, see
+`told_names`. A patients.csv names the patient of every case, see `patients`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.classes import (
     Guess,
@@ -26,6 +27,7 @@ from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_title
+from napari_scribseg.data.told_names import told_by_itk_snap, told_by_slicer, with_names
 from napari_scribseg.io.documents import load_document
 
 _LOOKED_INTO: Final = 5
@@ -73,8 +75,8 @@ def read_plain(folder: Path) -> Dataset:
     dense = {by_id.get(name, name): path for name, path in dense.items()}
     scribbles = _found(images, drawn, "scribbles")
     references = _found(images, dense, truths[0].name if truths else "labels")
-    guess = _classes(folder, tuple(dense.values()), tuple(drawn.values()))
-    notes += [*scribbles.notes, *references.notes, *([guess.note] if guess.note else [])]
+    written = _written(folder, tuple(dense.values()), tuple(drawn.values()))
+    notes += [*scribbles.notes, *references.notes, *([written.note] if written.note else [])]
     cases = tuple(
         CaseFiles(
             id=case_id,
@@ -83,8 +85,8 @@ def read_plain(folder: Path) -> Dataset:
             scribbles=scribbles.of.get(name),
             reference=references.of.get(name),
             split=TRAIN,
-            convention=None if dense else guess.convention,
-            reference_convention=guess.convention if dense else None,
+            convention=written.of(scribbles.of.get(name), drawn=True),
+            reference_convention=written.of(references.of.get(name), drawn=False),
         )
         for case_id, (name, image) in zip(ids, images.items(), strict=True)
     )
@@ -92,7 +94,7 @@ def read_plain(folder: Path) -> Dataset:
         safe_title(folder.name),
         "plain",
         folder,
-        guess.schema,
+        written.schema,
         with_patients_by_name(cases),
         tuple(notes),
         patients_from=BY_NAMES,
@@ -143,14 +145,61 @@ def _found(images: Mapping[str, Path], labels: Mapping[str, Path], folder: str) 
     return _Found(of, notes, faults)
 
 
-def _classes(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]) -> Guess:
+@dataclass(frozen=True)
+class _Written:
+    """The classes, and how the label files are written.
+
+    Args:
+        schema: the classes.
+        note: what was assumed.
+        scribbles: how scribbles are written; None = in our convention.
+        references: how references are written; None = class indices.
+        by_file: how single files are written, where they tell it.
+    """
+
+    schema: LabelSchema
+    note: str
+    scribbles: ScribbleConvention | None = None
+    references: ScribbleConvention | None = None
+    by_file: Mapping[Path, ScribbleConvention] = field(default_factory=dict)
+
+    def of(self, path: Path | None, *, drawn: bool) -> ScribbleConvention | None:
+        """How a file of scribbles (drawn) or a reference is written."""
+        if path is not None and path in self.by_file:
+            stored = self.by_file[path]
+            # What lies between strokes isn't labelled, though no background was drawn.
+            is_bare = drawn and stored.unlabelled is None
+            return replace(stored, unlabelled=0, background=None) if is_bare else stored
+        return self.scribbles if drawn else self.references
+
+
+def _written(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]) -> _Written:
+    """The classes, and how the references and the scribbles are written."""
+    document = folder / "labels.json"
+    schema = load_document(document, LabelSchema) if document.is_file() else None
+    if told := told_by_slicer((*references, *scribbles), schema):
+        return _Written(told.schema, "" if schema else told.note, by_file=told.of)
+    guess = _classes(folder, schema, references, scribbles)
+    if references:
+        return _Written(guess.schema, guess.note, references=guess.convention)
+    return _Written(guess.schema, guess.note, scribbles=guess.convention)
+
+
+def _classes(
+    folder: Path,
+    schema: LabelSchema | None,
+    references: Sequence[Path],
+    scribbles: Sequence[Path],
+) -> Guess:
     """The classes, and how the references, or else the scribbles, are written."""
     title = safe_title(folder.name)[:80]
-    if not (folder / "labels.json").is_file():
+    if schema is None:
         if references:
-            return guessed_from_references(references, folder, title)
-        return guessed_from_scribbles(scribbles, folder, title)
-    schema = load_document(folder / "labels.json", LabelSchema)
+            guess = guessed_from_references(references, folder, title)
+        else:
+            guess = guessed_from_scribbles(scribbles, folder, title)
+        named = told_by_itk_snap(folder)
+        return with_names(guess, named) if named else guess
     if not references:
         return Guess(schema, None, "")
     return Guess(schema, *written_by_values(references, schema, most=_LOOKED_INTO))

@@ -252,8 +252,8 @@ def save_evaluation(evaluation: Evaluation, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"The folder {out} can't be made: {error.strerror}.") from error
-    write_text(out / "metrics.csv", csv_text(_metrics_rows(evaluation)))
-    write_text(out / "summary.csv", csv_text(_summary_rows(evaluation)))
+    write_text(out / "metrics.csv", csv_text(metrics_rows(evaluation)))
+    write_text(out / "summary.csv", csv_text(summary_rows(evaluation)))
     write_json(out / "summary.json", document(evaluation))
 
 
@@ -274,7 +274,8 @@ def _scored(item: Item, schema: LabelSchema) -> list[Row] | Failure | NoReferenc
     return [Row(item.case, score, note) for score in scores]
 
 
-def _metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+def metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+    """The heading and a row for every case and class, as in metrics.csv."""
     heading = ("case", "class", "class_index", "status", *NUMBERS, "note")
     rows: list[Sequence[Cell]] = [heading]
     for row in evaluation.rows:
@@ -284,7 +285,8 @@ def _metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
     return rows
 
 
-def _summary_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+def summary_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
+    """The heading and a row for every class, as in summary.csv."""
     columns = [(m, f.name) for m in MEASURES for f in SPREAD]
     rows: list[Sequence[Cell]] = [
         ("class", "class_index", *COUNTS, *(f"{m}_{name}" for m, name in columns))

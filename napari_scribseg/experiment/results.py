@@ -283,6 +283,7 @@ def _summary_rows(
             *("scribbled_voxels_mean", "scribbled_slices_mean", "labelled_share_mean"),
             *("class", "class_index", *COUNTS, *(f"{m}_{name}" for m, name in columns)),
             "dice_std_between_seeds",
+            "dice_max",
         )
     ]
     for (label, share), group in _grouped(scored).items():
@@ -301,6 +302,7 @@ def _summary_rows(
                     *(cast("int", getattr(s, name)) for name in COUNTS),
                     *(cast("CsvCell", getattr(getattr(s, m), name)) for m, name in columns),
                     _between_seeds(of_class),
+                    max((row.score.dice for row in of_class if row.score.dice >= 0), default=NAN),
                 )
             )
     return rows

@@ -11,6 +11,7 @@ from napari_scribseg.io.decoded import FrameAxis
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series
 from napari_scribseg.io.volumes import (
     EXTENSIONS,
+    IMAGE_EXTENSIONS,
     Frames,
     extension_of,
     frame_count,
@@ -23,6 +24,7 @@ from napari_scribseg.io.volumes import (
 
 __all__ = [
     "EXTENSIONS",
+    "IMAGE_EXTENSIONS",
     "FrameAxis",
     "Frames",
     "SeriesInfo",

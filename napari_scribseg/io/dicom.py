@@ -22,7 +22,8 @@ from napari_scribseg.io.regular_file import MAX_VOLUME_BYTES, opened, read_regul
 _MARK_AT: Final = 128
 _MARK: Final = b"DICM"
 _GROUPS_WITHOUT_MARK: Final = (b"\x08\x00", b"\x02\x00")
-_ENDINGS: Final = frozenset({".dcm", ".ima", ".dicom"})
+DICOM_EXTENSIONS: Final = (".dcm", ".ima", ".dicom")
+"""Of files that are DICOM by their name; many have none."""
 _ORIENTATION_TOLERANCE: Final = 1e-3
 _MAX_INTERCEPT: Final = 2**30
 _MOSAIC: Final = (
@@ -105,7 +106,7 @@ def read_headers(path: Path) -> list[Slice] | LeftOut | None:
     """
     with opened(path) as file:
         start = file.read(_MARK_AT + len(_MARK))
-        named = path.suffix.lower() in _ENDINGS
+        named = path.suffix.lower() in DICOM_EXTENSIONS
         if start[_MARK_AT:] != _MARK:
             unmarked = start[:2] in _GROUPS_WITHOUT_MARK and len(start) > _MARK_AT
             dataset = _without_mark(file) if unmarked else None
@@ -122,6 +123,19 @@ def read_headers(path: Path) -> list[Slice] | LeftOut | None:
             except InvalidInput as error:
                 return LeftOut(path, "damaged file", None, f"{shown(path.name)} {error}")
     return _slices_or_kind(path, dataset)
+
+
+def header_of(path: Path) -> Any:
+    """All of a file's header but the pixels, as pydicom holds it, for a file that gave slices.
+
+    Raises:
+        InvalidInput: the file can't be opened or is damaged.
+    """
+    with opened(path) as file:
+        try:
+            return _parsed(file, header_only=True, force=True)
+        except InvalidInput as error:
+            raise InvalidInput(f"{shown(path.name)} {error}") from error
 
 
 def pixels(items: Sequence[Slice]) -> list[npt.NDArray[Any]]:

@@ -68,9 +68,14 @@ class Found:
 def scan(folder: Path) -> Found:
     """The DICOM images in a folder; in those below it, too, when it has none of its own.
 
+    Args:
+        folder: or one file, of which only that file is looked at.
+
     Raises:
         InvalidInput: the folder can't be read or has too many files.
     """
+    if folder.is_file():
+        return _sorted_out([folder])
     own = _sorted_out(_files(folder, deep=False))
     if own.series or own.left_out:
         return own

@@ -8,9 +8,12 @@ Source: https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmenta
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 from napari_scribseg.io.decoded import Segment
+from napari_scribseg.io.regular_file import opened
+from napari_scribseg.io.text_header import MAX_HEADER_BYTES
 
 _REMARK: Final = re.compile(r"Segment(\d{1,5})_(Name|LabelValue|Layer|Color):=(.*)")
 _MOST_SEGMENTS: Final = 10_000
@@ -25,6 +28,20 @@ def segments_of(header: bytes) -> tuple[Segment, ...]:
             number, name, value = match.groups()
             found.setdefault(int(number), {})[name] = value.strip()
     return tuple(_segment(number, told) for number, told in sorted(found.items()))
+
+
+def segments_in(path: Path) -> tuple[Segment, ...]:
+    """The structures that a file names; empty for what is no segmentation of 3D Slicer.
+
+    Raises:
+        InvalidInput: the file can't be read.
+    """
+    if path.suffix.lower() not in {".nrrd", ".nhdr"}:
+        return ()
+    with opened(path) as file:
+        start = file.read(MAX_HEADER_BYTES)
+    end = re.search(rb"\r?\n\r?\n", start)
+    return segments_of(start[: end.start()] if end else start)
 
 
 def _segment(number: int, told: dict[str, str]) -> Segment:

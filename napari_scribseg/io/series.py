@@ -1,5 +1,7 @@
 """DICOM folders: which series they hold, and one series as a volume or as frames, if complete.
 
+A single file is taken for a series when it is one: an enhanced file, or a slice that lies alone.
+
 Native series readers stretch what doesn't fit (a missing slice, a copy, a localizer, the phases
 of a cine); here the positions of the slices decide, and anything odd is refused with a list of
 what was found. What decides nothing about a series is left out with a note. No patient's name
@@ -75,7 +77,8 @@ def read_series(folder: str | Path, uid: str | None = None, *, frame: int | None
     """One DICOM series as a volume in real values (rescaled slice by slice).
 
     Args:
-        folder: the files of the series; other series may lie there too when `uid` is given.
+        folder: the files of the series; other series may lie there too when `uid` is given. Or
+            one file that is the whole series.
         uid: one of `list_series`; may be left out when there is only one.
         frame: index of the frame of a time series; such a series can't be read without.
 
@@ -117,6 +120,42 @@ def count_series_frames(folder: str | Path, uid: str | None = None) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class SeriesSlices:
+    """The headers of a series that is whole.
+
+    Args:
+        uid: as in `SeriesInfo`.
+        frames: the slices of each frame, in the order of the volume's first axis.
+        grid: of every frame.
+    """
+
+    uid: str
+    frames: list[list[Slice]]
+    grid: Grid
+
+
+def slices_of_series(source: str | Path) -> list[SeriesSlices]:
+    """The slices of every series of a folder, or of one file, that forms a volume.
+
+    Raises:
+        InvalidInput: the source can't be read, or holds no such series.
+    """
+    source = Path(source)
+    found: list[SeriesSlices] = []
+    problems: list[str] = []
+    for uid in (scanned := scan(source)).series:
+        try:
+            series = _opened(scanned, source, uid)
+        except InvalidInput as error:
+            problems.append(str(error))
+        else:
+            found.append(SeriesSlices(uid, series.frames, series.grid))
+    if not found:
+        raise InvalidInput(problems[0] if problems else f"{shown(source)}: {_nothing(scanned)}")
+    return found
+
+
+@dataclass(frozen=True, eq=False)
 class _Series:
     """A series whose slices form frames on one grid; pixels are not read yet."""
 
@@ -146,6 +185,27 @@ def _stacked(slices: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 def _open(folder: str | Path, uid: str | None) -> _Series:
     folder = Path(folder)
     found = scan(folder)
+    if folder.is_file():
+        _refuse_part(folder, found)
+    return _opened(found, folder, uid)
+
+
+def _refuse_part(path: Path, found: Found) -> None:
+    """Refuse a file that is one slice of many: the others would silently be missing."""
+    slices = [item for items in found.series.values() for item in items]
+    if len(slices) != 1 or slices[0].frame is not None:
+        return
+    beside = scan(path.parent).series
+    uid = slices[0].series
+    n = sum(len(items) for name, items in beside.items() if name.partition("#")[0] == uid)
+    if n > 1:
+        raise InvalidInput(
+            f"{shown(path)} is one of {n} slices of a series in its folder; give the folder, or "
+            "put the slice into a folder of its own if it shall stand alone."
+        )
+
+
+def _opened(found: Found, folder: Path, uid: str | None) -> _Series:
     try:
         uid = _choose(found, uid)
         slices = _whole(found, uid)

@@ -17,6 +17,7 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.io import itk, metaimage, nifti, nrrd
 from napari_scribseg.io.atomic import fill, replace_with
 from napari_scribseg.io.decoded import NO_AXIS, Decoded, FrameAxis, Segment
+from napari_scribseg.io.dicom import DICOM_EXTENSIONS
 from napari_scribseg.io.regular_file import read_regular, shown
 from napari_scribseg.io.series import count_series_frames, read_series, read_series_frames
 
@@ -73,19 +74,26 @@ _FORMATS: Final[dict[str, _Format]] = {
 }
 EXTENSIONS: Final = tuple(_FORMATS)
 """Extensions of volume files, in lower case, with their dot; DICOM series are folders."""
+IMAGE_EXTENSIONS: Final = (*EXTENSIONS, *DICOM_EXTENSIONS)
+"""Those of every file that `read_volume` reads: a DICOM file may be a whole series."""
 
 
 def extension_of(path: str | Path) -> str | None:
-    """The extension of a volume file as in EXTENSIONS, or None for another kind of name."""
+    """The extension of a file as in IMAGE_EXTENSIONS, or None for another kind of name."""
     name = Path(path).name.lower()
-    return next((e for e in EXTENSIONS if name.endswith(e) and name != e), None)
+    return next((e for e in IMAGE_EXTENSIONS if name.endswith(e) and name != e), None)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a path is that of a DICOM series: a folder, or a file that is called so."""
+    return path.is_dir() or extension_of(path) in DICOM_EXTENSIONS
 
 
 def read_volume(path: str | Path, *, frame: int | None = None) -> Volume:
     """The intensities in a file, or in a folder with one DICOM series.
 
     Args:
-        path: a file with one of EXTENSIONS, or a folder.
+        path: a file with one of IMAGE_EXTENSIONS, or a folder.
         frame: index of the frame to take from a file that is a time series; such a file can't be
             read without.
 
@@ -97,7 +105,7 @@ def read_volume(path: str | Path, *, frame: int | None = None) -> Volume:
         InvalidInput: not readable, not complete, contradictory, or its geometry can't be trusted.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_dicom(path):
         return read_series(path, frame=frame)
     data = read_regular(path)
     with _named(path):
@@ -150,7 +158,7 @@ def read_frames(path: str | Path) -> Frames:
         InvalidInput: see `read_volume`.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_dicom(path):
         return Frames(tuple(read_series_frames(path)))
     data = read_regular(path)
     with _named(path):
@@ -166,7 +174,7 @@ def frame_count(path: str | Path) -> int:
         InvalidInput: the file or its header can't be read, or the folder isn't one whole series.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_dicom(path):
         return count_series_frames(path)
     data = read_regular(path)
     with _named(path):
@@ -268,9 +276,9 @@ def _failure_explained(temp: Path, size: int) -> Generator[None, None, None]:
 
 def _format(path: Path) -> _Format:
     extension = extension_of(path)
-    if extension is not None:
+    if extension in _FORMATS:
         return _FORMATS[extension]
-    advice = " For DICOM, give the folder of the series." if path.suffix == ".dcm" else ""
+    advice = " DICOM files are read as images only." if extension else ""
     raise InvalidInput(
         f"The name must end in one of {', '.join(EXTENSIONS)} to tell the format.{advice}"
     )

@@ -307,9 +307,9 @@ def padded(image: Tensor, divisor: Size) -> Tensor:
 
     In-plane at least twice the divisor: batch norm can't normalise a single value.
     """
-    sizes = [divisor[a] * math.ceil(image.shape[2 + a] / divisor[a]) for a in range(3)]
-    sizes[1:] = [max(size, 2 * d) for size, d in zip(sizes[1:], divisor[1:], strict=True)]
-    z, y, x = (size - n for size, n in zip(sizes, image.shape[2:], strict=True))
+    z, y, x = (-image.shape[2 + a] % divisor[a] for a in range(3))
+    y = y if image.shape[3] + y > divisor[1] else y + divisor[1]
+    x = x if image.shape[4] + x > divisor[2] else x + divisor[2]
     return F.pad(image, (0, x, 0, y, 0, z), mode="replicate")
 
 

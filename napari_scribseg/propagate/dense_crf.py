@@ -2,7 +2,7 @@
 
 Mean-field inference in a fully connected CRF, slice by slice, either by pydensecrf2 (the extra
 `crf`) or by torch. The latter sums the bilateral kernel over a window, which is exact up to what
-lies beyond it, and needs nothing but torch; pydensecrf2 approximates and is several times faster.
+lies beyond it, and needs nothing but torch; pydensecrf2 approximates.
 """
 
 from __future__ import annotations
@@ -144,12 +144,20 @@ def _by_torch(energies: Tensor, grey: Tensor, terms: PairwiseTerms) -> Tensor:
     return q
 
 
-def _normalised(kernel: _Window | _Gaussian, values: Tensor) -> Tensor:
-    return kernel.scale * kernel.filter(kernel.scale * values)
+def _normalised(kernel: _Window | _Gaussian, q: Tensor) -> Tensor:
+    """What marginals (K, y, x), which sum to 1, send each other, divided by the kernel's weight.
+
+    The last class is what the others leave of the sum, so it need not be filtered.
+    """
+    others = kernel.scale * kernel.filter(kernel.scale * q[:-1])
+    return torch.cat([others, kernel.of_ones - others.sum(0, keepdim=True)])
 
 
 class _Window:
     """The bilateral kernel of one slice, pair by pair within a window.
+
+    Rows are laid end to end with a gap of a window's reach between them, so that a step to another
+    pixel is one shift of contiguous memory; pairs that end in a gap weigh nothing.
 
     Args:
         grey: (y, x), 0 to 1.
@@ -158,26 +166,36 @@ class _Window:
     """
 
     def __init__(self, grey: Tensor, sigma_pixels: float, sigma_grey: float) -> None:
-        self._pairs: list[tuple[tuple[slice, slice], tuple[slice, slice], Tensor]] = []
         height, width = grey.shape
         reach = math.ceil(_REACH * sigma_pixels)
-        for dy in range(min(reach, height - 1) + 1):
-            for dx in range(-min(reach, width - 1) if dy else 1, min(reach, width - 1) + 1):
-                here = (slice(0, height - dy), slice(max(-dx, 0), width - max(dx, 0)))
-                there = (slice(dy, height), slice(max(dx, 0), width - max(-dx, 0)))
-                step = ((grey[here] - grey[there]) / sigma_grey) ** 2
-                far = (dy**2 + dx**2) / sigma_pixels**2
-                weight = torch.exp(-0.5 * (step + far))
-                self._pairs.append((here, there, F.threshold(weight, _NEGLIGIBLE, 0.0)))
+        right, down = min(reach, width - 1), min(reach, height - 1)
+        self._gap, self._shape = right, (height, width)
+        line = self._in_line((grey / sigma_grey)[None])[0]
+        is_pixel = self._in_line(torch.ones_like(grey)[None])[0]
+        steps = [(dy, dx) for dy in range(down + 1) for dx in range(-right if dy else 1, right + 1)]
+        self._pairs: list[tuple[int, Tensor]] = []
+        for dy, dx in steps:
+            shift = dy * (width + self._gap) + dx
+            weight = (line[shift:] - line[:-shift]).square_().mul_(-0.5)
+            weight.sub_(0.5 * (dy**2 + dx**2) / sigma_pixels**2).exp_()
+            weight.mul_(is_pixel[shift:]).mul_(is_pixel[:-shift])
+            self._pairs.append((shift, F.threshold(weight, _NEGLIGIBLE, 0.0)))
         self.scale = self.filter(torch.ones_like(grey)[None]).rsqrt()
+        self.of_ones = self.scale * self.filter(self.scale)
 
     def filter(self, values: Tensor) -> Tensor:
         """Sum over all pixels of (k, y, x), each weighted by the kernel."""
-        total = values.clone()
-        for here, there, weight in self._pairs:
-            total[:, *here].addcmul_(weight, values[:, *there])
-            total[:, *there].addcmul_(weight, values[:, *here])
-        return total
+        given = self._in_line(values)
+        total = given.clone()
+        for shift, weight in self._pairs:
+            total[:, :-shift].addcmul_(weight, given[:, shift:])
+            total[:, shift:].addcmul_(weight, given[:, :-shift])
+        height, width = self._shape
+        return total.view(-1, height, width + self._gap)[..., :width]
+
+    def _in_line(self, values: Tensor) -> Tensor:
+        """The rows of (k, y, x) end to end with zeros between them: (k, n)."""
+        return F.pad(values, (0, self._gap)).flatten(1)
 
 
 class _Gaussian:
@@ -190,8 +208,10 @@ class _Gaussian:
 
     def __init__(self, like: Tensor, sigma: float) -> None:
         y, x = (torch.arange(n, device=like.device, dtype=like.dtype) for n in like.shape)
-        self._y, self._x = (torch.exp(-0.5 * ((p[:, None] - p) / sigma) ** 2) for p in (y, x))
+        kernels = (torch.exp(-0.5 * ((p[:, None] - p) / sigma) ** 2) for p in (y, x))
+        self._y, self._x = (F.threshold(kernel, _NEGLIGIBLE, 0.0) for kernel in kernels)
         self.scale = self.filter(torch.ones_like(like)[None]).rsqrt()
+        self.of_ones = self.scale * self.filter(self.scale)
 
     def filter(self, values: Tensor) -> Tensor:
         """Sum over all pixels of (k, y, x), each weighted by the kernel."""

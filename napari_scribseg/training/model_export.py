@@ -59,7 +59,7 @@ def export_model(run: RunFolder, path: Path) -> Path:
         raise InvalidInput(f"{path.absolute().parent} is not a folder; choose another place.")
     weights = read_weights(run)
     method_with(weights.tensors, weights.info, weights.path)  # whoever gets it can't ask us
-    document = _document(run, weights)
+    document = document_of(run, weights)
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in weights.tensors.items()}
     write_bytes(path, save(tensors, metadata_of(document, save(tensors))))
     return path
@@ -76,10 +76,11 @@ def card_of(source: Path) -> str:
     if path is not None:
         return read_document(path).card
     run = RunFolder.open(source)
-    return _document(run, read_weights(run)).card
+    return document_of(run, read_weights(run)).card
 
 
-def _document(run: RunFolder, weights: Weights) -> ModelDocument:
+def document_of(run: RunFolder, weights: Weights) -> ModelDocument:
+    """What a model file says of a run besides its weights."""
     kind = method_named(weights.info.method)
     record = _shareable(weights.record, known_presets=tuple(kind.spec.presets))
     # Titles of schemas are often the name of a folder.

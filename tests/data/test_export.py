@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nibabel
 import numpy as np
@@ -12,6 +13,7 @@ from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
 from napari_scribseg.cli import main
 from napari_scribseg.cli.exporting import _LAYOUTS
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
@@ -172,3 +174,41 @@ def test_the_command(project, tmp_path, capsys):
     assert len(read_dataset(tmp_path / "out").cases) == 2
     assert main(["export", str(tmp_path), "--out", str(tmp_path / "x")]) == 2
     assert _LAYOUTS == LAYOUTS
+
+
+def test_a_decathlon_task_comes_back_and_is_as_msd_has_it(tmp_path):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 3, shape=SMALL))
+    dataset.cases[2].scribbles.unlink()
+    bare = dataset.cases[2].model_copy(update={"split": "test", "scribbles": None})
+    dataset = replace(dataset, cases=(*dataset.cases[:2], bare))
+    done = export(dataset, tmp_path / "out", "msd")
+    assert len(done.written) == 3
+    assert "scribbles" in done.notes[0]
+    document = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert document["labels"] == {"0": "background", "1": "bright", "2": "dim"}
+    assert (document["numTraining"], document["numTest"]) == (2, 1)
+    assert document["test"] == ["./imagesTs/patient02.nii.gz"]
+    pair = document["training"][1]
+    image, label = (nibabel.load(tmp_path / "out" / pair[key]) for key in ("image", "label"))
+    np.testing.assert_allclose(image.affine, label.affine)
+    back = read_dataset(tmp_path / "out")
+    assert back.layout == "MSD"
+    for before, after in zip(dataset.cases[:2], back.cases[:2], strict=True):
+        np.testing.assert_array_equal(
+            before.load(TWO_BALLS).reference, after.load(back.schema).reference
+        )
+    with pytest.raises(InvalidInput, match="predictions in the layout nifti or bids"):
+        export(dataset, tmp_path / "x", "msd", predictions={"net": {}})
+
+
+def test_a_decathlon_task_takes_only_dense_references(tmp_path):
+    folder = phantom_dataset(tmp_path / "data", 3, shape=SMALL)
+    (folder / "labels/patient00.nii.gz").unlink()
+    case = two_ball_case(SMALL, seed=1)
+    partial = np.where(case.scribbles == 0, 255, case.reference).astype(np.uint8)
+    write_nifti(folder / "labels/patient01.nii.gz", partial, case.grid)
+    dataset = read_dataset(folder).references_as(ScribbleConvention.unlabelled_255)
+    done = export(dataset, tmp_path / "out", "msd")
+    assert done.written == ["patient02"]
+    assert "no reference" in done.failed["patient00"]
+    assert "no ignore label" in done.failed["patient01"]

@@ -14,15 +14,24 @@ from dicom_files import (
     SHAPE,
     STEP,
     VOXELS,
+    frame_group,
     place,
     rounded,
+    write_enhanced,
     write_slice,
     write_stack,
 )
 from pydicom.uid import generate_uid
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.io import frame_count, list_series, read_series, read_volume
+from napari_scribseg.io import (
+    frame_count,
+    list_series,
+    read_frames,
+    read_labels,
+    read_series,
+    read_volume,
+)
 
 OTHER = generate_uid()
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -256,3 +265,25 @@ def test_stacks_side_by_side_are_refused(tmp_path):
     with pytest.raises(InvalidInput, match="beside one another"):
         read_volume(tmp_path)
     assert np.allclose(np.cross(*AXES), NORMAL)
+
+
+def test_one_file_is_a_volume_when_it_is_the_whole_series(tmp_path):
+    (tmp_path / "lone").mkdir()
+    lone = write_slice(tmp_path / "lone", 2)
+    volume = read_volume(lone)
+    assert volume.shape == (1, *SHAPE[1:])
+    np.testing.assert_array_equal(volume.array[0], VOXELS[2])
+    groups = [frame_group(k) for k in range(SHAPE[0])]
+    file = write_enhanced(tmp_path / "lone/enhanced.dcm", groups, VOXELS)
+    np.testing.assert_array_equal(read_volume(file).array, VOXELS)
+    assert frame_count(file) == 1
+    assert len(read_frames(file).volumes) == 1
+
+
+def test_one_slice_of_many_is_refused_as_a_volume(tmp_path):
+    write_stack(tmp_path)
+    file = min(tmp_path.iterdir())
+    with pytest.raises(InvalidInput, match="one of 6 slices of a series in its folder"):
+        read_volume(file)
+    with pytest.raises(InvalidInput, match="DICOM files are read as images only"):
+        read_labels(file)

@@ -27,12 +27,12 @@ from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.series_chooser import SeriesChooser
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.io import EXTENSIONS
+from napari_scribseg.io import IMAGE_EXTENSIONS
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
 from napari_scribseg.project.case_names import file_case_id
 from napari_scribseg.project.store import OpenedCase, ProjectStore
 
-_FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in EXTENSIONS)})"
+_FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in IMAGE_EXTENSIONS)})"
 
 
 class CaseOpener(QObject):

@@ -172,6 +172,19 @@ SPEC: Final = MethodSpec(
             TrainConfig(),
         ),
         "paper": Preset("As published for the heart, for a GPU.", EMCRFConfig(), _PAPER),
+        "paper_prostate": Preset(
+            "As published for the prostate, for a GPU.",
+            EMCRFConfig(
+                tau=0.90,
+                bilateral_weight=6.0,
+                bilateral_sigma=3.0,
+                grey_sigma=0.01,
+                spatial_sigma=2.0,
+                rnn_bilateral_sigma=250.0,
+            ),
+            # Size and resolution are ours: the paper tells none.
+            _PAPER.updated({"patch": (256, 256), "spacing_mm": 0.625}),
+        ),
     },
     code="napari_scribseg.methods.em_crf.method:EMCRF",
 )
