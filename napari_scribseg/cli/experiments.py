@@ -20,14 +20,14 @@ from napari_scribseg.cli.recipes import (
 from napari_scribseg.core.errors import InvalidInput, RunError
 
 if TYPE_CHECKING:
-    from napari_scribseg.experiment.experiment import Cell, Experiment
+    from napari_scribseg.experiment.experiment import Experiment, Trial
     from napari_scribseg.experiment.plan import Estimate
     from napari_scribseg.experiment.recipe import Recipe
     from napari_scribseg.experiment.schedule import Done
     from napari_scribseg.experiment.settings import Cost
 
 MOST_ROWS: Final = 200
-"""Of the table of cells; --json has all of them."""
+"""Of the table of trials; --json has all of them."""
 _MOST_JOBS: Final = 1024
 
 
@@ -40,36 +40,36 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Compare methods on a dataset: train every method on every fold, score the "
         "test cases, compare by patient. SOURCE is a dataset folder (then say what to compare), a "
         "recipe file, or the folder of an experiment to continue. Repeating a command continues: "
-        "finished cells are not computed again. Ctrl-C saves and stops.",
+        "finished trials are not computed again. Ctrl-C saves and stops.",
     )
     parser.add_argument("source", metavar="SOURCE", type=Path, help="dataset, recipe or experiment")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the experiment")
     add_plan_options(parser.add_argument_group("what to compare (SOURCE is a dataset)"))
     how = parser.add_argument_group("how to run it")
     how.add_argument(
-        "--dry-run", action="store_true", help="read and check everything, list the cells, stop"
+        "--dry-run", action="store_true", help="read and check everything, list the trials, stop"
     )
     how.add_argument("--save-recipe", metavar="FILE", type=Path, help="write the recipe and stop")
-    how.add_argument("--jobs", type=int, help="cells at once; default: one per two cores")
+    how.add_argument("--jobs", type=int, help="trials at once; default: one per two cores")
     how.add_argument("--scheduler", metavar="ADDRESS", help="compute on a Dask cluster instead")
-    how.add_argument("--retry-failed", action="store_true", help="also repeat cells that failed")
+    how.add_argument("--retry-failed", action="store_true", help="also repeat trials that failed")
     how.add_argument(
-        "--only", metavar="CELL", nargs="+", default=[], help="compute these cells only"
+        "--only", metavar="TRIAL", nargs="+", default=[], help="compute these trials only"
     )
     how.add_argument(
         "--open-locked",
         action="store_true",
-        help="score the locked patients, once all cells are finished; nothing can change after",
+        help="score the locked patients, once all trials are finished; nothing can change after",
     )
     for hidden in ("--score", "--score-locked"):
-        parser.add_argument(hidden, metavar="CELL", help=argparse.SUPPRESS)
+        parser.add_argument(hidden, metavar="TRIAL", help=argparse.SUPPRESS)
     for hidden in ("--settings", "--costs"):
         parser.add_argument(hidden, action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=run_experiment, stops_in_order=_computes)
 
 
 def _computes(arguments: argparse.Namespace) -> bool:
-    """Whether the command computes cells, and not a part of the work for another process."""
+    """Whether the command computes trials, and not a part of the work for another process."""
     parts = (arguments.score, arguments.score_locked, arguments.settings, arguments.costs)
     return not any(parts) and not arguments.dry_run
 
@@ -93,7 +93,7 @@ def run_experiment(arguments: argparse.Namespace, display: Display) -> Answer:
 def _plan_and_run(
     arguments: argparse.Namespace, display: Display, recipe: Recipe, out: Path | None
 ) -> Answer:
-    from napari_scribseg.experiment.experiment import cells_of, state_of
+    from napari_scribseg.experiment.experiment import state_of, trials_of
     from napari_scribseg.experiment.plan import disk_obstacle, draft, estimate
     from napari_scribseg.experiment.schedule import default_jobs, known_settings, refuse_another
 
@@ -109,12 +109,12 @@ def _plan_and_run(
     experiment = drafted.experiment
     if experiment is None:
         return _refused(drafted.obstacles)
-    cells = cells_of(experiment)
-    unknown = [name for name in arguments.only if name not in cells]
+    trials = trials_of(experiment)
+    unknown = [name for name in arguments.only if name not in trials]
     if unknown:
-        raise InvalidInput(f"There is no cell {unknown[0]}; --dry-run lists the cells.")
-    names = [name for name in cells if not arguments.only or name in arguments.only]
-    states = {name: state_of(folder, cells[name]) if out else "waiting" for name in names}
+        raise InvalidInput(f"There is no trial {unknown[0]}; --dry-run lists the trials.")
+    names = [name for name in trials if not arguments.only or name in arguments.only]
+    states = {name: state_of(folder, trials[name]) if out else "waiting" for name in names}
     open_names = [
         name
         for name in names
@@ -122,12 +122,12 @@ def _plan_and_run(
     ]
     measured = arguments.dry_run and open_names and not drafted.obstacles
     costs = _costs(recipe, display) if measured else {}
-    cost = estimate(folder, experiment, [cells[name] for name in open_names], costs)
+    cost = estimate(folder, experiment, [trials[name] for name in open_names], costs)
     full = disk_obstacle(folder, cost.bytes)
     obstacles = (*drafted.obstacles, *([full] if full else []))
     jobs = arguments.jobs or default_jobs(recipe.threads)
     if arguments.dry_run:
-        return _plan_answer(experiment, cells, states, cost, jobs, costs, obstacles)
+        return _plan_answer(experiment, trials, states, cost, jobs, costs, obstacles)
     if obstacles:
         return _refused(obstacles)
     display.say(f"Patients: {experiment.patients}")
@@ -143,10 +143,15 @@ def _work(
     jobs: int,
 ) -> Answer:
     """Compute what is open, write the results, and say what came out."""
-    from napari_scribseg.experiment.experiment import cells_of
+    from napari_scribseg.experiment.experiment import trials_of
     from napari_scribseg.experiment.report.html import write_report
     from napari_scribseg.experiment.results import code_note, write_results
-    from napari_scribseg.experiment.schedule import at_work, compute_cells, is_stopping, open_locked
+    from napari_scribseg.experiment.schedule import (
+        at_work,
+        compute_trials,
+        is_stopping,
+        open_locked,
+    )
 
     interrupted = False
     unsaved: dict[str, str] = {}
@@ -164,7 +169,7 @@ def _work(
                     retry=arguments.retry_failed,
                 )
             else:
-                done = compute_cells(
+                done = compute_trials(
                     folder, experiment, names, jobs=jobs, retry=arguments.retry_failed
                 )
             unsaved |= _watched(done, len(names), display)
@@ -172,7 +177,7 @@ def _work(
             unsaved = {} if interrupted else unsaved
             if arguments.open_locked and not interrupted:
                 opened = open_locked(folder, experiment, jobs=jobs)
-                unsaved |= _watched(opened, len(cells_of(experiment)), display)
+                unsaved |= _watched(opened, len(trials_of(experiment)), display)
         except KeyboardInterrupt:
             interrupted = True
         sentences = write_results(folder, experiment)
@@ -186,34 +191,34 @@ def _work(
 
 
 def _watched(done: Iterator[Done], total: int, display: Display) -> dict[str, str]:
-    """Tell of every cell that is done with; gives why some have no scores."""
+    """Tell of every trial that is done with; gives why some have no scores."""
     failed: dict[str, str] = {}
-    with contextlib.closing(done) as cells:  # pyright: ignore[reportArgumentType]  a generator
-        for count, one in enumerate(cells, start=1):
-            display.count("cells done", count, total)
+    with contextlib.closing(done) as trials:  # pyright: ignore[reportArgumentType]  a generator
+        for count, one in enumerate(trials, start=1):
+            display.count("trials done", count, total)
             if one.state == "failed":
-                failed[one.cell] = one.reason
-                display.say(f"{one.cell} failed: {one.reason}")
+                failed[one.trial] = one.reason
+                display.say(f"{one.trial} failed: {one.reason}")
             elif one.state != "finished":
-                failed[one.cell] = "It was stopped before its end; repeat the command to continue."
+                failed[one.trial] = "It was stopped before its end; repeat the command to continue."
             else:
-                display.say(f"{one.cell} finished ({count}/{total})")
+                display.say(f"{one.trial} finished ({count}/{total})")
     display.clear()
     return failed
 
 
 def _score(arguments: argparse.Namespace) -> Answer:
-    """Predict and score a trained cell; what an experiment's child processes do."""
-    from napari_scribseg.experiment.experiment import cells_of, load_experiment
-    from napari_scribseg.experiment.score_trial import score_cell
+    """Predict and score a trained trial; what an experiment's child processes do."""
+    from napari_scribseg.experiment.experiment import load_experiment, trials_of
+    from napari_scribseg.experiment.score_trial import score_trial
 
     folder: Path = arguments.source
     name = arguments.score or arguments.score_locked
     experiment = load_experiment(folder)
-    cells = cells_of(experiment)
-    if name not in cells:
-        raise InvalidInput(f"{folder} has no cell {name}.")
-    score_cell(folder, experiment, cells[name], locked=bool(arguments.score_locked))
+    trials = trials_of(experiment)
+    if name not in trials:
+        raise InvalidInput(f"{folder} has no trial {name}.")
+    score_trial(folder, experiment, trials[name], locked=bool(arguments.score_locked))
     return Answer({"cell": name}, f"{name}: scored.")
 
 
@@ -233,14 +238,14 @@ def _refused(obstacles: Sequence[str]) -> Answer:
 
 def _plan_answer(
     experiment: Experiment,
-    cells: dict[str, Cell],
+    trials: dict[str, Trial],
     states: dict[str, Any],
     cost: Estimate,
     jobs: int,
     costs: dict[str, Cost],
     obstacles: Sequence[str],
 ) -> Answer:
-    rows = [_plan_row(cells[name], state) for name, state in states.items()]
+    rows = [_plan_row(trials[name], state) for name, state in states.items()]
     document = {
         "title": experiment.recipe.title,
         "dataset": experiment.dataset_title,
@@ -261,7 +266,7 @@ def _plan_answer(
     heading = ("cell", "train", "test", "budget", "state")
     shown = [tuple(row[k] for k in ("cell", "train", "test", "budget", "state")) for row in rows]
     text = [
-        f"{experiment.dataset_title}: {len(rows)} cells of {len(experiment.settings)} method(s)",
+        f"{experiment.dataset_title}: {len(rows)} trials of {len(experiment.settings)} method(s)",
         "",
         columns([heading, *shown[:MOST_ROWS]]),
     ]
@@ -276,7 +281,7 @@ def _plan_answer(
             f"{c.memory_mib:.0f} MiB of memory."
             for c in costs.values()
         ),
-        f"In all about {duration(cost.seconds / jobs)} with {jobs} cell(s) at once, and "
+        f"In all about {duration(cost.seconds / jobs)} with {jobs} trial(s) at once, and "
         f"{cost.bytes / 1e6:.0f} MB on the disk.",
     ]
     problems = (*obstacles, *_left_out(experiment))
@@ -295,16 +300,16 @@ def _costs(recipe: Recipe, display: Display) -> dict[str, Cost]:
         return {}
 
 
-def _plan_row(cell: Cell, state: str) -> dict[str, str]:
-    training = cell.training
+def _plan_row(trial: Trial, state: str) -> dict[str, str]:
+    training = trial.training
     minutes = f"{training.minutes:g} min" if training.minutes is not None else None
     return {
-        "cell": cell.name,
-        "train": _sides(cell.train),
-        "test": _sides(cell.test),
+        "cell": trial.name,
+        "train": _sides(trial.train),
+        "test": _sides(trial.test),
         "budget": minutes or f"{training.steps} steps",
         "state": state,
-        "sha256": cell.sha256,
+        "sha256": trial.sha256,
     }
 
 
@@ -331,13 +336,13 @@ def _result_answer(
     *,
     interrupted: bool,
 ) -> Answer:
-    from napari_scribseg.experiment.experiment import cells_of, result_of, state_of
+    from napari_scribseg.experiment.experiment import result_of, state_of, trials_of
 
-    cells = cells_of(experiment)
-    states = {name: state_of(folder, cell) for name, cell in cells.items()}
+    trials = trials_of(experiment)
+    states = {name: state_of(folder, trial) for name, trial in trials.items()}
     failed = dict(unsaved)
-    for name, cell in cells.items():
-        result = result_of(folder, cell)
+    for name, trial in trials.items():
+        result = result_of(folder, trial)
         if result is not None and result.outcome == "failed":
             failed[name] = result.reason
         elif result is not None:
@@ -365,12 +370,12 @@ def _result_answer(
     problems = [*(f"{name}: {reason}" for name, reason in failed.items()), *_left_out(experiment)]
     if interrupted:
         problems.append(
-            f"Interrupted with {n_finished} of {len(cells)} cells finished; continue with "
+            f"Interrupted with {n_finished} of {len(trials)} trials finished; continue with "
             f"`scribseg experiment {folder}`."
         )
     code = 130 if interrupted else 1 if problems else 0
     told = (
-        f"{n_finished} of {len(cells)} cells finished. The tables are in {folder}.\n"
+        f"{n_finished} of {len(trials)} trials finished. The tables are in {folder}.\n"
         f"Open {report} in a browser."
     )
     text = [*sentences, "", told]

@@ -1,7 +1,7 @@
-"""The cells of an experiment on a Dask cluster: same plan, same folder, other computers.
+"""The trials of an experiment on a Dask cluster: same plan, same folder, other computers.
 
-A task is the name of a cell; everything else it finds in the folder, which all workers must see
-under the same path. When a worker dies, the scheduler gives its cell to another one, and that one
+A task is the name of a trial; everything else it finds in the folder, which all workers must see
+under the same path. When a worker dies, the scheduler gives its trial to another one, and that one
 continues from what the folder holds. Needs the extra `cluster` (dask.distributed).
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.experiment.experiment import Experiment, State, cells_of
+from napari_scribseg.experiment.experiment import Experiment, State, trials_of
 from napari_scribseg.experiment.schedule import Done, ask_to_stop, reason_of
-from napari_scribseg.experiment.trial import Programs, compute_cell
+from napari_scribseg.experiment.trial import Programs, compute_trial
 
 _CONNECT_SECONDS = 30
 
@@ -30,7 +30,7 @@ def compute_on_cluster(
     retry: bool = False,
     programs: Programs | None = None,
 ) -> Iterator[Done]:
-    """Compute cells on the workers of a scheduler; gives each when it is done with.
+    """Compute trials on the workers of a scheduler; gives each when it is done with.
 
     Left early (Ctrl-C), the workers are asked to save and to stop.
 
@@ -38,7 +38,7 @@ def compute_on_cluster(
         address: of the scheduler, such as "tcp://10.0.0.1:8786".
         folder: of the experiment; the workers must see it under this path.
         experiment: of the folder.
-        names: of the cells.
+        names: of the trials.
         retry: also compute again what has failed.
         programs: the children of the workers; None = our command line.
 
@@ -46,12 +46,12 @@ def compute_on_cluster(
         InvalidInput: dask.distributed is not installed.
         RunError: nobody answers at the address.
     """
-    cells = cells_of(experiment)
+    trials = trials_of(experiment)
     with _client(address) as (client, as_completed):
         token = secrets.token_hex(4)  # or a repeated command would be given the old answers
         futures = {
             client.submit(
-                compute_cell,
+                compute_trial,
                 str(folder.absolute()),
                 name,
                 retry=retry,
@@ -63,14 +63,14 @@ def compute_on_cluster(
         waiting = set(names)
         try:
             for future in as_completed(list(futures), loop=client.loop):
-                cell = cells[futures[future]]
-                waiting.discard(cell.name)
+                trial = trials[futures[future]]
+                waiting.discard(trial.name)
                 error = future.exception()
                 if error is not None:
-                    yield Done(cell.name, "failed", _sentence(error))
+                    yield Done(trial.name, "failed", _sentence(error))
                     continue
                 state: State = future.result()
-                yield Done(cell.name, state, reason_of(folder, cell) if state == "failed" else "")
+                yield Done(trial.name, state, reason_of(folder, trial) if state == "failed" else "")
         finally:
             if waiting:
                 ask_to_stop(folder)

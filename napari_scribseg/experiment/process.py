@@ -115,8 +115,8 @@ class ExperimentProcess:
         Args:
             source: a recipe; or the folder of the experiment, which is then `out`, too.
             out: the folder of the experiment.
-            jobs: cells at once; None = as many as fit the computer.
-            retry: also repeat cells that failed.
+            jobs: trials at once; None = as many as fit the computer.
+            retry: also repeat trials that failed.
             program: the words in front of the command line; None = ours.
         """
         options = [] if jobs is None else ["--jobs", str(jobs)]

@@ -1,6 +1,6 @@
-"""Scheduling: an experiment's folder made ready, and its cells computed, several at once.
+"""Scheduling: an experiment's folder made ready, and its trials computed, several at once.
 
-One process at a time works on a folder. Cells that fail are noted and don't stop the others; being
+One process at a time works on a folder. Trials that fail are noted and don't stop the others; being
 interrupted at any moment costs at most what the running trainings have not saved.
 """
 
@@ -24,18 +24,18 @@ from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     RECIPE,
     STOP,
-    Cell,
     Experiment,
     State,
-    cells_of,
+    Trial,
     is_experiment,
     load_experiment,
     result_of,
     state_of,
+    trials_of,
 )
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
 from napari_scribseg.experiment.settings import MethodSettings
-from napari_scribseg.experiment.trial import Programs, compute_cell, score_locked
+from napari_scribseg.experiment.trial import Programs, compute_trial, score_locked
 from napari_scribseg.io.atomic import remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
 from napari_scribseg.io.lock import FolderLock
@@ -49,21 +49,21 @@ _CORES_PER_JOB: Final = 2
 
 @dataclass(frozen=True)
 class Done:
-    """A cell that somebody has finished with for now.
+    """A trial that somebody has finished with for now.
 
     Args:
-        cell: its name.
+        trial: its name.
         state: how it is.
         reason: why it failed; "" otherwise.
     """
 
-    cell: str
+    trial: str
     state: State
     reason: str = ""
 
 
 def default_jobs(threads: int) -> int:
-    """How many cells this machine computes at once, if nobody says: one per two cores."""
+    """How many trials this machine computes at once, if nobody says: one per two cores."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, cores // max(_CORES_PER_JOB, threads))
 
@@ -111,7 +111,7 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[Non
 
     Raises:
         InvalidInput: somebody else works there, it holds another experiment, it can't be written
-            to, or its locked list was opened and cells would change now.
+            to, or its locked list was opened and trials would change now.
     """
     refuse_another(folder, experiment.recipe)
     try:
@@ -134,7 +134,7 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[Non
         lock.release()
 
 
-def compute_cells(
+def compute_trials(
     folder: Path,
     experiment: Experiment,
     names: Sequence[str],
@@ -143,7 +143,7 @@ def compute_cells(
     retry: bool = False,
     programs: Programs | None = None,
 ) -> Iterator[Done]:
-    """Compute cells on this machine; gives each when it is done with.
+    """Compute trials on this machine; gives each when it is done with.
 
     When the iteration is left early (Ctrl-C), the running trainings are asked to save and to stop,
     and waited for.
@@ -151,50 +151,50 @@ def compute_cells(
     Args:
         folder: of the experiment, that this process has the right to work on.
         experiment: of the folder.
-        names: of the cells.
-        jobs: cells at once.
+        names: of the trials.
+        jobs: trials at once.
         retry: also compute again what has failed.
         programs: the children; None = our command line.
     """
-    cells = cells_of(experiment)
+    trials = trials_of(experiment)
 
     def compute(name: str) -> State:
-        return compute_cell(
-            folder, name, retry=retry, experiment=experiment, cells=cells, programs=programs
+        return compute_trial(
+            folder, name, retry=retry, experiment=experiment, trials=trials, programs=programs
         )
 
-    yield from _in_threads(folder, compute, names, jobs, cells)
+    yield from _in_threads(folder, compute, names, jobs, trials)
 
 
 def open_locked(
     folder: Path, experiment: Experiment, *, jobs: int, programs: Programs | None = None
 ) -> Iterator[Done]:
-    """Score the locked cases with the run of every cell, once all of them are finished.
+    """Score the locked cases with the run of every trial, once all of them are finished.
 
     Raises:
         InvalidInput: there are no locked cases.
-        RunError: a cell is not finished.
+        RunError: a trial is not finished.
     """
-    cells = cells_of(experiment)
+    trials = trials_of(experiment)
     if not experiment.locked:
         raise InvalidInput("The experiment has no locked cases to open: its recipe names none.")
-    open_cells = [cell for cell in cells.values() if state_of(folder, cell) != "finished"]
-    if open_cells:
+    open_trials = [trial for trial in trials.values() if state_of(folder, trial) != "finished"]
+    if open_trials:
         raise RunError(
-            f"The locked cases stay locked: {len(open_cells)} of {len(cells)} cells are not "
-            f"finished, such as {open_cells[0].name}. Finish them first."
+            f"The locked cases stay locked: {len(open_trials)} of {len(trials)} trials are not "
+            f"finished, such as {open_trials[0].name}. Finish them first."
         )
     write_text(
-        folder / OPENED, "The locked cases were scored. Cells of this experiment can't change.\n"
+        folder / OPENED, "The locked cases were scored. Trials of this experiment can't change.\n"
     )
 
     def score(name: str) -> State:
-        said = score_locked(folder, experiment, cells[name], programs)
+        said = score_locked(folder, experiment, trials[name], programs)
         if said is not None:
             raise RunError(said)
         return "finished"
 
-    yield from _in_threads(folder, score, list(cells), jobs, cells)
+    yield from _in_threads(folder, score, list(trials), jobs, trials)
 
 
 def ask_to_stop(folder: Path) -> None:
@@ -208,9 +208,9 @@ def is_stopping(folder: Path) -> bool:
     return (folder / STOP).exists()
 
 
-def reason_of(folder: Path, cell: Cell) -> str:
-    """Why a cell has failed; "" when it hasn't."""
-    result = result_of(folder, cell)
+def reason_of(folder: Path, trial: Trial) -> str:
+    """Why a trial has failed; "" when it hasn't."""
+    result = result_of(folder, trial)
     return result.reason if result is not None else ""
 
 
@@ -219,29 +219,29 @@ def _in_threads(
     task: Callable[[str], State],
     names: Sequence[str],
     jobs: int,
-    cells: Mapping[str, Cell],
+    trials: Mapping[str, Trial],
 ) -> Iterator[Done]:
-    """Do a task for every cell, `jobs` at once; the threads only wait for child processes."""
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
+    """Do a task for every trial, `jobs` at once; the threads only wait for child processes."""
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="trial")
     futures: dict[Future[State], str] = {}
     try:
         futures = {pool.submit(task, name): name for name in names}
         for future in as_completed(futures):
-            yield _done(folder, cells[futures[future]], future)
+            yield _done(folder, trials[futures[future]], future)
     finally:
         if not all(future.done() for future in futures):
             ask_to_stop(folder)
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _done(folder: Path, cell: Cell, future: Future[State]) -> Done:
+def _done(folder: Path, trial: Trial, future: Future[State]) -> Done:
     try:
         state = future.result()
     except ScribsegError as error:
-        return Done(cell.name, "failed", str(error))
+        return Done(trial.name, "failed", str(error))
     except OSError as error:
-        return Done(cell.name, "failed", f"{error.strerror}: {error.filename}.")
-    return Done(cell.name, state, reason_of(folder, cell) if state == "failed" else "")
+        return Done(trial.name, "failed", f"{error.strerror}: {error.filename}.")
+    return Done(trial.name, state, reason_of(folder, trial) if state == "failed" else "")
 
 
 def _lock(folder: Path) -> FolderLock:
@@ -254,17 +254,17 @@ def _lock(folder: Path) -> FolderLock:
 def _refuse_changes_after_opening(folder: Path, experiment: Experiment) -> None:
     if not (folder / OPENED).exists():
         return
-    changed = _not_finished(folder, cells_of(experiment).values())
+    changed = _not_finished(folder, trials_of(experiment).values())
     if changed:
         raise InvalidInput(
-            f"The locked cases of {folder} were opened already, and the cell {changed[0]} would be "
-            "computed again because data or version have changed; its scores would be chosen with "
+            f"The locked cases of {folder} were opened already, and the trial {changed[0]} would "
+            "be computed again because data or version have changed; its scores would be chosen with "
             "the test known. Make a new experiment in another folder."
         )
 
 
-def _not_finished(folder: Path, cells: Iterable[Cell]) -> list[str]:
-    return [cell.name for cell in cells if state_of(folder, cell) != "finished"]
+def _not_finished(folder: Path, trials: Iterable[Trial]) -> list[str]:
+    return [trial.name for trial in trials if state_of(folder, trial) != "finished"]
 
 
 def _note_session(folder: Path, command: str) -> None:

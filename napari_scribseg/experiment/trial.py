@@ -1,6 +1,6 @@
-"""One cell, computed: its run is prepared here, trained and scored by child processes.
+"""One trial, computed: its run is prepared here, trained and scored by child processes.
 
-Whatever happens to a child ends the cell, not the experiment. All that is known of a cell lies in
+Whatever happens to a child ends the trial, not the experiment. All that is known of a trial lies in
 its folder, so it may be continued by another process or another machine. Nothing here needs torch.
 """
 
@@ -31,17 +31,17 @@ from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     RESULT,
     STOP,
-    Cell,
-    CellResult,
     Experiment,
     State,
-    cell_folder,
-    cells_of,
+    Trial,
+    TrialResult,
     is_experiment,
     load_experiment,
     locked_result_of,
     result_of,
     state_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
@@ -59,7 +59,7 @@ _STOP_SECONDS = 20.0
 """Time a training has to save what it has learnt."""
 
 ScoreCommand = Callable[[Path, str, bool], Sequence[str]]
-"""(experiment, cell, locked) -> the command line that predicts and scores."""
+"""(experiment, trial, locked) -> the command line that predicts and scores."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Programs:
 
 
 def score_command(folder: Path, name: str, locked: bool) -> list[str]:
-    """The command line that predicts and scores the test cases of a cell."""
+    """The command line that predicts and scores the test cases of a trial."""
     command = [*children.PROGRAM, "experiment", str(folder), "--lifeline"]
     return [*command, "--score-locked" if locked else "--score", name]
 
@@ -79,23 +79,23 @@ def score_command(folder: Path, name: str, locked: bool) -> list[str]:
 PROGRAMS: Final = Programs(process.worker_command, score_command)
 
 
-def compute_cell(
+def compute_trial(
     folder: str | Path,
     name: str,
     *,
     retry: bool = False,
     experiment: Experiment | None = None,
-    cells: dict[str, Cell] | None = None,
+    trials: dict[str, Trial] | None = None,
     programs: Programs | None = None,
 ) -> State:
-    """Bring a cell to its end, from wherever it is; gives how it is afterwards.
+    """Bring a trial to its end, from wherever it is; gives how it is afterwards.
 
     Args:
         folder: of the experiment.
-        name: of the cell.
+        name: of the trial.
         retry: compute it again where it has failed.
         experiment: of the folder; read from there when None, as by a worker of a cluster.
-        cells: of the experiment, if somebody has them already.
+        trials: of the experiment, if somebody has them already.
         programs: the children; None = our command line.
 
     Raises:
@@ -103,16 +103,16 @@ def compute_cell(
     """
     programs = programs or PROGRAMS
     folder = Path(folder).absolute()  # the children work elsewhere
-    if experiment is None or cells is None:
+    if experiment is None or trials is None:
         stamp = (folder / EXPERIMENT).stat().st_mtime_ns if is_experiment(folder) else 0
-        experiment, cells = _loaded(folder, stamp)
-    cell = cells[name]
-    state = state_of(folder, cell)
+        experiment, trials = _loaded(folder, stamp)
+    trial = trials[name]
+    state = state_of(folder, trial)
     if state == "finished" or (state == "failed" and not retry):
         return state
     if _stopping(folder):
         return state
-    there = cell_folder(folder, name)
+    there = trial_folder(folder, name)
     refuse_links(there)
     if state in {"outdated", "failed"}:
         _remove(there)
@@ -121,20 +121,20 @@ def compute_cell(
     remove_abandoned(there)
     began = time.time()
     try:
-        run = _prepared_run(folder, experiment, cell)
+        run = _prepared_run(folder, experiment, trial)
         end = _train(folder, run, programs)
         if end.outcome == "stopped":
             return "interrupted"
         if end.outcome in {"failed", "crashed"}:
-            return _failed(folder, experiment, cell, end.message, end.step)
+            return _failed(folder, experiment, trial, end.message, end.step)
         trained = time.time()
-        said = _score(folder, cell, locked=False, programs=programs)
-        ended = result_of(folder, cell) is not None
+        said = _score(folder, trial, locked=False, programs=programs)
+        ended = result_of(folder, trial) is not None
     except ScribsegError as error:
-        return _failed(folder, experiment, cell, str(error), 0)
+        return _failed(folder, experiment, trial, str(error), 0)
     if not ended:
         stopped = _stopping(folder)
-        return "interrupted" if stopped else _failed(folder, experiment, cell, said, end.step)
+        return "interrupted" if stopped else _failed(folder, experiment, trial, said, end.step)
     _note_times(there, began, trained)
     return "finished"
 
@@ -143,7 +143,7 @@ def compute_cell(
 def code_sum() -> str:
     """A sum over the package's sources below the window and the command line.
 
-    The version decides which cells are finished; this tells whether one version meant one code,
+    The version decides which trials are finished; this tells whether one version meant one code,
     which it doesn't where somebody develops methods.
     """
     package = Path(__file__).parents[1]
@@ -156,18 +156,18 @@ def code_sum() -> str:
 
 
 def score_locked(
-    folder: Path, experiment: Experiment, cell: Cell, programs: Programs | None = None
+    folder: Path, experiment: Experiment, trial: Trial, programs: Programs | None = None
 ) -> str | None:
-    """Score the locked cases with a finished cell's run; gives what went wrong, if anything."""
-    if locked_result_of(folder, experiment, cell) is not None:
+    """Score the locked cases with a finished trial's run; gives what went wrong, if anything."""
+    if locked_result_of(folder, experiment, trial) is not None:
         return None
-    said = _score(folder, cell, locked=True, programs=programs or PROGRAMS)
-    return None if locked_result_of(folder, experiment, cell) is not None else said
+    said = _score(folder, trial, locked=True, programs=programs or PROGRAMS)
+    return None if locked_result_of(folder, experiment, trial) is not None else said
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Cell]]:  # noqa: ARG001
-    """The experiment of a folder and its cells; read once per change of the document.
+def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Trial]]:  # noqa: ARG001
+    """The experiment of a folder and its trials; read once per change of the document.
 
     Raises:
         RunError: it was planned by another version, whose numbers may differ.
@@ -178,47 +178,47 @@ def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Cell]]:  # 
             f"The experiment was planned by napari-scribseg {experiment.package_version}, and this "
             f"computer has {__version__}: install the same version everywhere."
         )
-    return experiment, cells_of(experiment)
+    return experiment, trials_of(experiment)
 
 
-def _prepared_run(folder: Path, experiment: Experiment, cell: Cell) -> RunFolder:
-    """The run of a cell: the one that is there, or a new one."""
-    path = cell_folder(folder, cell.name) / "run"
+def _prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolder:
+    """The run of a trial: the one that is there, or a new one."""
+    path = trial_folder(folder, trial.name) / "run"
     mark = path.parent / "sha256"
-    if is_run(path) and mark.is_file() and mark.read_text(encoding="ascii") == cell.sha256:
+    if is_run(path) and mark.is_file() and mark.read_text(encoding="ascii") == trial.sha256:
         return RunFolder.open(path)
     _remove(path)
     run = RunFolder.create(
         path,
-        method=cell.settings.method,
-        options=cell.settings.options,
-        training=cell.training,
+        method=trial.settings.method,
+        options=trial.settings.options,
+        training=trial.training,
         schema=experiment.labels,
         cases=tuple(
-            RunCase(files=_files(folder, experiment, cell, case), role="train")
-            for case in cell.train
+            RunCase(files=_files(folder, experiment, trial, case), role="train")
+            for case in trial.train
         ),
-        preset=cell.settings.preset,
+        preset=trial.settings.preset,
         dataset=experiment.dataset_title,
         dataset_folder=Path(experiment.recipe.dataset),
     )
-    write_text(mark, cell.sha256)
+    write_text(mark, trial.sha256)
     return run
 
 
-def _files(folder: Path, experiment: Experiment, cell: Cell, case: CaseFacts) -> CaseFiles:
-    """The files of a training case, its scribbles thinned where the cell has a share of them."""
+def _files(folder: Path, experiment: Experiment, trial: Trial, case: CaseFacts) -> CaseFiles:
+    """The files of a training case, its scribbles thinned where the trial has a share of them."""
     files = case.files
-    if cell.share == 1 or experiment.recipe.shares_of != "strokes" or files.scribbles is None:
+    if trial.share == 1 or experiment.recipe.shares_of != "strokes" or files.scribbles is None:
         return files
-    group = f"{share_text(cell.share)}-seed{cell.random_seed}"
+    group = f"{share_text(trial.share)}-seed{trial.random_seed}"
     path = folder / "scribbles" / group / f"{files.id}.nii.gz"
     if not path.is_file():
         loaded = files.model_copy(update={"reference": None}).load(experiment.labels)
-        rng = np.random.default_rng([cell.random_seed, zlib.crc32(files.id.encode())])
+        rng = np.random.default_rng([trial.random_seed, zlib.crc32(files.id.encode())])
         assert loaded.scribbles is not None
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, Volume(thinned(loaded.scribbles, cell.share, rng), loaded.grid))
+        write_volume(path, Volume(thinned(loaded.scribbles, trial.share, rng), loaded.grid))
     return files.model_copy(update={"scribbles": path, "convention": None})
 
 
@@ -251,19 +251,19 @@ def _wait_for_an_orphan(run: RunFolder) -> None:
     while run.status == "running":
         if time.monotonic() > until:
             raise RunError(
-                "Its run is being trained by another process. Stop that one, then repeat the cell."
+                "Its run is being trained by another process. Stop that one, then repeat the trial."
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _score(folder: Path, cell: Cell, *, locked: bool, programs: Programs) -> str:
+def _score(folder: Path, trial: Trial, *, locked: bool, programs: Programs) -> str:
     """Predict and score in a child process; gives how that ended, in a sentence."""
-    there = cell_folder(folder, cell.name)
+    there = trial_folder(folder, trial.name)
     with open_own(there / "score.log", "wb") as log:
         child = children.start(
-            programs.score(folder, cell.name, locked),
+            programs.score(folder, trial.name, locked),
             output=log,
-            threads=cell.training.threads,
+            threads=trial.training.threads,
         )
         _wait(child, folder)
     said = process.explain_exit(child.code, children.tail_of(there / "score.log"))
@@ -280,14 +280,14 @@ def _wait(child: Child, folder: Path) -> None:
         child.cut_line()
 
 
-def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step: int) -> State:
-    """Note that a cell has failed."""
-    reason = without_paths(reason, paths_of([case.files for case in (*cell.train, *cell.test)]))
-    for path in (Path(experiment.recipe.dataset), cell_folder(folder, cell.name), folder):
+def _failed(folder: Path, experiment: Experiment, trial: Trial, reason: str, step: int) -> State:
+    """Note that a trial has failed."""
+    reason = without_paths(reason, paths_of([case.files for case in (*trial.train, *trial.test)]))
+    for path in (Path(experiment.recipe.dataset), trial_folder(folder, trial.name), folder):
         reason = without_folder(reason, path)
-    voxels, slices, share = _effort_of(cell)
-    result = CellResult(
-        sha256=cell.sha256,
+    voxels, slices, share = _effort_of(trial)
+    result = TrialResult(
+        sha256=trial.sha256,
         outcome="failed",
         reason=reason,
         step=step,
@@ -295,15 +295,15 @@ def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step:
         scribbled_slices=slices,
         labelled_share=share,
     )
-    save_document(cell_folder(folder, cell.name) / RESULT, result)
+    save_document(trial_folder(folder, trial.name) / RESULT, result)
     return "failed"
 
 
-def _effort_of(cell: Cell) -> tuple[int, int, float]:
-    """What was drawn for a cell; of thinned strokes this is what there was before."""
-    voxels = sum(sum(case.scribbled_voxels.values()) for case in cell.train)
-    slices = sum(case.scribbled_slices for case in cell.train)
-    return voxels, slices, voxels / max(sum(case.voxels for case in cell.train), 1)
+def _effort_of(trial: Trial) -> tuple[int, int, float]:
+    """What was drawn for a trial; of thinned strokes this is what there was before."""
+    voxels = sum(sum(case.scribbled_voxels.values()) for case in trial.train)
+    slices = sum(case.scribbled_slices for case in trial.train)
+    return voxels, slices, voxels / max(sum(case.voxels for case in trial.train), 1)
 
 
 def _note_times(there: Path, began: float, trained: float) -> None:

@@ -16,11 +16,11 @@ from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment.cluster import compute_on_cluster
-from napari_scribseg.experiment.experiment import cells_of
+from napari_scribseg.experiment.experiment import trials_of
 from napari_scribseg.experiment.plan import draft
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.schedule import at_work, compute_trials
 
 distributed = pytest.importorskip("distributed")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -31,10 +31,10 @@ RESULTS = ("cells.csv", "scores.csv", "summary.csv", "comparisons.csv", "agreeme
 @posix
 def test_a_worker_killed_in_the_middle_costs_nothing(tmp_path):
     experiment = phantom_experiment(tmp_path, "good", "plain", random_seeds=(0, 1))
-    names = list(cells_of(experiment))
+    names = list(trials_of(experiment))
     alone, together = tmp_path / "alone", tmp_path / "together"
     with at_work(alone, experiment, "test"):
-        list(compute_cells(alone, experiment, names, jobs=4, programs=stubs()))
+        list(compute_trials(alone, experiment, names, jobs=4, programs=stubs()))
         write_results(alone, experiment)
     with (
         distributed.LocalCluster(
@@ -50,7 +50,7 @@ def test_a_worker_killed_in_the_middle_costs_nothing(tmp_path):
         )
         write_results(together, experiment)
     assert (together / "killed").exists()
-    assert sorted(d.cell for d in done) == sorted(names)
+    assert sorted(d.trial for d in done) == sorted(names)
     assert {d.state for d in done} == {"finished"}
     for name in RESULTS:
         assert (together / name).read_bytes() == (alone / name).read_bytes()
@@ -66,10 +66,10 @@ def test_real_trainings_go_on_elsewhere(tmp_path):
     split = {"kind": "cross-validation", "folds": 2}
     experiment = draft(Recipe.model_validate({**values, "split": split})).experiment
     assert experiment is not None
-    names = list(cells_of(experiment))
+    names = list(trials_of(experiment))
     alone, together = tmp_path / "alone", tmp_path / "together"
     with at_work(alone, experiment, "test"):
-        list(compute_cells(alone, experiment, names, jobs=2))
+        list(compute_trials(alone, experiment, names, jobs=2))
         write_results(alone, experiment)
     with (
         distributed.LocalCluster(
@@ -96,7 +96,7 @@ def kill_workers_after(cluster: object, events: Path) -> None:
 
 
 def kill_a_busy_worker(cluster: object, folder: Path) -> None:
-    """SIGKILL for one worker as soon as two cells have begun to train."""
+    """SIGKILL for one worker as soon as two trials have begun to train."""
     while (
         not (folder / "trained.txt").exists()
         or len((folder / "trained.txt").read_text().split()) < 2

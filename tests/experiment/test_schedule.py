@@ -1,4 +1,4 @@
-"""Cells computed side by side: finished once, failed alone, interrupted anywhere, continued.
+"""Trials computed side by side: finished once, failed alone, interrupted anywhere, continued.
 
 Small programs stand in for the trainings.
 """
@@ -21,20 +21,20 @@ from experiments import made_up_settings, phantom_experiment, recipe_of, stubs
 from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.experiment import trial as cell_process
+from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.experiment import (
     Experiment,
-    cell_folder,
-    cells_of,
     load_experiment,
     state_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.results import write_results
 from napari_scribseg.experiment.schedule import (
     Done,
     ask_to_stop,
     at_work,
-    compute_cells,
+    compute_trials,
     default_jobs,
     known_settings,
     open_locked,
@@ -46,9 +46,9 @@ VARYING = {"sessions.jsonl", "timing.csv", "trained.txt"}
 
 def compute(folder: Path, experiment: Experiment, *, jobs: int = 2, **options: bool) -> list[Done]:
     with at_work(folder, experiment, "test"):
-        names = list(cells_of(experiment))
+        names = list(trials_of(experiment))
         done = list(
-            compute_cells(folder, experiment, names, jobs=jobs, programs=stubs(), **options)
+            compute_trials(folder, experiment, names, jobs=jobs, programs=stubs(), **options)
         )
         write_results(folder, experiment)
     return done
@@ -65,14 +65,14 @@ def trained(folder: Path) -> Counter[str]:
 
 
 def states(folder: Path, experiment: Experiment) -> list[str]:
-    return [state_of(folder, cell) for cell in cells_of(experiment).values()]
+    return [state_of(folder, trial) for trial in trials_of(experiment).values()]
 
 
-def test_all_cells_finish_and_nothing_is_computed_twice(tmp_path):
+def test_all_trials_finish_and_nothing_is_computed_twice(tmp_path):
     experiment = phantom_experiment(tmp_path, "good", "plain")
     out = tmp_path / "out"
     done = compute(out, experiment)
-    assert sorted(d.cell for d in done) == sorted(cells_of(experiment))
+    assert sorted(d.trial for d in done) == sorted(trials_of(experiment))
     assert {d.state for d in done} == {"finished"}
     before = results(out)
     assert {d.state for d in compute(out, experiment)} == {"finished"}
@@ -80,10 +80,10 @@ def test_all_cells_finish_and_nothing_is_computed_twice(tmp_path):
     assert results(out) == before
 
 
-def test_a_failed_cell_does_not_stop_the_others_and_can_be_repeated_alone(tmp_path):
+def test_a_failed_trial_does_not_stop_the_others_and_can_be_repeated_alone(tmp_path):
     experiment = phantom_experiment(tmp_path, "bad", "plain")
     out = tmp_path / "out"
-    done = {d.cell: d for d in compute(out, experiment)}
+    done = {d.trial: d for d in compute(out, experiment)}
     assert done["bad-fold1-seed0-100"].state == "failed"
     assert done["bad-fold1-seed0-100"].reason == "The loss is not finite any more."
     assert done["plain-fold1-seed0-100"].state == "finished"
@@ -94,30 +94,30 @@ def test_a_failed_cell_does_not_stop_the_others_and_can_be_repeated_alone(tmp_pa
     assert trained(out)["plain-fold1-seed0-100"] == 1
 
 
-def test_a_child_that_dies_fails_its_cell_with_a_sentence(tmp_path):
+def test_a_child_that_dies_fails_its_trial_with_a_sentence(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     programs = stubs()
     dying = [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
-    programs = cell_process.Programs(programs.train, lambda *_: dying)
+    programs = trial_process.Programs(programs.train, lambda *_: dying)
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        (done,) = compute_cells(
+        (done,) = compute_trials(
             out, experiment, ["plain-fold1-seed0-100"], jobs=1, programs=programs
         )
     assert done.state == "failed"
     assert "scores was killed, most likely because memory ran out" in done.reason
 
 
-def test_a_cell_that_cannot_be_written_does_not_stop_the_others(tmp_path):
+def test_a_trial_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         (out / "cells").mkdir()
         (out / "cells" / "plain-fold1-seed0-100").write_text("in the way")
         done = {
-            d.cell: d
-            for d in compute_cells(
-                out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()
+            d.trial: d
+            for d in compute_trials(
+                out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()
             )
         }
     assert done["plain-fold1-seed0-100"].state == "failed"
@@ -125,7 +125,7 @@ def test_a_cell_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     assert done["plain-fold2-seed0-100"].state == "finished"
 
 
-def test_changed_data_make_exactly_their_cells_outdated(tmp_path):
+def test_changed_data_make_exactly_their_trials_outdated(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", patients=6, split=three_listed_folds())
     out = tmp_path / "out"
     compute(out, experiment)
@@ -191,14 +191,14 @@ def test_settings_are_known_of_the_same_recipe_only(tmp_path):
     assert known_settings(out, recipe_of(tmp_path / "data", "other")) is None
 
 
-def test_asked_to_stop_the_running_cell_is_left_for_later(tmp_path):
+def test_asked_to_stop_the_running_trial_is_left_for_later(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         threading.Timer(0.5, ask_to_stop, [out]).start()
         began = time.monotonic()
         done = list(
-            compute_cells(out, experiment, list(cells_of(experiment)), jobs=1, programs=stubs(60))
+            compute_trials(out, experiment, list(trials_of(experiment)), jobs=1, programs=stubs(60))
         )
     assert time.monotonic() - began < 25
     assert [d.state for d in done] == ["interrupted", "waiting"]
@@ -210,15 +210,15 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from experiments import stubs
-from napari_scribseg.experiment.experiment import cells_of, load_experiment
+from napari_scribseg.experiment.experiment import trials_of, load_experiment
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.schedule import at_work, compute_trials
 out = Path(sys.argv[1])
 experiment = load_experiment(out)
 with at_work(out, experiment, "again"):
     print("at work", flush=True)
-    cells = compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs(0.05))
-    for done in cells:
+    names = list(trials_of(experiment))
+    for done in compute_trials(out, experiment, names, jobs=2, programs=stubs(0.05)):
         pass
     write_results(out, experiment)
 """
@@ -251,14 +251,14 @@ def test_killed_at_random_moments_and_continued_the_results_are_the_same(tmp_pat
     assert "bad-fold1-seed0-100" in (whole / "scores.csv").read_text()
 
 
-def test_locked_cases_are_scored_once_all_cells_are_finished(tmp_path):
+def test_locked_cases_are_scored_once_all_trials_are_finished(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", locked=("patient03",))
     assert experiment.locked == ("patient03",)
     assert all("patient03" not in fold.train + fold.test for fold in experiment.folds)
     out = tmp_path / "out"
     with (
         at_work(out, experiment, "test"),
-        pytest.raises(RunError, match="stay locked: 2 of 2 cells are not finished"),
+        pytest.raises(RunError, match="stay locked: 2 of 2 trials are not finished"),
     ):
         list(open_locked(out, experiment, jobs=1, programs=stubs()))
     compute(out, experiment)
@@ -277,7 +277,7 @@ def test_after_the_locked_list_was_opened_nothing_can_change(tmp_path):
     compute(out, experiment)
     with at_work(out, experiment, "test"):
         list(open_locked(out, experiment, jobs=1, programs=stubs()))
-    shutil.rmtree(cell_folder(out, "plain-fold1-seed0-100"))
+    shutil.rmtree(trial_folder(out, "plain-fold1-seed0-100"))
     with pytest.raises(InvalidInput, match="with the test known"):
         compute(out, experiment)
 
@@ -288,7 +288,7 @@ def test_nothing_is_opened_where_nothing_is_locked(tmp_path):
         next(open_locked(tmp_path, experiment, jobs=1))
 
 
-def test_thinned_strokes_are_what_a_cell_trains_on(tmp_path):
+def test_thinned_strokes_are_what_a_trial_trains_on(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", shares=(0.5, 1.0), shares_of="strokes")
     out = tmp_path / "out"
     compute(out, experiment)

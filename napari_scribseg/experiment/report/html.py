@@ -23,10 +23,10 @@ from napari_scribseg.experiment.experiment import (
     REPORT,
     CaseFailure,
     Experiment,
-    cell_folder,
-    cells_of,
     locked_result_of,
     result_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.report import plots
@@ -78,7 +78,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         gallery=_gallery(folder, experiment, locked),
         problems=_problems(folder, experiment, locked),
         published=_published(tables),
-        cells=_cells(tables),
+        trials=_trials(tables),
         settings={s.label: _readable(s.model_dump(mode="json")) for s in experiment.settings},
         recipe_text=_readable(_shareable(experiment.recipe)),
         recipe_file=RECIPE,
@@ -186,7 +186,7 @@ def _winner(tables: ResultTables) -> str:
         if share == tables.largest_share
     }
     if not means:
-        return "No cell has ended yet, so there is nothing to compare."
+        return "No trial has ended yet, so there is nothing to compare."
     best = max(means, key=means.__getitem__)
     if len(means) == 1:
         return f"{best} has a mean Dice of {means[best]:.3f}."
@@ -269,7 +269,7 @@ def _figures(folder: Path, tables: ResultTables, locked: bool) -> list[_Figure]:
                 "effort",
                 "Dice against annotation",
                 "Mean Dice by what was drawn, with shares of the "
-                f"{tables.experiment.recipe.shares_of}. Small points are single cells.",
+                f"{tables.experiment.recipe.shares_of}. Small points are single trials.",
                 _svg(plots.effort_plot(points)),
             )
         )
@@ -278,7 +278,7 @@ def _figures(folder: Path, tables: ResultTables, locked: bool) -> list[_Figure]:
             _Figure(
                 "losses",
                 "Training",
-                "Loss of every cell by step. The terms differ from method to method, so only the "
+                "Loss of every trial by step. The terms differ from method to method, so only the "
                 "shape can be compared.",
                 _svg(plots.loss_plot(curves)),
             )
@@ -289,16 +289,16 @@ def _figures(folder: Path, tables: ResultTables, locked: bool) -> list[_Figure]:
 def _curves(
     folder: Path, experiment: Experiment
 ) -> dict[str, list[tuple[list[float], list[float]]]]:
-    """Method -> steps and losses of every cell that has trained."""
+    """Method -> steps and losses of every trial that has trained."""
     curves: dict[str, list[tuple[list[float], list[float]]]] = {}
-    for cell in cells_of(experiment).values():
-        path = cell_folder(folder, cell.name) / "run"
+    for trial in trials_of(experiment).values():
+        path = trial_folder(folder, trial.name) / "run"
         if not is_run(path):
             continue
         losses = History.of(RunFolder.open(path).events()).losses
         if len(losses) > 1:
             line = ([point.step for point in losses], [point.loss for point in losses])
-            curves.setdefault(cell.label, []).append(line)
+            curves.setdefault(trial.label, []).append(line)
     return curves
 
 
@@ -317,7 +317,7 @@ def _shown(picture: Picture) -> dict[str, Any]:
     return {
         "rank": one.rank,
         "case": one.case,
-        "cell": one.cell,
+        "cell": one.trial,
         "slice": f"slice {one.slice_index}"
         + (f" (of 0 to {picture.n_slices - 1})" if picture.n_slices else ""),
         "dice": f"{one.dice:.3f}",
@@ -328,19 +328,19 @@ def _shown(picture: Picture) -> dict[str, Any]:
 
 def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, list[str]]:
     """Everything that did not go well, in sentences, under a heading each."""
-    cells: list[str] = []
+    trials: list[str] = []
     failed: list[str] = []
     unusable = [
         f"{case.files.id}: {case.reference_problem}"
         for case in experiment.cases
         if case.reference_problem
     ]
-    for name, cell in cells_of(experiment).items():
-        result = locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
+    for name, trial in trials_of(experiment).items():
+        result = locked_result_of(folder, experiment, trial) if locked else result_of(folder, trial)
         if result is None:
-            cells.append(f"{name} has not ended.")
+            trials.append(f"{name} has not ended.")
         elif result.outcome == "failed":
-            cells.append(f"{name} failed: {result.reason}")
+            trials.append(f"{name} failed: {result.reason}")
         else:
             failed += [f"{name}, {_reason(failure)}" for failure in result.failures]
             unusable += [
@@ -350,7 +350,7 @@ def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, l
             ]
     left_out = [f"{case.case}: {case.reason}" for case in experiment.left_out]
     found = {
-        "Cells without scores (all their cases count as Dice 0 where they failed)": cells,
+        "Trials without scores (all their cases count as Dice 0 where they failed)": trials,
         "Cases without a segmentation (they count as Dice 0)": failed,
         "Cases without a usable reference (they are in no mean)": unusable,
         "Cases that were left out": left_out,
@@ -405,8 +405,8 @@ def _dice(value: float | None) -> str:
     return _NO_VALUE if value is None or np.isnan(value) else f"{value:.3f}"
 
 
-def _cells(tables: ResultTables) -> list[dict[str, str]]:
-    """One row per cell, with its time."""
+def _trials(tables: ResultTables) -> list[dict[str, str]]:
+    """One row per trial, with its time."""
     times = {row["cell"]: row for row in tables.timing}
     return [
         {
@@ -420,7 +420,7 @@ def _cells(tables: ResultTables) -> list[dict[str, str]]:
             "time": _minutes(times.get(row["cell"])),
             "sha256": row["sha256"][:12],
         }
-        for row in tables.cells
+        for row in tables.trials
     ]
 
 

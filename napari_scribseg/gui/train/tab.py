@@ -93,7 +93,7 @@ class TrainTab(Tab):
         self.say("The settings are filled in: press Train.")
 
     def visit(self, run: Path) -> None:
-        """Show a run that does not belong to the project, such as a cell of an experiment."""
+        """Show a run that does not belong to the project, such as a trial of an experiment."""
         self.presenter.visit(run)
         self._guest_timer.start()
         self._is_fresh_guest = True
