@@ -21,11 +21,12 @@ import numpy as np
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.experiment.experiment import Experiment, cells_of, state_of
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.experiment import Experiment, state_of, trials_of
 from napari_scribseg.experiment.plan import draft, estimate
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.settings import MethodSettings
 from napari_scribseg.experiment.trial import Programs
 from napari_scribseg.io import write_volume
@@ -106,7 +107,7 @@ def sleepers(experiment: Experiment, seconds: float) -> Programs:
         SLICE_COLUMNS,
     )
 
-    cells = cells_of(experiment)
+    cells = trials_of(experiment)
     headings = {
         "scores.csv": ",".join(SCORE_COLUMNS),
         "slices.csv": ",".join(SLICE_COLUMNS),
@@ -125,11 +126,11 @@ def sleepers(experiment: Experiment, seconds: float) -> Programs:
 def overhead(data: Path, out: Path, n_cells: int, seconds: float, jobs: int) -> dict[str, float]:
     """Wall and processor time of an experiment of cells that sleep."""
     experiment = experiment_of(data, 1, n_cells // FOLDS)
-    names = list(cells_of(experiment))
+    names = list(trials_of(experiment))
     wall, cpu = time.perf_counter(), time.process_time()
     with at_work(out, experiment, "benchmark"):
         programs = sleepers(experiment, seconds)
-        done = list(compute_cells(out, experiment, names, jobs=jobs, programs=programs))
+        done = list(compute_trials(out, experiment, names, jobs=jobs, programs=programs))
         write_results(out, experiment)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert {one.state for one in done} == {"finished"}
@@ -148,7 +149,7 @@ def planning(data: Path, out: Path, n_cells: int) -> dict[str, float]:
     """Seconds to plan, list and estimate many cells."""
     began = time.perf_counter()
     experiment = experiment_of(data, 20, n_cells // (20 * FOLDS))
-    cells = cells_of(experiment)
+    cells = trials_of(experiment)
     planned = time.perf_counter() - began
     began = time.perf_counter()
     states = [state_of(out, cell) for cell in cells.values()]

@@ -85,7 +85,7 @@ def stubs(train_seconds: float = 0.0) -> Programs:
         which = "locked" if locked else "test"
         return [python, "-S", "-c", score, str(folder), name, which, sha256]
 
-    return Programs(train_command, score_command)
+    return Programs(train_command, score_command, None)
 
 
 _PROGRAM = """

@@ -8,9 +8,10 @@ from typing import Any
 from experiments import phantom_experiment, stubs
 
 from napari_scribseg.evaluation.tables import csv_text
+from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment, result_of, trial_folder, trials_of
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_trials
+from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.worst_slices import prediction_path
 from napari_scribseg.io import read_labels, write_volume
 

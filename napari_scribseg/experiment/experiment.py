@@ -4,12 +4,15 @@
     experiment.json              what it means here: settings, folds, cases, check sums, versions
     cells/<name>/run/            the training of one trial, an ordinary run folder
     cells/<name>/result.json     that the trial has ended, and how; written last
+    cells/<name>/timing.json     when and on what it was computed
+    cells/<name>/lease-*.json    who computes it, see `lease`
     cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
     scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
+    clients/<token>/             who has asked for trials and waits for them, see `clients`
     STOP                         asks everybody who works on the experiment to stop
     sessions.jsonl timing.csv    who worked on it, when and how long; the only files that two
                                  equal experiments differ in, with cells/
-    *.csv table.tex              the results, see `engine.results`
+    *.csv table.tex              the results, see `results`
     report.html                  the same for the eye, see `report.html`
 
 A trial is one method on one fold with one seed and one share of the annotation. What decides its
@@ -43,6 +46,8 @@ from napari_scribseg.io.documents import load_document
 RECIPE: Final = "recipe.json"
 EXPERIMENT: Final = "experiment.json"
 RESULT: Final = "result.json"
+TIMING: Final = "timing.json"
+"""When and on what a trial was computed."""
 LOCKED_RESULT: Final = "locked_result.json"
 """That the locked cases were scored, as `RESULT` says it of the others."""
 STOP: Final = "STOP"

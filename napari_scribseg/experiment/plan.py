@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import named_patients, patients_sentence
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
 from napari_scribseg.experiment.experiment import (
+    TIMING,
     Experiment,
     Trial,
     library_versions,
@@ -163,6 +165,17 @@ def estimate(
     return Estimate(seconds, size)
 
 
+def memory_mib(folder: Path, experiment: Experiment) -> float:
+    """The most memory that a finished trial's processes have had; 0 where none has finished."""
+    most = 0.0
+    for trial in trials_of(experiment).values():
+        path = trial_folder(folder, trial.name) / TIMING
+        if path.is_file():
+            with contextlib.suppress(InvalidInput, TypeError, ValueError):
+                most = max(most, float(read_json(path).get("peak_memory_mib", 0)))
+    return most
+
+
 def disk_obstacle(folder: Path, needed: int) -> str | None:
     """Why the disk under a folder, which need not exist yet, is too small; None when it isn't."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -304,7 +317,7 @@ def _measured(folder: Path, experiment: Experiment) -> dict[str, float]:
         return {}
     times: dict[str, list[float]] = {}
     for trial in trials_of(experiment).values():
-        path = trial_folder(folder, trial.name) / "timing.json"
+        path = trial_folder(folder, trial.name) / TIMING
         if path.is_file():
             try:
                 noted = read_json(path)

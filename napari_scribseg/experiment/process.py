@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.experiment.clients import ask_to_stop
 from napari_scribseg.experiment.experiment import RECIPE
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.io.documents import save_document
 from napari_scribseg.runs import children
 from napari_scribseg.runs.children import tail_of

@@ -19,36 +19,19 @@ failed trial count as Dice 0, like every missing segmentation.
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 
-from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.evaluation.case_scores import (
-    CLINICAL_COLUMNS,
-    SCORE_COLUMNS,
-    SLICE_COLUMNS,
-    ScoreTables,
-    score_of_row,
-)
-from napari_scribseg.evaluation.metrics import (
-    MEASURES,
-    NAN,
-    ClassScore,
-    ClassSummary,
-    Spread,
-    summarise,
-)
-from napari_scribseg.evaluation.statistics import Comparison, agreement, compare, holm, sentence
+from napari_scribseg.evaluation.case_scores import CLINICAL_COLUMNS, SLICE_COLUMNS
+from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore, Spread, summarise
+from napari_scribseg.evaluation.statistics import agreement
 from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
+from napari_scribseg.experiment.comparisons import comparison_rows
 from napari_scribseg.experiment.experiment import (
     Experiment,
     Trial,
@@ -56,13 +39,13 @@ from napari_scribseg.experiment.experiment import (
     locked_result_of,
     result_of,
     state_of,
-    trial_folder,
     trials_of,
 )
+from napari_scribseg.experiment.latex_table import latex_table
+from napari_scribseg.experiment.mixtures import timing_rows
 from napari_scribseg.experiment.recipe import share_text
+from napari_scribseg.experiment.trial_tables import Rows, ScoredRow, copied, grouped, scores_of
 from napari_scribseg.io.atomic import write_text
-from napari_scribseg.io.documents import read_json
-from napari_scribseg.io.regular_file import open_own
 
 TRIAL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),
@@ -70,28 +53,6 @@ TRIAL_COLUMNS: Final = (
     *("scribbled_voxels", "scribbled_slices", "labelled_share", "mean_dice", "failed_cases"),
     *("cases_without_usable_reference", "sha256"),
 )
-WHOSE: Final = ("cell", "label", "fold", "random_seed", "share_percent")
-"""In front of every row of scores.csv and slices.csv."""
-TIMED: Final = ("train_seconds", "score_seconds", "host", "code_sha256")
-"""What is noted of every trial in timing.csv."""
-COMPARED: Final = (("dice", "Dice", 3), ("hd95_mm", "HD95 in mm", 2))
-"""Measures that methods are compared by: name, words, decimals."""
-MEAN: Final = "mean of classes"
-"""What stands for all classes together in comparisons.csv; of Dice only."""
-
-_LATER: Final = {"reference_share": "1.0"}
-"""Columns that tables of earlier versions lack, and what they stand for there."""
-
-Rows = list[tuple[CsvCell, ...]]
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """A row of scores.csv, read."""
-
-    trial: Trial
-    patient: str
-    score: ClassScore
 
 
 def write_results(folder: Path, experiment: Experiment, *, locked: bool = False) -> tuple[str, ...]:
@@ -109,18 +70,18 @@ def write_results(folder: Path, experiment: Experiment, *, locked: bool = False)
     results = {trial.name: _result(folder, experiment, trial, locked) for trial in trials}
     ended = [trial for trial in trials if results[trial.name] is not None]
     prefix = "locked_" if locked else ""
-    scored, scores = _scores(folder, experiment, ended, results, prefix)
+    scored, scores = scores_of(folder, experiment, ended, results, prefix)
     done = [
         trial for trial in ended if cast("TrialResult", results[trial.name]).outcome == "finished"
     ]
-    clinical = _copied(folder, done, f"{prefix}clinical.csv", CLINICAL_COLUMNS)
-    compared = _comparisons(scored, experiment)
-    copied: dict[str, Rows] = {
+    clinical = copied(folder, done, f"{prefix}clinical.csv", CLINICAL_COLUMNS)
+    compared = comparison_rows(scored, experiment)
+    tables_of_trials: dict[str, Rows] = {
         "scores.csv": scores,
-        "slices.csv": _copied(folder, done, f"{prefix}slices.csv", SLICE_COLUMNS),
+        "slices.csv": copied(folder, done, f"{prefix}slices.csv", SLICE_COLUMNS),
         "clinical.csv": clinical,
     }
-    for name, rows in copied.items():
+    for name, rows in tables_of_trials.items():
         write_text(folder / f"{prefix}{name}", csv_text(rows, copied=True))
     tables: dict[str, Rows] = {
         "summary.csv": _summary_rows(scored, experiment, results),
@@ -129,11 +90,11 @@ def write_results(folder: Path, experiment: Experiment, *, locked: bool = False)
     }
     for name, rows in tables.items():
         write_text(folder / f"{prefix}{name}", csv_text(rows))
-    write_text(folder / f"{prefix}table.tex", _latex(scored, experiment))
+    write_text(folder / f"{prefix}table.tex", latex_table(scored, experiment))
     if not locked:
         rows = _trial_rows(folder, trials, results, scored, experiment.recipe.shares_of)
         write_text(folder / "cells.csv", csv_text(rows))
-        write_text(folder / "timing.csv", csv_text(_timing_rows(folder, trials)))
+        write_text(folder / "timing.csv", csv_text(timing_rows(folder, trials)))
     return tuple(str(row[-1]) for row in compared[1:])
 
 
@@ -141,80 +102,11 @@ def _result(folder: Path, experiment: Experiment, trial: Trial, locked: bool) ->
     return locked_result_of(folder, experiment, trial) if locked else result_of(folder, trial)
 
 
-def _scores(
-    folder: Path,
-    experiment: Experiment,
-    trials: Sequence[Trial],
-    results: Mapping[str, TrialResult | None],
-    prefix: str,
-) -> tuple[list[_Scored], Rows]:
-    """The scores of the trials that have ended, read and as the rows of scores.csv."""
-    scored: list[_Scored] = []
-    scores: Rows = [(*WHOSE, *SCORE_COLUMNS)]
-    for trial in trials:
-        result = results[trial.name]
-        assert result is not None
-        if result.outcome == "failed":
-            rows = _failed_rows(trial, result.reason, experiment)
-        else:
-            path = trial_folder(folder, trial.name) / f"{prefix}scores.csv"
-            rows = _read_rows(path, SCORE_COLUMNS)
-        scores += [(*_whose(trial), *row.values()) for row in rows]
-        scored += [_Scored(trial, plain_text(row["patient"]), score_of_row(row)) for row in rows]
-    return scored, scores
-
-
-def _copied(folder: Path, trials: Iterable[Trial], name: str, columns: Sequence[str]) -> Rows:
-    """One table of all trials, text as it is."""
-    rows: Rows = [(*WHOSE, *columns)]
-    for trial in trials:
-        parts = _read_rows(trial_folder(folder, trial.name) / name, columns)
-        rows += [(*_whose(trial), *row.values()) for row in parts]
-    return rows
-
-
-def _whose(trial: Trial) -> tuple[str, ...]:
-    return (trial.name, trial.label, trial.fold, str(trial.random_seed), share_text(trial.share))
-
-
-def _failed_rows(trial: Trial, reason: str, experiment: Experiment) -> list[dict[str, str]]:
-    tables = ScoreTables()
-    for case in trial.test:
-        if case.reference_problem:
-            tables.add_unusable(case.files, case.reference_problem, experiment.labels)
-        else:
-            tables.add_failed(case.files, reason, experiment.labels)
-    return _rows_of(csv_text(tables.scores))
-
-
-def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with open_own(path, "rb") as file:
-            rows = _rows_of(file.read().decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"{path.parent.name}: the table {path.name} can't be read ({error}). Remove the folder "
-            "of the trial and repeat the command."
-        ) from error
-    if rows and tuple(rows[0]) == tuple(c for c in columns if c not in _LATER):
-        return [{c: row.get(c, _LATER.get(c, "")) for c in columns} for row in rows]
-    if rows and tuple(rows[0]) != tuple(columns):
-        raise InvalidInput(
-            f"{path.parent.name}: the table {path.name} has other columns than expected. Remove "
-            "the folder of the trial and repeat the command."
-        )
-    return rows
-
-
-def _rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
 def _trial_rows(
     folder: Path,
     trials: Sequence[Trial],
     results: Mapping[str, TrialResult | None],
-    scored: Iterable[_Scored],
+    scored: Iterable[ScoredRow],
     share_of: str,
 ) -> Rows:
     by_trial: dict[str, list[ClassScore]] = defaultdict(list)
@@ -250,39 +142,8 @@ def _patients(cases: Iterable[Any]) -> int:
     return len({case.files.patient for case in cases})
 
 
-def _timing_rows(folder: Path, trials: Sequence[Trial]) -> Rows:
-    rows: Rows = [("cell", *TIMED)]
-    for trial in trials:
-        path = trial_folder(folder, trial.name) / "timing.json"
-        if path.is_file():
-            noted = read_json(path)
-            rows.append((trial.name, *(noted.get(name, "") for name in TIMED)))
-    return rows
-
-
-def code_note(folder: Path, experiment: Experiment) -> str | None:
-    """That the trials were computed by different code of one version, in a sentence, if so."""
-    trials = list(trials_of(experiment).values())
-    states = {str(row[-1]) for row in _timing_rows(folder, trials)[1:]}
-    if len(states) < 2:
-        return None
-    return (
-        f"The trials were computed by {len(states)} states of the code (see code_sha256 in "
-        "timing.csv), so methods may have changed between them: repeat the experiment in a new "
-        "folder before you compare."
-    )
-
-
-def _grouped(scored: Iterable[_Scored]) -> dict[tuple[str, float], list[_Scored]]:
-    """The scores of every method and share, in the order of the trials."""
-    groups: dict[tuple[str, float], list[_Scored]] = {}
-    for row in scored:
-        groups.setdefault((row.trial.label, row.trial.share), []).append(row)
-    return groups
-
-
 def _summary_rows(
-    scored: Sequence[_Scored], experiment: Experiment, results: Mapping[str, TrialResult | None]
+    scored: Sequence[ScoredRow], experiment: Experiment, results: Mapping[str, TrialResult | None]
 ) -> Rows:
     columns = [(m, f.name) for m in MEASURES for f in SPREAD]
     rows: Rows = [
@@ -293,7 +154,7 @@ def _summary_rows(
             "dice_std_between_seeds",
         )
     ]
-    for (label, share), group in _grouped(scored).items():
+    for (label, share), group in grouped(scored).items():
         trials = dict.fromkeys(row.trial.name for row in group)
         effort = [r for r in (results[name] for name in trials) if r is not None]
         front = (
@@ -317,7 +178,7 @@ def _summary_rows(
 _EFFORT: Final = ("scribbled_voxels", "scribbled_slices", "labelled_share")
 
 
-def _between_seeds(rows: Iterable[_Scored]) -> float:
+def _between_seeds(rows: Iterable[ScoredRow]) -> float:
     """Standard deviation of the mean Dice of every seed; NaN with one seed."""
     by_seed: dict[int, list[float]] = defaultdict(list)
     for row in rows:
@@ -325,7 +186,7 @@ def _between_seeds(rows: Iterable[_Scored]) -> float:
     return Spread.of(Spread.of(values).mean for values in by_seed.values()).std
 
 
-def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
+def _agreement_rows(scored: Iterable[ScoredRow], clinical: Rows) -> Rows:
     """Bland-Altman numbers of the volumes of all classes, and of the clinical measurements."""
     rows: Rows = [
         (
@@ -346,121 +207,3 @@ def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
         interval = (a.bias_interval.low, a.bias_interval.high)
         rows.append((*key, a.n, len(values) - a.n, a.bias, *interval, a.std, a.low, a.high))
     return rows
-
-
-def _comparisons(scored: Sequence[_Scored], experiment: Experiment) -> Rows:
-    """Every pair of methods, corrected for the number of comparisons of the same measure."""
-    rows: Rows = [
-        (
-            *("share_percent", "measure", "class", "first", "second", "patients", "left_out"),
-            *("mean_first", "mean_second", "difference", "low_95", "high_95"),
-            *("p", "p_holm", "tests", "sentence"),
-        )
-    ]
-    labels = [settings.label for settings in experiment.settings]
-    for measure, words, digits in COMPARED:
-        values = _by_patient(scored, measure)
-        found: list[tuple[float, str, Comparison]] = []
-        for share in experiment.recipe.shares:
-            for name in _compared_classes(experiment, measure):
-                for first, second in itertools.combinations(labels, 2):
-                    sides = (values[first, share, name], values[second, share, name])
-                    if all(sides):
-                        found.append((share, name, compare(first, second, sides)))
-        corrected = holm([c.p for _, _, c in found])
-        for (share, name, c), p_holm in zip(found, corrected, strict=True):
-            about = f"{words} ({name})"
-            if len(experiment.recipe.shares) > 1:
-                about += f" with {share_text(share)} % of the {experiment.recipe.shares_of}"
-            said = sentence(c, about, p_holm, len(found), digits)
-            rows.append(
-                (
-                    *(share_text(share), measure, name, c.first, c.second, c.n, c.n_left_out),
-                    *(c.mean_first, c.mean_second, c.difference),
-                    *(c.interval.low, c.interval.high, c.p, p_holm, len(found), said),
-                )
-            )
-    return rows
-
-
-def _compared_classes(experiment: Experiment, measure: str) -> tuple[str, ...]:
-    classes = experiment.labels.names[1:]
-    return (MEAN, *classes) if measure == "dice" and len(classes) > 1 else classes
-
-
-def _by_patient(
-    scored: Iterable[_Scored], measure: str
-) -> Mapping[tuple[str, float, str], dict[str, float]]:
-    """One number per method, share, class and patient: the mean over cases, folds and seeds."""
-    numbers: dict[tuple[str, float, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in scored:
-        value = cast("float", getattr(row.score, measure))
-        if not np.isnan(value):
-            key = (row.trial.label, row.trial.share, row.score.name)
-            numbers[key][row.patient].append(value)
-    means: dict[tuple[str, float, str], dict[str, float]] = defaultdict(dict)
-    of_classes: dict[tuple[str, float, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for key, patients in numbers.items():
-        for patient, values in patients.items():
-            mean = float(np.mean(values))
-            means[key][patient] = mean
-            of_classes[key[0], key[1], MEAN][patient].append(mean)
-    for key, patients in of_classes.items():
-        means[key] = {patient: float(np.mean(values)) for patient, values in patients.items()}
-    return means
-
-
-def _latex(scored: Sequence[_Scored], experiment: Experiment) -> str:
-    """A table for a paper: mean (standard deviation) over the cases; needs no package."""
-    classes = experiment.labels.names[1:]
-    head = ["Method", "Annotation", *(f"Dice {c}" for c in classes)]
-    head += [f"HD95 {c} (mm)" for c in classes]
-    lines = [
-        f"% {experiment.dataset_title}: mean (standard deviation) over the test cases.",
-        "% HD95 over finite distances; the number of infinite ones follows the plus sign.",
-        *_partial_comment(scored),
-        rf"\begin{{tabular}}{{ll{'c' * (2 * len(classes))}}}",
-        r"\hline",
-        " & ".join(map(_tex, head)) + r" \\",
-        r"\hline",
-    ]
-    lines[0] = lines[0].replace("\n", " ")
-    for (label, share), group in _grouped(scored).items():
-        summaries = {s.name: s for s in summarise(row.score for row in group)}
-        words = [_tex(label), rf"{share_text(share)}\,\%"]
-        words += [_tex_spread(summaries.get(c), "dice", 3) for c in classes]
-        words += [_tex_spread(summaries.get(c), "hd95_mm", 1) for c in classes]
-        lines.append(" & ".join(words) + r" \\")
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
-
-
-def _partial_comment(scored: Iterable[_Scored]) -> list[str]:
-    """Comments of the table on cases with no usable reference, or a partial one."""
-    scores = [row.score for row in scored]
-    lines: list[str] = []
-    if any(score.status == "no reference" for score in scores):
-        lines.append("% Cases without a usable reference are in no mean.")
-    if any(score.reference_share < 1 for score in scores):
-        lines.append("% Some references are partial: scores are of the voxels that they label.")
-    return lines
-
-
-def _tex_spread(summary: ClassSummary | None, measure: str, digits: int) -> str:
-    spread = cast("Spread | None", getattr(summary, measure, None))
-    if spread is None or not spread.n:
-        return "--"
-    text = f"{spread.mean:.{digits}f}"
-    if not np.isnan(spread.std):
-        text += f" ({spread.std:.{digits}f})"
-    return f"{text} +{spread.n_infinite}" if spread.n_infinite else text
-
-
-def _tex(text: str) -> str:
-    """Text with the characters escaped that TeX would take for commands."""
-    special = {c: rf"\{c}" for c in "&%$#_{}"}
-    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, c) for c in text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
@@ -25,6 +26,7 @@ from napari_scribseg.experiment.experiment import (
     locked_sum,
     trial_folder,
 )
+from napari_scribseg.experiment.lease import LEASE_VARIABLE, still_ours
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.documents import save_document
@@ -68,6 +70,8 @@ def score_trial(
         failures=tuple(failures),
         unusable=tuple(unusable),
     )
+    if not still_ours(os.environ.get(LEASE_VARIABLE)):
+        raise RunError("Somebody else has taken the trial over, so its result is theirs to write.")
     # Last, because its presence is what makes the trial finished.
     save_document(there / (LOCKED_RESULT if locked else RESULT), result)
 

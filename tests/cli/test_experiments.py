@@ -25,9 +25,9 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment import settings as method_settings
 from napari_scribseg.experiment import trial as trial_process
+from napari_scribseg.experiment.clients import ask_to_stop
 from napari_scribseg.experiment.experiment import load_experiment, state_of, trials_of
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.experiment.settings import Cost, ask_for_costs, ask_for_settings
 
 RESULTS = (

@@ -14,10 +14,10 @@ import pytest
 from experiments import recipe_of, stub_program
 from phantoms import phantom_dataset
 
+from napari_scribseg.experiment.clients import ask_to_stop
 from napari_scribseg.experiment.experiment import load_experiment, state_of, trials_of
 from napari_scribseg.experiment.process import ExperimentProcess
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 
 _SLOW = 30.0
 """Seconds of a training that somebody ends."""

@@ -9,9 +9,11 @@ import pytest
 from experiments import phantom_experiment, stubs
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment, trial_folder, trials_of
-from napari_scribseg.experiment.results import TRIAL_COLUMNS, code_note, write_results
-from napari_scribseg.experiment.schedule import at_work, compute_trials
+from napari_scribseg.experiment.mixtures import mixtures
+from napari_scribseg.experiment.results import TRIAL_COLUMNS, write_results
+from napari_scribseg.experiment.schedule import compute_trials
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -137,10 +139,10 @@ def test_trials_of_different_code_are_told_of(tmp_path):
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         list(compute_trials(out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()))
-    assert code_note(out, experiment) is None
+    assert mixtures(out, experiment) == ()
     timing = trial_folder(out, "good-fold1-seed0-100") / "timing.json"
     timing.write_text(timing.read_text().replace('"code_sha256": "', '"code_sha256": "other'))
-    assert "2 states of the code" in str(code_note(out, experiment))
+    assert "2 states of the code" in str(mixtures(out, experiment))
 
 
 def test_a_damaged_table_of_a_trial_is_named(tmp_path):

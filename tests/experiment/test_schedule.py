@@ -22,6 +22,7 @@ from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.experiment import trial as trial_process
+from napari_scribseg.experiment.clients import ask_to_stop, at_work
 from napari_scribseg.experiment.experiment import (
     Experiment,
     load_experiment,
@@ -32,24 +33,22 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.results import write_results
 from napari_scribseg.experiment.schedule import (
     Done,
-    ask_to_stop,
-    at_work,
     compute_trials,
     default_jobs,
     known_settings,
     open_locked,
 )
+from napari_scribseg.experiment.trial import Manner
 
 VARYING = {"sessions.jsonl", "timing.csv", "trained.txt"}
 """Files in which two equal experiments may differ, besides cells/ (see `engine.experiment`)."""
 
 
-def compute(folder: Path, experiment: Experiment, *, jobs: int = 2, **options: bool) -> list[Done]:
+def compute(folder: Path, experiment: Experiment, *, jobs: int = 2, **how: bool) -> list[Done]:
+    manner = Manner(**how)
     with at_work(folder, experiment, "test"):
         names = list(trials_of(experiment))
-        done = list(
-            compute_trials(folder, experiment, names, jobs=jobs, programs=stubs(), **options)
-        )
+        done = list(compute_trials(folder, experiment, names, manner, jobs=jobs, programs=stubs()))
         write_results(folder, experiment)
     return done
 
@@ -98,7 +97,7 @@ def test_a_child_that_dies_fails_its_trial_with_a_sentence(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     programs = stubs()
     dying = [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
-    programs = trial_process.Programs(programs.train, lambda *_: dying)
+    programs = trial_process.Programs(programs.train, lambda *_: dying, None)
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         (done,) = compute_trials(
@@ -171,14 +170,65 @@ def test_another_recipe_or_other_files_are_not_worked_on(tmp_path):
         compute(taken, experiment)
 
 
-def test_two_processes_do_not_work_on_one_experiment(tmp_path):
+def test_two_clients_of_one_plan_share_the_work_and_nothing_is_computed_twice(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good", "plain", random_seeds=(0, 1))
+    out, names = tmp_path / "out", list(trials_of(experiment))
+    done: dict[str, list[Done]] = {}
+
+    def client(name: str) -> None:
+        with at_work(out, experiment, name) as token:
+            manner = Manner(client=token)
+            done[name] = list(
+                compute_trials(out, experiment, names, manner, jobs=2, programs=stubs(0.2))
+            )
+
+    threads = [threading.Thread(target=client, args=(name,)) for name in ("first", "second")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in ("first", "second"):
+        assert sorted(d.trial for d in done[name]) == sorted(names)
+        assert {d.state for d in done[name]} == {"finished"}
+    assert set(trained(out).values()) == {1}
+    assert list((out / "clients").iterdir()) == []
+
+
+def test_a_client_that_is_stopped_stops_its_own_trials_only(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
+    out, names = tmp_path / "out", list(trials_of(experiment))
+    with at_work(out, experiment, "first") as first, at_work(out, experiment, "second") as second:
+        manner = Manner(client=first)
+        threading.Timer(0.5, ask_to_stop, [out, first]).start()
+        done = list(compute_trials(out, experiment, names[:1], manner, jobs=1, programs=stubs(60)))
+        assert [d.state for d in done] == ["interrupted"]
+        manner = Manner(client=second)
+        done = list(compute_trials(out, experiment, names, manner, jobs=1, programs=stubs()))
+        assert {d.state for d in done} == {"finished"}
+
+
+def test_another_plan_is_refused_while_somebody_works(tmp_path):
+    experiment = phantom_experiment(tmp_path, "plain")
+    changed = experiment.model_copy(update={"package_version": "0.0.1"})
     with (
         at_work(tmp_path / "out", experiment, "first"),
-        pytest.raises(InvalidInput, match="can't be worked on now"),
-        at_work(tmp_path / "out", experiment, "second"),
+        pytest.raises(InvalidInput, match="have changed. Stop that one first"),
+        at_work(tmp_path / "out", changed, "second"),
     ):
         pass
+
+
+def test_data_that_goes_away_fails_no_trial(tmp_path):
+    experiment = phantom_experiment(tmp_path, "bad", "plain")
+    out, data = tmp_path / "out", tmp_path / "data"
+    with at_work(out, experiment, "test"):
+        data.rename(tmp_path / "unplugged")
+        with pytest.raises(RunError, match="This computer can't go on: the data can't be read"):
+            list(compute_trials(out, experiment, ["bad-fold1-seed0-100"], jobs=1, programs=stubs()))
+        assert not list(out.glob("cells/*/result.json"))
+        (tmp_path / "unplugged").rename(data)
+        (done,) = compute_trials(out, experiment, ["bad-fold1-seed0-100"], jobs=1, programs=stubs())
+    assert (done.state, done.reason) == ("failed", "The loss is not finite any more.")
 
 
 def test_settings_are_known_of_the_same_recipe_only(tmp_path):
@@ -212,7 +262,8 @@ sys.path.insert(0, sys.argv[2])
 from experiments import stubs
 from napari_scribseg.experiment.experiment import trials_of, load_experiment
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_trials
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.schedule import compute_trials
 out = Path(sys.argv[1])
 experiment = load_experiment(out)
 with at_work(out, experiment, "again"):

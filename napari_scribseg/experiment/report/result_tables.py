@@ -14,10 +14,10 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.evaluation.tables import plain_text
+from napari_scribseg.experiment.comparisons import MEAN
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
-from napari_scribseg.experiment.results import MEAN
 from napari_scribseg.io.regular_file import open_own
 
 Row = dict[str, str]

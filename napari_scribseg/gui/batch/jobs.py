@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.experiment.clients import ask_to_stop, is_worked_on
 from napari_scribseg.experiment.experiment import is_experiment, load_experiment
 from napari_scribseg.experiment.process import Ended, ExperimentProcess
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.experiment.settings import Cost
 from napari_scribseg.experiment.worst_slices import PickedSlice
 from napari_scribseg.gui.background import Background, WidgetJobs
@@ -22,7 +22,6 @@ from napari_scribseg.gui.batch.presenter import BatchPresenter
 from napari_scribseg.gui.batch.results import BatchResults, load_slice, results_of
 from napari_scribseg.gui.batch.trials import Progress, TrialsWatch
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.lock import holder_of
 
 T = TypeVar("T")
 
@@ -208,7 +207,7 @@ class BackgroundExperiments:
             if time.monotonic() < next_look:
                 return
             next_look = time.monotonic() + _LOOK_SECONDS
-            if watch is None and not (is_experiment(folder) and holder_of(folder)):
+            if watch is None and not (is_experiment(folder) and is_worked_on(folder)):
                 tell()
                 return
             with contextlib.suppress(ScribsegError, OSError):  # being written just now

@@ -19,6 +19,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Prepared, Stepped
 from napari_scribseg.evaluation.case_scores import score_of_row
 from napari_scribseg.evaluation.metrics import summarise
+from napari_scribseg.experiment.clients import is_worked_on
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     Experiment,
@@ -33,7 +34,6 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.plan import estimate
 from napari_scribseg.experiment.schedule import default_jobs
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.io.lock import holder_of
 from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs.folder import RunFolder
 
@@ -183,7 +183,7 @@ class TrialsWatch:
         if stamp != self._stamp:  # continued, perhaps with other data or another version
             self._stamp, self.experiment = stamp, load_experiment(self.folder)
             self._begin()
-        worked_on = holder_of(self.folder) is not None
+        worked_on = is_worked_on(self.folder)
         for name, card in self._cards.items():
             if card.state not in ENDED or (again and card.state == "failed"):
                 self._cards[name] = self._seen(self._trials[name], card, worked_on)

@@ -13,10 +13,11 @@ from reports import computed_experiment
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment, trials_of
 from napari_scribseg.experiment.report.html import write_report
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_trials, open_locked
+from napari_scribseg.experiment.schedule import compute_trials, open_locked
 from napari_scribseg.experiment.worst_slices import picked_slices, prediction_path
 from napari_scribseg.io import read_labels, write_volume
 

@@ -10,10 +10,11 @@ from experiments import phantom_experiment, stubs
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped
+from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment, trials_of
-from napari_scribseg.experiment.schedule import at_work, compute_trials
+from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.experiment.trial import _prepared_run
+from napari_scribseg.experiment.trial_run import prepared_run
 from napari_scribseg.gui.batch import trials as batch_trials
 from napari_scribseg.gui.batch.trials import TrialsWatch
 from napari_scribseg.runs.folder import RunFolder
@@ -37,7 +38,7 @@ def compute(folder: Path, experiment: Experiment, names: list[str]) -> None:
 
 def begin(folder: Path, experiment: Experiment) -> RunFolder:
     (folder / "cells" / NAME).mkdir(parents=True)
-    return _prepared_run(folder, experiment, trials_of(experiment)[NAME])
+    return prepared_run(folder, experiment, trials_of(experiment)[NAME])
 
 
 def test_from_waiting_to_finished(tmp_path):
