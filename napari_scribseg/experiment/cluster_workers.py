@@ -26,8 +26,10 @@ _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 0.5
 _AGAIN_SECONDS: Final = 300.0
 """A worker that was set aside is asked again after this time."""
-_SILENT_SECONDS = 15.0
+_SILENT_SECONDS = 60.0
 """A scheduler that does not answer for so long is gone."""
+_CUT_SECONDS = 5.0
+"""So is one to which the connection is cut for so long."""
 
 _HOST: Final = "__import__('socket').gethostname()"
 _VERSION: Final = "__import__('napari_scribseg').__version__"
@@ -94,6 +96,7 @@ class Crew:
         self._first: dict[str, str] = {}
         self._plan = hashlib.sha256((folder / EXPERIMENT).read_bytes()).hexdigest()
         self._seen, self._over = _Seen(), threading.Event()
+        self._connected = time.monotonic()
         threading.Thread(target=self._watch, name="scheduler", daemon=True).start()
 
     def close(self) -> None:
@@ -120,8 +123,10 @@ class Crew:
         Raises:
             RunError: the scheduler is gone.
         """
-        silent = time.monotonic() - self._seen.moment
-        if self._client.status in {"closed", "closing"} or silent > _SILENT_SECONDS:
+        now = time.monotonic()
+        self._connected = now if self._client.status == "running" else self._connected
+        cut, silent = now - self._connected, now - self._seen.moment
+        if cut > _CUT_SECONDS or silent > _SILENT_SECONDS:
             raise RunError("The scheduler is gone")
         there = self._seen.threads
         gone = [worker for address, worker in self.workers.items() if address not in there]
