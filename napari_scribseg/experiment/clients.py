@@ -46,6 +46,7 @@ from napari_scribseg.io.regular_file import open_own
 OPENED: Final = "locked_list_opened.txt"
 """That the locked cases were scored; from then on the experiment can't change any more."""
 _CLIENTS: Final = "clients"
+_MOST_UNHELD: Final = 5
 _LOCK_SECONDS: Final = 60.0
 """Others hold the folder's lock only while they write a plan or the tables."""
 
@@ -137,12 +138,15 @@ def alone(folder: Path) -> Generator[None]:
         InvalidInput: somebody does not give it back, or it can't be written to.
     """
     until = time.monotonic() + _LOCK_SECONDS
+    unheld = 0
     while True:
         try:
             lock = FolderLock.take(folder)
             break
         except InvalidInput as error:
-            if lock_holder_of(folder) is None or time.monotonic() > until:
+            # Held by nobody, it may have been given back just now; or it can't be written at all.
+            unheld = unheld + 1 if lock_holder_of(folder) is None else 0
+            if unheld > _MOST_UNHELD or time.monotonic() > until:
                 raise InvalidInput(f"The experiment can't be worked on now. {error}") from error
             time.sleep(0.1)
     try:

@@ -28,6 +28,7 @@ from napari_scribseg.experiment.experiment import (
     trial_folder,
     trials_of,
 )
+from napari_scribseg.experiment.mixtures import mixtures
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.report import plots
 from napari_scribseg.experiment.report.pictures import Picture, pictures_of
@@ -73,6 +74,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         colors=[experiment.labels.segmentation_colors[k + 1] for k in range(len(tables.classes))],
         summary=_summary(tables),
         winner=_winner(tables),
+        mixtures=mixtures(folder, experiment),
         sentences=tables.sentences(),
         figures=_figures(folder, tables, locked),
         gallery=_gallery(folder, experiment, locked),

@@ -1,4 +1,4 @@
-"""Where the window's trainings are computed: here, or on a computer that sees the project. No Qt."""
+"""Where the window's trainings are computed: here, or where the project is seen, too. No Qt."""
 
 from __future__ import annotations
 
