@@ -39,7 +39,7 @@ from napari_scribseg.experiment.lease import SILENCE_SECONDS, Holder, Lease, hol
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.lock import FolderLock
+from napari_scribseg.io.lock import LOCK_NAME, FolderLock
 from napari_scribseg.io.lock import holder_of as lock_holder_of
 from napari_scribseg.io.regular_file import open_own
 
@@ -67,7 +67,7 @@ def refuse_another(folder: Path, recipe: Recipe) -> None:
                 "Choose another folder with --out, or continue that one with "
                 f"`scribseg experiment {folder}`."
             )
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir()):
         raise InvalidInput(
             f"{folder} exists already and is no experiment, and nothing is overwritten: choose "
             "another place with --out."
@@ -89,12 +89,14 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[str
         InvalidInput: somebody works there on another plan, it holds another experiment, it can't
             be written to, or its locked list was opened and trials would change now.
     """
-    refuse_another(folder, experiment.recipe)
+    if lock_holder_of(folder) is None:  # or somebody is just making it
+        refuse_another(folder, experiment.recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"The folder {folder} can't be made: {error.strerror}.") from error
     with alone(folder):
+        refuse_another(folder, experiment.recipe)
         if not _refuse_change(folder, experiment):
             _write_plan(folder, experiment)
         try:

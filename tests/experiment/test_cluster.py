@@ -28,7 +28,7 @@ from napari_scribseg.experiment.place import Place
 from napari_scribseg.experiment.plan import draft
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import Done, compute_trials
+from napari_scribseg.experiment.schedule import Done, allow_opening, compute_trials
 from napari_scribseg.experiment.trial import Manner, Programs
 
 distributed = pytest.importorskip("distributed")
@@ -344,6 +344,20 @@ def test_real_trainings_go_on_elsewhere(tmp_path, scheduler):
         for row in csv.DictReader(file):
             assert (row["device"], row["precision"]) == ("cpu", "float32")
             assert float(row["peak_memory_mib"]) > 50
+
+
+@posix
+def test_locked_cases_are_scored_where_trials_are_computed(tmp_path, scheduler):
+    experiment = phantom_experiment(tmp_path, "plain", locked=("patient03",))
+    out, names = tmp_path / "out", list(trials_of(experiment))
+    with at_work(out, experiment, "test") as client, worker(scheduler, os.uname().nodename):
+        computed(scheduler, out, experiment, None, None, client)
+        allow_opening(out, experiment)
+        manner = Manner(client=client, locked=True)
+        work = ClusterWork(scheduler, out, experiment, names, manner, programs=stubs())
+        assert [d.state for d in compute_on_cluster(work)] == ["finished", "finished"]
+        write_results(out, experiment, locked=True)
+    assert len((out / "locked_scores.csv").read_text().splitlines()) == 1 + 2 * 2
 
 
 def test_nobody_at_the_address_is_told(tmp_path, monkeypatch):
