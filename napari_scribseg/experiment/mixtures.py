@@ -39,6 +39,13 @@ _WORDS: Final = {
     "precision": "arithmetics",
 }
 """What has to be the same, and how several of it are called."""
+_ANOTHER: Final = {
+    "code_sha256": "state of the code",
+    "package_version": "version of napari-scribseg",
+    "precision": "arithmetic",
+    "devices": "device",
+}
+"""How one of it is called, where that is not its name."""
 
 
 def timing_rows(folder: Path, trials: Iterable[Trial]) -> Rows:
@@ -96,7 +103,7 @@ def different_parts(first: Mapping[str, str], second: Mapping[str, str]) -> str:
         there = second["devices"]
         pairs["devices"] = (used, used if used in there.split("; ") else there)
     return ", ".join(
-        f"another {name.removesuffix('s')} ({_short(one)} and {_short(other)})"
+        f"another {_ANOTHER.get(name, name)} ({_short(one)} and {_short(other)})"
         for name, (one, other) in pairs.items()
         if one and other and one != other
     )

@@ -185,6 +185,7 @@ def test_a_worker_that_can_t_compute_is_named_and_fails_no_trial(tmp_path, sched
 
 
 @posix
+@pytest.mark.slow
 def test_strict_gives_nothing_to_a_worker_with_another_torch(tmp_path, scheduler):
     experiment = phantom_experiment(tmp_path, "good")
     out, told = tmp_path / "out", list[str]()
@@ -195,7 +196,7 @@ def test_strict_gives_nothing_to_a_worker_with_another_torch(tmp_path, scheduler
         distributed.LocalCluster(n_workers=0, dashboard_address=None) as other,
         at_work(out, experiment, "test") as client,
         worker(other.scheduler_address, "odd", OF_ANOTHER_TORCH),
-        pytest.raises(Enough, match=r"odd: --strict refuses another torch \(.+ and 1.0.0\)"),
+        pytest.raises(Enough, match=r"odd: --strict refuses .*another torch \(.+ and 1.0.0\)"),
     ):
         computed(
             other.scheduler_address,
@@ -235,6 +236,7 @@ def test_no_worker_is_told_within_seconds_and_one_that_comes_is_used(tmp_path, s
 
 
 @posix
+@pytest.mark.slow
 def test_a_killed_scheduler_ends_in_a_sentence_and_the_experiment_continues(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
     out, names = tmp_path / "out", list(trials_of(experiment))
@@ -347,6 +349,7 @@ def test_real_trainings_go_on_elsewhere(tmp_path, scheduler):
 
 
 @posix
+@pytest.mark.slow
 def test_locked_cases_are_scored_where_trials_are_computed(tmp_path, scheduler):
     experiment = phantom_experiment(tmp_path, "plain", locked=("patient03",))
     out, names = tmp_path / "out", list(trials_of(experiment))
