@@ -170,7 +170,8 @@ def on_a_cluster(
     """The same on a cluster of this computer, once its workers are asked what they are."""
     from distributed import LocalCluster
 
-    from napari_scribseg.experiment.cluster import ClusterWork, compute_on_cluster
+    from napari_scribseg.experiment.cluster import compute_on_cluster
+    from napari_scribseg.experiment.cluster_work import ClusterWork
 
     experiment = experiment_of(data, 1, n_trials // FOLDS)
     names = list(trials_of(experiment))

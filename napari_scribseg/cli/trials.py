@@ -221,7 +221,8 @@ def _computed(
         return compute_trials(
             work.folder, work.experiment, work.names, manner, jobs=work.jobs, look=look
         )
-    from napari_scribseg.experiment.cluster import ClusterWork, compute_on_cluster
+    from napari_scribseg.experiment.cluster import compute_on_cluster
+    from napari_scribseg.experiment.cluster_work import ClusterWork
     from napari_scribseg.experiment.plan import memory_mib
 
     return compute_on_cluster(

@@ -13,18 +13,15 @@ import dataclasses
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.experiment import gpu_slots
+from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment.clients import ask_to_stop, stopping
+from napari_scribseg.experiment.cluster_work import ClusterWork, capacity
 from napari_scribseg.experiment.cluster_workers import Crew, Worker
 from napari_scribseg.experiment.experiment import (
-    Experiment,
     Trial,
     state_of,
     trial_folder,
@@ -33,9 +30,9 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.lease import holder_of, is_gone
 from napari_scribseg.experiment.mixtures import reference_parts
 from napari_scribseg.experiment.schedule import Done, reason_of
-from napari_scribseg.experiment.trial import PROGRAMS, Computed, Manner, Programs
+from napari_scribseg.experiment.trial import PROGRAMS, Computed
+from napari_scribseg.runs.dask_client import dask_client
 
-_CONNECT_SECONDS = 30
 _POLL_SECONDS = 0.2
 _HELD_SECONDS = 2.0
 _STOP_SECONDS = 30.0
@@ -55,37 +52,6 @@ _TASK: Final = (
 )
 """What a worker evaluates. A word of Python's own is sent, so that a worker without our package
 gives an error instead of closing itself."""
-
-
-@dataclass(frozen=True)
-class ClusterWork:
-    """What is to be computed on a cluster, and how.
-
-    Args:
-        address: of the scheduler, such as "tcp://10.0.0.1:8786".
-        folder: of the experiment; the workers must see it under this path.
-        experiment: of the folder.
-        names: of the trials.
-        manner: how they are computed.
-        programs: the children of the workers; None = our command line.
-        strict: give no trial to a worker that has another torch, code, device or arithmetic.
-        wait_minutes: how long to wait while no worker can compute.
-        tell: is given sentences for people.
-        look: is called now and then.
-        trial_mib: memory that a trial takes; 0 = unknown.
-    """
-
-    address: str
-    folder: Path
-    experiment: Experiment
-    names: Sequence[str]
-    manner: Manner = Manner()  # noqa: RUF009  frozen
-    programs: Programs | None = None
-    strict: bool = False
-    wait_minutes: float = 60.0
-    tell: Callable[[str], None] = lambda _: None
-    look: Callable[[], None] = lambda: None
-    trial_mib: float = 0.0
 
 
 def compute_on_cluster(work: ClusterWork) -> Iterator[Done]:
@@ -358,48 +324,3 @@ class _Dispatch:
             if not any(h and h.client == client and not is_gone(p, h) for p, h in holders):
                 return
             time.sleep(_POLL_SECONDS)
-
-
-def capacity(worker: Worker, work: ClusterWork) -> int:
-    """How many trials a worker computes at once.
-
-    One per thread, or per `threads` of the recipe; not more than it has GPUs, where every training
-    wants one; and not more than fit its memory, which Dask does not watch for children.
-    """
-    recipe, place = work.experiment.recipe, worker.place
-    most = worker.threads // max(1, recipe.threads)
-    wants = all(gpu_slots.wants_any(s.training.device) for s in work.experiment.settings)
-    on_gpus = place.slots if place.slots is not None else place.gpus if wants else 0
-    if on_gpus:
-        most = min(most, on_gpus * work.manner.per_gpu)
-    if place.memory_bytes and work.trial_mib:
-        most = min(most, int(place.memory_bytes / 2**20 // work.trial_mib))
-    return max(1, most)
-
-
-@contextmanager
-def dask_client(address: str) -> Generator[Any]:
-    """A client of a scheduler.
-
-    Raises:
-        InvalidInput: dask.distributed is not installed.
-        RunError: nobody answers.
-    """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InvalidInput(
-            "--scheduler needs dask.distributed: pip install 'napari-scribseg[cluster]'."
-        ) from error
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"No scheduler answers at {address}: {error}. Start one with `dask scheduler`, and "
-            "give the address that it prints."
-        ) from error
-    try:
-        yield client
-    finally:
-        with contextlib.suppress(Exception):  # it may be gone
-            client.close(timeout=2)

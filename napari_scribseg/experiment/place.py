@@ -87,13 +87,18 @@ def code_sum() -> str:
     return digest.hexdigest()
 
 
+@cache
+def _torch_version() -> str:
+    return library_versions().get("torch", "")
+
+
 def parts_here() -> dict[str, str]:
     """What may differ from place to place and is known without torch."""
     return {
         "code_sha256": code_sum(),
         "package_version": __version__,
         "python": platform.python_version(),
-        "torch": library_versions().get("torch", ""),
+        "torch": _torch_version(),
     }
 
 

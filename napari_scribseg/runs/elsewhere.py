@@ -23,9 +23,10 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Event, Finished
 from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs import children, process
+from napari_scribseg.runs.dask_client import dask_client
 from napari_scribseg.runs.folder import RunFolder
 
-_CONNECT_SECONDS = 30
+_GATHER_SECONDS = 20
 _POLL_SECONDS = 0.3
 _LAST_WORDS_SECONDS: Final = 5.0
 """A shared drive may show the last events later than the network tells the end."""
@@ -182,20 +183,7 @@ def _by_ssh(run: RunFolder, address: str, resume: bool) -> Generator[_Remote]:
 
 @contextmanager
 def _by_dask(run: RunFolder, address: str, resume: bool) -> Generator[_Remote]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InvalidInput(
-            "tcp:// needs dask.distributed: pip install 'napari-scribseg[cluster]'."
-        ) from error
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"No scheduler answers at {address}: {error}. Start one with `dask scheduler`, and "
-            "give the address that it prints."
-        ) from error
-    try:
+    with dask_client(address) as client:
         worker, host = _able_worker(client, run, address)
         run.end_heartbeat()  # ours, so that it may be trained there
         future = client.submit(
@@ -211,16 +199,13 @@ def _by_dask(run: RunFolder, address: str, resume: bool) -> Generator[_Remote]:
             return future.done() or client.status != "running" or worker not in client.nthreads()
 
         yield _Remote(host, is_over, lambda: _said(future))
-    finally:
-        with contextlib.suppress(Exception):  # the scheduler may be gone
-            client.close(timeout=2)
 
 
 def _said(future: Any) -> str:
     if not future.done():
         return "its worker or scheduler is gone; resume it when there is one again."
     try:
-        return str(future.result(timeout=_CONNECT_SECONDS))
+        return str(future.result(timeout=_GATHER_SECONDS))
     except Exception as error:  # noqa: BLE001  of the worker
         return str(error) or type(error).__name__
 

@@ -21,7 +21,8 @@ from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment.clients import at_work, clients_of
-from napari_scribseg.experiment.cluster import ClusterWork, capacity, compute_on_cluster
+from napari_scribseg.experiment.cluster import compute_on_cluster
+from napari_scribseg.experiment.cluster_work import ClusterWork, capacity
 from napari_scribseg.experiment.cluster_workers import Worker
 from napari_scribseg.experiment.experiment import Experiment, trials_of
 from napari_scribseg.experiment.place import Place
@@ -269,7 +270,8 @@ sys.path[:0] = sys.argv[3:5]
 from pathlib import Path
 from experiments import stubs
 from napari_scribseg.experiment.clients import at_work
-from napari_scribseg.experiment.cluster import ClusterWork, compute_on_cluster
+from napari_scribseg.experiment.cluster import compute_on_cluster
+from napari_scribseg.experiment.cluster_work import ClusterWork
 from napari_scribseg.experiment.experiment import load_experiment, trials_of
 from napari_scribseg.experiment.trial import Manner
 out = Path(sys.argv[1])
@@ -364,7 +366,7 @@ def test_locked_cases_are_scored_where_trials_are_computed(tmp_path, scheduler):
 
 
 def test_nobody_at_the_address_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_scribseg.experiment.cluster._CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("napari_scribseg.runs.dask_client._CONNECT_SECONDS", 0.5)
     experiment = phantom_experiment(tmp_path, "good")
     with pytest.raises(RunError, match="No scheduler answers at tcp://127.0.0.1:9"):
         computed("tcp://127.0.0.1:9", tmp_path, experiment)

@@ -93,7 +93,7 @@ def test_what_ssh_says_is_told(run, tmp_path, monkeypatch):
 
 def test_nobody_at_a_scheduler_is_told(run, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("napari_scribseg.runs.elsewhere._CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("napari_scribseg.runs.dask_client._CONNECT_SECONDS", 0.5)
     with pytest.raises(RunError, match="No scheduler answers at tcp://127.0.0.1:9"):
         list(train_elsewhere(run, "tcp://127.0.0.1:9"))
 
