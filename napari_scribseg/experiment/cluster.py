@@ -32,6 +32,7 @@ from napari_scribseg.experiment.mixtures import reference_parts
 from napari_scribseg.experiment.schedule import Done, reason_of
 from napari_scribseg.experiment.trial import PROGRAMS, Computed
 from napari_scribseg.runs.dask_client import dask_client
+from napari_scribseg.runs.summary import summary_of
 
 _POLL_SECONDS = 0.2
 _HELD_SECONDS = 2.0
@@ -41,7 +42,7 @@ _SAY_SECONDS = 3.0
 _SAY_AGAIN_SECONDS = 60.0
 _GATHER_SECONDS = 20.0
 _MOST_DEATHS: Final = 4
-"""A trial whose workers have died so often is given up."""
+"""A trial whose workers have died so often without its getting on is given up."""
 _MOST_HOSTS: Final = 3
 """A trial that has ended doubtfully on so many hosts has failed."""
 _WAITING: Final = "scribseg-waits-for-a-worker"
@@ -96,6 +97,8 @@ class _Dispatch:
     over: dict[str, str] = field(default_factory=dict)
     """Trials and the tokens of their dead holders."""
     deaths: Counter[str] = field(default_factory=Counter)
+    """Of workers, since the trial has got on."""
+    steps: dict[str, int] = field(default_factory=dict)
     doubts: dict[str, dict[str, str]] = field(default_factory=dict)
     """Trial -> host -> how it has ended there."""
     waiting: deque[str] = field(default_factory=deque)
@@ -243,7 +246,11 @@ class _Dispatch:
 
     def _given_back(self, flight: _Flight) -> Iterator[Done]:
         name = flight.trial
-        self.deaths[name] += 1
+        events = trial_folder(self.work.folder, name) / "run" / "events.jsonl"
+        step = summary_of(events).last_step
+        got_on = step > self.steps.get(name, 0)  # a worker whose time is over is no omen
+        self.deaths[name] = 1 if got_on else self.deaths[name] + 1
+        self.steps[name] = step
         if self.deaths[name] < _MOST_DEATHS:
             self.work.tell(f"The worker on {flight.worker.host} is gone; {name} goes on elsewhere.")
             self.held[name] = flight.worker.host  # until its lease is free

@@ -352,6 +352,26 @@ def test_real_trainings_go_on_elsewhere(tmp_path, scheduler):
 
 @posix
 @pytest.mark.slow
+def test_adapt_starts_workers_for_trials_that_wait_and_lets_them_go(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    with (
+        distributed.LocalCluster(
+            n_workers=0, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
+        at_work(out, experiment, "test") as client,
+    ):
+        cluster.adapt(minimum=0, maximum=2, interval="500ms", wait_count=2)
+        done = computed(cluster.scheduler_address, out, experiment, None, None, client)
+        until = time.monotonic() + 60
+        while cluster.workers and time.monotonic() < until:
+            time.sleep(0.2)
+        assert not cluster.workers
+    assert {d.state for d in done} == {"finished"}
+
+
+@posix
+@pytest.mark.slow
 def test_locked_cases_are_scored_where_trials_are_computed(tmp_path, scheduler):
     experiment = phantom_experiment(tmp_path, "plain", locked=("patient03",))
     out, names = tmp_path / "out", list(trials_of(experiment))
