@@ -7,10 +7,8 @@ its name and not its place.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,23 +23,17 @@ from napari_scribseg.experiment.experiment import (
     Experiment,
     locked_result_of,
     result_of,
-    trial_folder,
     trials_of,
 )
 from napari_scribseg.experiment.mixtures import mixtures
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.report import plots
+from napari_scribseg.experiment.report.figures import address_of, figures_of
 from napari_scribseg.experiment.report.pictures import Picture, pictures_of
 from napari_scribseg.experiment.report.published import Published, published_for
 from napari_scribseg.experiment.report.result_tables import ResultTables, Row, by_key, number
 from napari_scribseg.experiment.worst_slices import picked_slices
 from napari_scribseg.io.atomic import write_text
-from napari_scribseg.runs.folder import RunFolder, is_run
-from napari_scribseg.runs.history import History
 
-_MOST_ROWS: Final = 6
-"""Methods whose agreement is drawn; more would fill pages, and agreement.csv has all of them."""
-_MOST_COLUMNS: Final = 6
 _NO_VALUE: Final = "\N{EN DASH}"
 
 
@@ -76,7 +68,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         winner=_winner(tables),
         mixtures=mixtures(folder, experiment),
         sentences=tables.sentences(),
-        figures=_figures(folder, tables, locked),
+        figures=figures_of(folder, tables, locked),
         gallery=_gallery(folder, experiment, locked),
         problems=_problems(folder, experiment, locked),
         published=_published(tables),
@@ -89,23 +81,6 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
     path = folder / (f"locked_{REPORT}" if locked else REPORT)
     write_text(path, page)
     return path
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A plot with its caption.
-
-    Args:
-        name: word of its place in the page.
-        title: heading.
-        caption: how to read it.
-        source: the picture as a data address.
-    """
-
-    name: str
-    title: str
-    caption: str
-    source: str
 
 
 def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
@@ -226,84 +201,6 @@ def _effort(row: Row) -> tuple[str, str]:
     return f"{drawn} voxels", f"{slices:,.0f} slices, {100 * share:.2g} % of all"
 
 
-def _figures(folder: Path, tables: ResultTables, locked: bool) -> list[_Figure]:
-    """All plots that the results allow."""
-    if not tables.scores:
-        return []
-    shown = f" ({tables.largest_share} % of the annotation)" if len(tables.shares) > 1 else ""
-    figures = [
-        _Figure(
-            "dice",
-            f"Dice of every test case{shown}",
-            "One point per case, fold and seed; bar: median, thick line: middle half. A missing "
-            "segmentation counts as 0; a structure that is in neither has no point.",
-            _svg(plots.score_plot(tables.by_class("dice"), title="Dice", limits=(-0.02, 1.02))),
-        ),
-        _Figure(
-            "hd95",
-            f"HD95 of every test case{shown}",
-            "95th percentile Hausdorff distance in mm. Structures that were missed altogether have "
-            "an infinite distance and no point: the table counts them.",
-            _svg(plots.score_plot(tables.by_class("hd95_mm"), title="HD95 (mm)", limits=None)),
-        ),
-    ]
-    pairs, units = tables.volume_pairs()
-    if units:
-        best = sorted(tables.mean_dice().items(), key=lambda item: -item[1])
-        ranked = [label for (label, share), _ in best if share == tables.largest_share]
-        labels = [label for label in tables.labels if label in ranked[:_MOST_ROWS]]
-        some = dict(list(units.items())[:_MOST_COLUMNS])
-        left_out = len(ranked) > len(labels) or len(units) > len(some)
-        caption = (
-            "Bland-Altman: difference against mean of measurement and reference, one point per "
-            "case. Solid: mean difference, dashed: limits of agreement (1.96 standard deviations)."
-        )
-        if left_out:
-            caption += f" The {len(labels)} best methods; agreement.csv has all numbers."
-        drawn = plots.agreement_plot({label: pairs[label] for label in labels}, some)
-        title = f"Agreement of volumes and ejection fractions{shown}"
-        if not any(unit == "%" for unit in some.values()):
-            title = f"Agreement of volumes{shown}"
-        figures.append(_Figure("agreement", title, caption, _svg(drawn)))
-    if len(tables.shares) > 1 and not locked and (points := tables.effort()):
-        figures.append(
-            _Figure(
-                "effort",
-                "Dice against annotation",
-                "Mean Dice by what was drawn, with shares of the "
-                f"{tables.experiment.recipe.shares_of}. Small points are single trials.",
-                _svg(plots.effort_plot(points)),
-            )
-        )
-    if curves := _curves(folder, tables.experiment):
-        figures.append(
-            _Figure(
-                "losses",
-                "Training",
-                "Loss of every trial by step. The terms differ from method to method, so only the "
-                "shape can be compared.",
-                _svg(plots.loss_plot(curves)),
-            )
-        )
-    return figures
-
-
-def _curves(
-    folder: Path, experiment: Experiment
-) -> dict[str, list[tuple[list[float], list[float]]]]:
-    """Method -> steps and losses of every trial that has trained."""
-    curves: dict[str, list[tuple[list[float], list[float]]]] = {}
-    for trial in trials_of(experiment).values():
-        path = trial_folder(folder, trial.name) / "run"
-        if not is_run(path):
-            continue
-        losses = History.of(RunFolder.open(path).events()).losses
-        if len(losses) > 1:
-            line = ([point.step for point in losses], [point.loss for point in losses])
-            curves.setdefault(trial.label, []).append(line)
-    return curves
-
-
 def _gallery(folder: Path, experiment: Experiment, locked: bool) -> dict[str, list[dict[str, Any]]]:
     """Method -> its picked slices, the worst first."""
     picked = picked_slices(folder, experiment, locked=locked)
@@ -324,7 +221,7 @@ def _shown(picture: Picture) -> dict[str, Any]:
         + (f" (of 0 to {picture.n_slices - 1})" if picture.n_slices else ""),
         "dice": f"{one.dice:.3f}",
         "problem": picture.problem,
-        "source": _address("image/png", picture.png) if picture.png else "",
+        "source": address_of("image/png", picture.png) if picture.png else "",
     }
 
 
@@ -450,12 +347,3 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
 
 def _readable(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _svg(picture: bytes) -> str:
-    return _address("image/svg+xml", picture)
-
-
-def _address(kind: str, data: bytes) -> str:
-    """A picture as an address that holds it, so that the page is one file."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
