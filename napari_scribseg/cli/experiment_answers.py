@@ -160,11 +160,8 @@ def result_answer(
         problems.append(f"{n_finished} of {len(states)} trials are finished. {problem}")
     problems += mixed if strict else ()
     code = 130 if interrupted else RunError.exit_code if problem else 1 if problems else 0
-    told = (
-        f"{n_finished} of {len(states)} trials finished. The tables are in {folder}.\n"
-        f"Open {report} in a browser."
-    )
-    text = "\n".join([*sentences, "", told])
+    told = f"{n_finished} of {len(states)} trials finished. The tables are in {folder}."
+    text = "\n".join([*sentences, "", told, f"Open {report} in a browser."])
     notes = [*experiment.notes, *(() if strict else mixed)]
     return Answer(document, with_notes(text, notes), tuple(problems), code)
 
