@@ -1,9 +1,9 @@
-"""What the scheduler of experiments costs: planning many cells, and computing tiny ones.
+"""What the scheduler of experiments costs: planning many trials, and computing tiny ones.
 
-The cells' own programs do nothing but sleep, so whatever the experiment takes beyond their sum is
+The trials' own programs do nothing but sleep, so whatever the experiment takes beyond their sum is
 the scheduler's: preparing runs, starting and watching processes, hashing, reading results.
 
-    python benchmarks/scheduler.py [--cells 24] [--seconds 0.5] [--jobs 1 2] [--plan 10000]
+    python benchmarks/scheduler.py [--trials 24] [--seconds 0.5] [--jobs 1 2] [--plan 10000]
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ import numpy as np
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.experiment.experiment import Experiment, cells_of, state_of
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.experiment import Experiment, state_of, trials_of
 from napari_scribseg.experiment.plan import draft, estimate
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.settings import MethodSettings
 from napari_scribseg.experiment.trial import Programs
 from napari_scribseg.io import write_volume
@@ -72,7 +73,7 @@ def dataset(folder: Path) -> Path:
 
 
 def experiment_of(data: Path, n_methods: int, n_seeds: int) -> Experiment:
-    """An experiment of n_methods * FOLDS * n_seeds cells."""
+    """An experiment of n_methods * FOLDS * n_seeds trials."""
     labels = [f"method{i}" for i in range(n_methods)]
     recipe = Recipe.model_validate(
         {
@@ -99,14 +100,14 @@ def experiment_of(data: Path, n_methods: int, n_seeds: int) -> Experiment:
 
 
 def sleepers(experiment: Experiment, seconds: float) -> Programs:
-    """Programs of cells that sleep instead of training, and have nothing to score."""
+    """Programs of trials that sleep instead of training, and have nothing to score."""
     from napari_scribseg.evaluation.case_scores import (
         CLINICAL_COLUMNS,
         SCORE_COLUMNS,
         SLICE_COLUMNS,
     )
 
-    cells = cells_of(experiment)
+    trials = trials_of(experiment)
     headings = {
         "scores.csv": ",".join(SCORE_COLUMNS),
         "slices.csv": ",".join(SLICE_COLUMNS),
@@ -117,65 +118,139 @@ def sleepers(experiment: Experiment, seconds: float) -> Programs:
         lambda run, _detached, _resume: [*python, TRAIN, str(run.path), str(seconds)],
         lambda folder, name, _locked: [
             *(*python, SCORE, str(folder / "cells" / name)),
-            *(cells[name].sha256, json.dumps(headings)),
+            *(trials[name].sha256, json.dumps(headings)),
         ],
+        None,
     )
 
 
-def overhead(data: Path, out: Path, n_cells: int, seconds: float, jobs: int) -> dict[str, float]:
-    """Wall and processor time of an experiment of cells that sleep."""
-    experiment = experiment_of(data, 1, n_cells // FOLDS)
-    names = list(cells_of(experiment))
+def overhead(data: Path, out: Path, n_trials: int, seconds: float, jobs: int) -> dict[str, float]:
+    """Wall and processor time of an experiment of trials that sleep."""
+    experiment = experiment_of(data, 1, n_trials // FOLDS)
+    names = list(trials_of(experiment))
     wall, cpu = time.perf_counter(), time.process_time()
     with at_work(out, experiment, "benchmark"):
         programs = sleepers(experiment, seconds)
-        done = list(compute_cells(out, experiment, names, jobs=jobs, programs=programs))
+        done = list(compute_trials(out, experiment, names, jobs=jobs, programs=programs))
         write_results(out, experiment)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     assert {one.state for one in done} == {"finished"}
     own = len(names) * seconds / jobs
     return {
-        "cells": len(names),
+        "trials": len(names),
         "jobs": jobs,
         "own_seconds": own,
         "wall_seconds": round(wall, 2),
-        "overhead_seconds_per_cell": round((wall - own) * jobs / len(names), 3),
-        "scheduler_cpu_seconds_per_cell": round(cpu / len(names), 4),
+        "overhead_seconds_per_trial": round((wall - own) * jobs / len(names), 3),
+        "scheduler_cpu_seconds_per_trial": round(cpu / len(names), 4),
     }
 
 
-def planning(data: Path, out: Path, n_cells: int) -> dict[str, float]:
-    """Seconds to plan, list and estimate many cells."""
+def planning(data: Path, out: Path, n_trials: int) -> dict[str, float]:
+    """Seconds to plan, list and estimate many trials."""
     began = time.perf_counter()
-    experiment = experiment_of(data, 20, n_cells // (20 * FOLDS))
-    cells = cells_of(experiment)
+    experiment = experiment_of(data, 20, n_trials // (20 * FOLDS))
+    trials = trials_of(experiment)
     planned = time.perf_counter() - began
     began = time.perf_counter()
-    states = [state_of(out, cell) for cell in cells.values()]
-    estimate(out, experiment, list(cells.values()))
+    states = [state_of(out, trial) for trial in trials.values()]
+    estimate(out, experiment, list(trials.values()))
     listed = time.perf_counter() - began
-    assert len(states) == len(cells)
+    assert len(states) == len(trials)
     return {
-        "cells": len(cells),
+        "trials": len(trials),
         "plan_seconds": round(planned, 2),
         "list_seconds": round(listed, 2),
     }
 
 
+def on_a_cluster(
+    data: Path, out: Path, n_trials: int, seconds: float, jobs: int
+) -> dict[str, float]:
+    """The same on a cluster of this computer, once its workers are asked what they are."""
+    from distributed import LocalCluster
+
+    from napari_scribseg.experiment.cluster import compute_on_cluster
+    from napari_scribseg.experiment.cluster_work import ClusterWork
+
+    experiment = experiment_of(data, 1, n_trials // FOLDS)
+    names = list(trials_of(experiment))
+    with (
+        LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
+        at_work(out, experiment, "benchmark"),
+    ):
+        programs = sleepers(experiment, seconds)
+        address = cluster.scheduler_address
+        wall = time.perf_counter()
+        work = ClusterWork(address, out, experiment, names, programs=programs)
+        done = list(compute_on_cluster(work))
+        write_results(out, experiment)
+        wall = time.perf_counter() - wall
+    assert {one.state for one in done} == {"finished"}
+    own = len(names) * seconds / jobs
+    return {
+        "trials": len(names),
+        "workers": jobs,
+        "own_seconds": own,
+        "wall_seconds": round(wall, 2),
+        "overhead_seconds_per_trial": round((wall - own) * jobs / len(names), 3),
+    }
+
+
+def tabulating(data: Path, out: Path, n_trials: int) -> dict[str, float]:
+    """Seconds to look at many finished trials, and to write their tables."""
+    from napari_scribseg.evaluation.case_scores import CLINICAL_COLUMNS, ScoreTables
+    from napari_scribseg.evaluation.tables import csv_text
+    from napari_scribseg.experiment.watch import ExperimentWatch
+
+    experiment = experiment_of(data, 20, n_trials // (20 * FOLDS))
+    with at_work(out, experiment, "benchmark"):
+        for name, trial in trials_of(experiment).items():
+            there = out / "cells" / name
+            there.mkdir(parents=True)
+            tables = ScoreTables()
+            for case in trial.test:
+                tables.add_failed(case.files, "made up", experiment.labels)
+            (there / "scores.csv").write_text(csv_text(tables.scores))
+            (there / "slices.csv").write_text(csv_text(tables.slices))
+            (there / "clinical.csv").write_text(",".join(CLINICAL_COLUMNS) + "\n")
+            document = {"version": 1, "sha256": trial.sha256, "outcome": "finished"}
+            (there / "result.json").write_text(json.dumps(document))
+            (there / "timing.json").write_text('{"torch": "2.7", "train_seconds": 1}')
+        times: dict[str, float] = {}
+        watch = ExperimentWatch(out, experiment)
+        for what, function in (
+            ("first_look", watch.look),
+            ("next_look", watch.look),
+            ("tables", lambda: write_results(out, experiment)),
+        ):
+            wall, cpu = time.perf_counter(), time.process_time()
+            function()
+            times[f"{what}_seconds"] = round(time.perf_counter() - wall, 2)
+            times[f"{what}_cpu_seconds"] = round(time.process_time() - cpu, 2)
+    return {"trials": len(trials_of(experiment)), **times}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print one JSON line per measurement."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--cells", type=int, default=24)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of a cell's own")
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a trial's own")
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--plan", type=int, default=10_000, help="cells that are only planned")
+    parser.add_argument("--plan", type=int, default=10_000, help="trials that are only planned")
+    parser.add_argument("--finished", type=int, default=2000, help="trials that are tabulated")
+    parser.add_argument("--cluster", action="store_true", help="also on workers of Dask")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         data = dataset(Path(folder) / "data")
         print(json.dumps(planning(data, Path(folder) / "plan", options.plan)))
+        print(json.dumps(tabulating(data, Path(folder) / "finished", options.finished)))
         for jobs in options.jobs:
             out = Path(folder) / f"out{jobs}"
-            print(json.dumps(overhead(data, out, options.cells, options.seconds, jobs)))
+            print(json.dumps(overhead(data, out, options.trials, options.seconds, jobs)))
+            if options.cluster:
+                out = Path(folder) / f"cluster{jobs}"
+                print(json.dumps(on_a_cluster(data, out, options.trials, options.seconds, jobs)))
 
 
 if __name__ == "__main__":

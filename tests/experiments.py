@@ -19,13 +19,13 @@ from napari_scribseg.experiment.trial import Programs
 TRAIN = """
 import json, pathlib, sys, time
 run = pathlib.Path(sys.argv[1])
-cell = run.parent.name
+trial = run.parent.name
 with (run.parent.parent.parent / "trained.txt").open("a") as file:
-    file.write(cell + "\\n")
+    file.write(trial + "\\n")
 until = time.monotonic() + SECONDS
 while time.monotonic() < until and not (run / "STOP").exists():
     time.sleep(0.02)
-outcome = "failed" if cell.startswith("bad") else "completed"
+outcome = "failed" if trial.startswith("bad") else "completed"
 outcome = "stopped" if (run / "STOP").exists() else outcome
 message = "The loss is not finite any more." if outcome == "failed" else "Done."
 (run / "checkpoints" / "last.safetensors").write_bytes(b"weights")
@@ -39,18 +39,18 @@ with (run / "events.jsonl").open("a") as file:
 
 SCORE = """
 import hashlib, json, os, pathlib, sys
-folder, cell, locked = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "locked"
-there = folder / "cells" / cell
+folder, trial, locked = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "locked"
+there = folder / "cells" / trial
 experiment = json.loads((folder / "experiment.json").read_text())
-fold = cell.rsplit("-", 2)[0].split("-", 1)[1]
+fold = trial.rsplit("-", 2)[0].split("-", 1)[1]
 ids = experiment["locked"] if locked else next(
     f["test"] for f in experiment["folds"] if f["name"] == fold)
 scores = ["case,patient,group,phase,class,class_index,status,dice,hd95_mm,assd_mm,precision,"
           "recall,volume_ml,reference_volume_ml,volume_error_ml,volume_error_share,note"]
 for case in ids:
     for index, name in enumerate(("bright", "dim"), start=1):
-        draw = hashlib.sha256(f"{cell} {case} {name}".encode()).digest()[0] / 1000
-        dice = round(0.5 + draw + (0.2 if cell.startswith("good") else 0.0), 6)
+        draw = hashlib.sha256(f"{trial} {case} {name}".encode()).digest()[0] / 1000
+        dice = round(0.5 + draw + (0.2 if trial.startswith("good") else 0.0), 6)
         scores.append(f"{case},{case},,,{name},{index},scored,{dice},{round(10 - dice, 6)},1.0,"
                       f"0.5,0.5,2.0,2.5,-0.5,-0.2,")
 slices = "case,patient,class,class_index,slice_index,status,dice,hd95_mm,area_mm2," \\
@@ -77,15 +77,15 @@ def stubs(train_seconds: float = 0.0) -> Programs:
         return [python, "-S", "-c", train, str(run.path)]
 
     def score_command(folder: Path, name: str, locked: bool) -> Sequence[str]:
-        from napari_scribseg.experiment.experiment import cells_of, load_experiment, locked_sum
+        from napari_scribseg.experiment.experiment import load_experiment, locked_sum, trials_of
 
         experiment = load_experiment(folder)
-        cell = cells_of(experiment)[name]
-        sha256 = locked_sum(experiment, cell) if locked else cell.sha256
+        trial = trials_of(experiment)[name]
+        sha256 = locked_sum(experiment, trial) if locked else trial.sha256
         which = "locked" if locked else "test"
         return [python, "-S", "-c", score, str(folder), name, which, sha256]
 
-    return Programs(train_command, score_command)
+    return Programs(train_command, score_command, None)
 
 
 _PROGRAM = """
@@ -93,12 +93,12 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from experiments import made_up_settings, stubs
 from napari_scribseg import cli
-from napari_scribseg.experiment import trial as cell_process
+from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment import settings as method_settings
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment.settings import Cost
 
-cell_process.PROGRAMS = stubs(float(sys.argv[2]))
+trial_process.PROGRAMS = stubs(float(sys.argv[2]))
 planning.ask_for_settings = lambda recipe: made_up_settings(*(c.label for c in recipe.methods))
 method_settings.ask_for_costs = lambda recipe: {
     c.label: Cost(label=c.label, seconds=30.0, memory_mib=700.0, device="cpu")

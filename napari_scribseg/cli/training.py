@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.cli.answer import Answer
+from napari_scribseg.cli.elsewhere import train_on
 from napari_scribseg.cli.progress import Display, duration
 from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, run_of
 from napari_scribseg.cli.signals import HANG_UP, answered
@@ -87,6 +88,12 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="start the new run with the weights of this one; its method and settings are kept "
         "unless given",
     )
+    train.add_argument(
+        "--on",
+        metavar="ADDRESS",
+        help="train on another computer that sees the run and its cases under the same path: a "
+        "worker of a Dask scheduler (tcp://HOST:8786) or a host (ssh://me@HOST)",
+    )
     train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
     train.set_defaults(run=run_train, stops_in_order=_stops_in_order)
 
@@ -141,6 +148,8 @@ def run_train(arguments: argparse.Namespace, display: Display) -> Answer:
     if not is_worker:
         run.clear_requests()
         _tell_of_patients(run, arguments, display)
+    if arguments.on is not None:
+        return train_on(run, arguments.on, display, resume=arguments.resume)
     return train_run(run, display, resume=arguments.resume, is_logged=is_worker, notes=chosen.notes)
 
 

@@ -1,1 +1,1 @@
-"""Methods compared: recipes, folds, cells, results."""
+"""Methods compared: recipes, folds, trials, results."""

@@ -1,102 +1,333 @@
-"""The cells of an experiment on a Dask cluster: same plan, same folder, other computers.
+"""The trials of an experiment on a Dask cluster: same plan, same folder, other computers.
 
-A task is the name of a cell; everything else it finds in the folder, which all workers must see
-under the same path. When a worker dies, the scheduler gives its cell to another one, and that one
-continues from what the folder holds. Needs the extra `cluster` (dask.distributed).
+A task is the name of a trial; everything else it finds in the folder, which all workers must see
+under the same path. Trials are handed out one by one, to workers that were asked what they are.
+When a worker dies, its trial goes to another one, which continues from what the folder holds. Needs
+the extra `cluster` (dask.distributed).
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import secrets
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.experiment.experiment import Experiment, State, cells_of
-from napari_scribseg.experiment.schedule import Done, ask_to_stop, reason_of
-from napari_scribseg.experiment.trial import Programs, compute_cell
+from napari_scribseg.core.errors import RunError
+from napari_scribseg.experiment.clients import ask_to_stop, stopping
+from napari_scribseg.experiment.cluster_work import ClusterWork, capacity
+from napari_scribseg.experiment.cluster_workers import Crew, Worker
+from napari_scribseg.experiment.experiment import (
+    Trial,
+    state_of,
+    trial_folder,
+    trials_of,
+)
+from napari_scribseg.experiment.lease import holder_of, is_gone
+from napari_scribseg.experiment.mixtures import reference_parts
+from napari_scribseg.experiment.schedule import Done, reason_of
+from napari_scribseg.experiment.trial import PROGRAMS, Computed
+from napari_scribseg.runs.dask_client import dask_client
+from napari_scribseg.runs.summary import summary_of
 
-_CONNECT_SECONDS = 30
+_POLL_SECONDS = 0.2
+_HELD_SECONDS = 2.0
+_STOP_SECONDS = 30.0
+"""Time that running trials have to save."""
+_SAY_SECONDS = 3.0
+_SAY_AGAIN_SECONDS = 60.0
+_GATHER_SECONDS = 20.0
+_MOST_DEATHS: Final = 4
+"""A trial whose workers have died so often without its getting on is given up."""
+_MOST_HOSTS: Final = 3
+"""A trial that has ended doubtfully on so many hosts has failed."""
+_WAITING: Final = "scribseg-waits-for-a-worker"
+"""A resource that no worker has: tasks that want it tell `adapt` how many trials wait."""
+_TASK: Final = (
+    "__import__('napari_scribseg.experiment.worker_task', fromlist=['x'])"
+    ".compute_for_client(*arguments)"
+)
+"""What a worker evaluates. A word of Python's own is sent, so that a worker without our package
+gives an error instead of closing itself."""
 
 
-def compute_on_cluster(
-    address: str,
-    folder: Path,
-    experiment: Experiment,
-    names: Sequence[str],
-    *,
-    retry: bool = False,
-    programs: Programs | None = None,
-) -> Iterator[Done]:
-    """Compute cells on the workers of a scheduler; gives each when it is done with.
+def compute_on_cluster(work: ClusterWork) -> Iterator[Done]:
+    """Compute trials on the workers of a scheduler; gives each when it is done with.
 
-    Left early (Ctrl-C), the workers are asked to save and to stop.
-
-    Args:
-        address: of the scheduler, such as "tcp://10.0.0.1:8786".
-        folder: of the experiment; the workers must see it under this path.
-        experiment: of the folder.
-        names: of the cells.
-        retry: also compute again what has failed.
-        programs: the children of the workers; None = our command line.
+    Left early (Ctrl-C), the workers are asked to save and to stop, and waited for.
 
     Raises:
         InvalidInput: dask.distributed is not installed.
-        RunError: nobody answers at the address.
+        RunError: nobody answers at the address, the scheduler is gone, or there was no worker that
+            can compute for too long. No trial fails for it.
     """
-    cells = cells_of(experiment)
-    with _client(address) as (client, as_completed):
-        token = secrets.token_hex(4)  # or a repeated command would be given the old answers
-        futures = {
-            client.submit(
-                compute_cell,
-                str(folder.absolute()),
-                name,
-                retry=retry,
-                programs=programs,
-                key=f"{name}-{token}",
-            ): name
-            for name in names
-        }
-        waiting = set(names)
+    with dask_client(work.address) as client:
+        reference = reference_parts(work.folder, work.experiment) if work.strict else None
+        inspect = (work.programs or PROGRAMS).inspect
+        crew = Crew(client, work.folder, inspect, work.tell, reference)
         try:
-            for future in as_completed(list(futures), loop=client.loop):
-                cell = cells[futures[future]]
-                waiting.discard(cell.name)
-                error = future.exception()
-                if error is not None:
-                    yield Done(cell.name, "failed", _sentence(error))
-                    continue
-                state: State = future.result()
-                yield Done(cell.name, state, reason_of(folder, cell) if state == "failed" else "")
+            yield from _Dispatch(work, client, crew).done()
         finally:
-            if waiting:
-                ask_to_stop(folder)
+            crew.close()
 
 
-@contextmanager
-def _client(address: str) -> Generator[tuple[Any, Any]]:
-    try:
-        from distributed import Client, as_completed
-    except ImportError as error:
-        raise InvalidInput(
-            "--scheduler needs dask.distributed: pip install 'napari-scribseg[cluster]'."
-        ) from error
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise RunError(
-            f"No scheduler answers at {address}: {error}. Start one with `dask scheduler`, and "
-            "give the address that it prints."
-        ) from error
-    with client:
-        yield client, as_completed
+@dataclass
+class _Flight:
+    """A trial that a worker has been given."""
+
+    trial: str
+    worker: Worker
+    future: Any
 
 
-def _sentence(error: BaseException) -> str:
-    text = str(error) or type(error).__name__
-    if type(error).__name__ == "KilledWorker":
-        return "Several workers died while they computed it, most likely because memory ran out."
-    return text
+@dataclass
+class _Dispatch:
+    """Hands out trials one by one."""
+
+    work: ClusterWork
+    client: Any
+    crew: Crew
+    token: str = field(default_factory=lambda: secrets.token_hex(4))
+    flights: list[_Flight] = field(default_factory=list)
+    held: dict[str, str] = field(default_factory=dict)
+    over: dict[str, str] = field(default_factory=dict)
+    """Trials and the tokens of their dead holders."""
+    deaths: Counter[str] = field(default_factory=Counter)
+    """Of workers, since the trial has got on."""
+    steps: dict[str, int] = field(default_factory=dict)
+    doubts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Trial -> host -> how it has ended there."""
+    waiting: deque[str] = field(default_factory=deque)
+    demand: list[Any] = field(default_factory=list)
+    trials: dict[str, Trial] = field(default_factory=dict)
+    _idle_since: float = field(default_factory=time.monotonic)
+    _next_say: float = field(default_factory=lambda: time.monotonic() + _SAY_SECONDS)
+    _next_held: float = 0.0
+    _sent: int = 0
+
+    def done(self) -> Iterator[Done]:
+        """Every trial when it is done with."""
+        self.trials = trials_of(self.work.experiment)
+        self.waiting.extend(self.work.names)
+        try:
+            while self.waiting or self.flights or self.held:
+                if self._stopping and not self.flights:
+                    break
+                for worker in self._look():
+                    yield from self._lost(worker)
+                self._ask_again()
+                self._send()
+                yield from self._landed()
+                self.work.look()
+                self._say_why_idle()
+                time.sleep(_POLL_SECONDS)
+            for name in [*self.waiting, *self.held]:
+                yield Done(name, state_of(self.work.folder, self.trials[name]))
+        finally:
+            self.demand.clear()
+            if self.flights:
+                self._stop()
+
+    @property
+    def _stopping(self) -> bool:
+        return stopping(self.work.folder, self.work.manner.client)
+
+    def _look(self) -> list[Worker]:
+        try:
+            return self.crew.look()
+        except RunError as error:
+            raise RunError(
+                f"{error}: nobody answers at {self.work.address} any more. What is finished stays, "
+                "and trainings that were running are saved. Start `dask scheduler` and its workers "
+                f"again, then repeat the command: scribseg experiment {self.work.folder} "
+                f"--scheduler {self.work.address}"
+            ) from error
+
+    def _send(self) -> None:
+        """Give every free worker a trial."""
+        if self._stopping:
+            return
+        for _ in range(len(self.waiting)):
+            name = self.waiting.popleft()
+            worker = self._free_worker(name)
+            if worker is None:
+                self.waiting.append(name)
+                if not any(self._free(w) > 0 for w in self.crew.ready):
+                    break
+            else:
+                self._submit(name, worker)
+        self._ask_for_workers()
+
+    def _submit(self, name: str, worker: Worker) -> None:
+        tried = self.doubts.get(name, {})
+        others = {w.host for w in self.crew.ready} - {*tried, worker.host}
+        manner = dataclasses.replace(
+            self.work.manner,
+            over=self.over.pop(name, ""),
+            elsewhere=bool(others) and len(tried) + 1 < _MOST_HOSTS,
+        )
+        arguments = (str(self.work.folder.absolute()), name, manner, self.work.programs)
+        self._sent += 1
+        future = self.client.submit(
+            eval,
+            _TASK,
+            {"arguments": arguments},
+            key=f"{name}-{self._sent}-{self.token}",  # or it would be given an old answer
+            workers=[worker.address],
+            allow_other_workers=False,
+            pure=False,
+        )
+        self.flights.append(_Flight(name, worker, future))
+
+    def _free_worker(self, name: str) -> Worker | None:
+        """The worker with the most room, of a host where the trial has not ended doubtfully."""
+        tried = self.doubts.get(name, {})
+        able = [w for w in self.crew.ready if self._free(w) > 0]
+        fresh = [w for w in able if w.host not in tried]
+        if not fresh and any(w.host not in tried for w in self.crew.ready):
+            return None  # it waits for another host
+        return max(fresh or able, key=self._free, default=None)
+
+    def _free(self, worker: Worker) -> int:
+        own = sum(flight.worker.address == worker.address for flight in self.flights)
+        others = self.crew.others_tasks(worker.address, self.token)
+        return capacity(worker, self.work) - own - others
+
+    def _landed(self) -> Iterator[Done]:
+        for flight in [f for f in self.flights if f.future.done()]:
+            self.flights.remove(flight)
+            try:
+                computed: Computed = flight.future.result(timeout=_GATHER_SECONDS)
+            except Exception as error:  # noqa: BLE001  of the worker, of Dask, of the network
+                yield from self._broken(flight, error)
+                continue
+            yield from self._ended(flight, computed)
+
+    def _ended(self, flight: _Flight, computed: Computed) -> Iterator[Done]:
+        name = flight.trial
+        if computed.fault:
+            self.waiting.appendleft(name)
+            self.crew.set_aside(flight.worker.address, computed.fault)
+        elif computed.doubt:
+            self.doubts.setdefault(name, {})[flight.worker.host] = computed.doubt
+            self.work.tell(f"{name} on {flight.worker.host}: {computed.doubt} It goes elsewhere.")
+            self.waiting.appendleft(name)
+        elif computed.held_by and not self._stopping:
+            self.held[name] = computed.held_by
+        else:
+            failed = computed.state == "failed"
+            why = reason_of(self.work.folder, self.trials[name]) if failed else ""
+            yield Done(name, computed.state, why)
+
+    def _broken(self, flight: _Flight, error: Exception) -> Iterator[Done]:
+        """A task that has ended in an error: the worker's or the trial's?"""
+        text = str(error) or type(error).__name__
+        if isinstance(error, ImportError | AttributeError):
+            self.waiting.appendleft(flight.trial)
+            self.crew.set_aside(
+                flight.worker.address, f"napari-scribseg does not work there ({text})"
+            )
+        elif flight.worker.address not in self.crew.workers or "Cancelled" in type(error).__name__:
+            yield from self._given_back(flight)
+        else:
+            yield Done(flight.trial, "failed", text)
+
+    def _lost(self, worker: Worker) -> Iterator[Done]:
+        """A worker is gone: its trials go to others."""
+        for flight in [f for f in self.flights if f.worker.address == worker.address]:
+            self.flights.remove(flight)
+            with contextlib.suppress(Exception):
+                flight.future.release()
+            yield from self._given_back(flight)
+
+    def _given_back(self, flight: _Flight) -> Iterator[Done]:
+        name = flight.trial
+        events = trial_folder(self.work.folder, name) / "run" / "events.jsonl"
+        step = summary_of(events).last_step
+        got_on = step > self.steps.get(name, 0)  # a worker whose time is over is no omen
+        self.deaths[name] = 1 if got_on else self.deaths[name] + 1
+        self.steps[name] = step
+        if self.deaths[name] < _MOST_DEATHS:
+            self.work.tell(f"The worker on {flight.worker.host} is gone; {name} goes on elsewhere.")
+            self.held[name] = flight.worker.host  # until its lease is free
+            return
+        yield Done(
+            name,
+            "failed",
+            "Several workers died while they computed it, most likely because memory ran out.",
+        )
+
+    def _ask_again(self) -> None:
+        """Take back those that nobody computes any more, as far as we have watched."""
+        if time.monotonic() < self._next_held:
+            return
+        self._next_held = time.monotonic() + _HELD_SECONDS
+        for name in list(self.held):
+            there = trial_folder(self.work.folder, name)
+            holder = holder_of(there)
+            if holder is None or is_gone(there, holder) or self._stopping:
+                self.over[name] = "" if holder is None else holder.token
+                del self.held[name]
+                self.waiting.append(name)
+
+    def _ask_for_workers(self) -> None:
+        """Keep as many tasks waiting as make `adapt` start a worker for every waiting trial."""
+        wanted = min(10 * len(self.waiting), 1000) if not self._stopping else 0
+        if wanted < len(self.demand):
+            del self.demand[wanted:]
+        for number in range(len(self.demand), wanted):
+            self.demand.append(
+                self.client.submit(
+                    eval,
+                    "None",
+                    key=f"scribseg-waits-{number}-{secrets.token_hex(4)}-{self.token}",
+                    resources={_WAITING: 1},
+                    pure=False,
+                )
+            )
+
+    def _say_why_idle(self) -> None:
+        """Nobody can compute: say so within seconds, and what to do; end after the time given."""
+        now = time.monotonic()
+        if self.crew.ready or self.flights:
+            self._idle_since, self._next_say = now, now + _SAY_SECONDS
+            return
+        if self.waiting and now - self._idle_since > 60 * self.work.wait_minutes:
+            raise RunError(f"{self._why_idle()} Nobody came in {self.work.wait_minutes:g} min.")
+        if now >= self._next_say and (self.waiting or self.held):
+            self._next_say = now + _SAY_AGAIN_SECONDS
+            self.work.tell(f"{self._why_idle()} Waiting; Ctrl-C ends, and the command continues.")
+
+    def _why_idle(self) -> str:
+        aside = [w for w in self.crew.workers.values() if w.state == "set aside"]
+        if aside and len(aside) == len(self.crew.workers):
+            told = "; ".join(dict.fromkeys(f"{w.host}: {w.fault}" for w in aside))
+            return f"No worker can compute: {told}. Mend that, or start other workers."
+        if self.crew.workers:
+            hosts = ", ".join(dict.fromkeys(w.host for w in self.crew.workers.values()))
+            return f"The workers are asked for version, data and device: {hosts}."
+        if not self.waiting:
+            who = ", ".join(dict.fromkeys(self.held.values()))
+            return f"All other trials are computed by others: {who}."
+        return (
+            f"The scheduler at {self.work.address} has no workers"
+            f"{' any more' if self._sent else ''}: start some on the computers that shall compute, "
+            f"`dask worker {self.work.address} --nworkers 1 --nthreads 1`."
+        )
+
+    def _stop(self) -> None:
+        """Ask the workers to save and to stop, and wait until they have."""
+        ask_to_stop(self.work.folder, self.work.manner.client)
+        self.work.tell(f"Waiting for {len(self.flights)} trial(s) to be saved ...")
+        until = time.monotonic() + _STOP_SECONDS
+        client = self.work.manner.client
+        places = [trial_folder(self.work.folder, flight.trial) for flight in self.flights]
+        while time.monotonic() < until:
+            holders = [(there, holder_of(there)) for there in places]
+            if not any(h and h.client == client and not is_gone(p, h) for p, h in holders):
+                return
+            time.sleep(_POLL_SECONDS)

@@ -1,19 +1,22 @@
-"""Experiment: a recipe applied to its data, and the cells that it consists of.
+"""Experiment: a recipe applied to its data, and the trials that it consists of.
 
     recipe.json                  what was asked for; `scribseg experiment RECIPE` repeats it
     experiment.json              what it means here: settings, folds, cases, check sums, versions
-    cells/<name>/run/            the training of one cell, an ordinary run folder
-    cells/<name>/result.json     that the cell has ended, and how; written last
+    cells/<name>/run/            the training of one trial, an ordinary run folder
+    cells/<name>/result.json     that the trial has ended, and how; written last
+    cells/<name>/timing.json     when and on what it was computed
+    cells/<name>/lease-*.json    who computes it, see `lease`
     cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
     scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
+    clients/<token>/             who has asked for trials and waits for them, see `clients`
     STOP                         asks everybody who works on the experiment to stop
     sessions.jsonl timing.csv    who worked on it, when and how long; the only files that two
                                  equal experiments differ in, with cells/
-    *.csv table.tex              the results, see `engine.results`
+    *.csv table.tex              the results, see `results`
     report.html                  the same for the eye, see `report.html`
 
-A cell is one method on one fold with one seed and one share of the annotation. What decides its
-numbers is hashed; a finished cell with the same hash is never computed again. Nothing here needs
+A trial is one method on one fold with one seed and one share of the annotation. What decides its
+numbers is hashed; a finished trial with the same hash is never computed again. Nothing here needs
 torch.
 """
 
@@ -43,6 +46,8 @@ from napari_scribseg.io.documents import load_document
 RECIPE: Final = "recipe.json"
 EXPERIMENT: Final = "experiment.json"
 RESULT: Final = "result.json"
+TIMING: Final = "timing.json"
+"""When and on what a trial was computed."""
 LOCKED_RESULT: Final = "locked_result.json"
 """That the locked cases were scored, as `RESULT` says it of the others."""
 STOP: Final = "STOP"
@@ -93,8 +98,8 @@ class CaseFailure(BaseModel):
     reason: str
 
 
-class CellResult(_Document):
-    """The document result.json of a cell."""
+class TrialResult(_Document):
+    """The document result.json of a trial."""
 
     sha256: Sha256
     outcome: Outcome
@@ -113,12 +118,12 @@ class CellResult(_Document):
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class Trial:
     """One method on one fold with one seed and one share of the annotation.
 
     Args:
         name: of its folder: label-fold-seed-share.
-        settings: of the method; the training has the cell's seed.
+        settings: of the method; the training has the trial's seed.
         fold: name of the fold.
         random_seed: of the training, and of which share is taken.
         share: of the annotation, above 0 to 1.
@@ -177,15 +182,15 @@ def load_experiment(folder: Path) -> Experiment:
     return load_document(folder / EXPERIMENT, Experiment)
 
 
-def cells_of(experiment: Experiment) -> dict[str, Cell]:
-    """All cells by name: seed by seed, so that whole comparisons are finished early."""
+def trials_of(experiment: Experiment) -> dict[str, Trial]:
+    """All trials by name: seed by seed, so that whole comparisons are finished early."""
     recipe = experiment.recipe
     sums = {case.files.id: _case_sum(case) for case in experiment.cases}
     of = {case.files.id: case for case in experiment.cases}
     methods = {
         settings.label: _settings_sum(settings, experiment) for settings in experiment.settings
     }
-    cells: dict[str, Cell] = {}
+    trials: dict[str, Trial] = {}
     for random_seed in recipe.random_seeds:
         for fold in experiment.folds:
             test = tuple(of[i] for i in fold.test if has_reference(of[i]))
@@ -195,10 +200,10 @@ def cells_of(experiment: Experiment) -> dict[str, Cell]:
                 for settings in experiment.settings:
                     parts = [methods[settings.label], data, random_seed, share, recipe.shares_of]
                     name = f"{settings.label}-{fold.name}-seed{random_seed}-{share_text(share)}"
-                    cells[name] = Cell(
+                    trials[name] = Trial(
                         name, settings, fold.name, random_seed, share, train, test, _sum(parts)
                     )
-    return cells
+    return trials
 
 
 def has_reference(case: CaseFacts) -> bool:
@@ -206,43 +211,43 @@ def has_reference(case: CaseFacts) -> bool:
     return bool(case.reference_voxels or case.reference_problem)
 
 
-def locked_sum(experiment: Experiment, cell: Cell) -> str:
-    """The hash of everything that decides the scores of a cell on the locked cases."""
+def locked_sum(experiment: Experiment, trial: Trial) -> str:
+    """The hash of everything that decides the scores of a trial on the locked cases."""
     of = {case.files.id: case for case in experiment.cases}
-    return _sum([cell.sha256, *(_case_sum(of[i]) for i in experiment.locked)])
+    return _sum([trial.sha256, *(_case_sum(of[i]) for i in experiment.locked)])
 
 
-def cell_folder(folder: Path, name: str) -> Path:
-    """Where a cell of the experiment in a folder is."""
+def trial_folder(folder: Path, name: str) -> Path:
+    """Where a trial of the experiment in a folder is."""
     return folder / "cells" / name
 
 
-def result_of(folder: Path, cell: Cell) -> CellResult | None:
-    """The result of a cell, if it has ended as it is planned now; None otherwise."""
-    return _result(cell_folder(folder, cell.name) / RESULT, cell.sha256)
+def result_of(folder: Path, trial: Trial) -> TrialResult | None:
+    """The result of a trial, if it has ended as it is planned now; None otherwise."""
+    return _result(trial_folder(folder, trial.name) / RESULT, trial.sha256)
 
 
-def locked_result_of(folder: Path, experiment: Experiment, cell: Cell) -> CellResult | None:
-    """The result of a cell on the locked cases, likewise."""
-    return _result(cell_folder(folder, cell.name) / LOCKED_RESULT, locked_sum(experiment, cell))
+def locked_result_of(folder: Path, experiment: Experiment, trial: Trial) -> TrialResult | None:
+    """The result of a trial on the locked cases, likewise."""
+    return _result(trial_folder(folder, trial.name) / LOCKED_RESULT, locked_sum(experiment, trial))
 
 
-def _result(path: Path, sha256: str) -> CellResult | None:
+def _result(path: Path, sha256: str) -> TrialResult | None:
     if not path.is_file():
         return None
     try:
-        result = load_document(path, CellResult)
-    except InvalidInput:  # cut by a full disk: the cell is computed again
+        result = load_document(path, TrialResult)
+    except InvalidInput:  # cut by a full disk: the trial is computed again
         return None
     return result if result.sha256 == sha256 else None
 
 
-def state_of(folder: Path, cell: Cell) -> State:
-    """How a cell is, by its folder; "interrupted" also while it is being computed."""
-    result = result_of(folder, cell)
+def state_of(folder: Path, trial: Trial) -> State:
+    """How a trial is, by its folder; "interrupted" also while it is being computed."""
+    result = result_of(folder, trial)
     if result is not None:
         return result.outcome
-    there = cell_folder(folder, cell.name)
+    there = trial_folder(folder, trial.name)
     if (there / RESULT).is_file():
         return "outdated"
     return "interrupted" if there.is_dir() else "waiting"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -16,11 +17,12 @@ from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import named_patients, patients_sentence
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
 from napari_scribseg.experiment.experiment import (
-    Cell,
+    TIMING,
     Experiment,
-    cell_folder,
-    cells_of,
+    Trial,
     library_versions,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.recipe import (
     CrossValidation,
@@ -45,7 +47,7 @@ from napari_scribseg.project.folder import cases_in
 _SPLIT_WORD: Final = "split:"
 _SECONDS_PER_PIXEL: Final = 4e-6
 """Of a training step on one core, forwards and backwards: 2.0e-6 in bfloat16 and 5.6e-6 in float32
-for `partial_ce` (docs/benchmarks.md); a first guess until a cell of the method has finished."""
+for `partial_ce` (docs/benchmarks.md); a first guess until a trial of the method has finished."""
 _START_SECONDS: Final = 8.0
 """Two processes that load torch."""
 _SECONDS_PER_VOXEL: Final = 4e-6
@@ -58,7 +60,7 @@ _BYTES_PER_VOXEL: Final = 0.05
 
 @dataclass(frozen=True)
 class Estimate:
-    """What cells will cost.
+    """What trials will cost.
 
     Args:
         seconds: of all of them, one after the other.
@@ -139,28 +141,39 @@ def draft(
 def estimate(
     folder: Path,
     experiment: Experiment,
-    cells: Sequence[Cell],
+    trials: Sequence[Trial],
     costs: Mapping[str, Cost] | None = None,
 ) -> Estimate:
-    """What these cells will cost: by finished cells of each method, else by `costs`, else roughly.
+    """What these trials will cost: by finished ones of each method, else by `costs`, else roughly.
 
     Args:
-        folder: of the experiment, with finished cells or without.
+        folder: of the experiment, with finished trials or without.
         experiment: what they belong to.
-        cells: those that are still to be computed.
+        trials: those that are still to be computed.
         costs: of a training of each method, by label.
     """
     measured = _measured(folder, experiment)
     seconds, size = 0.0, 0
     voxels: dict[str, int] = {}
-    for cell in cells:
-        if cell.fold not in voxels:
-            voxels[cell.fold] = sum(case.voxels for case in cell.test)
-        cost = (costs or {}).get(cell.label)
-        guess = _guess_seconds(cell, voxels[cell.fold], cost.seconds if cost else None)
-        seconds += measured.get(cell.label, guess)
-        size += _COPIES * 4 * cell.settings.parameters + int(_BYTES_PER_VOXEL * voxels[cell.fold])
+    for trial in trials:
+        if trial.fold not in voxels:
+            voxels[trial.fold] = sum(case.voxels for case in trial.test)
+        cost = (costs or {}).get(trial.label)
+        guess = _guess_seconds(trial, voxels[trial.fold], cost.seconds if cost else None)
+        seconds += measured.get(trial.label, guess)
+        size += _COPIES * 4 * trial.settings.parameters + int(_BYTES_PER_VOXEL * voxels[trial.fold])
     return Estimate(seconds, size)
+
+
+def memory_mib(folder: Path, experiment: Experiment) -> float:
+    """The most memory that a finished trial's processes have had; 0 where none has finished."""
+    most = 0.0
+    for trial in trials_of(experiment).values():
+        path = trial_folder(folder, trial.name) / TIMING
+        if path.is_file():
+            with contextlib.suppress(InvalidInput, TypeError, ValueError):
+                most = max(most, float(read_json(path).get("peak_memory_mib", 0)))
+    return most
 
 
 def disk_obstacle(folder: Path, needed: int) -> str | None:
@@ -288,8 +301,8 @@ def _notes(
     return notes
 
 
-def _guess_seconds(cell: Cell, test_voxels: int, taught: float | None) -> float:
-    training = cell.training
+def _guess_seconds(trial: Trial, test_voxels: int, taught: float | None) -> float:
+    training = trial.training
     pixels = training.batch_size * training.patch[0] * training.patch[1]
     if training.minutes is not None:
         taught = 60 * training.minutes
@@ -299,17 +312,17 @@ def _guess_seconds(cell: Cell, test_voxels: int, taught: float | None) -> float:
 
 
 def _measured(folder: Path, experiment: Experiment) -> dict[str, float]:
-    """Median seconds of the finished cells of every method that has some."""
+    """Median seconds of the finished trials of every method that has some."""
     if not (folder / "cells").is_dir():
         return {}
     times: dict[str, list[float]] = {}
-    for cell in cells_of(experiment).values():
-        path = cell_folder(folder, cell.name) / "timing.json"
+    for trial in trials_of(experiment).values():
+        path = trial_folder(folder, trial.name) / TIMING
         if path.is_file():
             try:
                 noted = read_json(path)
                 seconds = float(noted["train_seconds"]) + float(noted["score_seconds"])
             except (InvalidInput, KeyError, TypeError, ValueError):
                 continue
-            times.setdefault(cell.label, []).append(seconds)
+            times.setdefault(trial.label, []).append(seconds)
     return {label: statistics.median(seconds) for label, seconds in times.items()}

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.experiment.clients import ask_to_stop
 from napari_scribseg.experiment.experiment import RECIPE
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.io.documents import save_document
 from napari_scribseg.runs import children
 from napari_scribseg.runs.children import tail_of
@@ -115,8 +115,8 @@ class ExperimentProcess:
         Args:
             source: a recipe; or the folder of the experiment, which is then `out`, too.
             out: the folder of the experiment.
-            jobs: cells at once; None = as many as fit the computer.
-            retry: also repeat cells that failed.
+            jobs: trials at once; None = as many as fit the computer.
+            retry: also repeat trials that failed.
             program: the words in front of the command line; None = ours.
         """
         options = [] if jobs is None else ["--jobs", str(jobs)]

@@ -20,7 +20,7 @@ Label = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]{0,3
 """Names a method in tables and folders; without "-", which separates it from the fold."""
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Share = Annotated[float, Field(gt=0, le=1)]
-MOST_CELLS: Final = 100_000
+MOST_TRIALS: Final = 100_000
 """Of one experiment: methods x folds x seeds x shares."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
@@ -84,7 +84,7 @@ Split = Annotated[
 
 
 class Recipe(_Part):
-    """Everything that is asked of an experiment; methods x folds x seeds x shares are its cells."""
+    """All that is asked of an experiment; methods x folds x seeds x shares are its trials."""
 
     version: Literal[1] = 1
     title: Annotated[str, StringConstraints(max_length=200)] = ""
@@ -106,18 +106,18 @@ class Recipe(_Part):
     methods: Annotated[tuple[MethodChoice, ...], Field(min_length=1, max_length=1000)]
     split: Split = CrossValidation()
     random_seeds: Annotated[tuple[Seed, ...], Field(min_length=1, max_length=1000)] = (0,)
-    """Every cell is trained once with each."""
+    """Every trial is trained once with each."""
     steps: PositiveInt | None = None
     """Budget of every run; None leaves it to presets and settings, or to `minutes`."""
     minutes: Minutes | None = None
     clock: Literal["wall", "cpu"] = "wall"
-    """What the minutes count; processor time is fair where cells share the machine."""
+    """What the minutes count; processor time is fair where trials share the machine."""
     shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=1000)] = (1.0,)
     """Shares of the annotation to learn from, for learning curves."""
     shares_of: Literal["patients", "strokes"] = "patients"
     """What a share is taken of: scribbled patients, or the strokes of every patient."""
     locked: tuple[Name, ...] = ()
-    """Patients kept for the end: neither trained on nor scored until all cells are finished.
+    """Patients kept for the end: neither trained on nor scored until all trials are finished.
     "maag" = the test patients of that published split, "split:NAME" = those of a dataset's split.
     """
     device: Annotated[str, StringConstraints(pattern=DEVICE)] = "auto"
@@ -142,10 +142,10 @@ class Recipe(_Part):
             raise ValueError("give steps or minutes as the budget, not both")
         folds = _n_folds(self.split)
         parts = (len(self.methods), folds, len(self.random_seeds), len(self.shares))
-        if math.prod(parts) > MOST_CELLS:
+        if math.prod(parts) > MOST_TRIALS:
             raise ValueError(
                 f"{parts[0]} method(s) x {folds} fold(s) x {parts[2]} seed(s) x {parts[3]} "
-                f"share(s) are {math.prod(parts)} cells, more than the {MOST_CELLS} that an "
+                f"share(s) are {math.prod(parts)} trials, more than the {MOST_TRIALS} that an "
                 "experiment can have: choose fewer of one of them"
             )
         return self

@@ -1,101 +1,62 @@
-"""The result files of an experiment, put together from its cells; equal cells give equal bytes.
+"""The result files of an experiment, put together from its trials; equal trials give equal bytes.
 
 | file            | one row per                                                              |
 |-----------------|--------------------------------------------------------------------------|
-| cells.csv       | cell: how it ended, what was drawn for it, its mean Dice                 |
-| scores.csv      | cell, case and class                                                     |
-| slices.csv      | cell, case, class and slice                                              |
-| clinical.csv    | cell, patient and measurement (volumes, ejection fraction), for hearts    |
+| cells.csv       | trial: how it ended, what was drawn for it, its mean Dice                 |
+| scores.csv      | trial, case and class                                                     |
+| slices.csv      | trial, case, class and slice                                              |
+| clinical.csv    | trial, patient and measurement (volumes, ejection fraction), for hearts    |
 | summary.csv     | method, share and class: means over the cases, annotation effort         |
 | comparisons.csv | share, measure, class and pair of methods: differences by patient        |
 | agreement.csv   | method, share and quantity: Bland-Altman's bias and limits               |
 | table.tex       | method and share: Dice and HD95, for a paper                             |
-| timing.csv      | cell: seconds and computer; the only one that differs from time to time  |
+| timing.csv      | trial: seconds and computer; the only one that differs from time to time  |
 
 The files of the locked cases have `locked_` in front. Units stand in the column names; an empty
 cell is a number that does not exist, "inf" a distance to something that was missed. Test cases of a
-failed cell count as Dice 0, like every missing segmentation.
+failed trial count as Dice 0, like every missing segmentation.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
 
-from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.evaluation.case_scores import (
-    CLINICAL_COLUMNS,
-    SCORE_COLUMNS,
-    SLICE_COLUMNS,
-    ScoreTables,
-    score_of_row,
-)
-from napari_scribseg.evaluation.metrics import (
-    MEASURES,
-    NAN,
-    ClassScore,
-    ClassSummary,
-    Spread,
-    summarise,
-)
-from napari_scribseg.evaluation.statistics import Comparison, agreement, compare, holm, sentence
+from napari_scribseg.evaluation.case_scores import CLINICAL_COLUMNS, SLICE_COLUMNS
+from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore, Spread, summarise
+from napari_scribseg.evaluation.statistics import agreement
 from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
+from napari_scribseg.experiment.comparisons import comparison_rows
 from napari_scribseg.experiment.experiment import (
-    Cell,
-    CellResult,
     Experiment,
-    cell_folder,
-    cells_of,
+    Trial,
+    TrialResult,
     locked_result_of,
     result_of,
     state_of,
+    trials_of,
 )
+from napari_scribseg.experiment.latex_table import latex_table
+from napari_scribseg.experiment.mixtures import timing_rows
 from napari_scribseg.experiment.recipe import share_text
+from napari_scribseg.experiment.trial_tables import Rows, ScoredRow, copied, grouped, scores_of
 from napari_scribseg.io.atomic import write_text
-from napari_scribseg.io.documents import read_json
-from napari_scribseg.io.regular_file import open_own
 
-CELL_COLUMNS: Final = (
+TRIAL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),
     *("state", "reason", "step", "train_patients", "train_cases", "test_patients", "test_cases"),
     *("scribbled_voxels", "scribbled_slices", "labelled_share", "mean_dice", "failed_cases"),
     *("cases_without_usable_reference", "sha256"),
 )
-WHOSE: Final = ("cell", "label", "fold", "random_seed", "share_percent")
-"""In front of every row of scores.csv and slices.csv."""
-TIMED: Final = ("train_seconds", "score_seconds", "host", "code_sha256")
-"""What is noted of every cell in timing.csv."""
-COMPARED: Final = (("dice", "Dice", 3), ("hd95_mm", "HD95 in mm", 2))
-"""Measures that methods are compared by: name, words, decimals."""
-MEAN: Final = "mean of classes"
-"""What stands for all classes together in comparisons.csv; of Dice only."""
-
-_LATER: Final = {"reference_share": "1.0"}
-"""Columns that tables of earlier versions lack, and what they stand for there."""
-
-Rows = list[tuple[CsvCell, ...]]
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """A row of scores.csv, read."""
-
-    cell: Cell
-    patient: str
-    score: ClassScore
 
 
 def write_results(folder: Path, experiment: Experiment, *, locked: bool = False) -> tuple[str, ...]:
-    """Write the result files of all cells that have ended; gives one sentence per comparison.
+    """Write the result files of all trials that have ended; gives one sentence per comparison.
 
     Args:
         folder: of the experiment.
@@ -103,22 +64,24 @@ def write_results(folder: Path, experiment: Experiment, *, locked: bool = False)
         locked: those of the locked cases.
 
     Raises:
-        InvalidInput: a table of a cell is damaged, or a file can't be written.
+        InvalidInput: a table of a trial is damaged, or a file can't be written.
     """
-    cells = list(cells_of(experiment).values())
-    results = {cell.name: _result(folder, experiment, cell, locked) for cell in cells}
-    ended = [cell for cell in cells if results[cell.name] is not None]
+    trials = list(trials_of(experiment).values())
+    results = {trial.name: _result(folder, experiment, trial, locked) for trial in trials}
+    ended = [trial for trial in trials if results[trial.name] is not None]
     prefix = "locked_" if locked else ""
-    scored, scores = _scores(folder, experiment, ended, results, prefix)
-    done = [cell for cell in ended if cast("CellResult", results[cell.name]).outcome == "finished"]
-    clinical = _copied(folder, done, f"{prefix}clinical.csv", CLINICAL_COLUMNS)
-    compared = _comparisons(scored, experiment)
-    copied: dict[str, Rows] = {
+    scored, scores = scores_of(folder, experiment, ended, results, prefix)
+    done = [
+        trial for trial in ended if cast("TrialResult", results[trial.name]).outcome == "finished"
+    ]
+    clinical = copied(folder, done, f"{prefix}clinical.csv", CLINICAL_COLUMNS)
+    compared = comparison_rows(scored, experiment)
+    tables_of_trials: dict[str, Rows] = {
         "scores.csv": scores,
-        "slices.csv": _copied(folder, done, f"{prefix}slices.csv", SLICE_COLUMNS),
+        "slices.csv": copied(folder, done, f"{prefix}slices.csv", SLICE_COLUMNS),
         "clinical.csv": clinical,
     }
-    for name, rows in copied.items():
+    for name, rows in tables_of_trials.items():
         write_text(folder / f"{prefix}{name}", csv_text(rows, copied=True))
     tables: dict[str, Rows] = {
         "summary.csv": _summary_rows(scored, experiment, results),
@@ -127,112 +90,49 @@ def write_results(folder: Path, experiment: Experiment, *, locked: bool = False)
     }
     for name, rows in tables.items():
         write_text(folder / f"{prefix}{name}", csv_text(rows))
-    write_text(folder / f"{prefix}table.tex", _latex(scored, experiment))
+    write_text(folder / f"{prefix}table.tex", latex_table(scored, experiment))
     if not locked:
-        rows = _cell_rows(folder, cells, results, scored, experiment.recipe.shares_of)
+        rows = _trial_rows(folder, trials, results, scored, experiment.recipe.shares_of)
         write_text(folder / "cells.csv", csv_text(rows))
-        write_text(folder / "timing.csv", csv_text(_timing_rows(folder, cells)))
+        write_text(folder / "timing.csv", csv_text(timing_rows(folder, trials)))
     return tuple(str(row[-1]) for row in compared[1:])
 
 
-def _result(folder: Path, experiment: Experiment, cell: Cell, locked: bool) -> CellResult | None:
-    return locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
+def _result(folder: Path, experiment: Experiment, trial: Trial, locked: bool) -> TrialResult | None:
+    return locked_result_of(folder, experiment, trial) if locked else result_of(folder, trial)
 
 
-def _scores(
+def _trial_rows(
     folder: Path,
-    experiment: Experiment,
-    cells: Sequence[Cell],
-    results: Mapping[str, CellResult | None],
-    prefix: str,
-) -> tuple[list[_Scored], Rows]:
-    """The scores of the cells that have ended, read and as the rows of scores.csv."""
-    scored: list[_Scored] = []
-    scores: Rows = [(*WHOSE, *SCORE_COLUMNS)]
-    for cell in cells:
-        result = results[cell.name]
-        assert result is not None
-        if result.outcome == "failed":
-            rows = _failed_rows(cell, result.reason, experiment)
-        else:
-            path = cell_folder(folder, cell.name) / f"{prefix}scores.csv"
-            rows = _read_rows(path, SCORE_COLUMNS)
-        scores += [(*_whose(cell), *row.values()) for row in rows]
-        scored += [_Scored(cell, plain_text(row["patient"]), score_of_row(row)) for row in rows]
-    return scored, scores
-
-
-def _copied(folder: Path, cells: Iterable[Cell], name: str, columns: Sequence[str]) -> Rows:
-    """One table of all cells, text as it is."""
-    rows: Rows = [(*WHOSE, *columns)]
-    for cell in cells:
-        parts = _read_rows(cell_folder(folder, cell.name) / name, columns)
-        rows += [(*_whose(cell), *row.values()) for row in parts]
-    return rows
-
-
-def _whose(cell: Cell) -> tuple[str, ...]:
-    return (cell.name, cell.label, cell.fold, str(cell.random_seed), share_text(cell.share))
-
-
-def _failed_rows(cell: Cell, reason: str, experiment: Experiment) -> list[dict[str, str]]:
-    tables = ScoreTables()
-    for case in cell.test:
-        if case.reference_problem:
-            tables.add_unusable(case.files, case.reference_problem, experiment.labels)
-        else:
-            tables.add_failed(case.files, reason, experiment.labels)
-    return _rows_of(csv_text(tables.scores))
-
-
-def _read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        with open_own(path, "rb") as file:
-            rows = _rows_of(file.read().decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            f"{path.parent.name}: the table {path.name} can't be read ({error}). Remove the folder "
-            "of the cell and repeat the command."
-        ) from error
-    if rows and tuple(rows[0]) == tuple(c for c in columns if c not in _LATER):
-        return [{c: row.get(c, _LATER.get(c, "")) for c in columns} for row in rows]
-    if rows and tuple(rows[0]) != tuple(columns):
-        raise InvalidInput(
-            f"{path.parent.name}: the table {path.name} has other columns than expected. Remove "
-            "the folder of the cell and repeat the command."
-        )
-    return rows
-
-
-def _rows_of(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
-
-
-def _cell_rows(
-    folder: Path,
-    cells: Sequence[Cell],
-    results: Mapping[str, CellResult | None],
-    scored: Iterable[_Scored],
+    trials: Sequence[Trial],
+    results: Mapping[str, TrialResult | None],
+    scored: Iterable[ScoredRow],
     share_of: str,
 ) -> Rows:
-    by_cell: dict[str, list[ClassScore]] = defaultdict(list)
+    by_trial: dict[str, list[ClassScore]] = defaultdict(list)
     for row in scored:
-        by_cell[row.cell.name].append(row.score)
-    rows: Rows = [CELL_COLUMNS]
-    for cell in cells:
-        result = results[cell.name]
-        state = result.outcome if result is not None else state_of(folder, cell)
-        result = result or CellResult(sha256="", outcome="failed", labelled_share=NAN)
-        means = [s.dice.mean for s in summarise(by_cell[cell.name]) if s.dice.n]
+        by_trial[row.trial.name].append(row.score)
+    rows: Rows = [TRIAL_COLUMNS]
+    for trial in trials:
+        result = results[trial.name]
+        state = result.outcome if result is not None else state_of(folder, trial)
+        result = result or TrialResult(sha256="", outcome="failed", labelled_share=NAN)
+        means = [s.dice.mean for s in summarise(by_trial[trial.name]) if s.dice.n]
         rows.append(
             (
-                *(cell.name, cell.label, cell.settings.method, cell.settings.preset, cell.fold),
-                *(cell.random_seed, share_text(cell.share), share_of),
+                *(
+                    trial.name,
+                    trial.label,
+                    trial.settings.method,
+                    trial.settings.preset,
+                    trial.fold,
+                ),
+                *(trial.random_seed, share_text(trial.share), share_of),
                 *(state, result.reason, result.step),
-                *(_patients(cell.train), len(cell.train), _patients(cell.test), len(cell.test)),
+                *(_patients(trial.train), len(trial.train), _patients(trial.test), len(trial.test)),
                 *(result.scribbled_voxels, result.scribbled_slices, result.labelled_share),
                 *(float(np.mean(means)) if means else NAN, len(result.failures)),
-                *(len(result.unusable), cell.sha256),
+                *(len(result.unusable), trial.sha256),
             )
         )
     return rows
@@ -242,39 +142,8 @@ def _patients(cases: Iterable[Any]) -> int:
     return len({case.files.patient for case in cases})
 
 
-def _timing_rows(folder: Path, cells: Sequence[Cell]) -> Rows:
-    rows: Rows = [("cell", *TIMED)]
-    for cell in cells:
-        path = cell_folder(folder, cell.name) / "timing.json"
-        if path.is_file():
-            noted = read_json(path)
-            rows.append((cell.name, *(noted.get(name, "") for name in TIMED)))
-    return rows
-
-
-def code_note(folder: Path, experiment: Experiment) -> str | None:
-    """That the cells were computed by different code of one version, in a sentence, if so."""
-    cells = list(cells_of(experiment).values())
-    states = {str(row[-1]) for row in _timing_rows(folder, cells)[1:]}
-    if len(states) < 2:
-        return None
-    return (
-        f"The cells were computed by {len(states)} states of the code (see code_sha256 in "
-        "timing.csv), so methods may have changed between them: repeat the experiment in a new "
-        "folder before you compare."
-    )
-
-
-def _grouped(scored: Iterable[_Scored]) -> dict[tuple[str, float], list[_Scored]]:
-    """The scores of every method and share, in the order of the cells."""
-    groups: dict[tuple[str, float], list[_Scored]] = {}
-    for row in scored:
-        groups.setdefault((row.cell.label, row.cell.share), []).append(row)
-    return groups
-
-
 def _summary_rows(
-    scored: Sequence[_Scored], experiment: Experiment, results: Mapping[str, CellResult | None]
+    scored: Sequence[ScoredRow], experiment: Experiment, results: Mapping[str, TrialResult | None]
 ) -> Rows:
     columns = [(m, f.name) for m in MEASURES for f in SPREAD]
     rows: Rows = [
@@ -286,11 +155,11 @@ def _summary_rows(
             "dice_max",
         )
     ]
-    for (label, share), group in _grouped(scored).items():
-        cells = dict.fromkeys(row.cell.name for row in group)
-        effort = [r for r in (results[name] for name in cells) if r is not None]
+    for (label, share), group in grouped(scored).items():
+        trials = dict.fromkeys(row.trial.name for row in group)
+        effort = [r for r in (results[name] for name in trials) if r is not None]
         front = (
-            *(label, share_text(share), experiment.recipe.shares_of, len(cells)),
+            *(label, share_text(share), experiment.recipe.shares_of, len(trials)),
             len({row.patient for row in group}),
             *(float(np.mean([getattr(r, name) for r in effort])) for name in _EFFORT),
         )
@@ -311,15 +180,15 @@ def _summary_rows(
 _EFFORT: Final = ("scribbled_voxels", "scribbled_slices", "labelled_share")
 
 
-def _between_seeds(rows: Iterable[_Scored]) -> float:
+def _between_seeds(rows: Iterable[ScoredRow]) -> float:
     """Standard deviation of the mean Dice of every seed; NaN with one seed."""
     by_seed: dict[int, list[float]] = defaultdict(list)
     for row in rows:
-        by_seed[row.cell.random_seed].append(row.score.dice)
+        by_seed[row.trial.random_seed].append(row.score.dice)
     return Spread.of(Spread.of(values).mean for values in by_seed.values()).std
 
 
-def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
+def _agreement_rows(scored: Iterable[ScoredRow], clinical: Rows) -> Rows:
     """Bland-Altman numbers of the volumes of all classes, and of the clinical measurements."""
     rows: Rows = [
         (
@@ -329,7 +198,7 @@ def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
     ]
     pairs: dict[tuple[str, str, str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in scored:
-        key = (row.cell.label, share_text(row.cell.share), f"{row.score.name} volume", "mL")
+        key = (row.trial.label, share_text(row.trial.share), f"{row.score.name} volume", "mL")
         pairs[key].append((row.score.volume_ml, row.score.reference_volume_ml))
     for row in clinical[1:]:
         noted = {str(k): plain_text(str(v)) for k, v in zip(clinical[0], row, strict=True)}
@@ -340,121 +209,3 @@ def _agreement_rows(scored: Iterable[_Scored], clinical: Rows) -> Rows:
         interval = (a.bias_interval.low, a.bias_interval.high)
         rows.append((*key, a.n, len(values) - a.n, a.bias, *interval, a.std, a.low, a.high))
     return rows
-
-
-def _comparisons(scored: Sequence[_Scored], experiment: Experiment) -> Rows:
-    """Every pair of methods, corrected for the number of comparisons of the same measure."""
-    rows: Rows = [
-        (
-            *("share_percent", "measure", "class", "first", "second", "patients", "left_out"),
-            *("mean_first", "mean_second", "difference", "low_95", "high_95"),
-            *("p", "p_holm", "tests", "sentence"),
-        )
-    ]
-    labels = [settings.label for settings in experiment.settings]
-    for measure, words, digits in COMPARED:
-        values = _by_patient(scored, measure)
-        found: list[tuple[float, str, Comparison]] = []
-        for share in experiment.recipe.shares:
-            for name in _compared_classes(experiment, measure):
-                for first, second in itertools.combinations(labels, 2):
-                    sides = (values[first, share, name], values[second, share, name])
-                    if all(sides):
-                        found.append((share, name, compare(first, second, sides)))
-        corrected = holm([c.p for _, _, c in found])
-        for (share, name, c), p_holm in zip(found, corrected, strict=True):
-            about = f"{words} ({name})"
-            if len(experiment.recipe.shares) > 1:
-                about += f" with {share_text(share)} % of the {experiment.recipe.shares_of}"
-            said = sentence(c, about, p_holm, len(found), digits)
-            rows.append(
-                (
-                    *(share_text(share), measure, name, c.first, c.second, c.n, c.n_left_out),
-                    *(c.mean_first, c.mean_second, c.difference),
-                    *(c.interval.low, c.interval.high, c.p, p_holm, len(found), said),
-                )
-            )
-    return rows
-
-
-def _compared_classes(experiment: Experiment, measure: str) -> tuple[str, ...]:
-    classes = experiment.labels.names[1:]
-    return (MEAN, *classes) if measure == "dice" and len(classes) > 1 else classes
-
-
-def _by_patient(
-    scored: Iterable[_Scored], measure: str
-) -> Mapping[tuple[str, float, str], dict[str, float]]:
-    """One number per method, share, class and patient: the mean over cases, folds and seeds."""
-    numbers: dict[tuple[str, float, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in scored:
-        value = cast("float", getattr(row.score, measure))
-        if not np.isnan(value):
-            key = (row.cell.label, row.cell.share, row.score.name)
-            numbers[key][row.patient].append(value)
-    means: dict[tuple[str, float, str], dict[str, float]] = defaultdict(dict)
-    of_classes: dict[tuple[str, float, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for key, patients in numbers.items():
-        for patient, values in patients.items():
-            mean = float(np.mean(values))
-            means[key][patient] = mean
-            of_classes[key[0], key[1], MEAN][patient].append(mean)
-    for key, patients in of_classes.items():
-        means[key] = {patient: float(np.mean(values)) for patient, values in patients.items()}
-    return means
-
-
-def _latex(scored: Sequence[_Scored], experiment: Experiment) -> str:
-    """A table for a paper: mean (standard deviation) over the cases; needs no package."""
-    classes = experiment.labels.names[1:]
-    head = ["Method", "Annotation", *(f"Dice {c}" for c in classes)]
-    head += [f"HD95 {c} (mm)" for c in classes]
-    lines = [
-        f"% {experiment.dataset_title}: mean (standard deviation) over the test cases.",
-        "% HD95 over finite distances; the number of infinite ones follows the plus sign.",
-        *_partial_comment(scored),
-        rf"\begin{{tabular}}{{ll{'c' * (2 * len(classes))}}}",
-        r"\hline",
-        " & ".join(map(_tex, head)) + r" \\",
-        r"\hline",
-    ]
-    lines[0] = lines[0].replace("\n", " ")
-    for (label, share), group in _grouped(scored).items():
-        summaries = {s.name: s for s in summarise(row.score for row in group)}
-        words = [_tex(label), rf"{share_text(share)}\,\%"]
-        words += [_tex_spread(summaries.get(c), "dice", 3) for c in classes]
-        words += [_tex_spread(summaries.get(c), "hd95_mm", 1) for c in classes]
-        lines.append(" & ".join(words) + r" \\")
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
-
-
-def _partial_comment(scored: Iterable[_Scored]) -> list[str]:
-    """Comments of the table on cases with no usable reference, or a partial one."""
-    scores = [row.score for row in scored]
-    lines: list[str] = []
-    if any(score.status == "no reference" for score in scores):
-        lines.append("% Cases without a usable reference are in no mean.")
-    if any(score.reference_share < 1 for score in scores):
-        lines.append("% Some references are partial: scores are of the voxels that they label.")
-    return lines
-
-
-def _tex_spread(summary: ClassSummary | None, measure: str, digits: int) -> str:
-    spread = cast("Spread | None", getattr(summary, measure, None))
-    if spread is None or not spread.n:
-        return "--"
-    text = f"{spread.mean:.{digits}f}"
-    if not np.isnan(spread.std):
-        text += f" ({spread.std:.{digits}f})"
-    return f"{text} +{spread.n_infinite}" if spread.n_infinite else text
-
-
-def _tex(text: str) -> str:
-    """Text with the characters escaped that TeX would take for commands."""
-    special = {c: rf"\{c}" for c in "&%$#_{}"}
-    special |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, c) for c in text)

@@ -1,71 +1,93 @@
-"""Scheduling: an experiment's folder made ready, and its cells computed, several at once.
+"""Scheduling on this computer: the trials of an experiment computed, several at once.
 
-One process at a time works on a folder. Cells that fail are noted and don't stop the others; being
-interrupted at any moment costs at most what the running trainings have not saved.
+Trials that fail are noted and don't stop the others; being interrupted at any moment costs at most
+what the running trainings have not saved. What another client computes is waited for. A fault of
+this computer ends the work, and fails no trial.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from napari_scribseg import __version__
 from napari_scribseg.core.errors import InvalidInput, RunError, ScribsegError
+from napari_scribseg.experiment import gpu_slots
+from napari_scribseg.experiment.clients import OPENED, ask_to_stop, stopping
 from napari_scribseg.experiment.experiment import (
-    EXPERIMENT,
-    RECIPE,
-    STOP,
-    Cell,
     Experiment,
     State,
-    cells_of,
+    Trial,
     is_experiment,
     load_experiment,
     result_of,
     state_of,
+    trial_folder,
+    trials_of,
 )
-from napari_scribseg.experiment.recipe import Recipe, load_recipe
+from napari_scribseg.experiment.lease import holder_of, is_gone
+from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.settings import MethodSettings
-from napari_scribseg.experiment.trial import Programs, compute_cell, score_locked
-from napari_scribseg.io.atomic import remove_leftovers, write_text
-from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.lock import FolderLock
-from napari_scribseg.io.regular_file import open_own
+from napari_scribseg.experiment.trial import Computed, Manner, Programs, compute_trial
+from napari_scribseg.io.atomic import write_text
 
-OPENED: Final = "locked_list_opened.txt"
-"""That the locked cases were scored; from then on the experiment can't change any more."""
 _CORES_PER_JOB: Final = 2
 """One computes, the other makes batches."""
+_POLL_SECONDS = 0.2
+_HELD_SECONDS = 2.0
+"""Between two looks at trials that somebody else computes."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A cell that somebody has finished with for now.
+    """A trial that somebody has finished with for now.
 
     Args:
-        cell: its name.
+        trial: its name.
         state: how it is.
-        reason: why it failed; "" otherwise.
+        reason: why it failed, or is not finished; "" otherwise.
     """
 
-    cell: str
+    trial: str
     state: State
     reason: str = ""
 
 
-def default_jobs(threads: int) -> int:
-    """How many cells this machine computes at once, if nobody says: one per two cores."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores // max(_CORES_PER_JOB, threads))
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def default_jobs(
+    threads: int, devices: Sequence[str] = ("cpu",), *, per_gpu: int = 1, trial_mib: float = 0.0
+) -> int:
+    """How many trials this machine computes at once, if nobody says.
+
+    One per two cores, or per `threads` cores where a trial computes with more; not more than
+    fit the memory that is free; and where all trials compute on GPUs, as many as those take.
+
+    Args:
+        threads: of every trial.
+        devices: that the trainings ask for.
+        per_gpu: trials that share one GPU.
+        trial_mib: memory of one trial; 0 = unknown.
+    """
+    most = max(1, cores() // max(_CORES_PER_JOB, threads))
+    on_gpus = [gpu_slots.slots(device, per_gpu) for device in devices]
+    if on_gpus and all(on_gpus):
+        most = min(max(1, cores() // threads), max(n for n in on_gpus if n))
+    if trial_mib:
+        most = min(most, int(psutil.virtual_memory().available / 2**20 // trial_mib))
+    return max(1, most)
 
 
 def known_settings(folder: Path, recipe: Recipe) -> tuple[MethodSettings, ...] | None:
@@ -77,73 +99,17 @@ def known_settings(folder: Path, recipe: Recipe) -> tuple[MethodSettings, ...] |
     return there.settings if same else None
 
 
-def refuse_another(folder: Path, recipe: Recipe) -> None:
-    """Refuse a folder that holds something else than this recipe's experiment.
-
-    Raises:
-        InvalidInput: it holds another experiment (the message names what differs), or other files.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise InvalidInput(f"{folder} is a file; choose a folder with --out.")
-    if (folder / RECIPE).is_file():
-        different = load_recipe(folder / RECIPE).differences(recipe)
-        if different:
-            raise InvalidInput(
-                f"{folder} holds another experiment; what differs is: {', '.join(different)}. "
-                "Choose another folder with --out, or continue that one with "
-                f"`scribseg experiment {folder}`."
-            )
-    elif folder.is_dir() and any(folder.iterdir()):
-        raise InvalidInput(
-            f"{folder} exists already and is no experiment, and nothing is overwritten: choose "
-            "another place with --out."
-        )
-
-
-@contextmanager
-def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[None]:
-    """The right to work on an experiment's folder, which is made or brought up to date.
-
-    Args:
-        folder: is made if needed.
-        experiment: written to it.
-        command: what somebody typed, for the record.
-
-    Raises:
-        InvalidInput: somebody else works there, it holds another experiment, it can't be written
-            to, or its locked list was opened and cells would change now.
-    """
-    refuse_another(folder, experiment.recipe)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"The folder {folder} can't be made: {error.strerror}.") from error
-    lock = _lock(folder)
-    try:
-        remove_leftovers(folder)
-        save_document(folder / RECIPE, experiment.recipe)
-        _refuse_changes_after_opening(folder, experiment)
-        save_document(folder / EXPERIMENT, experiment)
-        try:
-            (folder / STOP).unlink(missing_ok=True)
-            _note_session(folder, command)
-        except OSError as error:
-            raise InvalidInput(f"{error.filename} can't be written: {error.strerror}.") from error
-        yield
-    finally:
-        lock.release()
-
-
-def compute_cells(
+def compute_trials(
     folder: Path,
     experiment: Experiment,
     names: Sequence[str],
+    manner: Manner = Manner(),  # noqa: B008  frozen
     *,
     jobs: int,
-    retry: bool = False,
     programs: Programs | None = None,
+    look: Callable[[], None] = lambda: None,
 ) -> Iterator[Done]:
-    """Compute cells on this machine; gives each when it is done with.
+    """Compute trials on this machine; gives each when it is done with.
 
     When the iteration is left early (Ctrl-C), the running trainings are asked to save and to stop,
     and waited for.
@@ -151,128 +117,154 @@ def compute_cells(
     Args:
         folder: of the experiment, that this process has the right to work on.
         experiment: of the folder.
-        names: of the cells.
-        jobs: cells at once.
-        retry: also compute again what has failed.
+        names: of the trials.
+        manner: how they are computed.
+        jobs: trials at once.
         programs: the children; None = our command line.
-    """
-    cells = cells_of(experiment)
+        look: is called now and then meanwhile.
 
-    def compute(name: str) -> State:
-        return compute_cell(
-            folder, name, retry=retry, experiment=experiment, cells=cells, programs=programs
+    Raises:
+        RunError: this computer can't go on; nothing has failed for it.
+    """
+    trials = trials_of(experiment)
+
+    def compute(name: str) -> Computed:
+        return compute_trial(
+            folder, name, manner, experiment=experiment, trials=trials, programs=programs
         )
 
-    yield from _in_threads(folder, compute, names, jobs, cells)
+    yield from _Pool(folder, trials, names, compute, manner.client, look).done(jobs)
 
 
 def open_locked(
-    folder: Path, experiment: Experiment, *, jobs: int, programs: Programs | None = None
+    folder: Path,
+    experiment: Experiment,
+    manner: Manner = Manner(),  # noqa: B008  frozen
+    *,
+    jobs: int,
+    programs: Programs | None = None,
 ) -> Iterator[Done]:
-    """Score the locked cases with the run of every cell, once all of them are finished.
+    """Score the locked cases with the run of every trial, once all of them are finished.
 
     Raises:
         InvalidInput: there are no locked cases.
-        RunError: a cell is not finished.
+        RunError: a trial is not finished.
     """
-    cells = cells_of(experiment)
-    if not experiment.locked:
-        raise InvalidInput("The experiment has no locked cases to open: its recipe names none.")
-    open_cells = [cell for cell in cells.values() if state_of(folder, cell) != "finished"]
-    if open_cells:
-        raise RunError(
-            f"The locked cases stay locked: {len(open_cells)} of {len(cells)} cells are not "
-            f"finished, such as {open_cells[0].name}. Finish them first."
-        )
-    write_text(
-        folder / OPENED, "The locked cases were scored. Cells of this experiment can't change.\n"
+    allow_opening(folder, experiment)
+    manner = Manner(client=manner.client, per_gpu=manner.per_gpu, locked=True)
+    yield from compute_trials(
+        folder, experiment, list(trials_of(experiment)), manner, jobs=jobs, programs=programs
     )
 
-    def score(name: str) -> State:
-        said = score_locked(folder, experiment, cells[name], programs)
-        if said is not None:
-            raise RunError(said)
-        return "finished"
 
-    yield from _in_threads(folder, score, list(cells), jobs, cells)
+def allow_opening(folder: Path, experiment: Experiment) -> None:
+    """Note that the locked cases are going to be scored, after which nothing can change.
+
+    Raises:
+        InvalidInput: there are no locked cases.
+        RunError: a trial is not finished.
+    """
+    trials = trials_of(experiment)
+    if not experiment.locked:
+        raise InvalidInput("The experiment has no locked cases to open: its recipe names none.")
+    open_trials = [trial for trial in trials.values() if state_of(folder, trial) != "finished"]
+    if open_trials:
+        raise RunError(
+            f"The locked cases stay locked: {len(open_trials)} of {len(trials)} trials are not "
+            f"finished, such as {open_trials[0].name}. Finish them first."
+        )
+    write_text(
+        folder / OPENED, "The locked cases were scored. Trials of this experiment can't change.\n"
+    )
 
 
-def ask_to_stop(folder: Path) -> None:
-    """Ask everybody who works on an experiment, on any machine, to save and to stop."""
-    if not os.path.lexists(folder / STOP):
-        open_own(folder / STOP, "ab").close()
-
-
-def is_stopping(folder: Path) -> bool:
-    """Whether somebody has asked to stop since the work began."""
-    return (folder / STOP).exists()
-
-
-def reason_of(folder: Path, cell: Cell) -> str:
-    """Why a cell has failed; "" when it hasn't."""
-    result = result_of(folder, cell)
+def reason_of(folder: Path, trial: Trial) -> str:
+    """Why a trial has failed; "" when it hasn't."""
+    result = result_of(folder, trial)
     return result.reason if result is not None else ""
 
 
-def _in_threads(
-    folder: Path,
-    task: Callable[[str], State],
-    names: Sequence[str],
-    jobs: int,
-    cells: Mapping[str, Cell],
-) -> Iterator[Done]:
-    """Do a task for every cell, `jobs` at once; the threads only wait for child processes."""
-    pool = ThreadPoolExecutor(jobs, thread_name_prefix="cell")
-    futures: dict[Future[State], str] = {}
-    try:
-        futures = {pool.submit(task, name): name for name in names}
-        for future in as_completed(futures):
-            yield _done(folder, cells[futures[future]], future)
-    finally:
-        if not all(future.done() for future in futures):
-            ask_to_stop(folder)
-        pool.shutdown(wait=True, cancel_futures=True)
+@dataclass
+class _Pool:
+    """Threads that wait for child processes, and the trials that are still open.
 
+    Args:
+        folder: of the experiment.
+        trials: of it, by name.
+        names: those to be computed.
+        compute: brings one to its end.
+        client: whose they are.
+        look: is called now and then.
+    """
 
-def _done(folder: Path, cell: Cell, future: Future[State]) -> Done:
-    try:
-        state = future.result()
-    except ScribsegError as error:
-        return Done(cell.name, "failed", str(error))
-    except OSError as error:
-        return Done(cell.name, "failed", f"{error.strerror}: {error.filename}.")
-    return Done(cell.name, state, reason_of(folder, cell) if state == "failed" else "")
+    folder: Path
+    trials: dict[str, Trial]
+    names: Sequence[str]
+    compute: Callable[[str], Computed]
+    client: str
+    look: Callable[[], None]
+    held: dict[str, str] = field(default_factory=dict)
+    """Trials that somebody else computes, and who."""
+    fault: str = ""
+    _next_held: float = 0.0
 
+    def done(self, jobs: int) -> Iterator[Done]:
+        """Every trial when it is done with."""
+        waiting = deque(self.names)
+        running: dict[Future[Computed], str] = {}
+        pool = ThreadPoolExecutor(jobs, thread_name_prefix="trial")
+        try:
+            while waiting or running or self.held:
+                self._ask_again(waiting)
+                while waiting and len(running) < jobs:
+                    name = waiting.popleft()
+                    running[pool.submit(self.compute, name)] = name
+                self.look()
+                if running:
+                    ended = wait(running, _POLL_SECONDS, FIRST_COMPLETED).done
+                else:
+                    ended = set[Future[Computed]]()
+                    time.sleep(_POLL_SECONDS)
+                for future in ended:
+                    one = self._ended(running.pop(future), future)
+                    if one is not None:
+                        yield one
+                if self.fault:
+                    break
+        finally:
+            if running:
+                ask_to_stop(self.folder, self.client)
+            pool.shutdown(wait=True, cancel_futures=True)
+        if self.fault:
+            raise RunError(
+                f"This computer can't go on: {self.fault}. No trial has failed for it; mend that, "
+                f"then continue with `scribseg experiment {self.folder}`."
+            )
 
-def _lock(folder: Path) -> FolderLock:
-    try:
-        return FolderLock.take(folder)
-    except InvalidInput as error:
-        raise InvalidInput(f"The experiment can't be worked on now. {error}") from error
+    def _ended(self, name: str, future: Future[Computed]) -> Done | None:
+        try:
+            computed = future.result()
+        except ScribsegError as error:
+            return Done(name, "failed", str(error))
+        except OSError as error:
+            return Done(name, "failed", f"{error.strerror}: {error.filename}.")
+        if computed.fault:
+            self.fault = computed.fault
+            return None
+        if computed.held_by and not stopping(self.folder, self.client):
+            self.held[name] = computed.held_by
+            return None
+        why = reason_of(self.folder, self.trials[name]) if computed.state == "failed" else ""
+        return Done(name, computed.state, why)
 
-
-def _refuse_changes_after_opening(folder: Path, experiment: Experiment) -> None:
-    if not (folder / OPENED).exists():
-        return
-    changed = _not_finished(folder, cells_of(experiment).values())
-    if changed:
-        raise InvalidInput(
-            f"The locked cases of {folder} were opened already, and the cell {changed[0]} would be "
-            "computed again because data or version have changed; its scores would be chosen with "
-            "the test known. Make a new experiment in another folder."
-        )
-
-
-def _not_finished(folder: Path, cells: Iterable[Cell]) -> list[str]:
-    return [cell.name for cell in cells if state_of(folder, cell) != "finished"]
-
-
-def _note_session(folder: Path, command: str) -> None:
-    noted = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "host": socket.gethostname(),
-        "package_version": __version__,
-        "command": command,
-    }
-    with open_own(folder / "sessions.jsonl", "ab") as file:
-        file.write(json.dumps(noted).encode() + b"\n")
+    def _ask_again(self, waiting: deque[str]) -> None:
+        """Try those again that somebody else has computed or given up."""
+        if time.monotonic() < self._next_held:
+            return
+        self._next_held = time.monotonic() + _HELD_SECONDS
+        for name in list(self.held):
+            there = trial_folder(self.folder, name)
+            holder = holder_of(there)
+            if holder is None or is_gone(there, holder) or stopping(self.folder, self.client):
+                del self.held[name]
+                waiting.append(name)

@@ -1,13 +1,14 @@
-"""What the child process of a cell does after training: segment the test cases and score them."""
+"""What the child process of a trial does after training: segment the test cases and score them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
@@ -18,13 +19,14 @@ from napari_scribseg.experiment.experiment import (
     LOCKED_RESULT,
     RESULT,
     CaseFailure,
-    Cell,
-    CellResult,
     Experiment,
-    cell_folder,
+    Trial,
+    TrialResult,
     has_reference,
     locked_sum,
+    trial_folder,
 )
+from napari_scribseg.experiment.lease import LEASE_VARIABLE, still_ours
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.documents import save_document
@@ -33,31 +35,33 @@ from napari_scribseg.runs.worker import sentence_of
 from napari_scribseg.training.predict import Model, load_model, predict_case
 
 
-def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool = False) -> None:
-    """Segment the test cases of a trained cell, score them, and say that the cell has ended.
+def score_trial(
+    folder: Path, experiment: Experiment, trial: Trial, *, locked: bool = False
+) -> None:
+    """Segment the test cases of a trained trial, score them, and say that the trial has ended.
 
     Args:
         folder: of the experiment.
         experiment: of the folder.
-        cell: with a trained run.
+        trial: with a trained run.
         locked: score the locked cases instead, beside the others.
 
     Raises:
         InvalidInput: there is no run, or a table can't be written.
         RunError: the run has no checkpoint, or it is damaged.
     """
-    there = cell_folder(folder, cell.name)
+    there = trial_folder(folder, trial.name)
     run = RunFolder.open(there / "run")
     model = load_model(run, run.record.training.device)
     of = {case.files.id: case for case in experiment.cases}
-    cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else cell.test
+    cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else trial.test
     tables, failures, unusable = _scored(run, model, cases, Path(experiment.recipe.dataset))
     prefix = "locked_" if locked else ""
     for name in ("scores", "slices", "clinical"):
         write_text(there / f"{prefix}{name}.csv", csv_text(getattr(tables, name)))
     voxels, slices, share = _effort(run)
-    result = CellResult(
-        sha256=locked_sum(experiment, cell) if locked else cell.sha256,
+    result = TrialResult(
+        sha256=locked_sum(experiment, trial) if locked else trial.sha256,
         outcome="finished",
         step=model.step,
         scribbled_voxels=voxels,
@@ -66,7 +70,9 @@ def score_cell(folder: Path, experiment: Experiment, cell: Cell, *, locked: bool
         failures=tuple(failures),
         unusable=tuple(unusable),
     )
-    # Last, because its presence is what makes the cell finished.
+    if not still_ours(os.environ.get(LEASE_VARIABLE)):
+        raise RunError("Somebody else has taken the trial over, so its result is theirs to write.")
+    # Last, because its presence is what makes the trial finished.
     save_document(there / (LOCKED_RESULT if locked else RESULT), result)
 
 

@@ -35,7 +35,7 @@ class MethodSettings(BaseModel):
     options: dict[str, Any]
     """The method's own settings, all of them."""
     training: TrainConfig
-    """The engine's, but for the random seed, which belongs to the cell."""
+    """The engine's, but for the random seed, which belongs to the trial."""
     parameters: int = Field(ge=0)
     """Weights of the network, for the estimate of disk space."""
 

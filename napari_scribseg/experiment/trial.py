@@ -1,65 +1,70 @@
-"""One cell, computed: its run is prepared here, trained and scored by child processes.
+"""One trial, computed: its run is prepared here, trained and scored by child processes.
 
-Whatever happens to a child ends the cell, not the experiment. All that is known of a cell lies in
-its folder, so it may be continued by another process or another machine. Nothing here needs torch.
+Whatever happens to a child ends the trial, not the experiment. All that is known of a trial lies in
+its folder, so it may be continued by another process or another machine. Who computes it has its
+lease; what goes wrong because of the place where it is computed is no result. Nothing here needs
+torch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hashlib
 import json
-import shutil
 import socket
 import time
-import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import numpy as np
+import psutil
 
-from napari_scribseg import __version__
 from napari_scribseg.core.errors import RunError, ScribsegError
-from napari_scribseg.core.events import Finished
-from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.core.events import Finished, Started
 from napari_scribseg.data.pseudonyms import without_paths
-from napari_scribseg.experiment.case_facts import CaseFacts, paths_of, without_folder
+from napari_scribseg.experiment import place
+from napari_scribseg.experiment.case_facts import paths_of, without_folder
+from napari_scribseg.experiment.clients import stopping
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     RESULT,
-    STOP,
-    Cell,
-    CellResult,
+    TIMING,
     Experiment,
     State,
-    cell_folder,
-    cells_of,
+    Trial,
+    TrialResult,
     is_experiment,
     load_experiment,
     locked_result_of,
     result_of,
     state_of,
+    trial_folder,
+    trials_of,
 )
-from napari_scribseg.experiment.recipe import share_text
-from napari_scribseg.experiment.thinned_scribbles import thinned
+from napari_scribseg.experiment.gpu_slots import a_gpu
+from napari_scribseg.experiment.lease import Lease
+from napari_scribseg.experiment.trial_run import empty, prepared_run
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_text
 from napari_scribseg.io.documents import save_document
 from napari_scribseg.io.regular_file import open_own, refuse_links
-from napari_scribseg.io.volumes import write_volume
 from napari_scribseg.runs import children, process
-from napari_scribseg.runs.children import Child
-from napari_scribseg.runs.folder import SILENCE_SECONDS, RunCase, RunFolder, is_run
+from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.orphans import end_orphan
 
-TIMING: Final = "timing.json"
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 20.0
 """Time a training has to save what it has learnt."""
+_LOOK_SECONDS: Final = 1.0
+"""Between two looks at the memory of a child."""
+_DOUBTFUL: Final = (
+    *("was killed, most likely because memory ran out", "crashed in native code"),
+    *("was ended from outside", "OutOfMemoryError", "CUDA error", "AcceleratorError"),
+)
+"""Ends of a child that may be the place's fault as well as the method's."""
 
 ScoreCommand = Callable[[Path, str, bool], Sequence[str]]
-"""(experiment, cell, locked) -> the command line that predicts and scores."""
+"""(experiment, trial, locked) -> the command line that predicts and scores."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,50 @@ class Programs:
 
     train: process.Command
     score: ScoreCommand
+    inspect: place.InspectCommand | None = place.inspect_command
+    """None: nobody is asked for devices."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What has become of a trial for now.
+
+    Args:
+        state: how it is.
+        held_by: who else computes it.
+        fault: why this place can't compute it; no failure of the trial.
+        doubt: it failed in a way that may be the place's fault: worth another place.
+    """
+
+    state: State
+    held_by: str = ""
+    fault: str = ""
+    doubt: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How trials are to be computed.
+
+    Args:
+        retry: compute those again that have failed.
+        client: token of whoever asked for them, see `clients`; "" = nobody in particular.
+        per_gpu: trials that share a GPU.
+        over: token of a dead holder of the lease, see `Lease.take`.
+        elsewhere: there are other places to try; a doubtful end is no failure then.
+        locked: score the locked cases of a finished trial instead.
+    """
+
+    retry: bool = False
+    client: str = ""
+    per_gpu: int = 1
+    over: str = ""
+    elsewhere: bool = False
+    locked: bool = False
 
 
 def score_command(folder: Path, name: str, locked: bool) -> list[str]:
-    """The command line that predicts and scores the test cases of a cell."""
+    """The command line that predicts and scores the test cases of a trial."""
     command = [*children.PROGRAM, "experiment", str(folder), "--lifeline"]
     return [*command, "--score-locked" if locked else "--score", name]
 
@@ -79,250 +124,261 @@ def score_command(folder: Path, name: str, locked: bool) -> list[str]:
 PROGRAMS: Final = Programs(process.worker_command, score_command)
 
 
-def compute_cell(
+def compute_trial(
     folder: str | Path,
     name: str,
+    manner: Manner = Manner(),
     *,
-    retry: bool = False,
     experiment: Experiment | None = None,
-    cells: dict[str, Cell] | None = None,
+    trials: dict[str, Trial] | None = None,
     programs: Programs | None = None,
-) -> State:
-    """Bring a cell to its end, from wherever it is; gives how it is afterwards.
+) -> Computed:
+    """Bring a trial to its end, from wherever it is; gives how it is afterwards.
 
     Args:
         folder: of the experiment.
-        name: of the cell.
-        retry: compute it again where it has failed.
+        name: of the trial.
+        manner: how.
         experiment: of the folder; read from there when None, as by a worker of a cluster.
-        cells: of the experiment, if somebody has them already.
+        trials: of the experiment, if somebody has them already.
         programs: the children; None = our command line.
 
     Raises:
-        ScribsegError: the folder is no experiment, or can't be written to.
+        ScribsegError: the folder is no experiment.
     """
-    programs = programs or PROGRAMS
     folder = Path(folder).absolute()  # the children work elsewhere
-    if experiment is None or cells is None:
+    if experiment is None or trials is None:
         stamp = (folder / EXPERIMENT).stat().st_mtime_ns if is_experiment(folder) else 0
-        experiment, cells = _loaded(folder, stamp)
-    cell = cells[name]
-    state = state_of(folder, cell)
-    if state == "finished" or (state == "failed" and not retry):
-        return state
-    if _stopping(folder):
-        return state
-    there = cell_folder(folder, name)
-    refuse_links(there)
-    if state in {"outdated", "failed"}:
-        _remove(there)
-    there.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(there)
-    remove_abandoned(there)
-    began = time.time()
+        experiment, trials = _loaded(folder, stamp)
+    trial = trials[name]
+    state = _state(folder, experiment, trial, manner)
+    if _is_done(state, manner) or stopping(folder, manner.client):
+        return Computed(state)
+    there = trial_folder(folder, name)
     try:
-        run = _prepared_run(folder, experiment, cell)
-        end = _train(folder, run, programs)
-        if end.outcome == "stopped":
-            return "interrupted"
-        if end.outcome in {"failed", "crashed"}:
-            return _failed(folder, experiment, cell, end.message, end.step)
-        trained = time.time()
-        said = _score(folder, cell, locked=False, programs=programs)
-        ended = result_of(folder, cell) is not None
-    except ScribsegError as error:
-        return _failed(folder, experiment, cell, str(error), 0)
-    if not ended:
-        stopped = _stopping(folder)
-        return "interrupted" if stopped else _failed(folder, experiment, cell, said, end.step)
-    _note_times(there, began, trained)
-    return "finished"
+        refuse_links(there)
+        there.mkdir(parents=True, exist_ok=True)
+        lease = Lease.take(there, manner.client, over=manner.over)
+    except OSError:
+        fault = place.fault_of_place(folder, experiment)
+        if not fault:  # something lies in the way of this trial alone
+            raise
+        return Computed(state, fault=fault)
+    if not isinstance(lease, Lease):
+        return Computed(state, held_by=str(lease))
+    with lease:
+        work = _Work(folder, experiment, trial, programs or PROGRAMS, manner, lease)
+        return work.done()
 
 
-@functools.cache
-def code_sum() -> str:
-    """A sum over the package's sources below the window and the command line.
-
-    The version decides which cells are finished; this tells whether one version meant one code,
-    which it doesn't where somebody develops methods.
-    """
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package)
-        if name.parts[0] not in {"gui", "cli"} and name.parts[:2] != ("experiment", "report"):
-            digest.update(name.as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+def _state(folder: Path, experiment: Experiment, trial: Trial, manner: Manner) -> State:
+    """How a trial is, or how the scoring of its locked cases is."""
+    if not manner.locked:
+        return state_of(folder, trial)
+    result = locked_result_of(folder, experiment, trial)
+    return "waiting" if result is None else result.outcome
 
 
-def score_locked(
-    folder: Path, experiment: Experiment, cell: Cell, programs: Programs | None = None
-) -> str | None:
-    """Score the locked cases with a finished cell's run; gives what went wrong, if anything."""
-    if locked_result_of(folder, experiment, cell) is not None:
-        return None
-    said = _score(folder, cell, locked=True, programs=programs or PROGRAMS)
-    return None if locked_result_of(folder, experiment, cell) is not None else said
+def _is_done(state: State, manner: Manner) -> bool:
+    return state == "finished" or (state == "failed" and not manner.retry)
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Cell]]:  # noqa: ARG001
-    """The experiment of a folder and its cells; read once per change of the document.
-
-    Raises:
-        RunError: it was planned by another version, whose numbers may differ.
-    """
+def _loaded(folder: Path, stamp: int) -> tuple[Experiment, dict[str, Trial]]:  # noqa: ARG001
+    """The experiment of a folder and its trials; read once per change of the document."""
     experiment = load_experiment(folder)
-    if experiment.package_version != __version__:
-        raise RunError(
-            f"The experiment was planned by napari-scribseg {experiment.package_version}, and this "
-            f"computer has {__version__}: install the same version everywhere."
+    return experiment, trials_of(experiment)
+
+
+@dataclass
+class _Work:
+    """A trial under our lease."""
+
+    folder: Path
+    experiment: Experiment
+    trial: Trial
+    programs: Programs
+    manner: Manner
+    lease: Lease
+    variables: dict[str, str] = field(default_factory=dict)
+    peak_bytes: int = 0
+    _next_look: float = 0.0
+
+    @property
+    def there(self) -> Path:
+        """Folder of the trial."""
+        return trial_folder(self.folder, self.trial.name)
+
+    def done(self) -> Computed:
+        """What becomes of it."""
+        state = _state(self.folder, self.experiment, self.trial, self.manner)
+        if _is_done(state, self.manner):  # by whoever had the lease before us
+            return Computed(state)
+        device = self.trial.training.device
+        with a_gpu(device, self.manner.per_gpu, over=self._is_over) as variables:
+            if variables is None:
+                return Computed("interrupted")
+            self.variables = {**variables, **self.lease.variables}
+            try:
+                return self._locked_scored() if self.manner.locked else self._computed(state)
+            except ScribsegError as error:
+                return self._failed(str(error), 0)
+            except OSError as error:
+                text = f"{error.strerror}: {error.filename}"
+                return self._failed(text, 0, doubtful=True)
+
+    def _computed(self, state: State) -> Computed:
+        if state in {"outdated", "failed"}:
+            empty(self.there)
+        remove_leftovers(self.there)
+        remove_abandoned(self.there)
+        began = time.time()
+        run = prepared_run(self.folder, self.experiment, self.trial)
+        if not end_orphan(run, self._is_over):
+            return Computed("interrupted", held_by="its training, which does not stop yet")
+        end = self._train(run)
+        if end.outcome == "stopped" or self.lease.is_lost:
+            return self._interrupted()
+        if end.outcome in {"failed", "crashed"}:
+            return self._failed(end.message, end.step, doubtful=_is_doubtful(end.message))
+        trained = time.time()
+        said = self._score()
+        if result_of(self.folder, self.trial) is None:
+            if self._is_over():
+                return self._interrupted()
+            return self._failed(said, end.step, doubtful=_is_doubtful(said))
+        self._note(run, began, trained)
+        return Computed("finished")
+
+    def _locked_scored(self) -> Computed:
+        said = self._score()
+        if locked_result_of(self.folder, self.experiment, self.trial) is not None:
+            return Computed("finished")
+        if self._is_over():
+            return Computed("waiting")
+        fault = place.fault_of_place(self.folder, self.experiment)
+        if fault:
+            return Computed("waiting", fault=fault)
+        raise RunError(said)
+
+    def _is_over(self) -> bool:
+        """Whether the work shall end: somebody asked for it, or has taken over."""
+        return stopping(self.folder, self.manner.client) or self.lease.is_lost
+
+    def _interrupted(self) -> Computed:
+        held = "somebody else has taken it over" if self.lease.is_lost else ""
+        return Computed("interrupted", held_by=held)
+
+    def _train(self, run: RunFolder) -> Finished:
+        """Train a run to its end, or until everybody is asked to stop."""
+        end = run.summary.end
+        if end is not None and end.outcome == "completed":
+            return end
+        resume = run.checkpoint("last").exists()
+        child = process.start(
+            run, resume=resume, command=self.programs.train, variables=self.variables
         )
-    return experiment, cells_of(experiment)
+        try:
+            while child.is_alive:
+                if self._is_over():
+                    return child.stop(_STOP_SECONDS)
+                self._look_at_memory(child.pid)
+                time.sleep(_POLL_SECONDS)
+            return child.wait()
+        finally:
+            if child.is_alive:
+                child.stop(_STOP_SECONDS)
 
-
-def _prepared_run(folder: Path, experiment: Experiment, cell: Cell) -> RunFolder:
-    """The run of a cell: the one that is there, or a new one."""
-    path = cell_folder(folder, cell.name) / "run"
-    mark = path.parent / "sha256"
-    if is_run(path) and mark.is_file() and mark.read_text(encoding="ascii") == cell.sha256:
-        return RunFolder.open(path)
-    _remove(path)
-    run = RunFolder.create(
-        path,
-        method=cell.settings.method,
-        options=cell.settings.options,
-        training=cell.training,
-        schema=experiment.labels,
-        cases=tuple(
-            RunCase(files=_files(folder, experiment, cell, case), role="train")
-            for case in cell.train
-        ),
-        preset=cell.settings.preset,
-        dataset=experiment.dataset_title,
-        dataset_folder=Path(experiment.recipe.dataset),
-    )
-    write_text(mark, cell.sha256)
-    return run
-
-
-def _files(folder: Path, experiment: Experiment, cell: Cell, case: CaseFacts) -> CaseFiles:
-    """The files of a training case, its scribbles thinned where the cell has a share of them."""
-    files = case.files
-    if cell.share == 1 or experiment.recipe.shares_of != "strokes" or files.scribbles is None:
-        return files
-    group = f"{share_text(cell.share)}-seed{cell.random_seed}"
-    path = folder / "scribbles" / group / f"{files.id}.nii.gz"
-    if not path.is_file():
-        loaded = files.model_copy(update={"reference": None}).load(experiment.labels)
-        rng = np.random.default_rng([cell.random_seed, zlib.crc32(files.id.encode())])
-        assert loaded.scribbles is not None
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_volume(path, Volume(thinned(loaded.scribbles, cell.share, rng), loaded.grid))
-    return files.model_copy(update={"scribbles": path, "convention": None})
-
-
-def _train(folder: Path, run: RunFolder, programs: Programs) -> Finished:
-    """Train a run to its end, or until everybody is asked to stop."""
-    end = run.summary.end
-    if end is not None and end.outcome == "completed":
-        return end
-    _wait_for_an_orphan(run)
-    resume = run.checkpoint("last").exists()
-    child = process.start(run, resume=resume, command=programs.train)
-    try:
-        while child.is_alive:
-            if _stopping(folder):
-                return child.stop(_STOP_SECONDS)
-            time.sleep(_POLL_SECONDS)
-        return child.wait()
-    finally:
-        if child.is_alive:
-            child.stop()
-
-
-def _wait_for_an_orphan(run: RunFolder) -> None:
-    """A child whose starter was killed needs some seconds to notice and to save.
-
-    Raises:
-        RunError: it is still there afterwards, so somebody else trains this run.
-    """
-    until = time.monotonic() + SILENCE_SECONDS + 5
-    while run.status == "running":
-        if time.monotonic() > until:
-            raise RunError(
-                "Its run is being trained by another process. Stop that one, then repeat the cell."
+    def _score(self) -> str:
+        """Predict and score in a child process; gives how that ended, in a sentence."""
+        with open_own(self.there / "score.log", "wb") as log:
+            child = children.start(
+                self.programs.score(self.folder, self.trial.name, self.manner.locked),
+                output=log,
+                threads=self.trial.training.threads,
+                variables=self.variables,
             )
-        time.sleep(_POLL_SECONDS)
+            try:
+                while not child.ends_within(_POLL_SECONDS) and not self._is_over():
+                    self._look_at_memory(child.pid)
+            finally:
+                child.kill()
+                child.ends_within(None)
+                child.cut_line()
+        said = process.explain_exit(child.code, children.tail_of(self.there / "score.log"))
+        return said.replace("training process", "process that scores")
+
+    def _failed(self, text: str, step: int, *, doubtful: bool = False) -> Computed:
+        """A trial that did not come to its end: is it the place's fault, the lease's, its own?"""
+        if self._is_over() or not self.lease.is_held:
+            return self._interrupted()
+        fault = place.fault_of_place(self.folder, self.experiment)
+        if fault:
+            return Computed("interrupted", fault=fault)
+        if doubtful and self.manner.elsewhere:
+            return Computed("interrupted", doubt=text)
+        if self.manner.locked:
+            raise RunError(text)
+        _save_failure(self.folder, self.experiment, self.trial, text, step)
+        return Computed("failed")
+
+    def _look_at_memory(self, pid: int) -> None:
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + _LOOK_SECONDS
+            self.peak_bytes = max(self.peak_bytes, _memory_of(pid))
+
+    def _note(self, run: RunFolder, began: float, trained: float) -> None:
+        """Note when and on what it was computed, beside its result."""
+        started = next((e for e in reversed(run.events()) if isinstance(e, Started)), None)
+        document = {
+            "train_seconds": round(trained - began, 3),
+            "score_seconds": round(time.time() - trained, 3),
+            "host": socket.gethostname(),
+            **place.parts_here(),
+            "device": "" if started is None else started.device,
+            "precision": "" if started is None else started.precision,
+            "peak_memory_mib": round(self.peak_bytes / 2**20),
+        }
+        write_text(self.there / TIMING, json.dumps(document))
 
 
-def _score(folder: Path, cell: Cell, *, locked: bool, programs: Programs) -> str:
-    """Predict and score in a child process; gives how that ended, in a sentence."""
-    there = cell_folder(folder, cell.name)
-    with open_own(there / "score.log", "wb") as log:
-        child = children.start(
-            programs.score(folder, cell.name, locked),
-            output=log,
-            threads=cell.training.threads,
-        )
-        _wait(child, folder)
-    said = process.explain_exit(child.code, children.tail_of(there / "score.log"))
-    return said.replace("training process", "process that scores")
+def _is_doubtful(text: str) -> bool:
+    return any(words in text for words in _DOUBTFUL)
 
 
-def _wait(child: Child, folder: Path) -> None:
-    try:
-        while not child.ends_within(_POLL_SECONDS) and not _stopping(folder):
-            pass
-    finally:
-        child.kill()
-        child.ends_within(None)
-        child.cut_line()
+def _memory_of(pid: int) -> int:
+    """Bytes that a process and its helpers have in memory now."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        family = [psutil.Process(pid)]
+        family += family[0].children(recursive=True)
+        for member in family:
+            with contextlib.suppress(psutil.Error):
+                total += member.memory_info().rss
+    return total
 
 
-def _failed(folder: Path, experiment: Experiment, cell: Cell, reason: str, step: int) -> State:
-    """Note that a cell has failed."""
-    reason = without_paths(reason, paths_of([case.files for case in (*cell.train, *cell.test)]))
-    for path in (Path(experiment.recipe.dataset), cell_folder(folder, cell.name), folder):
-        reason = without_folder(reason, path)
-    voxels, slices, share = _effort_of(cell)
-    result = CellResult(
-        sha256=cell.sha256,
+def _save_failure(folder: Path, experiment: Experiment, trial: Trial, text: str, step: int) -> None:
+    """Note that a trial has failed."""
+    text = without_paths(text, paths_of([case.files for case in (*trial.train, *trial.test)]))
+    for path in (Path(experiment.recipe.dataset), trial_folder(folder, trial.name), folder):
+        text = without_folder(text, path)
+    voxels, slices, share = _effort_of(trial)
+    result = TrialResult(
+        sha256=trial.sha256,
         outcome="failed",
-        reason=reason,
+        reason=text,
         step=step,
         scribbled_voxels=voxels,
         scribbled_slices=slices,
         labelled_share=share,
     )
-    save_document(cell_folder(folder, cell.name) / RESULT, result)
-    return "failed"
+    save_document(trial_folder(folder, trial.name) / RESULT, result)
 
 
-def _effort_of(cell: Cell) -> tuple[int, int, float]:
-    """What was drawn for a cell; of thinned strokes this is what there was before."""
-    voxels = sum(sum(case.scribbled_voxels.values()) for case in cell.train)
-    slices = sum(case.scribbled_slices for case in cell.train)
-    return voxels, slices, voxels / max(sum(case.voxels for case in cell.train), 1)
-
-
-def _note_times(there: Path, began: float, trained: float) -> None:
-    document = {
-        "train_seconds": round(trained - began, 3),
-        "score_seconds": round(time.time() - trained, 3),
-        "host": socket.gethostname(),
-        "code_sha256": code_sum(),
-    }
-    write_text(there / TIMING, json.dumps(document))
-
-
-def _stopping(folder: Path) -> bool:
-    return (folder / STOP).exists()
-
-
-def _remove(path: Path) -> None:
-    """Remove what an earlier attempt has left in our own folder."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _effort_of(trial: Trial) -> tuple[int, int, float]:
+    """What was drawn for a trial; of thinned strokes this is what there was before."""
+    voxels = sum(sum(case.scribbled_voxels.values()) for case in trial.train)
+    slices = sum(case.scribbled_slices for case in trial.train)
+    return voxels, slices, voxels / max(sum(case.voxels for case in trial.train), 1)

@@ -2,7 +2,7 @@
 
 A slice counts by the mean Dice of its structures. A structure that was invented or missed on a
 slice has Dice 0 there, so of equally bad slices those come first where more tissue is wrong. Of the
-worst every case gives one at most; cells take part that learnt from the largest share of the
+worst every case gives one at most; trials take part that learnt from the largest share of the
 annotation.
 """
 
@@ -20,12 +20,12 @@ from typing import Literal
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.experiment import (
-    Cell,
     Experiment,
-    cell_folder,
-    cells_of,
+    Trial,
     locked_result_of,
     result_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.io.regular_file import open_own
 
@@ -37,16 +37,16 @@ class PickedSlice:
     """A slice to look at.
 
     Args:
-        cell: whose segmentation it is.
+        trial: whose segmentation it is.
         label: name of the method in the experiment.
-        share: of the annotation that the cell learnt from.
+        share: of the annotation that the trial learnt from.
         case: id of the test case.
         slice_index: from 0, along z.
         dice: mean over the structures on the slice.
         rank: why it was picked.
     """
 
-    cell: str
+    trial: str
     label: str
     share: float
     case: str
@@ -79,61 +79,61 @@ def picked_slices(
         locked: of the locked cases instead of the others.
 
     Raises:
-        InvalidInput: a table of a cell is damaged.
+        InvalidInput: a table of a trial is damaged.
     """
     share = max(experiment.recipe.shares)
-    by_label: dict[str, list[Cell]] = defaultdict(list)
-    for cell in cells_of(experiment).values():
-        done = locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
-        if cell.share == share and done is not None and done.outcome == "finished":
-            by_label[cell.label].append(cell)
+    by_label: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials_of(experiment).values():
+        done = locked_result_of(folder, experiment, trial) if locked else result_of(folder, trial)
+        if trial.share == share and done is not None and done.outcome == "finished":
+            by_label[trial.label].append(trial)
     picked: list[PickedSlice] = []
-    for label, cells in by_label.items():
-        found = [item for cell in cells for item in _slices_of(folder, cell, locked)]
+    for label, trials in by_label.items():
+        found = [item for trial in trials for item in _slices_of(folder, trial, locked)]
         found.sort(key=lambda item: (item[1].dice, -item[1].wrong_mm2, *item[0]))
         worst = _one_per_case(found)[:per_method]
         median = [found[(len(found) - 1) // 2]] if len(found) > len(worst) else []
         ranked: tuple[tuple[Rank, Sequence[_Found]], ...] = (("worst", worst), ("median", median))
         for rank, items in ranked:
             picked += [
-                PickedSlice(cell, label, share, case, z, item.dice, rank)
-                for (cell, case, z), item in items
+                PickedSlice(trial, label, share, case, z, item.dice, rank)
+                for (trial, case, z), item in items
             ]
     return tuple(picked)
 
 
-def prediction_path(folder: Path, cell: str, case: str) -> Path:
-    """The file of the segmentation that a cell made of a test case.
+def prediction_path(folder: Path, trial: str, case: str) -> Path:
+    """The file of the segmentation that a trial made of a test case.
 
     Args:
         folder: of the experiment.
-        cell: name of the cell.
+        trial: name of the trial.
         case: id of the case.
     """
-    return cell_folder(folder, cell) / "run" / "predictions" / f"{case}.nii.gz"
+    return trial_folder(folder, trial) / "run" / "predictions" / f"{case}.nii.gz"
 
 
 _Found = tuple[tuple[str, str, int], _Slice]
-"""(cell, case, slice index) and what is known of it."""
+"""(trial, case, slice index) and what is known of it."""
 
 
-def _slices_of(folder: Path, cell: Cell, locked: bool) -> Iterable[_Found]:
-    """The slices of a cell's test cases that have a Dice."""
-    path = cell_folder(folder, cell.name) / ("locked_slices.csv" if locked else "slices.csv")
+def _slices_of(folder: Path, trial: Trial, locked: bool) -> Iterable[_Found]:
+    """The slices of a trial's test cases that have a Dice."""
+    path = trial_folder(folder, trial.name) / ("locked_slices.csv" if locked else "slices.csv")
     slices: dict[tuple[str, str, int], _Slice] = defaultdict(_Slice)
     try:
         with open_own(path, "rb") as file:
             for row in csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")):
                 if row["status"] == "scored":
-                    one = slices[cell.name, plain_text(row["case"]), int(row["slice_index"])]
+                    one = slices[trial.name, plain_text(row["case"]), int(row["slice_index"])]
                     one.dices.append(float(row["dice"]))
                     areas = float(row["area_mm2"]), float(row["reference_area_mm2"] or 0)
                     # Of a Dice and two areas follows the overlap, and from it what is wrong.
                     one.wrong_mm2 += (1 - one.dices[-1]) * sum(areas)
     except (OSError, KeyError, ValueError) as error:
         raise InvalidInput(
-            f"{cell.name}: the table {path.name} can't be read ({error}). Remove the folder of the "
-            "cell and repeat the command."
+            f"{trial.name}: the table {path.name} can't be read ({error}). Remove the folder of "
+            "the trial and repeat the command."
         ) from error
     return slices.items()
 

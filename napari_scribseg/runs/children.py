@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +132,7 @@ def start(
     lifeline: bool = True,
     threads: int = 0,
     priority: Priority = "low",
+    variables: Mapping[str, str] | None = None,
 ) -> Child:
     """Start a child.
 
@@ -144,6 +145,7 @@ def start(
             False for one that lives on.
         threads: that it may compute with; 0 = as many as it likes.
         priority: of it and of whatever it starts.
+        variables: of its environment, besides ours; such as which GPU it sees.
 
     Raises:
         OSError: no process can be started.
@@ -154,7 +156,7 @@ def start(
         stdout=output,
         stderr=subprocess.STDOUT if errors is None else errors,
         cwd=neutral_folder(),
-        env=_environment(threads),
+        env={**_environment(threads), **(variables or {})},
         start_new_session=not _WINDOWS,  # Ctrl-C is ours to answer
         creationflags=_WINDOWS_FLAGS if _WINDOWS else 0,
     )

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from napari_scribseg.core.errors import RunError
@@ -45,6 +45,7 @@ def start(
     resume: bool = False,
     beside_window: bool = False,
     command: Command = worker_command,
+    variables: Mapping[str, str] | None = None,
 ) -> TrainingProcess:
     """Train a run in a child process of low priority, and give the handle on it.
 
@@ -55,6 +56,7 @@ def start(
         beside_window: somebody draws meanwhile: the child leaves one core to the window, unless
             the run's settings name a number of threads, and computes when nobody else wants to.
         command: makes the command line.
+        variables: of the child's environment, see `children.start`.
 
     Raises:
         RunError: the run is being trained already, or no process can be started.
@@ -73,6 +75,7 @@ def start(
                 threads=run.record.training.threads
                 or (threads_beside_a_window() if beside_window else 0),
                 priority="idle" if beside_window else "low",
+                variables=variables,
             )
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -24,10 +24,10 @@ from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment import settings as method_settings
-from napari_scribseg.experiment import trial as cell_process
-from napari_scribseg.experiment.experiment import cells_of, load_experiment, state_of
+from napari_scribseg.experiment import trial as trial_process
+from napari_scribseg.experiment.clients import ask_to_stop
+from napari_scribseg.experiment.experiment import load_experiment, state_of, trials_of
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.experiment.settings import Cost, ask_for_costs, ask_for_settings
 
 RESULTS = (
@@ -47,7 +47,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     def settings(recipe: Recipe) -> Any:
         return made_up_settings(*(choice.label for choice in recipe.methods))
 
-    monkeypatch.setattr(cell_process, "PROGRAMS", stubs())
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
 
     def costs(recipe: Recipe) -> Any:
         return {
@@ -191,7 +191,7 @@ def test_one_bad_case_does_not_stop_the_others_and_the_exit_code_says_so(
     assert document["left_out"][0]["case"] == "patient03"
 
 
-def test_failed_cells_are_listed_and_repeated_only_when_asked(data, tmp_path, capsys, fake):
+def test_failed_trials_are_listed_and_repeated_only_when_asked(data, tmp_path, capsys, fake):
     out = tmp_path / "out"
     options = ["--method", "bad", "--method", "good", "--folds", "2", "--out", out]
     code, document = call(capsys, data, *options)
@@ -202,7 +202,7 @@ def test_failed_cells_are_listed_and_repeated_only_when_asked(data, tmp_path, ca
     call(capsys, out, "--retry-failed", "--only", "bad-fold1-seed0-100")
     assert (out / "trained.txt").read_text().count("bad-fold1") == 2
     assert (out / "trained.txt").read_text().count("bad-fold2") == 1
-    assert "There is no cell x" in call(capsys, out, "--only", "x")[1]["error"]
+    assert "There is no trial x" in call(capsys, out, "--only", "x")[1]["error"]
 
 
 def test_an_experiment_is_continued_by_its_folder_without_asking_for_settings(
@@ -231,7 +231,7 @@ def test_the_locked_list_opens_last(data, tmp_path, capsys, fake):
 
 def test_ctrl_c_stops_in_order_and_says_how_to_go_on(data, tmp_path, capsys, fake, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setattr(cell_process, "PROGRAMS", stubs(60))
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs(60))
 
     def terminate() -> None:
         while not (out / "trained.txt").exists():
@@ -243,7 +243,7 @@ def test_ctrl_c_stops_in_order_and_says_how_to_go_on(data, tmp_path, capsys, fak
     assert code == 130
     assert document["interrupted"] is True
     assert document["cells"]["good-fold1-seed0-100"] == "interrupted"
-    monkeypatch.setattr(cell_process, "PROGRAMS", stubs())
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
     code, document = call(capsys, out)
     assert (code, document["finished"]) == (0, 2)
 
@@ -252,7 +252,7 @@ def test_a_stop_asked_for_by_another_process_is_an_interruption(
     data, tmp_path, capsys, fake, monkeypatch
 ):
     out = tmp_path / "out"
-    monkeypatch.setattr(cell_process, "PROGRAMS", stubs(60))
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs(60))
 
     def ask() -> None:
         while not (out / "trained.txt").exists():
@@ -266,7 +266,7 @@ def test_a_stop_asked_for_by_another_process_is_an_interruption(
 
 def test_a_run_that_somebody_stopped_is_told_of(data, tmp_path, capsys, fake, monkeypatch):
     out = tmp_path / "out"
-    monkeypatch.setattr(cell_process, "PROGRAMS", stubs(1.0))
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs(1.0))
 
     def stop_the_first_run() -> None:
         while not (out / "trained.txt").exists():
@@ -325,7 +325,7 @@ def test_settings_that_do_not_exist_are_refused(data, changes, said):
 
 
 @pytest.mark.slow
-def test_real_cells_interrupted_at_random_moments_give_the_same_bytes(data, tmp_path, capsys):
+def test_real_trials_interrupted_at_random_moments_give_the_same_bytes(data, tmp_path, capsys):
     options = ["--method", "partial_ce", "--method", "random_walker", *TINY]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     recipe = tmp_path / "recipe.json"
@@ -342,4 +342,4 @@ def test_real_cells_interrupted_at_random_moments_give_the_same_bytes(data, tmp_
     assert (code, document["finished"]) == (0, 4)
     assert same_results(whole, killed)
     experiment = load_experiment(killed)
-    assert {state_of(killed, cell) for cell in cells_of(experiment).values()} == {"finished"}
+    assert {state_of(killed, trial) for trial in trials_of(experiment).values()} == {"finished"}

@@ -16,10 +16,10 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment.experiment import (
     Experiment,
-    cell_folder,
-    cells_of,
     load_experiment,
     state_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.plan import disk_obstacle, draft, estimate
 from napari_scribseg.experiment.splits import Fold
@@ -39,19 +39,19 @@ def listed(train: list[str], test: list[str]) -> dict[str, object]:
     return {"kind": "listed", "folds": [{"name": "mine", "train": train, "test": test}]}
 
 
-def test_cells_are_methods_times_folds_times_seeds_times_shares(tmp_path):
+def test_trials_are_methods_times_folds_times_seeds_times_shares(tmp_path):
     experiment = phantom_experiment(
         tmp_path, "a", "b", random_seeds=(0, 5), shares=(0.5, 1.0), shares_of="patients"
     )
-    cells = cells_of(experiment)
-    assert len(cells) == 2 * 2 * 2 * 2
-    assert list(cells)[:3] == ["a-fold1-seed0-50", "b-fold1-seed0-50", "a-fold1-seed0-100"]
-    assert len({cell.sha256 for cell in cells.values()}) == 16
-    half, whole = cells["a-fold1-seed0-50"], cells["a-fold1-seed0-100"]
+    trials = trials_of(experiment)
+    assert len(trials) == 2 * 2 * 2 * 2
+    assert list(trials)[:3] == ["a-fold1-seed0-50", "b-fold1-seed0-50", "a-fold1-seed0-100"]
+    assert len({trial.sha256 for trial in trials.values()}) == 16
+    half, whole = trials["a-fold1-seed0-50"], trials["a-fold1-seed0-100"]
     assert len(half.train) == 1
     assert len(whole.train) == 2
     assert half.test == whole.test
-    assert cells["a-fold1-seed5-100"].training.random_seed == 5
+    assert trials["a-fold1-seed5-100"].training.random_seed == 5
 
 
 def test_an_experiment_survives_its_document(tmp_path):
@@ -80,19 +80,19 @@ def test_the_hash_follows_what_decides_the_numbers(tmp_path, changes, same):
         update["recipe"] = experiment.recipe.model_copy(update=changes["recipe"])
     if "settings" in changes:
         update["settings"] = (experiment.settings[0].model_copy(update=changes["settings"]),)
-    other = cells_of(experiment.model_copy(update=update))[name]
-    assert (other.sha256 == cells_of(experiment)[name].sha256) is same
+    other = trials_of(experiment.model_copy(update=update))[name]
+    assert (other.sha256 == trials_of(experiment)[name].sha256) is same
 
 
-def test_ten_thousand_cells_are_planned_and_listed_in_seconds(tmp_path):
+def test_ten_thousand_trials_are_planned_and_listed_in_seconds(tmp_path):
     began = time.process_time()
     experiment = phantom_experiment(
         tmp_path, *(f"method{i}" for i in range(20)), patients=6, random_seeds=tuple(range(250))
     )
-    cells = cells_of(experiment)
-    assert len(cells) == 10_000
-    states = {state_of(tmp_path / "out", cell) for cell in cells.values()}
-    cost = estimate(tmp_path / "out", experiment, list(cells.values()))
+    trials = trials_of(experiment)
+    assert len(trials) == 10_000
+    states = {state_of(tmp_path / "out", trial) for trial in trials.values()}
+    cost = estimate(tmp_path / "out", experiment, list(trials.values()))
     assert states == {"waiting"}
     assert cost.seconds > 10_000
     assert time.process_time() - began < 5
@@ -165,8 +165,8 @@ def test_a_case_without_a_reference_teaches_but_is_not_scored(data):
     split = listed(["patient02"], ["patient00", "patient01"])
     drafted = draft(recipe_of(data, "a", split=split), made_up_settings("a"))
     assert drafted.experiment is not None
-    (cell,) = cells_of(drafted.experiment).values()
-    assert [case.files.id for case in cell.test] == ["patient00"]
+    (trial,) = trials_of(drafted.experiment).values()
+    assert [case.files.id for case in trial.test] == ["patient00"]
 
 
 def test_a_case_whose_reference_is_no_use_teaches_and_has_no_score(data):
@@ -175,16 +175,16 @@ def test_a_case_whose_reference_is_no_use_teaches_and_has_no_score(data):
     experiment = draft(recipe_of(data, "a", split=split), made_up_settings("a")).experiment
     assert experiment is not None
     assert experiment.left_out == ()
-    (cell,) = cells_of(experiment).values()
-    (teacher,) = cell.train
+    (trial,) = trials_of(experiment).values()
+    (teacher,) = trial.train
     assert "patient01.nii.gz" in teacher.reference_problem
     assert str(data) not in teacher.reference_problem
     assert teacher.files.reference is None, "or training would trip over it"
     split = listed(["patient00"], ["patient01", "patient02"])
     tested = draft(recipe_of(data, "a", split=split), made_up_settings("a")).experiment
     assert tested is not None
-    (cell,) = cells_of(tested).values()
-    assert [case.files.id for case in cell.test] == ["patient01", "patient02"]
+    (trial,) = trials_of(tested).values()
+    assert [case.files.id for case in trial.test] == ["patient01", "patient02"]
 
 
 def test_a_recipe_says_whose_the_cases_are(data):
@@ -220,7 +220,7 @@ def test_a_full_disk_is_told_before_anything_begins(tmp_path, monkeypatch):
 
 
 def timed(out: Path, experiment: Experiment, seconds: float) -> None:
-    there = cell_folder(out, "a-fold1-seed0-100")
+    there = trial_folder(out, "a-fold1-seed0-100")
     there.mkdir(parents=True)
     times = {"train_seconds": seconds - 1, "score_seconds": 1.0, "host": "x"}
     (there / "timing.json").write_text(json.dumps(times))
@@ -228,8 +228,8 @@ def timed(out: Path, experiment: Experiment, seconds: float) -> None:
 
 def test_the_estimate_follows_what_was_measured(tmp_path):
     experiment = phantom_experiment(tmp_path, "a")
-    cells = list(cells_of(experiment).values())
+    trials = list(trials_of(experiment).values())
     out = tmp_path / "out"
-    assert estimate(out, experiment, cells).bytes > 2 * 4000
+    assert estimate(out, experiment, trials).bytes > 2 * 4000
     timed(out, experiment, 100.0)
-    assert estimate(out, experiment, cells).seconds == 200.0
+    assert estimate(out, experiment, trials).seconds == 200.0

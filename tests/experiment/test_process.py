@@ -14,10 +14,10 @@ import pytest
 from experiments import recipe_of, stub_program
 from phantoms import phantom_dataset
 
-from napari_scribseg.experiment.experiment import cells_of, load_experiment, state_of
+from napari_scribseg.experiment.clients import ask_to_stop
+from napari_scribseg.experiment.experiment import load_experiment, state_of, trials_of
 from napari_scribseg.experiment.process import ExperimentProcess
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 
 _SLOW = 30.0
 """Seconds of a training that somebody ends."""
@@ -41,7 +41,7 @@ def trains(folder: Path) -> bool:
 
 def states(folder: Path) -> set[str]:
     experiment = load_experiment(folder)
-    return {state_of(folder, cell) for cell in cells_of(experiment).values()}
+    return {state_of(folder, trial) for trial in trials_of(experiment).values()}
 
 
 def test_a_check_answers_and_writes_nothing(recipe, tmp_path):

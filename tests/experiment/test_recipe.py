@@ -73,7 +73,7 @@ def test_a_relative_dataset_is_looked_for_beside_the_recipe(tmp_path):
                 "split": {"kind": "cross-validation", "folds": 1000},
                 "random_seeds": tuple(range(200)),
             },
-            r"x 1000 fold\(s\) x 200 seed\(s\) x \d+ share\(s\) are \d+ cells, more than the 1000",
+            r"x 1000 fold\(s\) x 200 seed\(s\) x \d+ share\(s\) are \d+ trials, more than the 1000",
         ),
         ({"epochs": 3}, "extra"),
         ({"device": "toaster"}, "string should match"),

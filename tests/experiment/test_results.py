@@ -1,4 +1,4 @@
-"""Result files: rows of every cell, failed ones as zeros, comparisons by patient, safe text."""
+"""Result files: rows of every trial, failed ones as zeros, comparisons by patient, safe text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from experiments import phantom_experiment, stubs
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.experiment.experiment import Experiment, cell_folder, cells_of
-from napari_scribseg.experiment.results import CELL_COLUMNS, code_note, write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.experiment import Experiment, trial_folder, trials_of
+from napari_scribseg.experiment.mixtures import mixtures
+from napari_scribseg.experiment.results import TRIAL_COLUMNS, write_results
+from napari_scribseg.experiment.schedule import compute_trials
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -27,15 +29,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Experiment]:
     )
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=4, programs=stubs()))
+        list(compute_trials(out, experiment, list(trials_of(experiment)), jobs=4, programs=stubs()))
         write_results(out, experiment)
     return out, experiment
 
 
-def test_every_cell_has_a_row(done):
+def test_every_trial_has_a_row(done):
     out, _ = done
     found = rows(out / "cells.csv")
-    assert tuple(found[0]) == CELL_COLUMNS
+    assert tuple(found[0]) == TRIAL_COLUMNS
     assert len(found) == 3 * 2 * 2
     first = found[0]
     assert (first["cell"], first["state"], first["share_percent"]) == (
@@ -49,7 +51,7 @@ def test_every_cell_has_a_row(done):
     assert bad["reason"] == "The loss is not finite any more."
 
 
-def test_scores_are_those_of_the_cells_and_zeros_for_failed_ones(done):
+def test_scores_are_those_of_the_trials_and_zeros_for_failed_ones(done):
     out, _ = done
     found = rows(out / "scores.csv")
     assert len(found) == 3 * 2 * 8 * 2  # methods, seeds, patients, classes
@@ -57,7 +59,7 @@ def test_scores_are_those_of_the_cells_and_zeros_for_failed_ones(done):
     assert {row["note"] for row in found if row["label"] == "bad"} == {
         "The loss is not finite any more."
     }
-    inside = rows(cell_folder(out, "good-fold2-seed1-100") / "scores.csv")
+    inside = rows(trial_folder(out, "good-fold2-seed1-100") / "scores.csv")
     outside = [row for row in found if row["cell"] == "good-fold2-seed1-100"]
     assert [row["dice"] for row in outside] == [row["dice"] for row in inside]
     assert outside[0]["volume_error_ml"] == "-0.5"  # copied, not taken for a formula
@@ -125,29 +127,29 @@ def test_files_of_an_unfinished_experiment_hold_what_is_there(tmp_path):
     experiment = phantom_experiment(tmp_path, "good", "plain")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        list(compute_cells(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
+        list(compute_trials(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
         assert write_results(out, experiment) == ()
     states = [row["state"] for row in rows(out / "cells.csv")]
     assert states == ["finished", "waiting", "waiting", "waiting"]
     assert {row["label"] for row in rows(out / "scores.csv")} == {"good"}
 
 
-def test_cells_of_different_code_are_told_of(tmp_path):
+def test_trials_of_different_code_are_told_of(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()))
-    assert code_note(out, experiment) is None
-    timing = cell_folder(out, "good-fold1-seed0-100") / "timing.json"
+        list(compute_trials(out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()))
+    assert mixtures(out, experiment) == ()
+    timing = trial_folder(out, "good-fold1-seed0-100") / "timing.json"
     timing.write_text(timing.read_text().replace('"code_sha256": "', '"code_sha256": "other'))
-    assert "2 states of the code" in str(code_note(out, experiment))
+    assert "2 states of the code" in str(mixtures(out, experiment))
 
 
-def test_a_damaged_table_of_a_cell_is_named(tmp_path):
+def test_a_damaged_table_of_a_trial_is_named(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        list(compute_cells(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
-    (cell_folder(out, "good-fold1-seed0-100") / "scores.csv").write_text("a,b\n1,2\n")
+        list(compute_trials(out, experiment, ["good-fold1-seed0-100"], jobs=1, programs=stubs()))
+    (trial_folder(out, "good-fold1-seed0-100") / "scores.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InvalidInput, match=r"good-fold1-seed0-100: the table scores.csv has other"):
         write_results(out, experiment)

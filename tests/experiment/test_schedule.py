@@ -1,4 +1,4 @@
-"""Cells computed side by side: finished once, failed alone, interrupted anywhere, continued.
+"""Trials computed side by side: finished once, failed alone, interrupted anywhere, continued.
 
 Small programs stand in for the trainings.
 """
@@ -21,35 +21,34 @@ from experiments import made_up_settings, phantom_experiment, recipe_of, stubs
 from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.experiment import trial as cell_process
+from napari_scribseg.experiment import trial as trial_process
+from napari_scribseg.experiment.clients import ask_to_stop, at_work
 from napari_scribseg.experiment.experiment import (
     Experiment,
-    cell_folder,
-    cells_of,
     load_experiment,
     state_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.results import write_results
 from napari_scribseg.experiment.schedule import (
     Done,
-    ask_to_stop,
-    at_work,
-    compute_cells,
+    compute_trials,
     default_jobs,
     known_settings,
     open_locked,
 )
+from napari_scribseg.experiment.trial import Manner
 
 VARYING = {"sessions.jsonl", "timing.csv", "trained.txt"}
 """Files in which two equal experiments may differ, besides cells/ (see `engine.experiment`)."""
 
 
-def compute(folder: Path, experiment: Experiment, *, jobs: int = 2, **options: bool) -> list[Done]:
+def compute(folder: Path, experiment: Experiment, *, jobs: int = 2, **how: bool) -> list[Done]:
+    manner = Manner(**how)
     with at_work(folder, experiment, "test"):
-        names = list(cells_of(experiment))
-        done = list(
-            compute_cells(folder, experiment, names, jobs=jobs, programs=stubs(), **options)
-        )
+        names = list(trials_of(experiment))
+        done = list(compute_trials(folder, experiment, names, manner, jobs=jobs, programs=stubs()))
         write_results(folder, experiment)
     return done
 
@@ -65,14 +64,14 @@ def trained(folder: Path) -> Counter[str]:
 
 
 def states(folder: Path, experiment: Experiment) -> list[str]:
-    return [state_of(folder, cell) for cell in cells_of(experiment).values()]
+    return [state_of(folder, trial) for trial in trials_of(experiment).values()]
 
 
-def test_all_cells_finish_and_nothing_is_computed_twice(tmp_path):
+def test_all_trials_finish_and_nothing_is_computed_twice(tmp_path):
     experiment = phantom_experiment(tmp_path, "good", "plain")
     out = tmp_path / "out"
     done = compute(out, experiment)
-    assert sorted(d.cell for d in done) == sorted(cells_of(experiment))
+    assert sorted(d.trial for d in done) == sorted(trials_of(experiment))
     assert {d.state for d in done} == {"finished"}
     before = results(out)
     assert {d.state for d in compute(out, experiment)} == {"finished"}
@@ -80,10 +79,10 @@ def test_all_cells_finish_and_nothing_is_computed_twice(tmp_path):
     assert results(out) == before
 
 
-def test_a_failed_cell_does_not_stop_the_others_and_can_be_repeated_alone(tmp_path):
+def test_a_failed_trial_does_not_stop_the_others_and_can_be_repeated_alone(tmp_path):
     experiment = phantom_experiment(tmp_path, "bad", "plain")
     out = tmp_path / "out"
-    done = {d.cell: d for d in compute(out, experiment)}
+    done = {d.trial: d for d in compute(out, experiment)}
     assert done["bad-fold1-seed0-100"].state == "failed"
     assert done["bad-fold1-seed0-100"].reason == "The loss is not finite any more."
     assert done["plain-fold1-seed0-100"].state == "finished"
@@ -94,30 +93,30 @@ def test_a_failed_cell_does_not_stop_the_others_and_can_be_repeated_alone(tmp_pa
     assert trained(out)["plain-fold1-seed0-100"] == 1
 
 
-def test_a_child_that_dies_fails_its_cell_with_a_sentence(tmp_path):
+def test_a_child_that_dies_fails_its_trial_with_a_sentence(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     programs = stubs()
     dying = [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
-    programs = cell_process.Programs(programs.train, lambda *_: dying)
+    programs = trial_process.Programs(programs.train, lambda *_: dying, None)
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        (done,) = compute_cells(
+        (done,) = compute_trials(
             out, experiment, ["plain-fold1-seed0-100"], jobs=1, programs=programs
         )
     assert done.state == "failed"
     assert "scores was killed, most likely because memory ran out" in done.reason
 
 
-def test_a_cell_that_cannot_be_written_does_not_stop_the_others(tmp_path):
+def test_a_trial_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         (out / "cells").mkdir()
         (out / "cells" / "plain-fold1-seed0-100").write_text("in the way")
         done = {
-            d.cell: d
-            for d in compute_cells(
-                out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()
+            d.trial: d
+            for d in compute_trials(
+                out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()
             )
         }
     assert done["plain-fold1-seed0-100"].state == "failed"
@@ -125,7 +124,7 @@ def test_a_cell_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     assert done["plain-fold2-seed0-100"].state == "finished"
 
 
-def test_changed_data_make_exactly_their_cells_outdated(tmp_path):
+def test_changed_data_make_exactly_their_trials_outdated(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", patients=6, split=three_listed_folds())
     out = tmp_path / "out"
     compute(out, experiment)
@@ -171,14 +170,65 @@ def test_another_recipe_or_other_files_are_not_worked_on(tmp_path):
         compute(taken, experiment)
 
 
-def test_two_processes_do_not_work_on_one_experiment(tmp_path):
+def test_two_clients_of_one_plan_share_the_work_and_nothing_is_computed_twice(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good", "plain", random_seeds=(0, 1))
+    out, names = tmp_path / "out", list(trials_of(experiment))
+    done: dict[str, list[Done]] = {}
+
+    def client(name: str) -> None:
+        with at_work(out, experiment, name) as token:
+            manner = Manner(client=token)
+            done[name] = list(
+                compute_trials(out, experiment, names, manner, jobs=2, programs=stubs(0.2))
+            )
+
+    threads = [threading.Thread(target=client, args=(name,)) for name in ("first", "second")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in ("first", "second"):
+        assert sorted(d.trial for d in done[name]) == sorted(names)
+        assert {d.state for d in done[name]} == {"finished"}
+    assert set(trained(out).values()) == {1}
+    assert list((out / "clients").iterdir()) == []
+
+
+def test_a_client_that_is_stopped_stops_its_own_trials_only(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
+    out, names = tmp_path / "out", list(trials_of(experiment))
+    with at_work(out, experiment, "first") as first, at_work(out, experiment, "second") as second:
+        manner = Manner(client=first)
+        threading.Timer(0.5, ask_to_stop, [out, first]).start()
+        done = list(compute_trials(out, experiment, names[:1], manner, jobs=1, programs=stubs(60)))
+        assert [d.state for d in done] == ["interrupted"]
+        manner = Manner(client=second)
+        done = list(compute_trials(out, experiment, names, manner, jobs=1, programs=stubs()))
+        assert {d.state for d in done} == {"finished"}
+
+
+def test_another_plan_is_refused_while_somebody_works(tmp_path):
+    experiment = phantom_experiment(tmp_path, "plain")
+    changed = experiment.model_copy(update={"package_version": "0.0.1"})
     with (
         at_work(tmp_path / "out", experiment, "first"),
-        pytest.raises(InvalidInput, match="can't be worked on now"),
-        at_work(tmp_path / "out", experiment, "second"),
+        pytest.raises(InvalidInput, match="have changed. Stop that one first"),
+        at_work(tmp_path / "out", changed, "second"),
     ):
         pass
+
+
+def test_data_that_goes_away_fails_no_trial(tmp_path):
+    experiment = phantom_experiment(tmp_path, "bad", "plain")
+    out, data = tmp_path / "out", tmp_path / "data"
+    with at_work(out, experiment, "test"):
+        data.rename(tmp_path / "unplugged")
+        with pytest.raises(RunError, match="This computer can't go on: the data can't be read"):
+            list(compute_trials(out, experiment, ["bad-fold1-seed0-100"], jobs=1, programs=stubs()))
+        assert not list(out.glob("cells/*/result.json"))
+        (tmp_path / "unplugged").rename(data)
+        (done,) = compute_trials(out, experiment, ["bad-fold1-seed0-100"], jobs=1, programs=stubs())
+    assert (done.state, done.reason) == ("failed", "The loss is not finite any more.")
 
 
 def test_settings_are_known_of_the_same_recipe_only(tmp_path):
@@ -191,14 +241,14 @@ def test_settings_are_known_of_the_same_recipe_only(tmp_path):
     assert known_settings(out, recipe_of(tmp_path / "data", "other")) is None
 
 
-def test_asked_to_stop_the_running_cell_is_left_for_later(tmp_path):
+def test_asked_to_stop_the_running_trial_is_left_for_later(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain")
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
         threading.Timer(0.5, ask_to_stop, [out]).start()
         began = time.monotonic()
         done = list(
-            compute_cells(out, experiment, list(cells_of(experiment)), jobs=1, programs=stubs(60))
+            compute_trials(out, experiment, list(trials_of(experiment)), jobs=1, programs=stubs(60))
         )
     assert time.monotonic() - began < 25
     assert [d.state for d in done] == ["interrupted", "waiting"]
@@ -210,15 +260,16 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from experiments import stubs
-from napari_scribseg.experiment.experiment import cells_of, load_experiment
+from napari_scribseg.experiment.experiment import trials_of, load_experiment
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.schedule import compute_trials
 out = Path(sys.argv[1])
 experiment = load_experiment(out)
 with at_work(out, experiment, "again"):
     print("at work", flush=True)
-    cells = compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs(0.05))
-    for done in cells:
+    names = list(trials_of(experiment))
+    for done in compute_trials(out, experiment, names, jobs=2, programs=stubs(0.05)):
         pass
     write_results(out, experiment)
 """
@@ -251,14 +302,14 @@ def test_killed_at_random_moments_and_continued_the_results_are_the_same(tmp_pat
     assert "bad-fold1-seed0-100" in (whole / "scores.csv").read_text()
 
 
-def test_locked_cases_are_scored_once_all_cells_are_finished(tmp_path):
+def test_locked_cases_are_scored_once_all_trials_are_finished(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", locked=("patient03",))
     assert experiment.locked == ("patient03",)
     assert all("patient03" not in fold.train + fold.test for fold in experiment.folds)
     out = tmp_path / "out"
     with (
         at_work(out, experiment, "test"),
-        pytest.raises(RunError, match="stay locked: 2 of 2 cells are not finished"),
+        pytest.raises(RunError, match="stay locked: 2 of 2 trials are not finished"),
     ):
         list(open_locked(out, experiment, jobs=1, programs=stubs()))
     compute(out, experiment)
@@ -277,7 +328,7 @@ def test_after_the_locked_list_was_opened_nothing_can_change(tmp_path):
     compute(out, experiment)
     with at_work(out, experiment, "test"):
         list(open_locked(out, experiment, jobs=1, programs=stubs()))
-    shutil.rmtree(cell_folder(out, "plain-fold1-seed0-100"))
+    shutil.rmtree(trial_folder(out, "plain-fold1-seed0-100"))
     with pytest.raises(InvalidInput, match="with the test known"):
         compute(out, experiment)
 
@@ -288,7 +339,7 @@ def test_nothing_is_opened_where_nothing_is_locked(tmp_path):
         next(open_locked(tmp_path, experiment, jobs=1))
 
 
-def test_thinned_strokes_are_what_a_cell_trains_on(tmp_path):
+def test_thinned_strokes_are_what_a_trial_trains_on(tmp_path):
     experiment = phantom_experiment(tmp_path, "plain", shares=(0.5, 1.0), shares_of="strokes")
     out = tmp_path / "out"
     compute(out, experiment)

@@ -7,10 +7,8 @@ its name and not its place.
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,25 +21,20 @@ from napari_scribseg.experiment.experiment import (
     REPORT,
     CaseFailure,
     Experiment,
-    cell_folder,
-    cells_of,
     locked_result_of,
     result_of,
+    trials_of,
 )
+from napari_scribseg.experiment.mixtures import mixtures
 from napari_scribseg.experiment.recipe import Recipe
-from napari_scribseg.experiment.report import plots
+from napari_scribseg.experiment.report.figures import address_of, figures_of
 from napari_scribseg.experiment.report.pictures import Picture, pictures_of
 from napari_scribseg.experiment.report.published import Published, published_for
 from napari_scribseg.experiment.report.result_tables import ResultTables, Row, by_key, number
 from napari_scribseg.experiment.worst_slices import picked_slices
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.runs.documents import BEGINNINGS
-from napari_scribseg.runs.folder import RunFolder, is_run
-from napari_scribseg.runs.history import History
 
-_MOST_ROWS: Final = 6
-"""Methods whose agreement is drawn; more would fill pages, and agreement.csv has all of them."""
-_MOST_COLUMNS: Final = 6
 _NO_VALUE: Final = "\N{EN DASH}"
 
 
@@ -74,12 +67,13 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         colors=[experiment.labels.segmentation_colors[k + 1] for k in range(len(tables.classes))],
         summary=_summary(tables),
         winner=_winner(tables),
+        mixtures=mixtures(folder, experiment),
         sentences=tables.sentences(),
-        figures=_figures(folder, tables, locked),
+        figures=figures_of(folder, tables, locked),
         gallery=_gallery(folder, experiment, locked),
         problems=_problems(folder, experiment, locked),
         published=_published(tables),
-        cells=_cells(tables),
+        trials=_trials(tables),
         settings={s.label: _readable(s.model_dump(mode="json")) for s in experiment.settings},
         recipe_text=_readable(_shareable(experiment.recipe)),
         recipe_file=RECIPE,
@@ -88,23 +82,6 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
     path = folder / (f"locked_{REPORT}" if locked else REPORT)
     write_text(path, page)
     return path
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A plot with its caption.
-
-    Args:
-        name: word of its place in the page.
-        title: heading.
-        caption: how to read it.
-        source: the picture as a data address.
-    """
-
-    name: str
-    title: str
-    caption: str
-    source: str
 
 
 def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
@@ -199,7 +176,7 @@ def _winner(tables: ResultTables) -> str:
         if share == tables.largest_share
     }
     if not means:
-        return "No cell has ended yet, so there is nothing to compare."
+        return "No trial has ended yet, so there is nothing to compare."
     best = max(means, key=means.__getitem__)
     if len(means) == 1:
         return f"{best} has a mean Dice of {means[best]:.3f}."
@@ -237,84 +214,6 @@ def _effort(row: Row) -> tuple[str, str]:
     return f"{drawn} voxels", f"{slices:,.0f} slices, {100 * share:.2g} % of all"
 
 
-def _figures(folder: Path, tables: ResultTables, locked: bool) -> list[_Figure]:
-    """All plots that the results allow."""
-    if not tables.scores:
-        return []
-    shown = f" ({tables.largest_share} % of the annotation)" if len(tables.shares) > 1 else ""
-    figures = [
-        _Figure(
-            "dice",
-            f"Dice of every test case{shown}",
-            "One point per case, fold and seed; bar: median, thick line: middle half. A missing "
-            "segmentation counts as 0; a structure that is in neither has no point.",
-            _svg(plots.score_plot(tables.by_class("dice"), title="Dice", limits=(-0.02, 1.02))),
-        ),
-        _Figure(
-            "hd95",
-            f"HD95 of every test case{shown}",
-            "95th percentile Hausdorff distance in mm. Structures that were missed altogether have "
-            "an infinite distance and no point: the table counts them.",
-            _svg(plots.score_plot(tables.by_class("hd95_mm"), title="HD95 (mm)", limits=None)),
-        ),
-    ]
-    pairs, units = tables.volume_pairs()
-    if units:
-        best = sorted(tables.mean_dice().items(), key=lambda item: -item[1])
-        ranked = [label for (label, share), _ in best if share == tables.largest_share]
-        labels = [label for label in tables.labels if label in ranked[:_MOST_ROWS]]
-        some = dict(list(units.items())[:_MOST_COLUMNS])
-        left_out = len(ranked) > len(labels) or len(units) > len(some)
-        caption = (
-            "Bland-Altman: difference against mean of measurement and reference, one point per "
-            "case. Solid: mean difference, dashed: limits of agreement (1.96 standard deviations)."
-        )
-        if left_out:
-            caption += f" The {len(labels)} best methods; agreement.csv has all numbers."
-        drawn = plots.agreement_plot({label: pairs[label] for label in labels}, some)
-        title = f"Agreement of volumes and ejection fractions{shown}"
-        if not any(unit == "%" for unit in some.values()):
-            title = f"Agreement of volumes{shown}"
-        figures.append(_Figure("agreement", title, caption, _svg(drawn)))
-    if len(tables.shares) > 1 and not locked and (points := tables.effort()):
-        figures.append(
-            _Figure(
-                "effort",
-                "Dice against annotation",
-                "Mean Dice by what was drawn, with shares of the "
-                f"{tables.experiment.recipe.shares_of}. Small points are single cells.",
-                _svg(plots.effort_plot(points)),
-            )
-        )
-    if curves := _curves(folder, tables.experiment):
-        figures.append(
-            _Figure(
-                "losses",
-                "Training",
-                "Loss of every cell by step. The terms differ from method to method, so only the "
-                "shape can be compared.",
-                _svg(plots.loss_plot(curves)),
-            )
-        )
-    return figures
-
-
-def _curves(
-    folder: Path, experiment: Experiment
-) -> dict[str, list[tuple[list[float], list[float]]]]:
-    """Method -> steps and losses of every cell that has trained."""
-    curves: dict[str, list[tuple[list[float], list[float]]]] = {}
-    for cell in cells_of(experiment).values():
-        path = cell_folder(folder, cell.name) / "run"
-        if not is_run(path):
-            continue
-        losses = History.of(RunFolder.open(path).events()).losses
-        if len(losses) > 1:
-            line = ([point.step for point in losses], [point.loss for point in losses])
-            curves.setdefault(cell.label, []).append(line)
-    return curves
-
-
 def _gallery(folder: Path, experiment: Experiment, locked: bool) -> dict[str, list[dict[str, Any]]]:
     """Method -> its picked slices, the worst first."""
     picked = picked_slices(folder, experiment, locked=locked)
@@ -330,30 +229,30 @@ def _shown(picture: Picture) -> dict[str, Any]:
     return {
         "rank": one.rank,
         "case": one.case,
-        "cell": one.cell,
+        "cell": one.trial,
         "slice": f"slice {one.slice_index}"
         + (f" (of 0 to {picture.n_slices - 1})" if picture.n_slices else ""),
         "dice": f"{one.dice:.3f}",
         "problem": picture.problem,
-        "source": _address("image/png", picture.png) if picture.png else "",
+        "source": address_of("image/png", picture.png) if picture.png else "",
     }
 
 
 def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, list[str]]:
     """Everything that did not go well, in sentences, under a heading each."""
-    cells: list[str] = []
+    trials: list[str] = []
     failed: list[str] = []
     unusable = [
         f"{case.files.id}: {case.reference_problem}"
         for case in experiment.cases
         if case.reference_problem
     ]
-    for name, cell in cells_of(experiment).items():
-        result = locked_result_of(folder, experiment, cell) if locked else result_of(folder, cell)
+    for name, trial in trials_of(experiment).items():
+        result = locked_result_of(folder, experiment, trial) if locked else result_of(folder, trial)
         if result is None:
-            cells.append(f"{name} has not ended.")
+            trials.append(f"{name} has not ended.")
         elif result.outcome == "failed":
-            cells.append(f"{name} failed: {result.reason}")
+            trials.append(f"{name} failed: {result.reason}")
         else:
             failed += [f"{name}, {_reason(failure)}" for failure in result.failures]
             unusable += [
@@ -363,7 +262,7 @@ def _problems(folder: Path, experiment: Experiment, locked: bool) -> dict[str, l
             ]
     left_out = [f"{case.case}: {case.reason}" for case in experiment.left_out]
     found = {
-        "Cells without scores (all their cases count as Dice 0 where they failed)": cells,
+        "Trials without scores (all their cases count as Dice 0 where they failed)": trials,
         "Cases without a segmentation (they count as Dice 0)": failed,
         "Cases without a usable reference (they are in no mean)": unusable,
         "Cases that were left out": left_out,
@@ -418,8 +317,8 @@ def _dice(value: float | None) -> str:
     return _NO_VALUE if value is None or np.isnan(value) else f"{value:.3f}"
 
 
-def _cells(tables: ResultTables) -> list[dict[str, str]]:
-    """One row per cell, with its time."""
+def _trials(tables: ResultTables) -> list[dict[str, str]]:
+    """One row per trial, with its time."""
     times = {row["cell"]: row for row in tables.timing}
     return [
         {
@@ -433,7 +332,7 @@ def _cells(tables: ResultTables) -> list[dict[str, str]]:
             "time": _minutes(times.get(row["cell"])),
             "sha256": row["sha256"][:12],
         }
-        for row in tables.cells
+        for row in tables.trials
     ]
 
 
@@ -461,12 +360,3 @@ def _shareable(recipe: Recipe) -> dict[str, Any]:
 
 def _readable(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
-
-
-def _svg(picture: bytes) -> str:
-    return _address("image/svg+xml", picture)
-
-
-def _address(kind: str, data: bytes) -> str:
-    """A picture as an address that holds it, so that the page is one file."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

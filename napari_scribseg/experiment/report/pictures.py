@@ -19,7 +19,7 @@ class Picture:
     """A picked slice, drawn.
 
     Args:
-        picked: which slice of which cell.
+        picked: which slice of which trial.
         png: the picture; empty when it could not be drawn.
         n_slices: slices of its case.
         problem: why it could not be drawn, in a sentence; "" when it could.
@@ -39,7 +39,7 @@ def pictures_of(
     Args:
         folder: of the experiment.
         experiment: of the folder.
-        picked: slices of its cells.
+        picked: slices of its trials.
     """
     files = {case.files.id: case.files for case in experiment.cases}
     pictures: dict[PickedSlice, Picture] = {}
@@ -59,7 +59,7 @@ def pictures_of(
 
 
 def _drawn(folder: Path, experiment: Experiment, one: PickedSlice, case: Case) -> Picture:
-    predicted = read_labels(prediction_path(folder, one.cell, one.case))
+    predicted = read_labels(prediction_path(folder, one.trial, one.case))
     if case.reference is None or predicted.array.shape != case.image.shape:
         raise InvalidInput(f"Case {one.case} has changed since it was scored.")
     figure = slice_figure(

@@ -70,8 +70,8 @@ class EffortPoint:
     """What a method reached with a share of the annotation.
 
     Args:
-        voxels: scribbled voxels in the training cases, mean over the cells.
-        dice: mean Dice of every cell.
+        voxels: scribbled voxels in the training cases, mean over the trials.
+        dice: mean Dice of every trial.
     """
 
     voxels: float
@@ -156,7 +156,7 @@ def agreement_plot(values: Mapping[str, Mapping[str, Pairs]], units: Mapping[str
 
 @_as_svg
 def effort_plot(points: Mapping[str, Sequence[EffortPoint]]) -> Figure:
-    """Mean Dice against what was drawn, one line per method; small points are cells."""
+    """Mean Dice against what was drawn, one line per method; small points are trials."""
     labels = list(points)
     figure = _figure(6.4, 3.4)
     panel = figure.subplots()
@@ -179,7 +179,7 @@ def loss_plot(curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[floa
     """The loss of every training, one panel per method: losses of two methods do not compare.
 
     Args:
-        curves: method -> (steps, losses) of every cell.
+        curves: method -> (steps, losses) of every trial.
     """
     labels = list(curves)
     columns = min(4, max(3, len(labels)))

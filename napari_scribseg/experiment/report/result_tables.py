@@ -14,10 +14,10 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.evaluation.tables import plain_text
+from napari_scribseg.experiment.comparisons import MEAN
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.report.plots import EffortPoint, Pairs
-from napari_scribseg.experiment.results import MEAN
 from napari_scribseg.io.regular_file import open_own
 
 Row = dict[str, str]
@@ -35,13 +35,13 @@ class ResultTables:
 
     Args:
         experiment: whose they are.
-        scores: one row per cell, case and class.
+        scores: one row per trial, case and class.
         summary: one per method, share and class.
         comparisons: one per measure, class and pair of methods.
-        clinical: one per cell, patient and measurement.
+        clinical: one per trial, patient and measurement.
         agreement: one per method and quantity.
-        cells: one per cell; those of the test cases, also when the others are locked ones.
-        timing: one per computed cell.
+        trials: one per trial; those of the test cases, also when the others are locked ones.
+        timing: one per computed trial.
     """
 
     experiment: Experiment
@@ -50,7 +50,7 @@ class ResultTables:
     comparisons: list[Row]
     clinical: list[Row]
     agreement: list[Row]
-    cells: list[Row]
+    trials: list[Row]
     timing: list[Row]
 
     @classmethod
@@ -65,7 +65,7 @@ class ResultTables:
         return cls(
             experiment,
             **tables,
-            cells=_rows(folder / "cells.csv"),
+            trials=_rows(folder / "cells.csv"),
             timing=_rows(folder / "timing.csv"),
         )
 
@@ -111,16 +111,16 @@ class ResultTables:
         points: dict[str, list[EffortPoint]] = {}
         for label in self.labels:
             for share in self.shares:
-                cells = [
+                trials = [
                     row
-                    for row in self.cells
+                    for row in self.trials
                     if (row["label"], row["share_percent"]) == (label, share)
                     and row["state"] == "finished"
                     and row["mean_dice"]
                 ]
-                if cells:
-                    drawn = _mean(number(row["scribbled_voxels"]) for row in cells)
-                    dice = [number(row["mean_dice"]) for row in cells]
+                if trials:
+                    drawn = _mean(number(row["scribbled_voxels"]) for row in trials)
+                    dice = [number(row["mean_dice"]) for row in trials]
                     points.setdefault(label, []).append(EffortPoint(drawn, dice))
         return points
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari_scribseg.experiment.process import Ended
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.gui.batch.cells import CellCard
+from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.widgets.numbers import duration
 
 _MOST_TOLD = 30
@@ -24,8 +24,8 @@ class CheckReport:
         left_out: cases that take no part, and why.
         patients: whose the cases are, in a sentence.
         notes: what else was noticed.
-        cards: the cells.
-        open_cells: how many of them are still to be computed.
+        cards: the trials.
+        open_trials: how many of them are still to be computed.
         estimate: what those will take, in sentences.
         costs: of a training of each method, as measured.
     """
@@ -34,8 +34,8 @@ class CheckReport:
     left_out: tuple[str, ...] = ()
     patients: str = ""
     notes: tuple[str, ...] = ()
-    cards: tuple[CellCard, ...] = ()
-    open_cells: int = 0
+    cards: tuple[TrialCard, ...] = ()
+    open_trials: int = 0
     estimate: str = ""
     costs: tuple[Cost, ...] = ()
 
@@ -46,14 +46,14 @@ def report_of(ended: Ended) -> CheckReport:
     if ended.ending != "answered" or "cells" not in document:
         said = document.get("obstacles") or [ended.said or "The check has ended without an answer."]
         return CheckReport(obstacles=tuple(map(str, said)))
-    cards = tuple(CellCard.planned(row) for row in document["cells"])
+    cards = tuple(TrialCard.planned(row) for row in document["cells"])
     return CheckReport(
         obstacles=_few(document["obstacles"]),
         left_out=_few([f"{one['case']}: {one['reason']}" for one in document["left_out"]]),
         patients=str(document.get("patients", "")),
         notes=_few(document["notes"]),
         cards=cards,
-        open_cells=sum(card.state != "finished" for card in cards),
+        open_trials=sum(card.state != "finished" for card in cards),
         estimate=_estimate(document["estimate"]),
         costs=tuple(Cost.model_validate(one) for one in document["estimate"]["trainings"]),
     )

@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.experiment.clients import ask_to_stop, is_worked_on
 from napari_scribseg.experiment.experiment import is_experiment, load_experiment
 from napari_scribseg.experiment.process import Ended, ExperimentProcess
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
-from napari_scribseg.experiment.schedule import ask_to_stop
 from napari_scribseg.experiment.settings import Cost
 from napari_scribseg.experiment.worst_slices import PickedSlice
 from napari_scribseg.gui.background import Background, WidgetJobs
-from napari_scribseg.gui.batch.cells import CellsWatch, Progress
 from napari_scribseg.gui.batch.check import report_of
 from napari_scribseg.gui.batch.plan import BatchPlan
 from napari_scribseg.gui.batch.presenter import BatchPresenter
 from napari_scribseg.gui.batch.results import BatchResults, load_slice, results_of
+from napari_scribseg.gui.batch.trials import Progress, TrialsWatch
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.lock import holder_of
 
 T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 1.0
-"""Between two looks at the cells."""
+"""Between two looks at the trials."""
 
 
 class BackgroundExperiments:
@@ -78,7 +77,7 @@ class BackgroundExperiments:
         self._work(
             plan.out,
             lambda: ExperimentProcess.running(plan.recipe, plan.out, jobs=plan.jobs),
-            lambda: CellsWatch(plan.out, plan.jobs, costs),
+            lambda: TrialsWatch(plan.out, plan.jobs, costs),
         )
 
     def resume(self, folder: Path, jobs: int | None, *, retry: bool) -> None:
@@ -86,7 +85,7 @@ class BackgroundExperiments:
         self._work(
             folder,
             lambda: ExperimentProcess.running(folder, folder, jobs=jobs, retry=retry),
-            lambda: CellsWatch(folder, jobs),
+            lambda: TrialsWatch(folder, jobs),
             retry=retry,
         )
 
@@ -106,7 +105,7 @@ class BackgroundExperiments:
         presenter = self._presenter
 
         def body() -> BatchResults | None:
-            watch = CellsWatch(folder)
+            watch = TrialsWatch(folder)
             progress = watch.look()
             results = results_of(folder, watch.experiment)
             recipe = watch.experiment.recipe
@@ -170,7 +169,7 @@ class BackgroundExperiments:
         self,
         folder: Path,
         start: Callable[[], ExperimentProcess],
-        watch: Callable[[], CellsWatch],
+        watch: Callable[[], TrialsWatch],
         *,
         retry: bool = False,
     ) -> None:
@@ -194,13 +193,13 @@ class BackgroundExperiments:
         self,
         child: ExperimentProcess,
         folder: Path,
-        make: Callable[[], CellsWatch],
+        make: Callable[[], TrialsWatch],
         *,
         retry: bool,
     ) -> Callable[[], None]:
-        """What looks at the cells now and then, once the child works on them."""
+        """What looks at the trials now and then, once the child works on them."""
         presenter, tell = self._presenter, self._teller(child)
-        watch: CellsWatch | None = None
+        watch: TrialsWatch | None = None
         next_look = 0.0
 
         def look() -> None:
@@ -208,7 +207,7 @@ class BackgroundExperiments:
             if time.monotonic() < next_look:
                 return
             next_look = time.monotonic() + _LOOK_SECONDS
-            if watch is None and not (is_experiment(folder) and holder_of(folder)):
+            if watch is None and not (is_experiment(folder) and is_worked_on(folder)):
                 tell()
                 return
             with contextlib.suppress(ScribsegError, OSError):  # being written just now

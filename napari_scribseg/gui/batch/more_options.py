@@ -20,7 +20,7 @@ _MOST_THREADS = 1024
 
 
 class MoreOptions(QWidget):
-    """Edits the fields of a `Recipe` that few people change, and the number of cells at once.
+    """Edits the fields of a `Recipe` that few people change, and the number of trials at once.
 
     Args:
         fold_seed: the editor of the seed of the folds, which belongs here, too.
@@ -56,7 +56,7 @@ class MoreOptions(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         for name, widget, tip in (
             ("Title", self.title, "What the experiment is called in its report"),
-            ("Random seeds", self.seeds, "Every cell is trained once with each: 0, 1, 2"),
+            ("Random seeds", self.seeds, "Every trial is trained once with each: 0, 1, 2"),
             ("Fold seed", fold_seed, "Which patients are in which fold"),
             ("Shares", self.shares, "Learning curve: 0.25, 0.5, 1 of the annotation"),
             ("Shares of", self.shares_of, "Scribbled patients, or the strokes of every patient"),
@@ -81,8 +81,12 @@ class MoreOptions(QWidget):
                 "wall: time that passes; cpu: processor time, fair on a busy machine",
             ),
             ("Device", self.device, "auto, cpu, cuda, cuda:1 or mps"),
-            ("Threads", self.threads, "CPU threads of every cell; decides the last digits"),
-            ("Cells at once", self.jobs, f"As many as fit: {default_jobs(1)} with one thread each"),
+            ("Threads", self.threads, "CPU threads of every trial; decides the last digits"),
+            (
+                "Trials at once",
+                self.jobs,
+                f"As many as fit: {default_jobs(1)} with one thread each",
+            ),
         ):
             tame(widget)
             if isinstance(widget, QComboBox):
@@ -115,8 +119,8 @@ class MoreOptions(QWidget):
         }
 
     @property
-    def cells_at_once(self) -> int | None:
-        """How many cells are computed at once; None = as many as fit."""
+    def trials_at_once(self) -> int | None:
+        """How many trials are computed at once; None = as many as fit."""
         return self.jobs.value() or None
 
     def set_value(self, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""What the window plans: a recipe, where its experiment lies, how many cells at once. No Qt.
+"""What the window plans: a recipe, where its experiment lies, how many trials at once. No Qt.
 
 The recipe alone decides the numbers, so the file it is saved to repeats the experiment without
 napari.
@@ -35,7 +35,7 @@ class BatchPlan:
     Args:
         recipe: what is compared.
         out: folder of the experiment.
-        jobs: cells at once; None = as many as fit the computer.
+        jobs: trials at once; None = as many as fit the computer.
     """
 
     recipe: Recipe

@@ -110,7 +110,7 @@ class BatchPlanPanel(Panel):
         except ValidationError as error:
             raise InvalidInput(explain(error, Recipe)) from error
         out = Path(self.out.text().strip()).expanduser().absolute()
-        return BatchPlan(recipe, out, self.more.cells_at_once)
+        return BatchPlan(recipe, out, self.more.trials_at_once)
 
     def set_value(self, recipe: Recipe, out: Path | None) -> None:
         """Show a recipe, and the folder of its experiment if that is given.
@@ -139,7 +139,7 @@ class BatchPlanPanel(Panel):
                 screen.why_not_check,
                 "Read every case and tell what is wrong; nothing is started",
             ),
-            (self._run, screen.why_not_run, "Compute all cells in the background"),
+            (self._run, screen.why_not_run, "Compute all trials in the background"),
         ):
             made.setEnabled(why is None)
             made.setToolTip(why or tip)
@@ -157,7 +157,7 @@ class BatchPlanPanel(Panel):
         self.dataset.setPlaceholderText("folder of a dataset")
         self.out.setPlaceholderText("folder of the results")
         self.budget.addItems([_PRESET, _MINUTES, _STEPS])
-        self.budget.setToolTip("How long every cell is trained; the same for all methods")
+        self.budget.setToolTip("How long every trial is trained; the same for all methods")
         self.amount.setFixedWidth(80)
         for widget in (self.budget, self.amount):
             tame(widget)

@@ -14,11 +14,11 @@ from typing import Any
 from napari_scribseg.experiment.process import Ended
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.worst_slices import PickedSlice
-from napari_scribseg.gui.batch.cells import AT_WORK, Progress
 from napari_scribseg.gui.batch.check import CheckReport
 from napari_scribseg.gui.batch.plan import BatchPlan
 from napari_scribseg.gui.batch.results import BatchResults, ShownSlice
 from napari_scribseg.gui.batch.screen import BatchJobs, BatchScreen, BatchView, Phase
+from napari_scribseg.gui.batch.trials import AT_WORK, Progress
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.numbers import duration
 
@@ -61,7 +61,7 @@ class BatchPresenter:
             folder=None,
             results=BatchResults(),
         )
-        self._forget_cells()
+        self._forget_trials()
         self.jobs.check(self.plan)
 
     def run(self) -> None:
@@ -78,7 +78,7 @@ class BatchPresenter:
             self._resume("Continuing …", retry=False)
 
     def repeat_failed(self) -> None:
-        """Compute the failed cells of the experiment again, and what else is not finished."""
+        """Compute the failed trials of the experiment again, and what else is not finished."""
         if self.screen.can_repeat:
             self._resume("Repeating what has failed …", retry=True)
 
@@ -129,14 +129,14 @@ class BatchPresenter:
         self.report = report
         self.progress = Progress(report.cards)
         self.view.show_report(report)
-        self.view.show_cells(report.cards)
+        self.view.show_trials(report.cards)
         if report.obstacles:
             text = "Nothing can be started yet: see what was found."
             self._enter(Phase.IDLE, text, level="error")
-        elif not report.open_cells:
+        elif not report.open_trials:
             self._enter(Phase.IDLE, "Everything is computed already; Run makes the tables again.")
         else:
-            text = f"{_cells(report.open_cells)} to compute: press Run."
+            text = f"{_trials(report.open_trials)} to compute: press Run."
             self._enter(Phase.IDLE, text, level="warning" if report.left_out else "good")
 
     def check_stopped(self) -> None:
@@ -145,22 +145,22 @@ class BatchPresenter:
         self._enter(Phase.IDLE, "The check was stopped.")
 
     def told(self, text: str) -> None:
-        """What is going on before the cells are known."""
+        """What is going on before the trials are known."""
         self._update(progress_text=text)
 
     def seen(self, progress: Progress) -> None:
-        """Somebody has looked at the cells."""
+        """Somebody has looked at the trials."""
         if self.screen.phase is Phase.RUNNING and self.screen.share is None:
             self.view.say("Computing in the background; you can go on with other things.")
         self.progress = progress
-        self.view.show_cells(progress.cards)
+        self.view.show_trials(progress.cards)
         self._update(share=progress.share, progress_text=_progress_text(progress))
 
     def ended(self, ended: Ended, progress: Progress | None, results: BatchResults) -> None:
         """The process of the experiment has ended."""
         if progress is not None:
             self.progress = progress
-            self.view.show_cells(progress.cards)
+            self.view.show_trials(progress.cards)
         self.checked_plan = None
         text, level = self._outcome(ended)
         self._enter(Phase.IDLE, text, level=level, share=self.progress.share, results=results)
@@ -171,7 +171,7 @@ class BatchPresenter:
         """An experiment was read."""
         self.checked_plan, self.report = None, None
         self.view.show_plan(recipe, folder)
-        self._forget_cells()
+        self._forget_trials()
         self._begin(folder, "")
         self._update(results=results)
         self.seen(progress)
@@ -183,7 +183,7 @@ class BatchPresenter:
     def followed(self, results: BatchResults) -> None:
         """Nobody works on the opened experiment, or nobody any more."""
         finished, of = self.progress.count("finished"), len(self.progress.cards)
-        text = f"{finished} of {_cells(of)} finished."
+        text = f"{finished} of {_trials(of)} finished."
         self._enter(Phase.IDLE, text, share=self.progress.share, results=results)
 
     def recipe_loaded(self, path: Path, recipe: Recipe) -> None:
@@ -225,9 +225,9 @@ class BatchPresenter:
         self.view.show_report(None)
         self._enter(Phase.RUNNING, text, share=None, folder=folder)
 
-    def _forget_cells(self) -> None:
+    def _forget_trials(self) -> None:
         self.progress = Progress(())
-        self.view.show_cells(())
+        self.view.show_trials(())
 
     def _outcome(self, ended: Ended) -> tuple[str, Level]:
         cards = self.progress.cards
@@ -235,15 +235,15 @@ class BatchPresenter:
         if ended.said:
             return ended.said, "error"
         if ended.document.get("interrupted"):
-            text = f"Stopped with {finished} of {_cells(len(cards))} finished; Continue goes on."
+            text = f"Stopped with {finished} of {_trials(len(cards))} finished; Continue goes on."
             return text, "info"
         if failed:
-            text = f"{finished} of {_cells(len(cards))} finished, {failed} failed: see the table."
+            text = f"{finished} of {_trials(len(cards))} finished, {failed} failed: see the table."
             return text, "warning"
         if finished < len(cards):
-            text = f"{finished} of {_cells(len(cards))} finished; Continue goes on."
+            text = f"{finished} of {_trials(len(cards))} finished; Continue goes on."
             return text, "warning"
-        return f"All {_cells(len(cards))} are finished.", "good"
+        return f"All {_trials(len(cards))} are finished.", "good"
 
     def _refuse(self, why: str | None) -> None:
         if why:
@@ -298,7 +298,7 @@ class BatchPresenter:
 
 
 def _progress_text(progress: Progress) -> str:
-    parts = [f"{progress.count('finished')} of {_cells(len(progress.cards))} finished"]
+    parts = [f"{progress.count('finished')} of {_trials(len(progress.cards))} finished"]
     running, failed = progress.count(*AT_WORK), progress.count("failed")
     parts += [f"{running} running"] if running else []
     parts += [f"{failed} failed"] if failed else []
@@ -307,8 +307,8 @@ def _progress_text(progress: Progress) -> str:
     return " · ".join(parts)
 
 
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
+def _trials(count: int) -> str:
+    return "1 trial" if count == 1 else f"{count} trials"
 
 
 def _busy(phase: Phase) -> str:

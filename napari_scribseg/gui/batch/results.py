@@ -47,9 +47,9 @@ class ShownSlice:
     Args:
         picked: which one.
         case: image and reference.
-        segmentation: what the cell made of it, on the grid of the image.
+        segmentation: what the trial made of it, on the grid of the image.
         schema: the structures.
-        run: folder of the cell's training.
+        run: folder of the trial's training.
     """
 
     picked: PickedSlice
@@ -87,11 +87,11 @@ def load_slice(folder: Path, experiment: Experiment, picked: PickedSlice) -> Sho
     """
     files = next(case.files for case in experiment.cases if case.files.id == picked.case)
     case = files.model_copy(update={"scribbles": None}).load(experiment.labels)
-    path = prediction_path(folder, picked.cell, picked.case)
+    path = prediction_path(folder, picked.trial, picked.case)
     name = f"The segmentation of {picked.case}"
     array, _ = put_on_grid(read_labels(path), case.grid, name)
     segmentation = Volume(array.astype(np.uint8), case.grid, frame=case.image.frame)
-    run = folder / "cells" / picked.cell / "run"
+    run = folder / "cells" / picked.trial / "run"
     return ShownSlice(picked, case, segmentation, experiment.labels, run)
 
 

@@ -92,13 +92,13 @@ def _text() -> QLabel:
 
 
 def _key(picked: PickedSlice) -> str:
-    return f"{picked.cell} {picked.case} {picked.slice_index}"
+    return f"{picked.trial} {picked.case} {picked.slice_index}"
 
 
 def _fields(picked: PickedSlice) -> tuple[Field, ...]:
     return (
         Field(f"{picked.dice:.3f}", picked.dice),
-        Field(picked.label, picked.label, tooltip=picked.cell),
+        Field(picked.label, picked.label, tooltip=picked.trial),
         Field(picked.case, picked.case),
         Field(str(picked.slice_index), picked.slice_index),
     )

@@ -11,10 +11,10 @@ from typing import Protocol, runtime_checkable
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.settings import Cost
 from napari_scribseg.experiment.worst_slices import PickedSlice
-from napari_scribseg.gui.batch.cells import CellCard
 from napari_scribseg.gui.batch.check import CheckReport
 from napari_scribseg.gui.batch.plan import BatchPlan
 from napari_scribseg.gui.batch.results import BatchResults, ShownSlice
+from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.values import Level
 
 
@@ -56,8 +56,8 @@ class BatchView(Protocol):
         """Show what a check has found; None = nothing was checked."""
         ...
 
-    def show_cells(self, cards: Sequence[CellCard]) -> None:
-        """Show these cells."""
+    def show_trials(self, cards: Sequence[TrialCard]) -> None:
+        """Show these trials."""
         ...
 
     def show_plan(self, recipe: Recipe, out: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""A slice of an experiment in the viewer: image, reference and what a cell made of it."""
+"""A slice of an experiment in the viewer: image, reference and what a trial made of it."""
 
 from __future__ import annotations
 

@@ -12,12 +12,10 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.samples import sample_folder
-from napari_scribseg.experiment.experiment import REPORT, cell_folder
+from napari_scribseg.experiment.experiment import REPORT, trial_folder
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.background import Background
-from napari_scribseg.gui.batch.cells import CellCard
-from napari_scribseg.gui.batch.cells_panel import BatchCellsPanel
 from napari_scribseg.gui.batch.check import CheckReport
 from napari_scribseg.gui.batch.check_panel import BatchCheckPanel
 from napari_scribseg.gui.batch.jobs import BackgroundExperiments
@@ -27,6 +25,8 @@ from napari_scribseg.gui.batch.results import ShownSlice
 from napari_scribseg.gui.batch.results_panel import BatchResultsPanel
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase, ShowsRuns
 from napari_scribseg.gui.batch.shown_slice import SliceViewer
+from napari_scribseg.gui.batch.trials import TrialCard
+from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
 from napari_scribseg.gui.closing import CloseGuard, LeavingExperiment, main_window_of
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
@@ -56,7 +56,7 @@ class BatchEvaluation(QWidget):
         self._leaving = LeavingExperiment(self.jobs)
         self._guard: CloseGuard | None = None
         self.plan, self.check = BatchPlanPanel(), BatchCheckPanel()
-        self.cells, self.results = BatchCellsPanel(), BatchResultsPanel()
+        self.trials, self.results = BatchTrialsPanel(), BatchResultsPanel()
         self.status = QLabel("Choose a dataset and the methods, then press Check.")
         self._lay_out()
         self._connect()
@@ -97,11 +97,11 @@ class BatchEvaluation(QWidget):
 
     def show_screen(self, screen: BatchScreen) -> None:
         """Show a state."""
-        began = screen.phase is Phase.RUNNING and not self.cells.stop.isVisible()
-        for panel in (self.plan, self.cells, self.results):
+        began = screen.phase is Phase.RUNNING and not self.trials.stop.isVisible()
+        for panel in (self.plan, self.trials, self.results):
             panel.show_screen(screen)
         if began:
-            self._tab.reveal(self.cells)
+            self._tab.reveal(self.trials)
 
     def show_report(self, report: CheckReport | None) -> None:
         """Show what a check has found."""
@@ -109,9 +109,9 @@ class BatchEvaluation(QWidget):
         if report is not None:
             self._tab.reveal(self.check)
 
-    def show_cells(self, cards: Sequence[CellCard]) -> None:
-        """Show these cells."""
-        self.cells.set_cards(cards)
+    def show_trials(self, cards: Sequence[TrialCard]) -> None:
+        """Show these trials."""
+        self.trials.set_cards(cards)
 
     def show_plan(self, recipe: Recipe, out: Path | None) -> None:
         """Fill the form."""
@@ -132,8 +132,8 @@ class BatchEvaluation(QWidget):
 
     # What the user does
 
-    def open_run(self, cell: str) -> None:
-        """Show the training of a cell in the main dock, which is opened if needed."""
+    def open_run(self, trial: str) -> None:
+        """Show the training of a trial in the main dock, which is opened if needed."""
         folder = self.presenter.screen.folder
         if folder is None:
             return
@@ -143,13 +143,13 @@ class BatchEvaluation(QWidget):
         if isinstance(dock, ShowsRuns):
             place.show()
             place.raise_()
-            dock.show_run(cell_folder(folder, cell) / "run")
+            dock.show_run(trial_folder(folder, trial) / "run")
 
     # Inside
 
     def _lay_out(self) -> None:
         self._tab = Tab()
-        for panel in (self.plan, self.check, self.cells, self.results):
+        for panel in (self.plan, self.check, self.trials, self.results):
             self._tab.column.addWidget(panel)
         self.status.setWordWrap(True)
         self.status.setTextFormat(Qt.TextFormat.PlainText)
@@ -163,7 +163,7 @@ class BatchEvaluation(QWidget):
         self.setMinimumWidth(_MINIMUM_WIDTH)
 
     def _connect(self) -> None:
-        plan, cells, results, presenter = self.plan, self.cells, self.results, self.presenter
+        plan, trials, results, presenter = self.plan, self.trials, self.results, self.presenter
         plan.value_changed.connect(self._tell_plan)
         plan.check_asked.connect(presenter.check)
         plan.run_asked.connect(presenter.run)
@@ -171,10 +171,10 @@ class BatchEvaluation(QWidget):
         plan.sample_asked.connect(self._take_sample)
         plan.out_asked.connect(self._ask_for_out)
         plan.file_asked.connect(self._ask_for_file)
-        cells.stop_asked.connect(presenter.stop)
-        cells.continue_asked.connect(presenter.go_on)
-        cells.repeat_asked.connect(presenter.repeat_failed)
-        cells.run_asked.connect(self.open_run)
+        trials.stop_asked.connect(presenter.stop)
+        trials.continue_asked.connect(presenter.go_on)
+        trials.repeat_asked.connect(presenter.repeat_failed)
+        trials.run_asked.connect(self.open_run)
         results.report_asked.connect(lambda: self._open(REPORT))
         results.folder_asked.connect(lambda: self._open(""))
         results.slice_asked.connect(presenter.show_slice)

@@ -23,9 +23,11 @@ from napari_scribseg.io import read_labels
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.history import History
 from napari_scribseg.runs.process import (
+    Command,
     TrainingProcess,
     start,
     watch,
+    worker_command,
 )
 from napari_scribseg.runs.queue import RunQueue
 
@@ -45,6 +47,8 @@ class BackgroundTraining:
     can_detach = True
 
     def __init__(self, session: Session) -> None:
+        self.command: Command = worker_command
+        """Makes the command line of the child that trains: here, or elsewhere (see `where`)."""
         self.presenter: TrainingPresenter | None = None
         """Whom to report to; set once, right after both are made."""
         self._session = session
@@ -231,7 +235,7 @@ class BackgroundTraining:
         def body() -> None:
             run = make()
             resume = run.checkpoint("last").exists()
-            process = start(run, resume=resume, beside_window=True)
+            process = start(run, resume=resume, beside_window=True, command=self.command)
             self._process = process
             if self._running.over:  # the window was closed while the files were written
                 process.close()

@@ -66,7 +66,7 @@ class RunCard:
 
     @property
     def title(self) -> str:
-        """When it was made and with what; of a run elsewhere, the name of its cell."""
+        """When it was made and with what; of a run elsewhere, the name of its trial."""
         if self.is_guest:
             return self.folder.parent.name
         day, _, clock = self.folder.name.split("_")[0].partition("T")

@@ -23,6 +23,7 @@ from napari_scribseg.gui.train.panel import TrainingPanel
 from napari_scribseg.gui.train.presenter import Phase, TrainingPresenter, TrainingScreen
 from napari_scribseg.gui.train.run_cards import Action, RunCard
 from napari_scribseg.gui.train.runs_panel import RunsPanel
+from napari_scribseg.gui.train.where_panel import WherePanel
 from napari_scribseg.gui.values import Level, Snapshot
 from napari_scribseg.gui.widgets.style import Tab
 from napari_scribseg.runs.history import History
@@ -47,7 +48,9 @@ class TrainTab(Tab):
         self.presenter = TrainingPresenter(view=self, jobs=self.jobs)
         self.jobs.presenter = self.presenter
         self.training, self.runs = TrainingPanel(), RunsPanel()
+        self.where = WherePanel(self.jobs)
         self.column.addWidget(self.training)
+        self.column.addWidget(self.where)
         self.column.addWidget(self.runs)
         self.training.train_asked.connect(self._train)
         self.training.train_all_asked.connect(self._train_all)
@@ -93,7 +96,7 @@ class TrainTab(Tab):
         self.say("The settings are filled in: press Train.")
 
     def visit(self, run: Path) -> None:
-        """Show a run that does not belong to the project, such as a cell of an experiment."""
+        """Show a run that does not belong to the project, such as a trial of an experiment."""
         self.presenter.visit(run)
         self._guest_timer.start()
         self._is_fresh_guest = True

@@ -13,10 +13,11 @@ from reports import computed_experiment
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.experiment.experiment import Experiment, cells_of
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.experiment import Experiment, trials_of
 from napari_scribseg.experiment.report.html import write_report
 from napari_scribseg.experiment.results import write_results
-from napari_scribseg.experiment.schedule import at_work, compute_cells, open_locked
+from napari_scribseg.experiment.schedule import compute_trials, open_locked
 from napari_scribseg.experiment.worst_slices import picked_slices, prediction_path
 from napari_scribseg.io import read_labels, write_volume
 
@@ -109,9 +110,9 @@ def test_everything_needed_to_repeat_it_is_there(page, done):
     assert f"napari-scribseg {experiment.package_version}" in page.text
     for case in experiment.cases:
         assert case.image_sha256[:12] in page.text
-    for name, cell in cells_of(experiment).items():
+    for name, trial in trials_of(experiment).items():
         assert name in page.text
-        assert cell.sha256[:12] in page.text
+        assert trial.sha256[:12] in page.text
 
 
 def test_the_same_files_give_the_same_report(done):
@@ -123,21 +124,21 @@ def test_segmentations_that_are_gone_cost_their_pictures_only(tmp_path):
     out, experiment = computed_experiment(tmp_path, "good")
     before = Page(write_report(out, experiment))
     (gone,) = {one.case for one in picked_slices(out, experiment) if one.rank == "median"}
-    for cell in cells_of(experiment):
-        prediction_path(out, cell, gone).unlink(missing_ok=True)
+    for trial in trials_of(experiment):
+        prediction_path(out, trial, gone).unlink(missing_ok=True)
     after = Page(write_report(out, experiment))
     assert 0 < len(after.sources) < len(before.sources)
     assert f"{gone}.nii.gz" in after.text  # the sentence names the file
 
 
-def test_an_experiment_without_a_finished_cell_says_so(tmp_path):
+def test_an_experiment_without_a_finished_trial_says_so(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
     other = tmp_path / "other"
     with at_work(other, experiment, "test"):
-        list(compute_cells(other, experiment, [], jobs=1))
+        list(compute_trials(other, experiment, [], jobs=1))
         write_results(other, experiment)
     page = Page(write_report(other, experiment))
-    assert "No cell has ended yet" in page.text
+    assert "No trial has ended yet" in page.text
     assert "has not ended" in page.text
 
 
@@ -175,8 +176,8 @@ def test_class_names_that_look_like_formulas_are_names(tmp_path):
         (data / "labels.json").write_text(schema.model_dump_json())
 
     out, experiment = computed_experiment(tmp_path, "good", "plain", patients=8, change=change)
-    for cell in (out / "cells").iterdir():
-        for path in (cell / "scores.csv", cell / "slices.csv"):
+    for trial in (out / "cells").iterdir():
+        for path in (trial / "scores.csv", trial / "slices.csv"):
             text = path.read_text(encoding="utf-8").replace("bright", "'" + names[0])
             path.write_text(text.replace("dim", names[1]), encoding="utf-8")
     write_results(out, experiment)
@@ -198,7 +199,7 @@ def test_references_that_are_no_use_or_partial_are_told_of(tmp_path):
     experiment = phantom_experiment(tmp_path, "bad", patients=4, change=change)
     out = tmp_path / "out"
     with at_work(out, experiment, "test"):
-        list(compute_cells(out, experiment, list(cells_of(experiment)), jobs=2, programs=stubs()))
+        list(compute_trials(out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()))
         write_results(out, experiment)
     page = Page(write_report(out, experiment))
     assert "Cases without a usable reference are in no mean" in page.text

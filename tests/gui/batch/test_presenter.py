@@ -12,19 +12,19 @@ from napari_scribseg.experiment.process import Ended
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.settings import Cost
 from napari_scribseg.experiment.worst_slices import PickedSlice
-from napari_scribseg.gui.batch.cells import CellCard, Progress
 from napari_scribseg.gui.batch.check import CheckReport, report_of
 from napari_scribseg.gui.batch.plan import BatchPlan
 from napari_scribseg.gui.batch.presenter import BatchPresenter
 from napari_scribseg.gui.batch.results import BatchResults
 from napari_scribseg.gui.batch.screen import BatchJobs, BatchView, Phase
+from napari_scribseg.gui.batch.trials import Progress, TrialCard
 
 OUT = Path("experiments/one")
 RECIPE = Recipe.model_validate({"dataset": "data", "methods": [{"label": "a", "method": "a"}]})
 PLAN = BatchPlan(RECIPE, OUT, jobs=2)
-CARDS = tuple(CellCard(f"a-fold{k}-seed0-100", "a", f"fold{k}", 0, 100.0) for k in (1, 2, 3))
+CARDS = tuple(TrialCard(f"a-fold{k}-seed0-100", "a", f"fold{k}", 0, 100.0) for k in (1, 2, 3))
 COST = Cost(label="a", seconds=30.0, memory_mib=700.0, device="cpu")
-REPORT = CheckReport(cards=CARDS, open_cells=3, estimate="About 3 min.", costs=(COST,))
+REPORT = CheckReport(cards=CARDS, open_trials=3, estimate="About 3 min.", costs=(COST,))
 DONE = Ended("answered", {"interrupted": False})
 RESULTS = BatchResults(comparisons=("A is like B.",), has_report=True)
 
@@ -99,10 +99,10 @@ class TestCheck:
         assert presenter.screen.phase is Phase.IDLE
         assert presenter.screen.why_not_run == "Press Check first."
 
-    def test_its_cells_are_shown_and_run_is_offered(self, checked, view):
-        view.show_cells.assert_called_with(CARDS)
+    def test_its_trials_are_shown_and_run_is_offered(self, checked, view):
+        view.show_trials.assert_called_with(CARDS)
         assert checked.screen.why_not_run is None
-        assert said(checked) == ("3 cells to compute: press Run.", "good")
+        assert said(checked) == ("3 trials to compute: press Run.", "good")
 
     def test_left_out_cases_are_a_warning_and_no_obstacle(self, presenter):
         presenter.check()
@@ -133,7 +133,7 @@ class TestReport:
         several = Ended("answered", {"error": "a b", "obstacles": ["a", "b"]}, "a b")
         assert report_of(several).obstacles == ("a", "b")
 
-    def test_cells_times_and_left_out_cases(self):
+    def test_trials_times_and_left_out_cases(self):
         row = {"cell": "slow-every-fifth-seed3-12.5", "train": "2 patients, 4 cases"}
         row |= {"test": "1 patients, 1 cases", "budget": "20 steps", "state": "waiting"}
         document = {
@@ -152,7 +152,7 @@ class TestReport:
         card = report.cards[0]
         assert (card.label, card.fold, card.random_seed) == ("slow", "every-fifth", 3)
         assert card.share == 12.5
-        assert report.open_cells == 1
+        assert report.open_trials == 1
         assert report.left_out == ("p1: no reference",)
         assert report.notes[-1] == "… and 10 more."
         assert report.estimate.startswith("About 3 min with 2 at once, and 4 MB on the disk.")
@@ -168,7 +168,7 @@ class TestRun:
     def test_progress_is_told_in_one_line(self, running):
         running.seen(seen("finished", "running", "failed"))
         text = running.screen.progress_text
-        assert text == "1 of 3 cells finished · 1 running · 1 failed · about 90 s left"
+        assert text == "1 of 3 trials finished · 1 running · 1 failed · about 90 s left"
         assert running.screen.share == pytest.approx((1 + 0.45 + 1) / 3)
 
     def test_stop_and_continue(self, running, jobs):
@@ -178,23 +178,23 @@ class TestRun:
         assert running.screen.phase is Phase.STOPPING
         stopped = seen("finished", "interrupted", "waiting", worked_on=False)
         running.ended(Ended("answered", {"interrupted": True}), stopped, RESULTS)
-        assert said(running)[0] == "Stopped with 1 of 3 cells finished; Continue goes on."
+        assert said(running)[0] == "Stopped with 1 of 3 trials finished; Continue goes on."
         assert (running.screen.can_continue, running.screen.can_repeat) == (True, False)
         running.go_on()
         jobs.resume.assert_called_once_with(OUT, 2, retry=False)
 
-    def test_failed_cells_are_repeated_when_asked(self, running, jobs):
+    def test_failed_trials_are_repeated_when_asked(self, running, jobs):
         running.repeat_failed()
         jobs.resume.assert_not_called()
         running.ended(DONE, seen("finished", "failed", "finished", worked_on=False), RESULTS)
-        assert said(running) == ("2 of 3 cells finished, 1 failed: see the table.", "warning")
+        assert said(running) == ("2 of 3 trials finished, 1 failed: see the table.", "warning")
         assert (running.screen.can_continue, running.screen.can_repeat) == (False, True)
         running.repeat_failed()
         jobs.resume.assert_called_once_with(OUT, 2, retry=True)
 
     def test_all_is_well(self, running):
         running.ended(DONE, seen("finished", "finished", "finished", worked_on=False), RESULTS)
-        assert said(running) == ("All 3 cells are finished.", "good")
+        assert said(running) == ("All 3 trials are finished.", "good")
         assert running.screen.results == RESULTS
         assert running.screen.why_not_run == "Press Check first."
         assert not running.screen.can_continue
@@ -227,8 +227,8 @@ class TestOpen:
         rests = seen("finished", "interrupted", "failed", worked_on=False)
         presenter.opened(OUT, RECIPE, rests, RESULTS)
         view.show_plan.assert_called_once_with(RECIPE, OUT)
-        view.show_cells.assert_called_with(rests.cards)
-        assert said(presenter)[0] == "1 of 3 cells finished."
+        view.show_trials.assert_called_with(rests.cards)
+        assert said(presenter)[0] == "1 of 3 trials finished."
         assert presenter.screen.can_continue
         assert presenter.screen.can_repeat
         assert presenter.screen.results == RESULTS

@@ -108,19 +108,19 @@ def run(widget: BatchEvaluation, qtbot, wait_ms: int = _WAIT_MS) -> None:
 def test_from_the_plan_to_the_comparison(widget, qtbot, tmp_path, monkeypatch):
     assert not widget.plan._run.isEnabled()
     check(widget, qtbot)
-    assert widget.cells.table.texts(0) == ["good", "plain"] * 2
-    assert set(widget.cells.table.texts(4)) == {"waiting"}
+    assert widget.trials.table.texts(0) == ["good", "plain"] * 2
+    assert set(widget.trials.table.texts(4)) == {"waiting"}
     assert "on the disk" in widget.check.estimate.text()
     assert not (tmp_path / "out").exists()
 
     click(qtbot, widget.plan._run)
     assert not widget.plan._check.isEnabled()
     idle(widget, qtbot)
-    assert widget.status.text() == "All 4 cells are finished."
-    assert widget.cells.table.texts(4) == ["finished"] * 4
-    dice = widget.cells.table.texts(5)
-    widget.cells.table.sortByColumn(5, Qt.SortOrder.AscendingOrder)
-    assert widget.cells.table.texts(5) == sorted(dice, key=float)
+    assert widget.status.text() == "All 4 trials are finished."
+    assert widget.trials.table.texts(4) == ["finished"] * 4
+    dice = widget.trials.table.texts(5)
+    widget.trials.table.sortByColumn(5, Qt.SortOrder.AscendingOrder)
+    assert widget.trials.table.texts(5) == sorted(dice, key=float)
     assert "patients" in widget.results.comparisons.text()
     shown: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
@@ -142,20 +142,20 @@ def test_stop_continue_and_open_again(widget, viewer, qtbot, tmp_path, monkeypat
     check(widget, qtbot)
     click(qtbot, widget.plan._run)
     qtbot.waitUntil((tmp_path / "out" / "trained.txt").exists, timeout=_WAIT_MS)
-    click(qtbot, widget.cells.stop)
+    click(qtbot, widget.trials.stop)
     idle(widget, qtbot)
     assert widget.status.text().startswith("Stopped with 0 of 4")
-    assert "interrupted" in widget.cells.table.texts(4)
+    assert "interrupted" in widget.trials.table.texts(4)
 
     widget.presenter.checked_plan = None
     widget.plan.dataset.setText("elsewhere")
     monkeypatch.setattr(experiment_process, "PROGRAM", stub_program())
     widget.presenter.open_experiment(tmp_path / "out")
-    qtbot.waitUntil(lambda: widget.status.text() == "0 of 4 cells finished.", timeout=_WAIT_MS)
+    qtbot.waitUntil(lambda: widget.status.text() == "0 of 4 trials finished.", timeout=_WAIT_MS)
     assert widget.plan.dataset.text() == str(tmp_path / "data"), "the form shows its plan"
-    click(qtbot, widget.cells.go_on)
+    click(qtbot, widget.trials.go_on)
     idle(widget, qtbot)
-    assert widget.cells.table.texts(4) == ["finished"] * 4
+    assert widget.trials.table.texts(4) == ["finished"] * 4
 
 
 def test_a_crash_is_told_with_the_end_of_the_log(widget, qtbot, monkeypatch):
@@ -168,14 +168,14 @@ def test_a_crash_is_told_with_the_end_of_the_log(widget, qtbot, monkeypatch):
     assert "Out of luck." in widget.status.text()
 
 
-def test_failed_cells_say_why_and_are_repeated(widget, qtbot, monkeypatch):
+def test_failed_trials_say_why_and_are_repeated(widget, qtbot, monkeypatch):
     widget.plan.methods.rows[1].label.setText("bad")
     run(widget, qtbot)
-    assert widget.status.text() == "2 of 4 cells finished, 2 failed: see the table."
-    widget.cells.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
-    widget.cells.table.selectRow(0)
-    assert "not finite" in widget.cells.reason.text()
-    click(qtbot, widget.cells.repeat)
+    assert widget.status.text() == "2 of 4 trials finished, 2 failed: see the table."
+    widget.trials.table.sortByColumn(4, Qt.SortOrder.AscendingOrder)
+    widget.trials.table.selectRow(0)
+    assert "not finite" in widget.trials.reason.text()
+    click(qtbot, widget.trials.repeat)
     qtbot.waitUntil(lambda: widget.presenter.screen.phase is Phase.RUNNING)
     idle(widget, qtbot)
 
@@ -220,13 +220,13 @@ def test_a_recipe_holds_everything_and_fills_the_form(widget, qtbot, tmp_path):
     assert other.value().recipe == recipe
 
 
-def test_a_run_of_a_cell_is_shown_in_the_main_dock_and_can_t_be_deleted(
+def test_a_run_of_a_trial_is_shown_in_the_main_dock_and_can_t_be_deleted(
     widget, viewer, qtbot, npe2pm
 ):
     run(widget, qtbot)
     with npe2pm.tmp_plugin(package="napari-scribseg"):
-        widget.cells.table.selectRow(0)
-        click(qtbot, widget.cells.open_run)
+        widget.trials.table.selectRow(0)
+        click(qtbot, widget.trials.open_run)
         _, dock = viewer.window.add_plugin_dock_widget("napari-scribseg", "Scribble segmentation")
     assert isinstance(dock, ScribbleDock)
     assert dock.tabs.currentWidget() is dock.train_tab
@@ -312,7 +312,7 @@ def test_the_window_and_the_command_line_give_the_same_files(viewer, qtbot, tmp_
     recipe = tmp_path / "recipe.json"
     widget.presenter.save_recipe(recipe)
     run(widget, qtbot, _TRAINING_MS)
-    assert widget.status.text() == "All 4 cells are finished."
+    assert widget.status.text() == "All 4 trials are finished."
 
     words = ["experiment", data, "--method", "random_walker", "--method", "partial_ce"]
     words += ["--set", "patch=32,32", "--set", "batch_size=2", "--folds", "2", "--fold-seed", "3"]

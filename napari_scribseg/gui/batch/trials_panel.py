@@ -1,4 +1,4 @@
-"""The cells of an experiment: how each one is, how far all are, stop and continue."""
+"""The trials of an experiment: how each one is, how far all are, stop and continue."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar
 
-from napari_scribseg.gui.batch.cells import CardState, CellCard
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase
+from napari_scribseg.gui.batch.trials import CardState, TrialCard
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, Panel, button, note_label
 from napari_scribseg.gui.widgets.table import Field, SortedTable
@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     ("Fold", "Which patients are tested"),
     ("Seed", "Random seed of the training"),
     ("Share %", "Share of the annotation that is learnt from"),
-    ("State", "How the cell is now"),
+    ("State", "How the trial is now"),
     ("Dice", "Mean of its test cases and structures"),
     ("Budget", "How long it is trained"),
     ("Train", "What it learns from"),
@@ -43,21 +43,21 @@ _ORDER: Final[tuple[CardState, ...]] = (
 _PARTS: Final = 1000
 
 
-class BatchCellsPanel(Panel):
-    """Shows cells; hidden as long as there are none."""
+class BatchTrialsPanel(Panel):
+    """Shows trials; hidden as long as there are none."""
 
     stop_asked = Signal()
     continue_asked = Signal()
     repeat_asked = Signal()
     run_asked = Signal(str)
-    """The run of the cell of this name shall be shown in the main dock."""
+    """The run of the trial of this name shall be shown in the main dock."""
 
     def __init__(self) -> None:
-        super().__init__("Cells")
-        self._cards: dict[str, CellCard] = {}
+        super().__init__("Trials")
+        self._cards: dict[str, TrialCard] = {}
         self.table = SortedTable(_COLUMNS)
-        self.table.setAccessibleName("Cells")
-        self.table.setToolTip("A cell is one method on one fold; double-click opens its run")
+        self.table.setAccessibleName("Trials")
+        self.table.setToolTip("A trial is one method on one fold; double-click opens its run")
         self.table.chosen.connect(self._show_chosen)
         self.table.opened.connect(self._ask_for)
         self.bar = QProgressBar()
@@ -67,8 +67,8 @@ class BatchCellsPanel(Panel):
         self.reason.setStyleSheet(f"color: {LEVEL_COLORS['error']};")
         self.stop = button("Stop", "Save what runs and stop; Continue goes on later")
         self.go_on = button("Continue", "Compute what is not finished")
-        self.repeat = button("Repeat failed", "Compute the failed cells again")
-        self.open_run = button("Open run", "Show the training of this cell in the main dock")
+        self.repeat = button("Repeat failed", "Compute the failed trials again")
+        self.open_run = button("Open run", "Show the training of this trial in the main dock")
         self.stop.clicked.connect(self.stop_asked)
         self.go_on.clicked.connect(self.continue_asked)
         self.repeat.clicked.connect(self.repeat_asked)
@@ -86,8 +86,8 @@ class BatchCellsPanel(Panel):
         self.set_cards(())
         self.show_screen(BatchScreen())
 
-    def set_cards(self, cards: Sequence[CellCard]) -> None:
-        """Show these cells."""
+    def set_cards(self, cards: Sequence[TrialCard]) -> None:
+        """Show these trials."""
         self._cards = {card.name: card for card in cards}
         self.table.set_rows({card.name: _fields(card) for card in cards})
         self.table.setVisible(bool(cards))
@@ -125,7 +125,7 @@ class BatchCellsPanel(Panel):
             self.run_asked.emit(name)
 
 
-def _fields(card: CellCard) -> tuple[Field, ...]:
+def _fields(card: TrialCard) -> tuple[Field, ...]:
     unknown = math.isnan(card.dice)
     return (
         Field(card.label, card.label),

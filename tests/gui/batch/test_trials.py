@@ -1,4 +1,4 @@
-"""The cells of an experiment as cards: what is read of their folders, and how often."""
+"""The trials of an experiment as cards: what is read of their folders, and how often."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from experiments import phantom_experiment, stubs
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped
-from napari_scribseg.experiment.experiment import Experiment, cells_of
-from napari_scribseg.experiment.schedule import at_work, compute_cells
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.experiment import Experiment, trials_of
+from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.experiment.trial import _prepared_run
-from napari_scribseg.gui.batch import cells as batch_cells
-from napari_scribseg.gui.batch.cells import CellsWatch
+from napari_scribseg.experiment.trial_run import prepared_run
+from napari_scribseg.gui.batch import trials as batch_trials
+from napari_scribseg.gui.batch.trials import TrialsWatch
 from napari_scribseg.runs.folder import RunFolder
 
 NAME = "good-fold1-seed0-100"
@@ -31,19 +32,19 @@ STEPPED = Stepped(
 
 
 def compute(folder: Path, experiment: Experiment, names: list[str]) -> None:
-    for _ in compute_cells(folder, experiment, names, jobs=2, programs=stubs()):
+    for _ in compute_trials(folder, experiment, names, jobs=2, programs=stubs()):
         pass
 
 
 def begin(folder: Path, experiment: Experiment) -> RunFolder:
     (folder / "cells" / NAME).mkdir(parents=True)
-    return _prepared_run(folder, experiment, cells_of(experiment)[NAME])
+    return prepared_run(folder, experiment, trials_of(experiment)[NAME])
 
 
 def test_from_waiting_to_finished(tmp_path):
     experiment, folder = phantom_experiment(tmp_path, "good", "bad"), tmp_path / "out"
     with at_work(folder, experiment, "test"):
-        watch = CellsWatch(
+        watch = TrialsWatch(
             folder, jobs=2, costs=[Cost(label="good", seconds=50, memory_mib=1, device="cpu")]
         )
         at_first = watch.look()
@@ -51,7 +52,7 @@ def test_from_waiting_to_finished(tmp_path):
         assert at_first.is_worked_on
         assert at_first.seconds_left > 50
         assert at_first.cards[0].train == "2 patients, 2 cases"
-        compute(folder, experiment, list(cells_of(experiment)))
+        compute(folder, experiment, list(trials_of(experiment)))
         at_last = watch.look()
     assert (at_last.count("finished"), at_last.count("failed")) == (2, 2)
     assert at_last.share == 1.0
@@ -67,7 +68,7 @@ def test_a_training_is_followed_by_its_events(tmp_path):
     experiment, folder = phantom_experiment(tmp_path, "good"), tmp_path / "out"
     with at_work(folder, experiment, "test"):
         run = begin(folder, experiment)
-        watch = CellsWatch(folder)
+        watch = TrialsWatch(folder)
         run.heartbeat()
         assert watch.look().cards[0].state == "preparing"
         run.append(STEPPED)
@@ -84,29 +85,29 @@ def test_a_silent_training_is_interrupted(tmp_path):
     experiment, folder = phantom_experiment(tmp_path, "good"), tmp_path / "out"
     with at_work(folder, experiment, "test"):
         begin(folder, experiment).append(STEPPED)
-        assert CellsWatch(folder).look().cards[0].state == "interrupted"
+        assert TrialsWatch(folder).look().cards[0].state == "interrupted"
 
 
 def test_what_has_ended_is_not_looked_at_again(tmp_path, monkeypatch):
     experiment, folder = phantom_experiment(tmp_path, "good", "plain"), tmp_path / "out"
-    names = list(cells_of(experiment))
+    names = list(trials_of(experiment))
     with at_work(folder, experiment, "test"):
         compute(folder, experiment, names[:3])
-        watch = CellsWatch(folder)
+        watch = TrialsWatch(folder)
         watch.look()
         looked: list[str] = []
         monkeypatch.setattr(
-            batch_cells, "state_of", lambda _, cell: looked.append(cell.name) or "waiting"
+            batch_trials, "state_of", lambda _, trial: looked.append(trial.name) or "waiting"
         )
         watch.look()
     assert looked == names[3:]
 
 
-def test_hundreds_of_cells_are_all_shown(tmp_path):
+def test_hundreds_of_trials_are_all_shown(tmp_path):
     experiment = phantom_experiment(tmp_path, "good", "plain", random_seeds=list(range(100)))
     folder = tmp_path / "out"
     with at_work(folder, experiment, "test"):
-        watch = CellsWatch(folder)
+        watch = TrialsWatch(folder)
         watch.look()
         progress = watch.look()
     assert len(progress.cards) == 400
@@ -116,8 +117,8 @@ def test_an_experiment_that_was_planned_anew_is_read_anew(tmp_path):
     folder = tmp_path / "out"
     experiment = phantom_experiment(tmp_path, "good")
     with at_work(folder, experiment, "test"):
-        compute(folder, experiment, list(cells_of(experiment)))
-    watch = CellsWatch(folder)
+        compute(folder, experiment, list(trials_of(experiment)))
+    watch = TrialsWatch(folder)
     assert watch.look().count("finished") == 2
     other = experiment.model_copy(update={"package_version": "0.0.0"})
     with at_work(folder, other, "test"):
@@ -126,4 +127,4 @@ def test_an_experiment_that_was_planned_anew_is_read_anew(tmp_path):
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="not an experiment"):
-        CellsWatch(tmp_path)
+        TrialsWatch(tmp_path)

@@ -1,6 +1,6 @@
-"""The cells of an experiment as the window shows them, read from its folder. No Qt, no napari.
+"""The trials of an experiment as the window shows them, read from its folder. No Qt, no napari.
 
-A look at an experiment of hundreds of cells must cost next to nothing, so cells that have ended are
+A look at hundreds of trials must cost next to nothing, so trials that have ended are
 not looked at again, and of a training only what it has told since the last look is read.
 """
 
@@ -19,21 +19,21 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Prepared, Stepped
 from napari_scribseg.evaluation.case_scores import score_of_row
 from napari_scribseg.evaluation.metrics import summarise
+from napari_scribseg.experiment.clients import is_worked_on
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
-    Cell,
-    CellResult,
     Experiment,
-    cell_folder,
-    cells_of,
+    Trial,
+    TrialResult,
     load_experiment,
     result_of,
     state_of,
+    trial_folder,
+    trials_of,
 )
 from napari_scribseg.experiment.plan import estimate
 from napari_scribseg.experiment.schedule import default_jobs
 from napari_scribseg.experiment.settings import Cost
-from napari_scribseg.io.lock import holder_of
 from napari_scribseg.io.regular_file import open_own
 from napari_scribseg.runs.folder import RunFolder
 
@@ -43,15 +43,15 @@ CardState = Literal[
 ENDED: Final = frozenset[CardState]({"finished", "failed"})
 AT_WORK: Final = frozenset[CardState]({"preparing", "running", "scoring"})
 _TRAINED_SHARE: Final = 0.9
-"""Of a cell's time, when it is trained and not scored yet."""
+"""Of a trial's time, when it is trained and not scored yet."""
 
 
 @dataclass(frozen=True)
-class CellCard:
-    """One cell, ready to be shown.
+class TrialCard:
+    """One trial, ready to be shown.
 
     Args:
-        name: of the cell.
+        name: of the trial.
         label: the method's name in the experiment.
         fold: name of the fold.
         random_seed: of the training.
@@ -79,8 +79,8 @@ class CellCard:
     reason: str = ""
 
     @classmethod
-    def planned(cls, row: Mapping[str, str]) -> CellCard:
-        """The card of a cell that a dry run has told of."""
+    def planned(cls, row: Mapping[str, str]) -> TrialCard:
+        """The card of a trial that a dry run has told of."""
         label, _, rest = row["cell"].partition("-")
         fold, seed, share = rest.rsplit("-", 2)
         return cls(
@@ -96,18 +96,18 @@ class CellCard:
         )
 
     @classmethod
-    def of(cls, cell: Cell) -> CellCard:
-        """The card of a cell that nobody has looked at yet."""
-        training = cell.training
+    def of(cls, trial: Trial) -> TrialCard:
+        """The card of a trial that nobody has looked at yet."""
+        training = trial.training
         minutes = f"{training.minutes:g} min" if training.minutes is not None else None
         return cls(
-            cell.name,
-            cell.label,
-            cell.fold,
-            cell.random_seed,
-            100 * cell.share,
-            _side(cell.train),
-            _side(cell.test),
+            trial.name,
+            trial.label,
+            trial.fold,
+            trial.random_seed,
+            100 * trial.share,
+            _side(trial.train),
+            _side(trial.test),
             minutes or f"{training.steps} steps",
         )
 
@@ -131,17 +131,17 @@ class Progress:
     """How far an experiment is.
 
     Args:
-        cards: all of its cells.
+        cards: all of its trials.
         seconds_left: about how long the rest takes; None = nobody works on it.
         is_worked_on: whether a process works on it now.
     """
 
-    cards: tuple[CellCard, ...]
+    cards: tuple[TrialCard, ...]
     seconds_left: float | None = None
     is_worked_on: bool = False
 
     def count(self, *states: CardState) -> int:
-        """How many cells are in one of these states."""
+        """How many trials are in one of these states."""
         return sum(card.state in states for card in self.cards)
 
     @property
@@ -150,12 +150,12 @@ class Progress:
         return fmean([card.done for card in self.cards]) if self.cards else 0.0
 
 
-class CellsWatch:
-    """Looks at the cells of an experiment again and again.
+class TrialsWatch:
+    """Looks at the trials of an experiment again and again.
 
     Args:
         folder: of the experiment.
-        jobs: cells at once; None = as many as fit the computer.
+        jobs: trials at once; None = as many as fit the computer.
         costs: of a training of each method, where they were measured.
 
     Raises:
@@ -167,68 +167,68 @@ class CellsWatch:
         self._jobs, self._costs = jobs, {cost.label: cost for cost in costs}
         self._stamp = _stamp(folder)
         self.experiment: Experiment = load_experiment(folder)
-        self._cells: dict[str, Cell] = {}
-        self._cards: dict[str, CellCard] = {}
+        self._trials: dict[str, Trial] = {}
+        self._cards: dict[str, TrialCard] = {}
         self._trainings: dict[str, _Training] = {}
-        self._cell_seconds, self._estimated_for = 0.0, -1
+        self._trial_seconds, self._estimated_for = 0.0, -1
         self._begin()
 
     def look(self, *, again: bool = False) -> Progress:
-        """How the cells are now.
+        """How the trials are now.
 
         Args:
-            again: also look at failed cells again, which are being repeated.
+            again: also look at failed trials again, which are being repeated.
         """
         stamp = _stamp(self.folder)
         if stamp != self._stamp:  # continued, perhaps with other data or another version
             self._stamp, self.experiment = stamp, load_experiment(self.folder)
             self._begin()
-        worked_on = holder_of(self.folder) is not None
+        worked_on = is_worked_on(self.folder)
         for name, card in self._cards.items():
             if card.state not in ENDED or (again and card.state == "failed"):
-                self._cards[name] = self._seen(self._cells[name], card, worked_on)
+                self._cards[name] = self._seen(self._trials[name], card, worked_on)
         cards = tuple(self._cards.values())
         return Progress(cards, self._seconds_left(cards) if worked_on else None, worked_on)
 
     def _begin(self) -> None:
-        """Forget what is known of the cells."""
-        self._cells = cells_of(self.experiment)
-        self._cards = {name: CellCard.of(cell) for name, cell in self._cells.items()}
+        """Forget what is known of the trials."""
+        self._trials = trials_of(self.experiment)
+        self._cards = {name: TrialCard.of(trial) for name, trial in self._trials.items()}
         self._trainings, self._estimated_for = {}, -1
 
-    def _seen(self, cell: Cell, card: CellCard, worked_on: bool) -> CellCard:
-        state = state_of(self.folder, cell)
+    def _seen(self, trial: Trial, card: TrialCard, worked_on: bool) -> TrialCard:
+        state = state_of(self.folder, trial)
         if state in ENDED:
-            self._trainings.pop(cell.name, None)
+            self._trainings.pop(trial.name, None)
             dice = math.nan
             if state == "finished":
-                dice = _mean_dice(cell_folder(self.folder, cell.name))
-            reason = _reason(result_of(self.folder, cell))
+                dice = _mean_dice(trial_folder(self.folder, trial.name))
+            reason = _reason(result_of(self.folder, trial))
             return replace(card, state=state, progress=1.0, dice=dice, reason=reason)
         fresh = replace(card, state=state, dice=math.nan, reason="")
         if state != "interrupted":
             return replace(fresh, progress=0.0)
         training = self._trainings.setdefault(
-            cell.name, _Training(cell_folder(self.folder, cell.name) / "run")
+            trial.name, _Training(trial_folder(self.folder, trial.name) / "run")
         )
         now, progress = training.look()
         return replace(fresh, state=now if worked_on else "interrupted", progress=progress)
 
-    def _seconds_left(self, cards: Sequence[CellCard]) -> float:
+    def _seconds_left(self, cards: Sequence[TrialCard]) -> float:
         to_do = [card for card in cards if card.state not in ENDED]
         if not to_do:
             return 0.0
         if len(to_do) != self._estimated_for:
-            cells = [self._cells[card.name] for card in to_do]
-            seconds = estimate(self.folder, self.experiment, cells, self._costs).seconds
-            self._estimated_for, self._cell_seconds = len(to_do), seconds / len(to_do)
+            trials = [self._trials[card.name] for card in to_do]
+            seconds = estimate(self.folder, self.experiment, trials, self._costs).seconds
+            self._estimated_for, self._trial_seconds = len(to_do), seconds / len(to_do)
         jobs = self._jobs or default_jobs(self.experiment.recipe.threads)
         at_once = min(jobs, len(to_do))
-        return self._cell_seconds * sum(1 - card.done for card in to_do) / at_once
+        return self._trial_seconds * sum(1 - card.done for card in to_do) / at_once
 
 
 class _Training:
-    """What the run of a cell has told so far."""
+    """What the run of a trial has told so far."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -281,8 +281,8 @@ def _side(cases: Sequence[object]) -> str:
     return f"{len(patients)} patients, {len(cases)} cases"
 
 
-def _reason(result: CellResult | None) -> str:
-    """Why a cell has failed, or which of its test cases have no segmentation."""
+def _reason(result: TrialResult | None) -> str:
+    """Why a trial has failed, or which of its test cases have no segmentation."""
     if result is None or result.reason:
         return "" if result is None else result.reason
     told = [f"{failure.case}: {failure.reason}" for failure in result.failures]
@@ -291,7 +291,7 @@ def _reason(result: CellResult | None) -> str:
 
 
 def _mean_dice(folder: Path) -> float:
-    """The mean Dice of a cell as cells.csv has it; NaN when its table can't be read."""
+    """The mean Dice of a trial as cells.csv has it; NaN when its table can't be read."""
     try:
         with open_own(folder / "scores.csv", "rb") as file:
             text = io.TextIOWrapper(file, "utf-8", newline="")

@@ -1,0 +1,137 @@
+"""Which GPU a training computes on: every child is given one that no other child of ours uses.
+
+A slot is a file in a folder of this computer, locked while a child computes; the system gives
+it back when its holder dies. So trials of all workers, jobs and experiments of one user share the
+GPUs of a computer, each on its own. The child sees its GPU alone (`CUDA_VISIBLE_DEVICES`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+"""What tells CUDA which GPUs there are; numbers or names."""
+_ASK_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.5
+
+
+def gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, by the names that `CUDA_VISIBLE_DEVICES` knows."""
+    given = os.environ.get(VISIBLE)
+    if given is not None:
+        words = [word.strip() for word in given.split(",")]
+        # As CUDA does: what comes after a wrong one is not there.
+        end = next((i for i, word in enumerate(words) if word in {"", "-1"}), len(words))
+        return tuple(words[:end])
+    return _installed()
+
+
+def slots(device: str, per_gpu: int = 1) -> int | None:
+    """How many trials may compute on GPUs at once; None where none of them needs a GPU.
+
+    Args:
+        device: what a training asks for.
+        per_gpu: trials that share one.
+    """
+    return len(gpus()) * per_gpu if wants_any(device) and gpus() else None
+
+
+@contextlib.contextmanager
+def a_gpu(
+    device: str,
+    per_gpu: int = 1,
+    *,
+    over: Callable[[], bool] = lambda: False,
+    folder: Path | None = None,
+) -> Generator[dict[str, str] | None]:
+    """A GPU for one child: the variables that give it to the child.
+
+    Waits until one is free. A training that needs none, or that names its GPU by number, gets no
+    variables.
+
+    Args:
+        device: what the training asks for.
+        per_gpu: trials that share one.
+        over: whether nobody waits any more; then None is given.
+        folder: of the locks; None = one of this user on this computer.
+    """
+    names = gpus() if wants_any(device) else ()
+    if not names:
+        yield {}
+        return
+    place = folder or _folder()
+    while True:
+        for name in _shared(names, per_gpu):
+            descriptor = _locked(place / name.replace("/", "_"))
+            if descriptor is not None:
+                try:
+                    yield {VISIBLE: name.rpartition("#")[0]}
+                finally:
+                    os.close(descriptor)
+                return
+        if over():
+            yield None
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _shared(names: Sequence[str], per_gpu: int) -> list[str]:
+    """Slots in the order they are tried: every GPU once, before any is shared."""
+    return [f"{name}#{turn}" for turn in range(per_gpu) for name in names]
+
+
+def wants_any(device: str) -> bool:
+    """Whether a training takes any GPU that there is."""
+    return device in {"auto", "cuda"}
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    """All GPUs of this computer, as the driver counts them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    try:
+        told = subprocess.run(  # noqa: S603  the driver's own program, no shell
+            [program, "--query-gpu=uuid", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in told.splitlines() if line.strip())
+
+
+def _folder() -> Path:
+    """Where this user's locks are on this computer; never a shared drive."""
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    place = Path(tempfile.gettempdir()) / f"scribseg-gpus-{user}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the lock of a slot; None when somebody else has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no lock, so trials of several processes may meet on a GPU
+        return os.open(os.devnull, os.O_RDWR)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,56 @@
+"""`scribseg experiment DIR --trial`: one trial per call, as an array of a batch system asks."""
+
+from __future__ import annotations
+
+import json
+
+from experiments import phantom_experiment, stubs
+
+from napari_scribseg.cli import main
+from napari_scribseg.experiment import trial as trial_process
+from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.lease import Lease
+
+
+def test_one_trial_is_computed_by_name_or_number_and_the_last_writes_the_tables(
+    tmp_path, monkeypatch, capsys
+):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    with at_work(out, experiment, "plan"):
+        pass
+    assert main(["experiment", str(out), "--trial", "good-fold1-seed0-100", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document == {"cell": "good-fold1-seed0-100", "state": "finished", "open": 1}
+    assert not (out / "scores.csv").exists()
+    assert main(["experiment", str(out), "--cell", "1"]) == 0
+    assert (out / "scores.csv").exists()
+    assert main(["experiment", str(out), "--trial", "2"]) == 2
+    assert "expected a name or a number from 0 to 1" in capsys.readouterr().err
+
+
+def test_one_trial_that_somebody_computes_or_that_can_t_be_computed_here_is_exit_4(
+    tmp_path, monkeypatch, capsys
+):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    with at_work(out, experiment, "plan"):
+        pass
+    there = out / "cells" / "good-fold1-seed0-100"
+    there.mkdir(parents=True)
+    with Lease.take(there):
+        assert main(["experiment", str(out), "--trial", "0"]) == 4
+        assert "is being computed already, by process" in capsys.readouterr().err
+    (tmp_path / "data").rename(tmp_path / "away")
+    assert main(["experiment", str(out), "--trial", "0"]) == 4
+    assert "can't be computed on this computer: the data can't be read" in capsys.readouterr().err
+    assert not (there / "result.json").exists()
+
+
+def test_ways_to_run_exclude_each_other(tmp_path, capsys):
+    assert main(["experiment", str(tmp_path), "--watch", "--plan"]) == 2
+    assert "--plan and --watch exclude each other" in capsys.readouterr().err
+    assert main(["experiment", str(tmp_path), "--log-to", "tensorboard"]) == 2
+    assert "--log-to goes with --watch" in capsys.readouterr().err

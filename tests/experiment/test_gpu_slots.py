@@ -1,0 +1,84 @@
+"""Every child gets a GPU of its own; there need be none here."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from napari_scribseg.experiment.gpu_slots import VISIBLE, a_gpu, gpus, slots
+from napari_scribseg.experiment.schedule import cores, default_jobs
+
+
+@pytest.fixture
+def two(monkeypatch, tmp_path):
+    monkeypatch.setenv(VISIBLE, "GPU-aa,GPU-bb")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [("0,2", ("0", "2")), ("", ()), ("-1", ()), ("1,-1,0", ("1",)), ("MIG-x/1/0", ("MIG-x/1/0",))],
+)
+def test_the_gpus_are_those_that_the_batch_system_gives(monkeypatch, told, found):
+    monkeypatch.setenv(VISIBLE, told)
+    assert gpus() == found
+
+
+def test_two_at_once_get_two_gpus_and_the_third_waits(two):
+    with a_gpu("auto", folder=two) as first, a_gpu("cuda", folder=two) as second:
+        assert {first[VISIBLE], second[VISIBLE]} == {"GPU-aa", "GPU-bb"}
+        got: list[dict[str, str] | None] = []
+
+        def third() -> None:
+            with a_gpu("auto", folder=two) as variables:
+                got.append(variables)
+
+        thread = threading.Thread(target=third)
+        thread.start()
+        time.sleep(0.3)
+        assert got == []
+    thread.join(30)
+    assert got[0] is not None
+    assert got[0][VISIBLE] in {"GPU-aa", "GPU-bb"}
+
+
+def test_small_trials_share_gpus_only_when_all_are_taken(two):
+    with (
+        a_gpu("auto", 2, folder=two) as first,
+        a_gpu("auto", 2, folder=two) as second,
+        a_gpu("auto", 2, folder=two) as third,
+    ):
+        assert first[VISIBLE] != second[VISIBLE]
+        assert third[VISIBLE] in {"GPU-aa", "GPU-bb"}
+
+
+def test_nobody_waits_for_a_gpu_when_the_work_is_over(two):
+    with (
+        a_gpu("auto", folder=two),
+        a_gpu("auto", folder=two),
+        a_gpu("auto", over=lambda: True, folder=two) as none,
+    ):
+        assert none is None
+
+
+def test_a_training_on_the_cpu_or_on_a_named_gpu_takes_no_slot(two):
+    for device in ("cpu", "cuda:1", "mps"):
+        with a_gpu(device, folder=two) as variables:
+            assert variables == {}
+        assert slots(device) is None
+    assert slots("auto", 3) == 6
+
+
+def test_as_many_jobs_as_gpus_threads_and_memory_allow(monkeypatch):
+    monkeypatch.setattr("napari_scribseg.experiment.schedule.cores", lambda: 16)
+    monkeypatch.setenv(VISIBLE, "0,1,2")
+    assert default_jobs(1) == 8
+    assert default_jobs(4) == 4
+    assert default_jobs(1, ["auto", "cuda"]) == 3
+    assert default_jobs(1, ["auto"], per_gpu=2) == 6
+    assert default_jobs(8, ["auto"]) == 2
+    assert default_jobs(1, ["auto", "cpu"]) == 8
+    assert default_jobs(1, trial_mib=1e9) == 1
+    assert cores() >= 1
