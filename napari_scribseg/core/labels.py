@@ -200,8 +200,14 @@ PRESETS: Final[dict[str, LabelSchema]] = {
     "cardiac": LabelSchema.of("RV", "MYO", "LV", title="Cardiac short axis (RV, MYO, LV)"),
     "prostate": LabelSchema.of("PZ", "CG", title="Prostate zones (PZ, CG)"),
     "structure": LabelSchema.of("structure", title="One structure"),
-    "abdomen": LabelSchema.of(
-        "liver", "right kidney", "left kidney", "spleen", title="Abdominal CT organs"
+    "abdomen": LabelSchema(
+        title="Abdominal organs (liver, kidneys, spleen)",
+        classes=(
+            LabelClass(name="liver", color="#d55e00"),
+            LabelClass(name="right kidney", color="#f0e442"),
+            LabelClass(name="left kidney", color="#b3e2cd"),
+            LabelClass(name="spleen", color="#009e73"),
+        ),
     ),
 }
 """Ready schemas: ACDC and MSCMR hearts, prostate zones, one structure, organs of the abdomen."""

@@ -82,7 +82,7 @@ class VolumeFile:
         """What it says that it is, by its own name first; None = it doesn't say."""
         told: Kind | None = kind_by_name(self.stem)
         on_the_way = reversed((self.root.name, *self.folders))
-        above = [kind for f in on_the_way if (kind := kind_by_name(f, is_folder=True))]
+        above: list[Kind] = [kind for f in on_the_way if (kind := kind_by_name(f, is_folder=True))]
         folder: Kind | None = above[0] if above else None
         if folder in {"scribbles", "prediction"} and told in {None, "labels", "image"}:
             return folder

@@ -141,7 +141,9 @@ class Project:
             return project
 
     @classmethod
-    def open_or_create(cls, folder: str | Path, schema: LabelSchema) -> Project:
+    def open_or_create(
+        cls, folder: str | Path, schema: LabelSchema, title: str | None = None
+    ) -> Project:
         """The project in a folder (see `open_or_read_only`), or a new one where there is none.
 
         Raises:
@@ -149,7 +151,7 @@ class Project:
         """
         if (Path(folder) / _DOCUMENT).is_file():
             return cls.open_or_read_only(folder)
-        return cls.create(folder, schema)
+        return cls.create(folder, schema, title)
 
     @property
     def title(self) -> str:

@@ -22,6 +22,7 @@ from napari_scribseg.gui.case.case_list import (
 )
 from napari_scribseg.gui.case.cine import Cine
 from napari_scribseg.gui.case.frames_panel import FramesPanel
+from napari_scribseg.gui.case.importer import Importer
 from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.case.open_menu import OpenButton
 from napari_scribseg.gui.case.opener import CaseOpener
@@ -37,7 +38,7 @@ from napari_scribseg.project.store import OpenedCase, ProjectState, ProjectStore
 
 SAVE_KEY: Final = "F2"
 _WARNING_STYLE: Final = "color: #c98f06;"
-_PROJECT_ASKS: Final = ("project", "new-project", "recent:")
+_PROJECT_ASKS: Final = ("new-project", "recent:")
 
 
 class CaseTab(Tab):
@@ -58,6 +59,7 @@ class CaseTab(Tab):
         self.autosave = Autosave(session, self.store)
         self.opener = CaseOpener(self, session, self.store, self.autosave)
         self.projects = ProjectOpener(self, session, self.store, self.autosave, self.opener)
+        self.importer = Importer(self, session, self.store, self.opener, self.projects)
         self.leaving = Leaving(session, self.autosave)
         self.letters = CanvasLetters(session)
         self.restore = RestorePanel()
@@ -163,6 +165,9 @@ class CaseTab(Tab):
         if what == "first-steps":
             self.first_steps_asked.emit()
             return
+        if what == "any":
+            self.importer.ask()
+            return
         (self.projects if what.startswith(_PROJECT_ASKS) else self.opener).ask(what)
 
     def _save_now(self) -> None:
@@ -210,7 +215,7 @@ class CaseTab(Tab):
         if state is None:
             self._project.setText(
                 "What you open becomes a case of your own project, which keeps your strokes. "
-                "Begin with Open: a file, a dataset or a sample."
+                "Begin with Open, or drop files or folders on the window."
             )
             return
         reviewed = sum(case.progress == "reviewed" for case in state.cases)

@@ -113,6 +113,14 @@ class Fold(QWidget):
         layout.addWidget(content)
         content.setVisible(False)
 
+    def open(self) -> None:
+        """Show what lies under it."""
+        self._button.setChecked(True)
+
+    def set_title(self, title: str) -> None:
+        """Call it otherwise."""
+        self._button.setText(f" {title}")
+
     def _toggle(self, is_open: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
