@@ -30,7 +30,7 @@ _PLAN: Final = (
         "train_split",
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
-    *("device", "threads", "convention", "frame", "assignments"),
+    *("device", "threads", "convention", "reference_convention", "frame", "assignments"),
 )
 """Options that make a recipe, and so don't go with one."""
 _CLASSES_FOR_SIZE: Final = 4
@@ -139,6 +139,7 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "device",
         "threads",
         "convention",
+        "reference_convention",
         "frame",
     ):
         value = getattr(arguments, name)

@@ -307,7 +307,7 @@ def _patients(
         numbered = len({re.sub(r"\d+", "#", folder.casefold()) for folder in known}) == 1
         repeated = 2 * len({name.casefold() for _, name, _ in made}) <= len(made)
         if numbered or repeated:
-            return [safe_id(str(folder)) for folder in folders], BY_FOLDERS
+            return [safe_id(patient_of(str(folder))) for folder in folders], BY_FOLDERS
     by_names = patients_of(ids)
     return [by_names[case_id] for case_id in ids], BY_NAMES
 

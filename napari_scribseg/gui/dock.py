@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
+from napari_scribseg.gui.canvas.layers import role_of
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
@@ -96,7 +97,13 @@ class ScribbleDock(QWidget):
         session.strokes_drawn.connect(partial(self._happened, "draw"))
         session.run_completed.connect(partial(self._happened, "train"))
         results.scores_shown.connect(partial(self._happened, "look"))
+        session.viewer.layers.events.inserted.connect(self._layer_came)
         results.suggestion_visited.connect(partial(self._happened, "correct"))
+
+    def _layer_came(self, event: Any) -> None:
+        """Without a reference there are no scores to be seen: a segmentation will do."""
+        if role_of(event.value) == "segmentation" and self.session.selected.reference is None:
+            self._happened("look")
 
     def _happened(self, step: StepName, *_news: object) -> None:
         self.guide.happened(step)
@@ -112,7 +119,9 @@ class ScribbleDock(QWidget):
             self.session.say("Choose a class, then draw a stroke on the image.")
         elif step == "train":
             self.tabs.setCurrentWidget(self.train_tab)
-            self.train_tab.propose(one_minute())
+            image = self.session.selected.image
+            y, x = (0, 0) if image is None else image.data.shape[-2:]
+            self.train_tab.propose(one_minute((int(y), int(x))))
         else:
             self.tabs.setCurrentWidget(self.results_tab)
             if step == "correct":
@@ -147,6 +156,9 @@ class ScribbleDock(QWidget):
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""
         self._end_taking()
+        inserted = self.session.viewer.layers.events.inserted
+        if self._layer_came in inserted.callbacks:
+            inserted.disconnect(self._layer_came)
         self.case_tab.end()
         self.scribble_tab.end()
         self.train_tab.end()

@@ -41,6 +41,8 @@ from napari_scribseg.gui.widgets.style import (
 _COLUMNS: Final = ("Case", "Patient", "Voxels (z, y, x)", "mm (z, y, x)", "Kind", "Belongs to it")
 _SIZE: Final = (820, 560)
 _ROW_HEIGHT: Final = 22
+_WIDEST: Final = (320, 170)
+"""Pixels: of the first column, and of each of the others."""
 _FEWEST_FOR_FILTER: Final = 6
 
 
@@ -97,9 +99,7 @@ class ImportDialog(QDialog):
         told = [*screen.notes, *screen.left_out]
         self._told.setText("\n".join(told))
         self._told_fold.setVisible(bool(told))
-        self._told_fold.set_title(
-            f"Left out and noticed: {len(told)} {'sentence' if len(told) == 1 else 'sentences'}"
-        )
+        self._told_fold.set_title(f"Left out and noticed ({len(told)})")
         self.add.setText(screen.action)
         self.add.setEnabled(not screen.why_not)
         self.why.setText(screen.why_not)
@@ -209,7 +209,9 @@ class ImportDialog(QDialog):
                     item.setToolTip(_tip(case))
                     self.table.setItem(row, column, item)
         self.table.resizeColumnsToContents()
-        self.table.setColumnWidth(0, min(max(self.table.columnWidth(0), 140), 280))
+        for column in range(len(_COLUMNS)):
+            width = self.table.columnWidth(column) + 2 * GAP
+            self.table.setColumnWidth(column, min(width, _WIDEST[min(column, 1)]))
         for widget in (self.search, self.all):
             widget.setVisible(len(cases) >= _FEWEST_FOR_FILTER)
 

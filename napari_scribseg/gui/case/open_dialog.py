@@ -8,6 +8,7 @@ from typing import Final
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QFileDialog, QLineEdit, QWidget
 
+_SIZE: Final = (780, 480)
 _HINT: Final = "Files, or folders of any kind: volumes, DICOM, datasets, projects"
 
 
@@ -29,6 +30,7 @@ class OpenDialog(QFileDialog):
         self.setNameFilter("All files and folders (*)")
         self.setLabelText(QFileDialog.DialogLabel.FileName, "Name:")
         self.setToolTip(_HINT)
+        self.resize(*_SIZE)
         self.chosen: tuple[Path, ...] = ()
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
 
