@@ -171,8 +171,10 @@ class ProjectStore:
         only_up: bool = False,
         flagged: bool | None = None,
         phase: str | None = None,
+        comment: str | None = None,
+        by: str = "",
     ) -> ProjectState:
-        """Note something about a case; what is None stays.
+        """Note something about a case; what is None stays. `by` is who says so.
 
         Raises:
             InvalidInput: no such case, or the project can't be changed.
@@ -180,11 +182,13 @@ class ProjectStore:
         with self._one_call:
             project = self._open
             if progress is not None:
-                project.set_progress(case_id, progress, only_up=only_up)
+                project.set_progress(case_id, progress, only_up=only_up, by=by)
             if flagged is not None:
-                project.set_flagged(case_id, flagged=flagged)
+                project.set_flagged(case_id, flagged=flagged, by=by)
             if phase is not None:
                 project.set_phase(case_id, phase)
+            if comment is not None:
+                project.add_comment(case_id, comment, by)
             return self._state(project)
 
     def close(self) -> None:
