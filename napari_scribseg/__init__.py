@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_scribseg.core.volume import Grid, Volume
     from napari_scribseg.data.case import Case, Dataset
     from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.find import find_cases
     from napari_scribseg.evaluation.figures import overlay_figure
     from napari_scribseg.evaluation.folders import evaluate_folders
     from napari_scribseg.io import read_labels, read_volume, write_volume
@@ -43,6 +44,7 @@ __all__ = [
     "Volume",
     "__version__",
     "evaluate_folders",
+    "find_cases",
     "load_model",
     "overlay_figure",
     "predict_case",
@@ -66,6 +68,7 @@ _HOMES: Final = {
     "RunFolder": "runs.folder",
     "Volume": "core.volume",
     "evaluate_folders": "evaluation.folders",
+    "find_cases": "data.find",
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",
