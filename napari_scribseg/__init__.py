@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from napari_scribseg.core.volume import Grid, Volume
     from napari_scribseg.data.case import Case, Dataset
     from napari_scribseg.data.dataset import read_dataset
+    from napari_scribseg.data.find import find_cases
     from napari_scribseg.data.segmentation_export import export_segmentation
     from napari_scribseg.evaluation.figures import overlay_figure
     from napari_scribseg.evaluation.folders import evaluate_folders
@@ -48,6 +49,7 @@ __all__ = [
     "__version__",
     "evaluate_folders",
     "export_segmentation",
+    "find_cases",
     "fitted_answer",
     "history_table",
     "load_model",
@@ -78,6 +80,7 @@ _HOMES: Final = {
     "fitted_answer": "training.fitted_answer",
     "export_segmentation": "data.segmentation_export",
     "history_table": "runs.history_table",
+    "find_cases": "data.find",
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",

@@ -22,6 +22,7 @@ from napari_scribseg.cli import (
     estimating,
     experiments,
     exporting,
+    finding,
     maps,
     predicting,
     tables,
@@ -102,8 +103,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    groups = (demo, app, checking, training, estimating, maps, predicting, exporting, experiments)
-    for group in (*groups, tables):
+    groups = (
+        *(demo, app, finding, checking, training, estimating, maps, predicting, exporting),
+        *(experiments, tables),
+    )
+    for group in groups:
         group.add_commands(commands, common)
     return parser
 

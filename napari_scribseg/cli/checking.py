@@ -114,8 +114,14 @@ def _row(case: CaseReport) -> tuple[str, ...]:
         " x ".join(f"{s:.4g}" for s in case.spacing_mm) if case.spacing_mm else "-",
         f"{case.labelled_share:.2%}" if case.has_scribbles else "-",
         "yes" if case.has_reference else "-",
-        "CAN'T BE USED" if not case.ok else _counted(len(case.notes)),
+        _remark(case),
     )
+
+
+def _remark(case: CaseReport) -> str:
+    if case.strokes_only:
+        return "BAD REFERENCE, strokes are good"
+    return "CAN'T BE USED" if not case.ok else _counted(len(case.notes))
 
 
 def _counted(notes: int) -> str:
@@ -125,6 +131,8 @@ def _counted(notes: int) -> str:
 def _verdict(report: DatasetReport) -> str:
     if report.n_errors:
         return f"{report.n_errors} problem(s) found, see above."
+    if report.n_cases == 1:
+        return "The case can be used."
     return f"All {report.n_cases} cases can be used."
 
 

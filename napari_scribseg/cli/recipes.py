@@ -34,7 +34,8 @@ _PLAN: Final = (
         "train_split",
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
-    *("device", "threads", "convention", "frame", "assignments", "shortened"),
+    *("device", "threads", "convention", "reference_convention", "frame", "assignments"),
+    "shortened",
 )
 """Options that make a recipe, and so don't go with one."""
 _CLASSES_FOR_SIZE: Final = 4
@@ -159,6 +160,7 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "device",
         "threads",
         "convention",
+        "reference_convention",
         "frame",
     ):
         value = getattr(arguments, name)

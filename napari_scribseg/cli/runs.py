@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 
 
 def add_convention(parser: argparse.ArgumentParser) -> None:
-    """Add --convention to a command that reads a dataset."""
+    """Add --convention and --reference-convention to a command that reads a dataset."""
     parser.add_argument(
         "--convention",
         choices=tuple(CONVENTIONS),
         help="how other people's scribble files are written, if not as their folder's layout says",
+    )
+    parser.add_argument(
+        "--reference-convention",
+        choices=tuple(CONVENTIONS),
+        help="the same for references, such as unlabelled_255 where 255 is to be ignored",
     )
 
 
@@ -70,9 +75,7 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
         pattern=arguments.patient_pattern,
         table=arguments.patient_table,
     )
-    if arguments.convention is None:
-        return dataset
-    return dataset.read_as(CONVENTIONS[arguments.convention])
+    return dataset.read_in(arguments.convention, arguments.reference_convention)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> Chosen:
             "out",
             "split",
             "convention",
+            "reference_convention",
             "frame",
             "steps",
             "minutes",

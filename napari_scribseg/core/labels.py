@@ -16,7 +16,7 @@ contains a class number, and other people's conventions are converted here and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -267,8 +267,19 @@ PRESETS: Final[dict[str, LabelSchema]] = {
         PZ={"one_piece": True, "touches": ("CG",)}, CG={"one_piece": True}
     ),
     "structure": LabelSchema.of("structure", title="One structure"),
+    "abdomen": LabelSchema(
+        title="Abdominal organs (liver, kidneys, spleen)",
+        classes=(
+            LabelClass(name="liver", color="#d55e00"),
+            LabelClass(name="right kidney", color="#f0e442"),
+            LabelClass(name="left kidney", color="#b3e2cd"),
+            LabelClass(name="spleen", color="#009e73"),
+        ),
+    ),
 }
-"""Ready schemas: ACDC and MSCMR hearts, prostate zones, one structure of any kind."""
+"""Ready schemas: ACDC and MSCMR hearts, prostate zones, one structure, organs of the abdomen."""
+KNOWN_VALUES: Final[dict[int, str]] = {200: "MYO", 205: "MYO", 500: "LV", 600: "RV"}
+"""Values that public sets of hearts (MS-CMRSeg, MM-WHS) use for our classes of these names."""
 
 
 @dataclass(frozen=True)
@@ -280,6 +291,7 @@ class ScribbleConvention:
         unlabelled: stored value of a voxel nobody drew on, or None where every voxel is labelled.
         background: stored value of background, or None where background is never drawn.
         classes: stored value of class index 1, 2, ...
+        also: further stored values, each with what it means in our scribble world.
 
     Raises:
         InvalidInput: one stored value would have two meanings.
@@ -289,9 +301,10 @@ class ScribbleConvention:
     unlabelled: int | None
     background: int | None
     classes: tuple[int, ...]
+    also: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        others = (self.unlabelled, self.background)
+        others = (self.unlabelled, self.background, *(value for value, _ in self.also))
         told = [*(value for value in others if value is not None), *self.classes]
         if len(set(told)) < len(told):
             raise InvalidInput(
@@ -339,6 +352,28 @@ class ScribbleConvention:
         return cls("255 = unlabelled", 255, 0, _upto(n_foreground))
 
     @classmethod
+    def meaning(
+        cls, title: str, meaning: Mapping[int, int], n_foreground: int
+    ) -> ScribbleConvention:
+        """Any stored values, by what each means in our scribble world.
+
+        Several values may mean one thing, and no value need mean a class.
+
+        Raises:
+            InvalidInput: a meaning is neither a class, UNLABELLED nor BACKGROUND.
+        """
+        known = {UNLABELLED, BACKGROUND, *_upto(n_foreground)}
+        if strange := sorted({*meaning.values()} - known):
+            raise InvalidInput(f"There is no class {strange[0]}; expected 1 to {n_foreground}.")
+        first = {ours: value for value, ours in sorted(meaning.items(), reverse=True)}
+        unused = iter(
+            range(max(meaning, default=0) + 1, max(meaning, default=0) + n_foreground + 1)
+        )
+        classes = tuple(first[k] if k in first else next(unused) for k in _upto(n_foreground))
+        also = tuple((v, ours) for v, ours in sorted(meaning.items()) if first[ours] != v)
+        return cls(title, first.get(UNLABELLED), first.get(BACKGROUND), classes, also)
+
+    @classmethod
     def stored_values(cls, values: Sequence[int]) -> ScribbleConvention:
         """0 background, and these values for the classes 1, 2, ... of a dense reference."""
         return cls("stored values", None, 0, tuple(values))
@@ -380,7 +415,7 @@ class ScribbleConvention:
         Raises:
             InvalidInput: a value can't be told in this convention.
         """
-        stored = {ours: theirs for theirs, ours in self._meaning().items()}
+        stored = {ours: theirs for theirs, ours in reversed(self._meaning().items())}
         values, inverse = np.unique(scribbles, return_inverse=True)
         strange = [int(v) for v in values if int(v) not in stored]
         if strange:
@@ -397,7 +432,7 @@ class ScribbleConvention:
             meaning[self.unlabelled] = UNLABELLED
         if self.background is not None:
             meaning[self.background] = BACKGROUND
-        return meaning
+        return meaning | dict(self.also)
 
 
 CONVENTIONS: Final[dict[str, Callable[[int], ScribbleConvention]]] = {

@@ -20,7 +20,12 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import UNKNOWN, LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import (
+    CONVENTIONS,
+    UNKNOWN,
+    LabelSchema,
+    ScribbleConvention,
+)
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.doubts import stroke_doubts
@@ -299,6 +304,20 @@ class Dataset:
         chosen = convention(self.schema.n_classes - 1)
         cases = [case.model_copy(update={"reference_convention": chosen}) for case in self.cases]
         return replace(self, cases=tuple(cases))
+
+    def read_in(self, scribbles: str | None, references: str | None) -> Dataset:
+        """The same dataset read in conventions by their words; None = as the folder says.
+
+        Raises:
+            InvalidInput: there is no such convention, or it doesn't fit the classes.
+        """
+        for word in (scribbles, references):
+            if word is not None and word not in CONVENTIONS:
+                raise InvalidInput(
+                    f"There is no convention '{word}'; choose from {', '.join(CONVENTIONS)}."
+                )
+        read = self if scribbles is None else self.read_as(CONVENTIONS[scribbles])
+        return read if references is None else read.references_as(CONVENTIONS[references])
 
     def at_frame(self, frame: int) -> Dataset:
         """The same dataset with this frame taken from every file that is a time series.

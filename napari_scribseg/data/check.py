@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
-from napari_scribseg.data.case import Case, CaseFiles, Dataset
+from napari_scribseg.data.case import Case, CaseFiles, Dataset, load_without_bad_reference
 from napari_scribseg.data.orientation import Orientation, StoredAxes
 from napari_scribseg.data.patients import patients_sentence
 from napari_scribseg.data.turned import orientation_notes, storage_note
+
+STROKES_ONLY: Final = (
+    "Methods that learn from strokes can train on this case; it can't be scored, and methods that "
+    "need a reference can't use it."
+)
 
 
 class CaseReport(BaseModel):
@@ -31,6 +36,8 @@ class CaseReport(BaseModel):
     """Those of the notes that a note of the dataset tells for all cases together."""
     shape: tuple[int, int, int] | None = None
     spacing_mm: tuple[float, float, float] | None = None
+    strokes_only: bool = False
+    """Whether its reference is bad and its scribbles are good."""
     has_scribbles: bool = False
     has_reference: bool = False
     scribbled_voxels: dict[str, int] = {}
@@ -145,11 +152,15 @@ def _check_case(files: CaseFiles, schema: LabelSchema) -> tuple[CaseReport, Stor
     """What was found in a case, and how it is stored if it could be read."""
     report = CaseReport(id=files.id, patient=files.patient, split=files.split)
     try:
-        case = files.load(schema)
+        case, bad_reference = load_without_bad_reference(files, schema)
     except (ScribsegError, OSError, MemoryError) as error:
         problem = str(error) or type(error).__name__
         return report.model_copy(update={"problems": (problem,)}), None
+    strokes_only = bool(bad_reference) and case.scribbles is not None
+    problem = f"{bad_reference} {STROKES_ONLY}" if strokes_only else bad_reference
     changes: dict[str, Any] = {
+        "problems": (problem,) if problem else (),
+        "strokes_only": strokes_only,
         "notes": (*case.notes, *_notes(case)),
         "shape": case.image.shape,
         "spacing_mm": case.image.spacing,

@@ -181,8 +181,8 @@ def written_by_values(
     if has_classes and 2 * values.files[BACKGROUND] > values.read:
         note = (
             f"The references have the value {BACKGROUND}, so they are read as scribbles: 0 = not "
-            f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, score "
-            "with --convention unlabelled_255."
+            f"labelled, {BACKGROUND} = background. If {BACKGROUND} is to be ignored instead, give "
+            "--reference-convention unlabelled_255 (for evaluate: --convention unlabelled_255)."
         )
         return ScribbleConvention.ours(schema.n_classes - 1), note
     written = in_order(paths, schema, frame)

@@ -20,7 +20,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
+
+Kind = Literal["image", "scribbles", "labels", "prediction"]
+"""What a file is: labels are scribbles or a reference as long as nobody has looked."""
 
 _LABEL_WORDS: Final = (
     "seg|segm|segmentation|segmentations|gt|ground[_-]?truth|label|labels|lbl|mask|masks|manual|"
@@ -32,6 +35,19 @@ _IMAGE_END: Final = re.compile(rf"[._-](?:0000|{_IMAGE_WORDS})$", re.IGNORECASE)
 _FRONT: Final = re.compile(
     rf"^(?:{_LABEL_WORDS}|{_IMAGE_WORDS})(?:[._-](?=.*\d)|(?=\d))", re.IGNORECASE
 )
+_SCRIBBLES: Final = re.compile(
+    r"(?:^|[\W_])(?:scribbles?|strokes?|annotations?|annots?|annotated)(?:[\W_]|$)", re.IGNORECASE
+)
+_PREDICTIONS: Final = re.compile(
+    r"(?:^|[\W_])(?:pred|prediction|predictions|predicted|uncertainty|probabilit(?:y|ies))"
+    r"(?:[\W_]|$)",
+    re.IGNORECASE,
+)
+_LABELS: Final = re.compile(rf"(?:^|[._-])(?:{_LABEL_WORDS})$", re.IGNORECASE)
+_LABELS_FRONT: Final = re.compile(rf"^(?:{_LABEL_WORDS})(?:[._-](?=.*\d)|(?=\d))", re.IGNORECASE)
+_IMAGE: Final = re.compile(rf"(?:^|[._-])(?:{_IMAGE_WORDS})$", re.IGNORECASE)
+_LABEL_FOLDER: Final = re.compile(rf"(?:^|.*[\W_])(?:{_LABEL_WORDS})(?:Tr|Ts)?$", re.IGNORECASE)
+_IMAGE_FOLDER: Final = re.compile(rf"(?:{_IMAGE_WORDS})(?:Tr|Ts)?", re.IGNORECASE)
 _OF_LABELS: Final = frozenset({"desc", "label", "space", "res", "den", "seg", "atlas"})
 """Parts of a BIDS name that tell something about the labels, not about the image."""
 
@@ -78,6 +94,22 @@ def first_channels(images: Iterable[str], labels: Iterable[str]) -> dict[str, st
     known = {name for word in labels for name in (word, _LABEL_END.sub("", word))}
     cases = {i.removesuffix("_0000"): i for i in images if i.endswith("_0000")}
     return {case: i for case, i in cases.items() if case in known and i not in known}
+
+
+def kind_by_name(name: str, *, is_folder: bool = False) -> Kind | None:
+    """What a file (name without ending) or a folder says by its name that it is or holds.
+
+    None where the name says nothing of that.
+    """
+    if _PREDICTIONS.search(name):
+        return "prediction"
+    labels, image = (_LABEL_FOLDER, _IMAGE_FOLDER) if is_folder else (_LABELS, _IMAGE)
+    says_labels = labels.search(name) or (not is_folder and _LABELS_FRONT.search(name))
+    if _SCRIBBLES.search(name):
+        return "scribbles"
+    if says_labels:
+        return "labels"
+    return "image" if (image.fullmatch(name) if is_folder else image.search(name)) else None
 
 
 def _without_label_end(name: str) -> str:

@@ -66,6 +66,18 @@ def patient_of(name: str) -> str:
     return bids[1] if bids else _SURE.sub("", name) or name
 
 
+def sequence_of(name: str) -> str:
+    """Which sequence, plane or frame a case is of, by its name; "" where it doesn't say."""
+    found = _SURE.search(name)
+    return found[0].strip("_-").replace("_", " ") if found else ""
+
+
+def is_part_of_examination(name: str) -> bool:
+    """Whether the name of a folder is that of a visit, a scan or a sequence, not of a patient."""
+    joined = f"_{name}"
+    return bool(_REPEATED.fullmatch(joined) or _SURE.fullmatch(joined))
+
+
 def patients_of(names: Iterable[str]) -> dict[str, str]:
     """The patient of every name, by the names of all of them."""
     names = list(names)

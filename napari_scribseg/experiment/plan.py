@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import named_patients, patients_sentence
@@ -193,14 +192,7 @@ def _dataset_of(recipe: Recipe) -> Dataset:
     dataset = named_patients(
         cases_in(Path(recipe.dataset), recipe.frame), pattern=recipe.patient_pattern, table=table
     )
-    if recipe.convention is None:
-        return dataset
-    if recipe.convention not in CONVENTIONS:
-        raise InvalidInput(
-            f"There is no scribble convention '{recipe.convention}'; choose from "
-            f"{', '.join(CONVENTIONS)}."
-        )
-    return dataset.read_as(CONVENTIONS[recipe.convention])
+    return dataset.read_in(recipe.convention, recipe.reference_convention)
 
 
 def _chosen(dataset: Dataset, recipe: Recipe) -> list[CaseFiles]:

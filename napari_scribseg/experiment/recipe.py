@@ -92,6 +92,8 @@ class Recipe(_Part):
     """Folder of the dataset; absolute, or relative to the recipe."""
     convention: str | None = None
     """How the scribble files are written, if not as the folder's layout says."""
+    reference_convention: str | None = None
+    """How the references are written, likewise."""
     frame: Annotated[int, Field(ge=0)] | None = None
     """Frame to take from files that are a time series."""
     part: str = "all"

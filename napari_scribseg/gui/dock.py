@@ -5,13 +5,16 @@ Above the tabs the first steps lead a newcomer through the sample.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
+from napari_scribseg.gui.canvas.layers import role_of
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
@@ -25,6 +28,7 @@ from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.scribble.tab import ScribbleTab
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.status_line import StatusLine
+from napari_scribseg.gui.takers import take_for
 from napari_scribseg.gui.train.tab import TrainTab
 
 if TYPE_CHECKING:
@@ -77,6 +81,8 @@ class ScribbleDock(QWidget):
         steps = steps_at_start(self.session.project_folder)
         self.guide = FirstStepsPresenter(self.first_steps, steps, keep_steps)
         self._connect_first_steps()
+        self.setAcceptDrops(True)
+        self._end_taking = take_for(viewer, self._take)
         self.session.adopt()
 
     def _show_results(self, _run: Path) -> None:
@@ -91,7 +97,13 @@ class ScribbleDock(QWidget):
         session.strokes_drawn.connect(partial(self._happened, "draw"))
         session.run_completed.connect(partial(self._happened, "train"))
         results.scores_shown.connect(partial(self._happened, "look"))
+        session.viewer.layers.events.inserted.connect(self._layer_came)
         results.suggestion_visited.connect(partial(self._happened, "correct"))
+
+    def _layer_came(self, event: Any) -> None:
+        """Without a reference there are no scores to be seen: a segmentation will do."""
+        if role_of(event.value) == "segmentation" and self.session.selected.reference is None:
+            self._happened("look")
 
     def _happened(self, step: StepName, *_news: object) -> None:
         self.guide.happened(step)
@@ -107,7 +119,9 @@ class ScribbleDock(QWidget):
             self.session.say("Choose a class, then draw a stroke on the image.")
         elif step == "train":
             self.tabs.setCurrentWidget(self.train_tab)
-            self.train_tab.propose(one_minute())
+            image = self.session.selected.image
+            y, x = (0, 0) if image is None else image.data.shape[-2:]
+            self.train_tab.propose(one_minute((int(y), int(x))))
         else:
             self.tabs.setCurrentWidget(self.results_tab)
             if step == "correct":
@@ -122,8 +136,29 @@ class ScribbleDock(QWidget):
         self.tabs.setCurrentWidget(self.train_tab)
         self.train_tab.visit(run)
 
+    def _take(self, paths: Sequence[Path]) -> None:
+        """Open what was dropped on the window, or chosen in napari's File > Open."""
+        self.tabs.setCurrentWidget(self.case_tab)
+        self.case_tab.importer.open_paths(paths)
+
+    def dragEnterEvent(self, a0: QDragEnterEvent | None) -> None:  # noqa: N802  Qt's name
+        """Files may be dropped on the dock, as on the rest of the window."""
+        if a0 is not None and (mime := a0.mimeData()) is not None and mime.hasUrls():
+            a0.acceptProposedAction()
+
+    def dropEvent(self, a0: QDropEvent | None) -> None:  # noqa: N802  Qt's name
+        """Open what is dropped."""
+        mime = None if a0 is None else a0.mimeData()
+        paths = [] if mime is None else [url.toLocalFile() for url in mime.urls()]
+        if any(paths):
+            self._take([Path(path) for path in paths if path])
+
     def end(self) -> None:
         """End what runs in the background; the dock is of no use afterwards."""
+        self._end_taking()
+        inserted = self.session.viewer.layers.events.inserted
+        if self._layer_came in inserted.callbacks:
+            inserted.disconnect(self._layer_came)
         self.case_tab.end()
         self.scribble_tab.end()
         self.train_tab.end()

@@ -40,13 +40,14 @@ class Step:
 STEPS: Final = (
     Step(
         "open",
-        "Open the cardiac sample",
-        "Open it",
-        "Synthetic hearts with scribbles and a reference; a case of your own that has both will do",
+        "Open your data, or the sample",
+        "Sample",
+        "Open … in the Case tab takes your own data; the sample is synthetic hearts with scribbles "
+        "and a reference",
     ),
     Step(
         "draw",
-        "See the strokes, draw one more",
+        "Draw a stroke on every class",
         "Show",
         "Shows the Scribble tab and takes the brush: choose a class, draw on the canvas",
     ),
@@ -54,13 +55,14 @@ STEPS: Final = (
         "train",
         "Train for one minute",
         "Prepare",
-        "Sets the budget to one minute, with small patches, and shows the Train tab: press Train",
+        "Sets the budget to one minute and shows the Train tab: press Train",
     ),
     Step(
         "look",
-        "See the result and its Dice",
+        "See the result",
         "Show",
-        "When the training is over the image is segmented; the scores are in the Results tab",
+        "When the training is over the image is segmented; with a reference the Results tab scores "
+        "it",
     ),
     Step(
         "correct",
@@ -70,6 +72,9 @@ STEPS: Final = (
     ),
 )
 
+_SMALL_PLANE: Final = 160
+_MOST_STARTS: Final = 3
+"""Who has seen them in so many windows needs them no more; a menu shows them again."""
 ALL_DONE: Final = "Done. Now draw here, then Train more."
 
 
@@ -82,6 +87,8 @@ class FirstSteps(BaseModel):
     done: tuple[StepName, ...] = ()
     hidden: bool = False
     """Whether the user has put them away."""
+    starts: int = 0
+    """Windows that have shown them."""
 
     @property
     def current(self) -> Step | None:
@@ -124,11 +131,13 @@ class FirstStepsPresenter:
         self.steps = steps
         self._view = view
         self._keep = keep
+        if steps.starts and not steps.hidden:
+            keep(steps)  # this window counts
         view.show_steps(steps)
 
     def inputs_changed(self, inputs: Inputs) -> None:
-        """Other layers were chosen; the steps need scribbles to learn from and a reference."""
-        if inputs.image and inputs.scribbles and inputs.reference and inputs.problem is None:
+        """Other layers were chosen: a case of any kind that can be drawn on will do."""
+        if inputs.image and inputs.scribbles and inputs.problem is None:
             self.happened("open")
 
     def happened(self, name: StepName) -> None:
@@ -147,7 +156,7 @@ class FirstStepsPresenter:
     def show(self, inputs: Inputs) -> None:
         """Show them again: where they were left, or from the start when all were done."""
         done = () if self.steps.current is None else self.steps.done
-        self._become(FirstSteps(done=done))
+        self._become(FirstSteps(done=done, starts=1))
         self.inputs_changed(inputs)
 
     def _become(self, steps: FirstSteps) -> None:
@@ -157,12 +166,14 @@ class FirstStepsPresenter:
             self._view.show_steps(steps)
 
 
-def one_minute() -> dict[str, Any]:
+def one_minute(plane: tuple[int, int]) -> dict[str, Any]:
     """Settings of the engine for a first training, as JSON values.
 
-    The sample is small: larger patches would only be padding.
+    Args:
+        plane: voxels of a slice along (y, x). In a small one larger patches would only be padding.
     """
-    return {"minutes": 1.0, "batch_size": 6, "patch": [128, 128]}
+    small = {"batch_size": 6, "patch": [128, 128]} if max(plane) <= _SMALL_PLANE else {}
+    return {"minutes": 1.0, **small}
 
 
 def document_path() -> Path:
@@ -179,12 +190,15 @@ def steps_at_start(project: Path) -> FirstSteps:
     path = document_path()
     is_new = not path.exists() and not recent.load_recent().projects
     if is_new and not (project / "project.json").exists():
-        return FirstSteps()
+        return FirstSteps(starts=1)
     try:
         steps = load_document(path, FirstSteps)
     except InvalidInput:
         return FirstSteps(hidden=True)
-    return steps if steps.current is not None else FirstSteps(done=steps.done, hidden=True)
+    if steps.hidden:
+        return steps
+    seen = steps.current is None or steps.starts >= _MOST_STARTS
+    return steps.model_copy(update={"starts": steps.starts + 1, "hidden": seen})
 
 
 def keep_steps(steps: FirstSteps) -> None:

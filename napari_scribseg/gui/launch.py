@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from napari_scribseg.core.errors import InvalidInput
 
@@ -86,7 +85,7 @@ def open_window(path: Path | None = None) -> Viewer:
         return _with_project(path)
     if kind == "volume" or (kind == "DICOM" and _is_one_series(path)):
         return _with_layers(path)
-    return _with_question(path, kind)
+    return _with_question(path)
 
 
 def run_window(path: Path | None = None) -> None:
@@ -133,13 +132,10 @@ def _with_layers(path: Path) -> Viewer:
     return viewer
 
 
-def _with_question(path: Path, kind: Kind) -> Viewer:
-    """The dock asks which cases of a dataset, or which series of a DICOM folder."""
+def _with_question(path: Path) -> Viewer:
+    """The dock lists the cases that are in a folder."""
     viewer = _viewer(path.name)
-    dock = _dock(viewer)
-    opener = dock.case_tab.opener
-    asked: Callable[[Path], Any] = opener.open_dicom if kind == "DICOM" else opener.open_dataset
-    asked(path)
+    _dock(viewer).case_tab.importer.open_paths([path])
     return viewer
 
 

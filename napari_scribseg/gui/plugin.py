@@ -10,12 +10,18 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 _DICOM_MARK_AT = 128
 _MOST_FILES_LOOKED_AT = 20
+_DICOM_ENDINGS = (".dcm", ".ima")
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
-    """The reader of volume files and DICOM folders; None for what is neither."""
+    """The reader of volume files and DICOM folders; None for what is neither.
+
+    With the dock open it reads folders of any kind: the dock says what is in them.
+    """
+    from napari_scribseg.gui.takers import taker_here
+
     paths = [Path(p) for p in ([path] if isinstance(path, str) else path)]
-    if any(p.is_dir() and not _has_dicom(p) for p in paths):
+    if taker_here() is None and any(p.is_dir() and not _has_dicom(p) for p in paths):
         return None
     return read
 
@@ -29,9 +35,15 @@ def read(path: str | list[str]) -> list[LayerData]:
         InvalidInput: one can't be read, or they can't be stacked.
     """
     from napari_scribseg.gui.canvas.opening import layers_of_path, layers_of_stack, note_of
+    from napari_scribseg.gui.takers import taker_here
 
+    taker = taker_here()
+    if isinstance(path, str) and taker is not None:
+        taker([Path(path)])
+        return [(None,)]  # pyright: ignore[reportReturnType]  napari's word for no layer
     if isinstance(path, str):
-        made = layers_of_path(Path(path))
+        file = Path(path)
+        made = layers_of_path(file.parent if file.suffix.lower() in _DICOM_ENDINGS else file)
     else:
         made = layers_of_stack([Path(one) for one in path])
     _tell([f"{data[1]['name']}: {note_of(data)}" for data in made if note_of(data)])

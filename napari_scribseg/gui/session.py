@@ -283,7 +283,7 @@ class Session(QObject):
         if series is None:
             return
         whole = layers.identified(series)
-        part = f"_t{self.frame:02d}"
+        part = f"_frame{self.frame + 1:02d}"
         case = CaseKey(whole.source, f"{whole.id[:60]}{part}", f"{whole.name}{part}")
         volume = layers.volume_of(series, self.frame)
         layer = layers.layer_of(layers.image_data(volume, case=case))

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.autosave import SaveState
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET, ElidedLabel
 
 
 class StatusLine(QFrame):
@@ -25,7 +25,7 @@ class StatusLine(QFrame):
         self._text.setWordWrap(True)
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.case, self.device, self.saved = QLabel(), QLabel(), QLabel()
+        self.case, self.device, self.saved = ElidedLabel(), QLabel(), QLabel()
         self.case.setToolTip("The case that is worked on")
         self.device.setToolTip("What computes at the moment")
         self.saved.setToolTip("Whether the strokes are saved in the project; F2 saves them")

@@ -83,6 +83,15 @@ def scan(folder: Path) -> Found:
     return deep if deep.series or deep.left_out else own
 
 
+def scan_own(folder: Path) -> Found:
+    """The DICOM images that lie in a folder itself.
+
+    Raises:
+        InvalidInput: the folder can't be read or has too many files.
+    """
+    return _sorted_out(_files(folder, deep=False))
+
+
 def _files(folder: Path, *, deep: bool) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise InvalidInput(f"{shown(folder)} can't be read: {reason(error)}.") from error

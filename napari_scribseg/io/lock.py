@@ -31,6 +31,14 @@ _UNREADABLE_S: Final = 1.0
 """A lock that is still incomplete after this time was left by a crash while it was written."""
 
 
+def this_user() -> str:
+    """The name of the user of this computer."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return "unknown"
+
+
 class LockHolder(ProcessIdentity):
     """Who holds a lock."""
 
@@ -41,13 +49,9 @@ class LockHolder(ProcessIdentity):
     @classmethod
     def this_process(cls) -> LockHolder:
         """This process, with a fresh token."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError, ImportError):
-            user = "unknown"
         return cls(
             **ProcessIdentity.of(os.getpid()).model_dump(),
-            user=user,
+            user=this_user(),
             time=datetime.now(UTC).isoformat(timespec="seconds"),
             token=secrets.token_hex(16),
         )

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
 from napari_scribseg.io.geometry import (
     ASSUMED_THICKNESS,
@@ -119,6 +120,22 @@ def n_frames(data: bytes) -> int:
     """
     sizes = _sizes(_header(data)[0])
     return sizes[3] if len(sizes) == 4 else 1
+
+
+def told_grid(start: bytes) -> tuple[Grid, int]:
+    """Grid and number of frames, by the header alone.
+
+    Args:
+        start: the first bytes of the file, the whole header among them.
+
+    Raises:
+        InvalidInput: not a MetaImage header of a scalar volume, or its geometry can't be trusted.
+    """
+    fields, _ = _header(start)
+    sizes = _sizes(fields)
+    affine, _ = _geometry(fields, len(sizes))
+    x, y, z, t = (*sizes, 1, 1)[:4]
+    return to_grid((z, y, x), affine, oriented=_is_oriented(fields)), t
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:

@@ -83,6 +83,23 @@ def n_frames(data: bytes, path: Path) -> int:
     return _header(start)[1][0]
 
 
+def told_grid(start: bytes, path: Path) -> tuple[Grid, int, bool]:
+    """Grid, number of frames and whether the values are labels, by the header alone.
+
+    Args:
+        start: the first bytes of the file, at least 1 kB of them if there are as many.
+        path: its name.
+
+    Raises:
+        InvalidInput: not a NIfTI header of a scalar volume, or its geometry can't be trusted.
+    """
+    start = strict.unpack_start(start, _LONGEST_HEADER) if _is_packed(start, path) else start
+    header, shape = _header(start)
+    _dtype(header)
+    grid, _ = nifti_grid(header, shape[1:])
+    return grid, shape[0], int(header["intent_code"]) == INTENT_LABEL
+
+
 def build(
     array: npt.NDArray[Any], grid: Grid, *, packed: bool, axis: FrameAxis | None = None
 ) -> bytes:

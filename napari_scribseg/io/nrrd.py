@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.volume import Grid
 from napari_scribseg.io import strict
-from napari_scribseg.io.decoded import overlapping_segments
+from napari_scribseg.io.decoded import Segment, overlapping_segments
 from napari_scribseg.io.geometry import between_lps_and, in_millimetres, to_grid
 from napari_scribseg.io.itk import Header
 from napari_scribseg.io.nrrd_geometry import is_las, nrrd_affine, split_axes
@@ -98,6 +99,26 @@ def n_frames(data: bytes) -> int:
     if n_segments and n > 1:
         raise InvalidInput(overlapping_segments(n_segments, n))
     return n
+
+
+def told_grid(start: bytes) -> tuple[Grid, int, tuple[Segment, ...]]:
+    """Grid, number of frames and named structures, by the header alone.
+
+    Args:
+        start: the first bytes of the file, the whole header among them.
+
+    Raises:
+        InvalidInput: not an NRRD header of a scalar volume, or its geometry can't be trusted.
+    """
+    fields, body = _header(start)
+    sizes = _sizes(fields)
+    _dtype(fields)
+    space_axes, frame_axis = split_axes(fields, sizes)
+    affine, unit, oriented, _ = nrrd_affine(fields, len(sizes), space_axes)
+    x, y, z = (*[sizes[axis] for axis in space_axes], 1)[:3]
+    grid = to_grid((z, y, x), in_millimetres(affine, unit)[0], oriented=oriented)
+    n = 1 if frame_axis is None else sizes[frame_axis]
+    return grid, n, segments_of(start[: len(start) - len(body)])
 
 
 def _header(data: bytes) -> tuple[Fields, memoryview]:

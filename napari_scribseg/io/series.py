@@ -73,6 +73,11 @@ def list_series(folder: str | Path) -> list[SeriesInfo]:
     return sorted(_infos(found), key=lambda info: (-info.n_files, info.uid))
 
 
+def series_in(found: Found) -> list[SeriesInfo]:
+    """The series of a folder that was looked through already."""
+    return _infos(found)
+
+
 def read_series(folder: str | Path, uid: str | None = None, *, frame: int | None = None) -> Volume:
     """One DICOM series as a volume in real values (rescaled slice by slice).
 

@@ -24,14 +24,26 @@ from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import Case, CaseFiles, CaseId
 from napari_scribseg.io.regular_file import open_own
 
-Progress = Literal["untouched", "scribbled", "predicted", "reviewed"]
+Progress = Literal["untouched", "scribbled", "predicted", "done", "reviewed"]
 """How far the work on a case is; a step never goes back by itself."""
-Status = Literal["untouched", "scribbled", "predicted", "reviewed", "flagged"]
+Status = Literal["untouched", "scribbled", "predicted", "done", "reviewed", "flagged"]
 """What a list shows of a case: flagged for another look, or else its progress."""
 STEPS: Final[tuple[Progress, ...]] = get_args(Progress)
 
 Row = tuple[float, float, float, float]
 Count = Annotated[int, Field(ge=1)]
+
+
+class CaseComment(BaseModel):
+    """What somebody says about a case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: Annotated[str, StringConstraints(max_length=100)]
+    """The user of the computer."""
+    at: Annotated[str, StringConstraints(max_length=40)]
+    """Date and time in ISO 8601."""
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 
 
 class ProjectCase(BaseModel):
@@ -56,6 +68,10 @@ class ProjectCase(BaseModel):
     """The structures of this case, where they are not the project's."""
     progress: Progress = "untouched"
     flagged: bool = False
+    by: str = ""
+    """Who has set progress or flag last; "" = nobody, or a program."""
+    comments: tuple[CaseComment, ...] = ()
+    """The newest last."""
     oriented: bool = True
     """Whether it is known where left and right are."""
 

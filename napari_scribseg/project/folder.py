@@ -27,7 +27,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from pydantic import ValidationError
+
 from napari_scribseg import io
+from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
 from napari_scribseg.core.types import Array
@@ -41,6 +44,7 @@ from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
 from napari_scribseg.project.document import (
     STEPS,
+    CaseComment,
     Progress,
     ProjectCase,
     ProjectDocument,
@@ -141,7 +145,9 @@ class Project:
             return project
 
     @classmethod
-    def open_or_create(cls, folder: str | Path, schema: LabelSchema) -> Project:
+    def open_or_create(
+        cls, folder: str | Path, schema: LabelSchema, title: str | None = None
+    ) -> Project:
         """The project in a folder (see `open_or_read_only`), or a new one where there is none.
 
         Raises:
@@ -149,7 +155,7 @@ class Project:
         """
         if (Path(folder) / _DOCUMENT).is_file():
             return cls.open_or_read_only(folder)
-        return cls.create(folder, schema)
+        return cls.create(folder, schema, title)
 
     @property
     def title(self) -> str:
@@ -299,13 +305,16 @@ class Project:
             }
             self._save(self._document.with_entry(entry.model_copy(update=changes)))
 
-    def set_progress(self, case_id: str, progress: Progress, *, only_up: bool = False) -> None:
+    def set_progress(
+        self, case_id: str, progress: Progress, *, only_up: bool = False, by: str = ""
+    ) -> None:
         """Note how far the work on a case is.
 
         Args:
             case_id: one of `case_ids`.
             progress: the step that is reached.
             only_up: do nothing when the case is further already.
+            by: who says so; "" = a program.
 
         Raises:
             InvalidInput: no such case, or the project is read-only or changed elsewhere.
@@ -314,16 +323,32 @@ class Project:
             entry = self.case(case_id)
             further = STEPS.index(entry.progress) >= STEPS.index(progress)
             if entry.progress != progress and not (only_up and further):
-                self._change(entry.model_copy(update={"progress": progress}))
+                self._change(entry.model_copy(update={"progress": progress, "by": by}))
 
-    def set_flagged(self, case_id: str, *, flagged: bool) -> None:
-        """Mark a case for another look, or take the mark away.
+    def set_flagged(self, case_id: str, *, flagged: bool, by: str = "") -> None:
+        """Mark a case for another look, or take the mark away; `by` is who says so.
 
         Raises:
             InvalidInput: no such case, or the project is read-only or changed elsewhere.
         """
         with self._one_change:
-            self._change(self._entry(case_id).model_copy(update={"flagged": flagged}))
+            self._change(self._entry(case_id).model_copy(update={"flagged": flagged, "by": by}))
+
+    def add_comment(self, case_id: str, text: str, by: str) -> None:
+        """Note what somebody says about a case, with the time.
+
+        Raises:
+            InvalidInput: no such case, the text is empty or too long, or the project is read-only
+                or changed elsewhere.
+        """
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        try:
+            comment = CaseComment(by=by[:100], at=now, text=text)
+        except ValidationError as error:
+            raise InvalidInput(f"The comment: {explain(error, CaseComment)}") from error
+        with self._one_change:
+            entry = self._entry(case_id)
+            self._change(entry.model_copy(update={"comments": (*entry.comments, comment)}))
 
     def set_phase(self, case_id: str, phase: str | None) -> None:
         """Note which phase (ED, ES) the frame of a case is; one frame of an image has it.

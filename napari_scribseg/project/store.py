@@ -36,6 +36,7 @@ class ProjectState:
         cases: in the order of the project.
         notes: what was noticed on opening, in sentences.
         names: what to call the cases on the screen, by id.
+        schema: the structures of the project.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class ProjectState:
     cases: tuple[ProjectCase, ...]
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    schema: LabelSchema | None = None
 
     def name_of(self, case_id: str) -> str:
         """What to call a case on the screen."""
@@ -143,7 +145,9 @@ class ProjectStore:
                 return self._state(project)
             return self._take(Project.open_or_read_only(folder))
 
-    def ensure_project(self, folder: Path, schema: LabelSchema) -> ProjectState:
+    def ensure_project(
+        self, folder: Path, schema: LabelSchema, title: str | None = None
+    ) -> ProjectState:
         """The project in this folder, made if it is not there yet.
 
         Raises:
@@ -152,7 +156,7 @@ class ProjectStore:
         with self._one_call:
             if self._project is not None and self._project.folder == folder.resolve():
                 return self._state(self._project)
-            return self._take(Project.open_or_create(folder, schema))
+            return self._take(Project.open_or_create(folder, schema, title))
 
     def state(self) -> ProjectState | None:
         """What is to be shown of the open project."""
@@ -167,8 +171,10 @@ class ProjectStore:
         only_up: bool = False,
         flagged: bool | None = None,
         phase: str | None = None,
+        comment: str | None = None,
+        by: str = "",
     ) -> ProjectState:
-        """Note something about a case; what is None stays.
+        """Note something about a case; what is None stays. `by` is who says so.
 
         Raises:
             InvalidInput: no such case, or the project can't be changed.
@@ -176,11 +182,13 @@ class ProjectStore:
         with self._one_call:
             project = self._open
             if progress is not None:
-                project.set_progress(case_id, progress, only_up=only_up)
+                project.set_progress(case_id, progress, only_up=only_up, by=by)
             if flagged is not None:
-                project.set_flagged(case_id, flagged=flagged)
+                project.set_flagged(case_id, flagged=flagged, by=by)
             if phase is not None:
                 project.set_phase(case_id, phase)
+            if comment is not None:
+                project.add_comment(case_id, comment, by)
             return self._state(project)
 
     def close(self) -> None:
@@ -404,6 +412,7 @@ class ProjectStore:
             cases=project.cases,
             notes=project.notes,
             names=_names(project),
+            schema=project.schema,
         )
 
     def _promised_ids(self, project: Project) -> set[str]:

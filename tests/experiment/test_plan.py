@@ -206,7 +206,7 @@ def test_a_recipe_says_whose_the_cases_are(data):
 
 
 def test_an_unknown_convention_or_dataset_is_refused(data, tmp_path):
-    with pytest.raises(InvalidInput, match="no scribble convention 'mine'"):
+    with pytest.raises(InvalidInput, match="no convention 'mine'"):
         obstacles(data, convention="mine")
     with pytest.raises(InvalidInput, match="is not a folder"):
         obstacles(tmp_path / "nowhere")

@@ -56,10 +56,12 @@ class TestPresenter:
             assert following == (None if current is None else current.name)
         assert [len(steps.done) for steps in kept] == [1, 2, 3, 4, 5]
 
-    def test_a_case_without_reference_is_not_enough_for_a_dice(self, guide):
-        guide.inputs_changed(Inputs("mr", "scribbles", None, TWO_BALLS))
+    def test_an_own_case_counts_as_the_sample_does(self, guide):
+        guide.inputs_changed(Inputs("mr", None, None, TWO_BALLS))
         guide.inputs_changed(Inputs("mr", "s", "r", TWO_BALLS, problem="They don't fit."))
         assert guide.steps.done == ()
+        guide.inputs_changed(Inputs("mr", "scribbles", None, TWO_BALLS))
+        assert guide.steps.current.name == "draw"
 
     def test_what_happens_early_is_ticked_and_not_asked_again(self, guide):
         guide.happened("draw")
@@ -89,7 +91,7 @@ class TestPresenter:
         guide.happened("draw")
         assert guide.steps.hidden
         guide.show(Inputs(None, None, None, TWO_BALLS))
-        assert guide.steps == FirstSteps(), "once through, they begin anew"
+        assert guide.steps == FirstSteps(starts=1), "once through, they begin anew"
 
 
 class TestWhoSeesThem:
@@ -108,6 +110,20 @@ class TestWhoSeesThem:
         keep_steps(FirstSteps(done=("open", "draw")))
         recent.remember(tmp_path, None)
         assert steps_at_start(tmp_path).current.name == "train"
+
+    def test_they_don_t_stay_for_ever(self, tmp_path):
+        for _ in range(3):
+            steps = steps_at_start(tmp_path)
+            assert not steps.hidden
+            FirstStepsPresenter(View(), steps, keep_steps)
+        assert steps_at_start(tmp_path).hidden
+        guide = FirstStepsPresenter(View(), steps_at_start(tmp_path), keep_steps)
+        guide.show(Inputs(None, None, None, TWO_BALLS))
+        assert not steps_at_start(tmp_path).hidden, "who asks for them has them again"
+
+    def test_a_first_training_suits_the_size_of_the_slices(self):
+        assert first_steps.one_minute((96, 128))["patch"] == [128, 128]
+        assert first_steps.one_minute((512, 512)) == {"minutes": 1.0}
 
     def test_finished_or_damaged_they_stay_away(self, tmp_path):
         keep_steps(FirstSteps(done=NAMES))

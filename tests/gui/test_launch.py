@@ -103,9 +103,9 @@ def test_a_project_is_the_docks_project(window, tmp_path) -> None:
 
 
 def test_of_a_dataset_the_dock_asks_which_cases(window, qtbot) -> None:
-    from napari_scribseg.gui.case.chooser import CaseChooser
+    from napari_scribseg.gui.case.import_dialog import ImportDialog
 
     launch.open_window(sample_folder("cardiac"))
     (dock,) = docks(window)
-    qtbot.waitUntil(lambda: bool(dock.findChildren(CaseChooser)), timeout=20_000)
-    dock.findChildren(CaseChooser)[0].reject()
+    qtbot.waitUntil(lambda: bool(dock.findChildren(ImportDialog)), timeout=20_000)
+    dock.findChildren(ImportDialog)[0].reject()

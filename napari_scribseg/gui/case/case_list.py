@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from qtpy.QtCore import QPointF, QRectF, QSignalBlocker, Qt
+from qtpy.QtCore import QModelIndex, QPointF, QRect, QRectF, QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import (
     QComboBox,
@@ -13,6 +13,8 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QVBoxLayout,
     QWidget,
 )
@@ -30,19 +32,34 @@ _SHARE: Final[dict[Status, float]] = {
     "untouched": 0.0,
     "scribbled": 0.35,
     "predicted": 0.65,
+    "done": 0.85,
     "reviewed": 1.0,
 }
 _COLORS: Final[dict[Status, str]] = {
     "untouched": "#858b94",
     "scribbled": "#c98f06",
     "predicted": "#3f80e4",
+    "done": "#12909c",
     "reviewed": "#2fa26f",
     "flagged": "#ea5c50",
 }
+_WORDS: Final[dict[Status, str]] = {
+    "untouched": "",
+    "scribbled": "in progress",
+    "predicted": "predicted",
+    "done": "done",
+    "reviewed": "reviewed",
+    "flagged": "flagged",
+}
+_OPEN_FIRST: Final[tuple[Status, ...]] = (
+    *("flagged", "scribbled", "predicted", "untouched", "done", "reviewed"),
+)
+ORDERS: Final = ("as added", "open first", "most doubt first")
 _ICON_SIZE: Final = 16
 _ROWS_SHOWN: Final = 6
 _COMPACT: Final = "QPushButton { padding: 6px 4px; border-radius: 3px; }"
 _ID: Final = Qt.ItemDataRole.UserRole
+_ASIDE: Final = Qt.ItemDataRole.UserRole + 1
 
 
 class CaseList(QWidget):
@@ -50,6 +67,12 @@ class CaseList(QWidget):
 
     case_asked = Signal(str)
     """Open this case."""
+    done_asked = Signal(bool)
+    """Whoever draws is, or is not, done with the shown case."""
+    comment_asked = Signal(str)
+    """Note this about the shown case."""
+    doubts_asked = Signal()
+    """The cases are to be shown by doubt; see `set_doubts`."""
     reviewed_asked = Signal(bool)
     """The shown case is, or is not, reviewed."""
     flagged_asked = Signal(bool)
@@ -60,6 +83,7 @@ class CaseList(QWidget):
         self._cases: tuple[ProjectCase, ...] = ()
         self._current: str | None = None
         self._names: dict[str, str] = {}
+        self._doubts: dict[str, float] = {}
         self._find = QLineEdit()
         self._find.setPlaceholderText("Find a case")
         self._find.setClearButtonEnabled(True)
@@ -70,7 +94,19 @@ class CaseList(QWidget):
         self._status.setToolTip("Show only cases with this status")
         self._status.currentIndexChanged.connect(self._filter)
         tame(self._status)
+        self.order = QComboBox()
+        self.order.addItems(list(ORDERS))
+        self.order.setToolTip(
+            "Which case is next: flagged and begun ones first, or by the doubt of their newest "
+            "prediction"
+        )
+        self.order.activated.connect(self._order_chosen)
+        tame(self.order)
+        self.comment = QLineEdit()
+        self.comment.setPlaceholderText("Comment on this case, then Enter")
+        self.comment.returnPressed.connect(self._ask_comment)
         self.list = QListWidget()
+        self.list.setItemDelegate(_AsideDelegate(self.list))
         self.list.setToolTip(
             f"Double-click, or press Enter, to open a case; {PREVIOUS_KEY} and {NEXT_KEY} go "
             "through the cases that are shown"
@@ -78,6 +114,8 @@ class CaseList(QWidget):
         self.list.itemActivated.connect(self._activated)
         self.previous = button("Previous", f"Open the case before this one ({PREVIOUS_KEY})")
         self.next = button("Next", f"Open the next case ({NEXT_KEY})")
+        self.done = button("Done", "You are done with this case; somebody may review it")
+        self.done.setIcon(status_icon("done"))
         self.reviewed = button("Reviewed", f"You have looked at this case ({REVIEWED_KEY})")
         self.flag = button("Flag", f"Mark this case for another look ({FLAG_KEY})")
         self.reviewed.setIcon(status_icon("reviewed"))
@@ -85,6 +123,7 @@ class CaseList(QWidget):
         self.previous.clicked.connect(lambda: self.step(-1))
         self.next.clicked.connect(lambda: self.step(1))
         for toggle, asked in (
+            (self.done, self.done_asked),
             (self.reviewed, self.reviewed_asked),
             (self.flag, self.flagged_asked),
         ):
@@ -98,9 +137,10 @@ class CaseList(QWidget):
         filters.setSpacing(GAP)
         filters.addWidget(self._find, 3)
         filters.addWidget(self._status, 2)
+        filters.addWidget(self.order, 2)
         buttons = QHBoxLayout()
         buttons.setSpacing(GAP)
-        for one in (self.previous, self.next, self.reviewed, self.flag):
+        for one in (self.previous, self.next, self.done, self.reviewed, self.flag):
             one.setStyleSheet(_COMPACT)
             buttons.addWidget(one, 1)
         layout = QVBoxLayout(self)
@@ -109,6 +149,7 @@ class CaseList(QWidget):
         layout.addLayout(filters)
         layout.addWidget(self.list)
         layout.addLayout(buttons)
+        layout.addWidget(self.comment)
 
     def set_cases(
         self,
@@ -123,7 +164,8 @@ class CaseList(QWidget):
             current: id of the one in the viewer.
             names: what to call them, by id; those that are missing are called by their id.
         """
-        self._cases, self._current = tuple(cases), current
+        self._current = current
+        self._cases = self._in_order(cases)
         self._names = {case.id: (names or {}).get(case.id, case.id) for case in self._cases}
         with QSignalBlocker(self.list):
             self.list.clear()
@@ -133,16 +175,23 @@ class CaseList(QWidget):
                     status_icon(case.status), f"{self._names[case.id]}{phase}", self.list
                 )
                 item.setData(_ID, case.id)
-                item.setToolTip(f"{self._names[case.id]}: {case.status}")
+                item.setData(_ASIDE, aside_of(case, self._doubts.get(case.id)))
+                item.setToolTip(tip_of(case, self._names[case.id]))
         self._filter()
         row_height = max(self.list.sizeHintForRow(0), _ICON_SIZE + 2)
         rows = min(max(len(self._cases), 2), _ROWS_SHOWN)
         self.list.setFixedHeight(rows * row_height + 2 * self.list.frameWidth() + 2)
         entry = next((case for case in self._cases if case.id == current), None)
-        for widget in (self.reviewed, self.flag):
+        for widget in (self.done, self.reviewed, self.flag, self.comment):
             widget.setEnabled(entry is not None)
+        self.done.setChecked(entry is not None and entry.progress in {"done", "reviewed"})
         self.reviewed.setChecked(entry is not None and entry.progress == "reviewed")
         self.flag.setChecked(entry is not None and entry.flagged)
+
+    def set_doubts(self, doubts: Mapping[str, float]) -> None:
+        """Show how doubtful the newest prediction of each case is, by id."""
+        self._doubts = {**doubts}
+        self.set_cases(self._cases, self._current, self._names)
 
     def shown_ids(self) -> list[str]:
         """Ids of the cases that the filter lets through."""
@@ -159,6 +208,24 @@ class CaseList(QWidget):
         wanted = next((case for case in following if case in shown), None)
         if wanted is not None:
             self.case_asked.emit(wanted)
+
+    def _in_order(self, cases: Sequence[ProjectCase]) -> tuple[ProjectCase, ...]:
+        """The cases in the order that is chosen; as they were given where two are alike."""
+        chosen = self.order.currentText()
+        if chosen == ORDERS[1]:
+            return tuple(sorted(cases, key=lambda case: _OPEN_FIRST.index(case.status)))
+        if chosen == ORDERS[2]:
+            return tuple(sorted(cases, key=lambda case: -self._doubts.get(case.id, -1.0)))
+        return tuple(cases)
+
+    def _order_chosen(self, _index: int) -> None:
+        self.doubts_asked.emit()
+
+    def _ask_comment(self) -> None:
+        text = self.comment.text().strip()
+        if text:
+            self.comment.clear()
+            self.comment_asked.emit(text)
 
     def _activated(self, item: QListWidgetItem) -> None:
         self.case_asked.emit(item.data(_ID))
@@ -179,6 +246,42 @@ class CaseList(QWidget):
         several = len(self.shown_ids()) > 0 and self.shown_ids() != [self._current]
         self.previous.setEnabled(several)
         self.next.setEnabled(several)
+
+
+class _AsideDelegate(QStyledItemDelegate):
+    """Draws a quiet word at the right end of each line, and cuts the name to make room for it."""
+
+    def paint(
+        self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """Draw one line."""
+        aside = str(index.data(_ASIDE) or "")
+        width = option.fontMetrics.horizontalAdvance(aside) + 2 * GAP if aside else 0
+        whole = QRect(option.rect)
+        option.rect = whole.adjusted(0, 0, -width, 0)
+        option.textElideMode = Qt.TextElideMode.ElideMiddle
+        super().paint(painter, option, index)
+        if painter is not None and aside:
+            painter.save()
+            painter.setPen(QColor("#858b94"))
+            place = whole.adjusted(0, 0, -GAP, 0)
+            ends = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(place, int(ends), aside)
+            painter.restore()
+
+
+def aside_of(case: ProjectCase, doubt: float | None = None) -> str:
+    """What stands at the end of the line of a case: state, who, comments, doubt."""
+    who = f" by {case.by}" if case.by and case.status in {"done", "reviewed", "flagged"} else ""
+    comments = {0: "", 1: "1 comment"}.get(len(case.comments), f"{len(case.comments)} comments")
+    parts = (f"{_WORDS[case.status]}{who}", comments, "" if doubt is None else f"doubt {doubt:.2f}")
+    return " · ".join(filter(None, parts))
+
+
+def tip_of(case: ProjectCase, name: str) -> str:
+    """The whole name of a case, how far it is, and all that was said of it."""
+    said = [f"{one.at[:16].replace('T', ' ')} {one.by}: {one.text}" for one in case.comments]
+    return "\n".join([f"{name}: {aside_of(case) or 'not begun'}", *said])
 
 
 def status_icon(status: Status) -> QIcon:

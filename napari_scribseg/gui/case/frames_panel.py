@@ -69,8 +69,8 @@ class FramesPanel(Panel):
             can_mark: whether the series is a file, so that its phases can be remembered.
         """
         self._note.setText(
-            f"Frame {frame + 1} of {count} is shown. Scribbles are drawn on single frames: move "
-            "the t slider, then work on the frame."
+            f"Frame {frame + 1} of {count} is shown (napari's t slider counts from 0). Scribbles "
+            "are drawn on single frames: move the slider, then work on the frame."
         )
         self._show(phases, is_series=True, can_mark=can_mark)
 

@@ -1,4 +1,4 @@
-"""The Open button: cases, datasets, samples and projects; tells what was asked for."""
+"""Open: one button for files and folders of any kind, and a menu of samples and projects."""
 
 from __future__ import annotations
 
@@ -7,46 +7,54 @@ from functools import partial
 from pathlib import Path
 
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QMenu, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import SECONDARY
 
 _ENTRIES = (
-    ("file", "Volume &file …", "A NIfTI, NRRD or MetaImage file; 3D or a 4D time series"),
-    ("dicom", "D&ICOM folder …", "A folder with one or several DICOM series"),
-    ("dataset", "&Dataset folder …", "A folder with images/, scribbles/, labels/"),
-    ("", "", ""),
+    ("new-project", "&New project …", "Its folder is made; its classes are asked once"),
     ("sample:cardiac", "Sample: &cardiac phantom", "Synthetic hearts with scribbles"),
     ("sample:prostate", "Sample: &prostate phantom", "Synthetic prostates with scribbles"),
     ("first-steps", "First &steps", "Leads through a sample in two minutes, above the tabs"),
-    ("", "", ""),
-    ("project", "&Open project …", "A folder that was made by New project"),
-    ("new-project", "&New project …", "An empty folder that keeps cases, scribbles and runs"),
+)
+_TIP = (
+    "Open files or folders of any kind: volumes, DICOM, datasets, projects (Alt+O). They can also "
+    "be dropped on the window."
 )
 
 
-class OpenButton(QPushButton):
-    """A button with a menu of everything that can be opened."""
+class OpenButton(QWidget):
+    """A button that opens anything, and a menu of what needs no choosing."""
 
     asked = Signal(str)
-    """One of the words above, or "recent:" and the folder of a project."""
+    """"any", one of the words above, or "recent:" and the folder of a project."""
 
     def __init__(self) -> None:
-        super().__init__("&Open")
-        self.setToolTip("Open a case, a dataset, a sample or a project (Alt+O)")
-        self.setStyleSheet(SECONDARY)
+        super().__init__()
+        self.any = QPushButton("&Open …")
+        self.any.setToolTip(_TIP)
+        self.any.setStyleSheet(SECONDARY)
+        self.any.clicked.connect(partial(self._ask, "any"))
+        self.more = QPushButton("More")
+        self.more.setToolTip("New project, recent projects, samples, first steps")
+        self.more.setStyleSheet(SECONDARY)
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        for what, text, tip in _ENTRIES:
-            if what:
-                self._add(menu, what, text, tip)
-            else:
-                menu.addSeparator()
+        for what, text, tip in _ENTRIES[:1]:
+            self._add(menu, what, text, tip)
         self._recent = QMenu("&Recent projects", menu)
         self._recent.setEnabled(False)
         menu.addMenu(self._recent)
-        self.setMenu(menu)
+        menu.addSeparator()
+        for what, text, tip in _ENTRIES[1:]:
+            self._add(menu, what, text, tip)
+        self.more.setMenu(menu)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(2)
+        row.addWidget(self.any)
+        row.addWidget(self.more)
 
     def set_recent(self, folders: Sequence[Path]) -> None:
         """Offer these projects, the newest first."""

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Qt
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey, Dataset
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import slug
+from napari_scribseg.data.find_dicom import series_case_id as series_id
+from napari_scribseg.data.found import FoundCase, counted
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
 from napari_scribseg.gui.case.chooser import CaseChooser
+from napari_scribseg.gui.case.presenter import ImportRequest
 from napari_scribseg.gui.case.series_chooser import SeriesChooser
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.io import IMAGE_EXTENSIONS
 from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
 from napari_scribseg.project.case_names import file_case_id
 from napari_scribseg.project.store import OpenedCase, ProjectStore
 
-_FILE_FILTER = f"Volumes ({' '.join(f'*{extension}' for extension in IMAGE_EXTENSIONS)})"
+_TELL_EVERY: Final = 5
+"""Cases between two sentences about how many are added."""
 
 
 class CaseOpener(QObject):
@@ -63,21 +65,8 @@ class CaseOpener(QObject):
         """Scribbles layers that belong to no project, of the cases that were open before."""
 
     def ask(self, what: str) -> None:
-        """Ask the user for a "dataset", "file" or "dicom" folder; or open "sample:" and a name."""
-        if what.startswith("sample:"):
-            self.open_sample(cast("SampleName", what.removeprefix("sample:")))
-        elif what == "file":
-            path, _ = QFileDialog.getOpenFileName(self._parent, "Open a volume", "", _FILE_FILTER)
-            if path:
-                self.open_file(Path(path))
-        elif what == "dicom":
-            folder = QFileDialog.getExistingDirectory(self._parent, "Open a DICOM folder")
-            if folder:
-                self.open_dicom(Path(folder))
-        else:
-            folder = QFileDialog.getExistingDirectory(self._parent, "Open a dataset folder")
-            if folder:
-                self.open_dataset(Path(folder))
+        """Open "sample:" and its name."""
+        self.open_sample(cast("SampleName", what.removeprefix("sample:")))
 
     def open_case(self, case_id: str) -> None:
         """Show a case of the project; the one that is left is saved."""
@@ -94,6 +83,46 @@ class CaseOpener(QObject):
         else:
             self._session.say(f"Opening {cases[0].id} …")
         self._bring_in(cases, schema)
+
+    def add_found(self, request: ImportRequest) -> None:
+        """Bring found cases into the open project: the first is shown while the others come."""
+        first, others = request.cases[0], request.cases[1:]
+        one = f"Opening {first.name} …"
+        self._session.say(f"Adding {len(request.cases)} cases …" if others else one)
+        store = self._store
+
+        def job() -> OpenedCase | str:
+            given, schema = first.given(), request.schema_of(first)
+            return store.bring_in(given, schema)
+
+        def added(opened: OpenedCase | str) -> None:
+            self._added(opened)
+            if others:
+                self._add_others(request, others)
+
+        def failed(why: str) -> None:
+            if not others:
+                self._session.refuse(why)
+                return
+            self._session.say(why, "warning")
+            self.add_found(replace(request, cases=others))
+
+        self._session.background.run(job, added, failed)
+
+    def show_series(self, found: FoundCase) -> None:
+        """Show a time series as a whole; its frames become cases there."""
+        files = found.files
+        self._session.say(f"Opening {found.name} …")
+        alone = not found.series
+
+        def job() -> list[layers.LayerData]:
+            if files.image.is_file():
+                return opening.layers_of_path(files.image)
+            volumes = read_series_frames(files.image, found.series or None)
+            case = CaseKey.of_file(files.image, files.id, files.id)
+            return [opening.series_layer(volumes, case, files.image if alone else None)]
+
+        self._session.run(job, self.show)
 
     def open_sample(self, name: SampleName) -> None:
         """Bring the cases of a sample into the project; show the first that is scribbled."""
@@ -293,14 +322,47 @@ class CaseOpener(QObject):
                 return _opened_without(store, given[0], schema)
             return next(iter([store.bring_in(one, schema) for one in given]))
 
-        def added(first: OpenedCase | str) -> None:
+        self._session.run(job, lambda first: self._added(first, then))
+
+    def _added(self, first: OpenedCase | str, then: Callable[[str], None] | None = None) -> None:
+        """Show a case that the project has now."""
+        self.cases_changed.emit()
+        if isinstance(first, OpenedCase):
+            self.show_opened(first)
+        elif then is None:
+            self.open_case(first)
+        else:
+            then(first)
+
+    def _add_others(self, request: ImportRequest, others: Sequence[FoundCase]) -> None:
+        """Bring further cases in, one after the other, while the first is worked on."""
+        store, folder, background = self._store, request.folder.resolve(), self._session.background
+        n = len(request.cases)
+
+        def tell(done: int) -> None:
+            self._session.say(f"Adding cases: {done} of {n} …")
             self.cases_changed.emit()
-            if isinstance(first, OpenedCase):
-                self.show_opened(first)
-            elif then is None:
-                self.open_case(first)
-            else:
-                then(first)
+
+        def job() -> list[str]:
+            problems: list[str] = []
+            for done, case in enumerate(others, start=2):
+                if store.folder != folder:
+                    return [*problems, "another project was opened meanwhile"]
+                try:
+                    store.bring_in(case.given(), request.schema_of(case))
+                except (ScribsegError, OSError) as error:
+                    problems.append(f"{case.name}: {error}")
+                if done % _TELL_EVERY == 0:
+                    background.post(partial(tell, done))
+            return problems
+
+        def added(problems: list[str]) -> None:
+            self.cases_changed.emit()
+            text = f"{counted(n - len(problems), 'case')} added."
+            if problems:
+                text += f" {len(problems)} left out: {'; '.join(problems[:3])}"
+                text += " …" if len(problems) > 3 else ""
+            self._session.say(text, "warning" if problems else "good")
 
         self._session.run(job, added)
 
@@ -317,15 +379,6 @@ def frame_files(path: Path, frame: int) -> CaseFiles:
     """The files of the case that is one frame (counted from 0) of a time series."""
     patient = patient_of(file_case_id(path))
     return CaseFiles(id=file_case_id(path, frame), patient=patient, image=path, frame=frame)
-
-
-def series_id(info: SeriesInfo) -> str:
-    """An id for a DICOM series: kind and description, never the name of the folder.
-
-    Folders are often called like the patient.
-    """
-    words = slug(f"{info.modality}-{info.description}", 40).lower()
-    return f"{words}-{hashlib.sha256(info.uid.encode()).hexdigest()[:6]}"
 
 
 def _opened_without(

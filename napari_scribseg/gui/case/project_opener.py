@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from qtpy.QtCore import QObject, QTimer
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.autosave import Autosave
+from napari_scribseg.gui.case.new_project import NewProjectDialog, projects_home
 from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
@@ -63,16 +66,18 @@ class ProjectOpener(QObject):
         QTimer.singleShot(0, self._start)
 
     def ask(self, what: str) -> None:
-        """Ask for the folder of a "project" or "new-project"; or open "recent:" and a folder."""
+        """Ask what a "new-project" is to be; or open "recent:" and a folder."""
         if what.startswith("recent:"):
             self.open(Path(what.removeprefix("recent:")))
             return
-        title = "Open a project" if what == "project" else "An empty folder for the new project"
-        folder = QFileDialog.getExistingDirectory(self._parent, title)
-        if folder and what == "project":
-            self.open(Path(folder))
-        elif folder:
-            self.create(Path(folder))
+        dialog = NewProjectDialog(projects_home(), self._parent)
+
+        def chosen() -> None:
+            wanted = dialog.value()
+            self.create(wanted.folder, wanted.schema, wanted.title)
+
+        dialog.accepted.connect(chosen)
+        dialog.open()
 
     def open(self, folder: Path) -> None:
         """Open a project in the place of this one, whose strokes are saved first."""
@@ -81,12 +86,24 @@ class ProjectOpener(QObject):
             lambda: self._session.run(lambda: self._store.open_project(folder), self._opened)
         )
 
-    def create(self, folder: Path) -> None:
-        """Make a new project in an empty folder and open it."""
-        schema = self._session.schema
+    def create(
+        self,
+        folder: Path,
+        schema: LabelSchema,
+        title: str | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Make a new project, its folder too, and open it; `then` is done afterwards."""
+
+        def made(state: ProjectState) -> None:
+            self._opened(state)
+            self._session.set_schema(schema)
+            if then is not None:
+                then()
+
         self._autosave.save(
             lambda: self._session.run(
-                lambda: self._store.ensure_project(folder, schema), self._opened
+                lambda: self._store.ensure_project(folder, schema, title), made
             )
         )
 

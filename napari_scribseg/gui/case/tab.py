@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
+from napari_scribseg.data.found import counted
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
@@ -16,12 +17,14 @@ from napari_scribseg.gui.case.canvas_letters import CanvasLetters
 from napari_scribseg.gui.case.case_list import (
     FLAG_KEY,
     NEXT_KEY,
+    ORDERS,
     PREVIOUS_KEY,
     REVIEWED_KEY,
     CaseList,
 )
 from napari_scribseg.gui.case.cine import Cine
 from napari_scribseg.gui.case.frames_panel import FramesPanel
+from napari_scribseg.gui.case.importer import Importer
 from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.case.open_menu import OpenButton
 from napari_scribseg.gui.case.opener import CaseOpener
@@ -32,12 +35,14 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label
+from napari_scribseg.io.lock import this_user
+from napari_scribseg.project.case_doubt import case_doubts
 from napari_scribseg.project.document import Progress
 from napari_scribseg.project.store import OpenedCase, ProjectState, ProjectStore
 
 SAVE_KEY: Final = "F2"
 _WARNING_STYLE: Final = "color: #c98f06;"
-_PROJECT_ASKS: Final = ("project", "new-project", "recent:")
+_PROJECT_ASKS: Final = ("new-project", "recent:")
 
 
 class CaseTab(Tab):
@@ -58,6 +63,7 @@ class CaseTab(Tab):
         self.autosave = Autosave(session, self.store)
         self.opener = CaseOpener(self, session, self.store, self.autosave)
         self.projects = ProjectOpener(self, session, self.store, self.autosave, self.opener)
+        self.importer = Importer(self, session, self.store, self.opener, self.projects)
         self.leaving = Leaving(session, self.autosave)
         self.letters = CanvasLetters(session)
         self.restore = RestorePanel()
@@ -128,6 +134,9 @@ class CaseTab(Tab):
         self.inputs.value_changed.connect(lambda: session.take(self.inputs.value()))
         self.inputs.new_scribbles_asked.connect(session.new_scribbles)
         self.cases.case_asked.connect(self.opener.open_case)
+        self.cases.done_asked.connect(self._set_done)
+        self.cases.comment_asked.connect(self._comment)
+        self.cases.doubts_asked.connect(self._order_cases)
         self.cases.reviewed_asked.connect(self._set_reviewed)
         self.cases.flagged_asked.connect(self._set_flagged)
         self.restore.restore_asked.connect(self.projects.restore)
@@ -163,6 +172,9 @@ class CaseTab(Tab):
         if what == "first-steps":
             self.first_steps_asked.emit()
             return
+        if what == "any":
+            self.importer.ask()
+            return
         (self.projects if what.startswith(_PROJECT_ASKS) else self.opener).ask(what)
 
     def _save_now(self) -> None:
@@ -185,10 +197,32 @@ class CaseTab(Tab):
         )
 
     def _set_reviewed(self, is_reviewed: bool) -> None:
-        self._mark("reviewed" if is_reviewed else "scribbled")
+        self._mark("reviewed" if is_reviewed else "done", by=this_user())
+
+    def _set_done(self, is_done: bool) -> None:
+        self._mark("done" if is_done else "scribbled", by=this_user())
+
+    def _comment(self, text: str) -> None:
+        self._mark(comment=text, by=this_user())
+
+    def _order_cases(self) -> None:
+        """Show the cases in the order that is chosen; their doubt is read from the disk."""
+        self._show_state(self._state)
+        if self.cases.order.currentText() != ORDERS[2]:
+            return
+        folder = self._session.project_folder
+
+        def read(doubts: dict[str, float]) -> None:
+            self.cases.set_doubts(doubts)
+            if not doubts:
+                self._session.say(
+                    "No case has a prediction with an uncertainty map yet: predict first."
+                )
+
+        self._session.run(lambda: case_doubts(folder), read)
 
     def _set_flagged(self, is_flagged: bool) -> None:
-        self._mark(flagged=is_flagged)
+        self._mark(flagged=is_flagged, by=this_user())
 
     def _note_prediction(self, event: Any) -> None:
         """A case that got a segmentation is predicted."""
@@ -210,12 +244,12 @@ class CaseTab(Tab):
         if state is None:
             self._project.setText(
                 "What you open becomes a case of your own project, which keeps your strokes. "
-                "Begin with Open: a file, a dataset or a sample."
+                "Begin with Open, or drop files or folders on the window."
             )
             return
         reviewed = sum(case.progress == "reviewed" for case in state.cases)
-        n = len(state.cases)
-        about = f"{n} case{'s' if n > 1 else ''}, {reviewed} reviewed" if n else "no case yet"
+        about = f"{counted(len(state.cases), 'case')}, {reviewed} reviewed"
+        about = about if state.cases else "no case yet"
         who = f"\n{' '.join(state.notes)}" if state.read_only else ""
         self._project.setText(f"{state.title}: {about}{who}")
         self._project.setToolTip(str(state.folder))

@@ -18,6 +18,8 @@ _MARKS: dict[State, tuple[str, str, str]] = {
     "advice": ("▲", LEVEL_COLORS["warning"], "Advice"),
     "done": ("✓", LEVEL_COLORS["good"], "Done"),
 }
+_ORDER: Final[tuple[State, ...]] = ("to do", "advice", "done")
+"""What is open comes first: on a small screen the rest is scrolled to."""
 _MARK_WIDTH = 16
 _NO_LAYER: Final = "Choose or make a scribbles layer in the Case tab."
 _NOT_LOOKED: Final = "Looking at the strokes …"
@@ -61,7 +63,7 @@ class ChecklistPanel(Panel):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        for item in self._items:
+        for item in sorted(self._items, key=lambda one: _ORDER.index(one.state)):
             self._rows.addWidget(self._row(item))
         done = sum(item.state == "done" for item in self._items)
         self._score.setText(f"{done} of {len(self._items)}" if self._items else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -113,10 +113,43 @@ class Fold(QWidget):
         layout.addWidget(content)
         content.setVisible(False)
 
+    def open(self) -> None:
+        """Show what lies under it."""
+        self._button.setChecked(True)
+
+    def set_title(self, title: str) -> None:
+        """Call it otherwise."""
+        self._button.setText(f" {title}")
+
     def _toggle(self, is_open: bool) -> None:
         arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
         self._button.setArrowType(arrow)
         self._content.setVisible(is_open)
+
+
+class ElidedLabel(QLabel):
+    """One line that is cut in the middle where there is no room for it, with dots that say so.
+
+    The whole text is its tooltip then, and `text` always gives it.
+    """
+
+    def paintEvent(self, a0: QPaintEvent | None) -> None:  # noqa: N802  Qt's name
+        """Draw what there is room for."""
+        metrics, room = self.fontMetrics(), self.contentsRect()
+        shown = metrics.elidedText(self.text(), Qt.TextElideMode.ElideMiddle, room.width())
+        if shown == self.text():
+            super().paintEvent(a0)
+            return
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(room, int(self.alignment()), shown)
+        painter.end()
+
+    def event(self, e: QEvent | None) -> bool:
+        """The tooltip is the whole text."""
+        if e is not None and e.type() == QEvent.Type.ToolTip and self.text():
+            self.setToolTip(self.text())
+        return super().event(e)
 
 
 def button(text: str, tooltip: str = "", *, primary: bool = False) -> QPushButton:

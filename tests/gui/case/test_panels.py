@@ -13,7 +13,7 @@ from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.canvas.orientation import BorderLetters, border_letters, letters_of
-from napari_scribseg.gui.case.case_list import CaseList
+from napari_scribseg.gui.case.case_list import CaseList, aside_of, tip_of
 from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.frames_panel import FramesPanel
 from napari_scribseg.gui.case.open_menu import OpenButton
@@ -55,6 +55,32 @@ class TestCaseList:
             with qtbot.waitSignal(panel.case_asked) as asked:
                 qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
             assert asked.args == [wanted]
+
+    def test_what_is_open_or_doubtful_comes_first(self, panel, qtbot):
+        cases = [case("a", progress="reviewed"), case("b", progress="scribbled"), case("c")]
+        panel.order.setCurrentText("open first")
+        panel.set_cases(cases, "a")
+        assert panel.shown_ids() == ["b", "c", "a"]
+        panel.order.setCurrentText("most doubt first")
+        panel.set_cases(cases, "a")
+        panel.set_doubts({"a": 0.1, "c": 0.7})
+        assert panel.shown_ids() == ["c", "a", "b"], "b has no prediction"
+        with qtbot.waitSignal(panel.case_asked) as asked:
+            panel.step(1)
+        assert asked.args == ["b"]
+
+    def test_the_line_tells_state_who_and_comments(self, panel, qtbot):
+        comment = {"by": "ann", "at": "2026-01-02T03:04:05+00:00", "text": "apex unsure"}
+        entry = case("a", progress="done", by="ann", comments=(comment,))
+        assert aside_of(entry, 0.25) == "done by ann · 1 comment · doubt 0.25"
+        assert tip_of(entry, "p1/a").splitlines()[1] == "2026-01-02 03:04 ann: apex unsure"
+        panel.set_cases([entry], "a")
+        assert panel.done.isChecked()
+        assert panel.list.item(0).text() == "a", "the name alone is what is filtered and read"
+        panel.comment.setText(" more ")
+        with qtbot.waitSignal(panel.comment_asked) as asked:
+            panel.comment.returnPressed.emit()
+        assert asked.args == ["more"]
 
     def test_the_ends_of_the_list_are_ends(self, panel, qtbot):
         with qtbot.assertNotEmitted(panel.case_asked):
