@@ -5,10 +5,11 @@ Command line, demo and scripts make their runs here. Importing it loads no torch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from napari_scribseg.core.config import apply_changes
+from napari_scribseg.core.config import TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
@@ -17,7 +18,9 @@ from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.runs.folder import RunCase, RunFolder
 
 VALIDATION_SHARE: Final = 0.2
-"""Share of the patients that "auto" holds out."""
+"""Share of the patients that "auto" holds out, and of the strokes that "strokes" does."""
+STROKES: Final = "strokes"
+"""As what is validated on: no case, but a share of the strokes of the training cases."""
 
 
 def prepare_run(
@@ -40,7 +43,8 @@ def prepare_run(
         preset: settings to start from; "" = those of the run that is continued.
         changes: settings to change, of the method or of the training.
         split: cases to train on; None = "train" where there is one, else all.
-        validate: a split, "auto" or "none".
+        validate: a split, "auto" (a fifth of the patients), "strokes" (a fifth of the strokes, or
+            the share that the settings give) or "none".
         continues: a run whose weights the new one starts from.
 
     Returns:
@@ -53,13 +57,16 @@ def prepare_run(
     spec = spec_named(method)
     chosen, preset = _start_settings(spec, preset, continues)
     options, training = apply_changes(changes or {}, chosen.options, chosen.training)
+    by_strokes = validate == STROKES and STROKES not in dataset.splits
+    if by_strokes and not training.held_out_strokes:
+        training = training.updated({"held_out_strokes": VALIDATION_SHARE})
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
         check_start(continues, spec.load()(dataset.schema.n_classes, options), dataset.schema)
     split = split or ("train" if "train" in dataset.splits else "all")
-    cases = _cases_of(dataset, split, validate, training.random_seed)
-    validated = any(case.role == "validate" for case in cases)
+    held = "none" if by_strokes else validate
+    cases = _cases_of(dataset, split, held, training.random_seed)
     return RunFolder.create(
         Path(out),
         method=method,
@@ -70,10 +77,26 @@ def prepare_run(
         preset=preset,
         dataset=dataset.title,
         dataset_folder=dataset.folder.absolute(),
-        validate_on=validate,
-        checkpoint_choice="score on the validation cases" if validated else "last step",
+        **validation_words(cases, training, validate),
         continues=continues,
     )
+
+
+def validation_words(
+    cases: Iterable[RunCase], training: TrainConfig, validate: str = "none"
+) -> dict[str, str]:
+    """What a run's record says of its validation: on what, and what that decides.
+
+    Args:
+        cases: of the run.
+        training: its settings.
+        validate: the split that was asked for, as `prepare_run` is given it.
+    """
+    if any(case.role == "validate" for case in cases):
+        return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
+    if training.held_out_strokes:
+        return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
+    return {"validate_on": validate, "checkpoint_choice": "last step"}
 
 
 def _start_settings(
@@ -99,7 +122,7 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
         if not validation:
             raise InvalidInput(
                 f"{dataset.title}: the split '{split}' has too few patients to hold some out. "
-                "Use --validate none."
+                "Use --validate strokes, which holds strokes out, or --validate none."
             )
     elif validate != "none":
         validation = dataset.split(validate)
