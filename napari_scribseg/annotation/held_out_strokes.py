@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -84,7 +85,9 @@ def hold_out_strokes(
             continue
         for z, drawn in enumerate(case.scribbles):
             for value in (int(v) for v in np.unique(drawn) if v != UNLABELLED):
-                labelled, count = ndimage.label(drawn == value, _NEIGHBOURS)
+                labelled, count = cast(
+                    "tuple[Array, int]", ndimage.label(drawn == value, _NEIGHBOURS)
+                )
                 pieces[i, z, value] = labelled
                 found = [
                     _Stroke(i, z, n, value, _order(case.id, z, value, labelled == n, random_seed))

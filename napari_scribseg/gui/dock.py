@@ -71,15 +71,16 @@ class ScribbleDock(QWidget):
         self.first_steps = FirstStepsPanel()
         layout.addWidget(self.first_steps)
         layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.train_tab.card)
         layout.addWidget(self.status)
         self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.session.run_completed.connect(self._show_results)
+        self.train_tab.card.result_asked.connect(self._show_results)
         steps = steps_at_start(self.session.project_folder)
         self.guide = FirstStepsPresenter(self.first_steps, steps, keep_steps)
         self._connect_first_steps()
         self.session.adopt()
 
-    def _show_results(self, _run: Path) -> None:
+    def _show_results(self) -> None:
         self.tabs.setCurrentWidget(self.results_tab)
 
     def _connect_first_steps(self) -> None:

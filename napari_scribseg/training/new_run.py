@@ -67,7 +67,7 @@ def prepare_run(
     split = split or ("train" if "train" in dataset.splits else "all")
     held = "none" if by_strokes else validate
     cases = _cases_of(dataset, split, held, training.random_seed)
-    return RunFolder.create(
+    return run_of_cases(
         Path(out),
         method=method,
         options=options.model_dump(mode="json"),
@@ -77,26 +77,44 @@ def prepare_run(
         preset=preset,
         dataset=dataset.title,
         dataset_folder=dataset.folder.absolute(),
-        **validation_words(cases, training, validate),
+        validate=validate,
         continues=continues,
     )
 
 
-def validation_words(
-    cases: Iterable[RunCase], training: TrainConfig, validate: str = "none"
-) -> dict[str, str]:
-    """What a run's record says of its validation: on what, and what that decides.
+def run_of_cases(
+    out: Path,
+    *,
+    training: TrainConfig,
+    cases: tuple[RunCase, ...],
+    validate: str = "auto",
+    **given: Any,
+) -> RunFolder:
+    """A run folder for cases that were chosen already; every new run is made here.
 
     Args:
-        cases: of the run.
-        training: its settings.
-        validate: the split that was asked for, as `prepare_run` is given it.
+        out: a new folder.
+        training: settings of the engine.
+        cases: to learn from and to validate on, with absolute paths.
+        validate: what was asked to validate on, as `prepare_run` is given it.
+        given: what else `RunFolder.create` takes.
+
+    Raises:
+        InvalidInput: as `RunFolder.create`.
     """
+    words = _validation_words(cases, training, validate)
+    return RunFolder.create(out, training=training, cases=cases, **words, **given)
+
+
+def _validation_words(
+    cases: Iterable[RunCase], training: TrainConfig, validate: str
+) -> dict[str, str]:
+    """What a run's record says of its validation: on what, and what that decides."""
     if any(case.role == "validate" for case in cases):
         return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
     if training.held_out_strokes:
         return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
-    return {"validate_on": validate, "checkpoint_choice": "last step"}
+    return {"validate_on": "none", "checkpoint_choice": "last step"}
 
 
 def _start_settings(

@@ -16,8 +16,8 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped, Validated
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import work
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset, own_presets
+from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.preview_dice import PreviewDice
 from napari_scribseg.gui.train.run_cards import RunCard, choice_of, delete_run, list_cards
 from napari_scribseg.gui.train.runs_panel import RunsPanel
@@ -36,7 +36,7 @@ FINISHED = Finished(outcome="completed", step=4, message="Done.", seconds=90.0)
 def run(tmp_path):
     case = two_ball_case()
     shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
-    return work.write_run(tmp_path, shown, CHOICE)
+    return new_run.write_run(tmp_path, shown, CHOICE)
 
 
 def only_card(tmp_path: Path) -> RunCard:
@@ -99,7 +99,7 @@ class TestCards:
         shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
         other = Choice("effdnet", "quick", {}, TrainConfig())
         with pytest.raises(InvalidInput, match="the same method"):
-            work.write_run(tmp_path, shown, other, run.path)
+            new_run.write_run(tmp_path, shown, other, run.path)
 
 
 def stepped(step: int) -> Stepped:
@@ -199,7 +199,7 @@ def test_the_other_scribbled_cases_of_a_project_join_as_copies(tmp_path):
             project.add_case(case)
     key = CaseKey.in_project(tmp_path / "p", cases[0].id)
     shown = Snapshot(key, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
-    run = work.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
+    run = new_run.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
     assert [case.files.id for case in run.cases] == [cases[0].id, cases[1].id]
     other = run.cases[1].files
     assert other.scribbles.is_relative_to(run.path)
