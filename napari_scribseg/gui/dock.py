@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QSize
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.case.tab import CaseTab
+from napari_scribseg.gui.closing import Leaving, Running
+from napari_scribseg.gui.dock_place import DockPlace
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
     StepName,
@@ -52,7 +55,9 @@ class ScribbleDock(QWidget):
         self.case_tab.save_state_changed.connect(self.status.show_saved)
         self.scribble_tab = ScribbleTab(self.session)
         self.train_tab = TrainTab(self.session)
-        self.case_tab.leaving.trainings = self.train_tab.jobs
+        self.case_tab.trainings.work = self.train_tab.jobs
+        trainings = Running(self.train_tab.jobs, "training")
+        self._place = DockPlace(self, Leaving([trainings], self.session.refuse))
         self.results_tab = ResultsTab(self.session)
         self.tabs = QTabWidget()
         self.tabs.setStyleSheet(_TABS)
@@ -130,6 +135,11 @@ class ScribbleDock(QWidget):
         self.train_tab.end()
         self.results_tab.end()
         self.session.end()
+
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Take the place beside our other dock."""
+        super().showEvent(a0)
+        self._place.shown()
 
     def event(self, a0: QEvent | None) -> bool:
         """Qt's events; napari takes a closed dock out of its window, which ends it."""

@@ -46,8 +46,6 @@ class BackgroundTraining:
         session: whose project receives the runs.
     """
 
-    can_detach = True
-
     def __init__(self, session: Session) -> None:
         self.presenter: TrainingPresenter | None = None
         """Whom to report to; set once, right after both are made."""
@@ -58,6 +56,8 @@ class BackgroundTraining:
         self._dice = PreviewDice()
         self._running = WidgetJobs(session.background)
         self._let_go = False
+        self.begun = 0
+        """Trainings that were begun or followed so far."""
 
     # What the presenter asks for
 
@@ -114,6 +114,7 @@ class BackgroundTraining:
     def watch(self, run: Path) -> None:
         """Follow a run that trains already without us."""
         presenter = self._presenter
+        self.begun, self._let_go = self.begun + 1, False
 
         def body() -> None:
             opened = RunFolder.open(run)
@@ -243,7 +244,9 @@ class BackgroundTraining:
 
     @property
     def running(self) -> int:
-        """How many trainings run now."""
+        """How many trainings run now that end with the window."""
+        if self._let_go:
+            return 0
         ours = self._process is not None and self._process.is_alive
         return int(ours or self._watched is not None)
 
@@ -277,6 +280,7 @@ class BackgroundTraining:
     def _follow(self, make: Callable[[], RunFolder], continues: Path | None = None) -> None:
         """Make or open a run in the background, train it, and pass its events on."""
         presenter = self._presenter
+        self.begun, self._let_go = self.begun + 1, False
 
         def body() -> None:
             run = make()

@@ -115,6 +115,7 @@ class RunsPanel(Panel):
             self.body.addWidget(widget)
         self.show_cards((), None)
         self.show_history(None, {})
+        self.show_previews((), {})
 
     def show_cards(
         self, cards: Sequence[RunCard], chosen: Path | None, trained: Path | None = None

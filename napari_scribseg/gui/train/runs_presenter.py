@@ -43,10 +43,6 @@ class RunsView(Protocol):
         """Tell the user a sentence, which stays until the next one."""
         ...
 
-    def show_log(self, run: Path) -> None:
-        """Show what the training process of a run printed."""
-        ...
-
     def run_chosen(self, run: Path) -> None:
         """The user has chosen a run with weights: it predicts from now on."""
         ...

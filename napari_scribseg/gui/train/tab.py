@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QTimer, QUrl
-from qtpy.QtGui import QDesktopServices, QGuiApplication
+from qtpy.QtGui import QDesktopServices, QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QMessageBox
 
 from napari_scribseg.core.config import TrainConfig
@@ -86,6 +86,11 @@ class TrainTab(Tab):
         self._measure_soon.stop()
         self._guest_timer.stop()
         self.jobs.end()
+
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Somebody looks at the settings: measure what they take."""
+        super().showEvent(a0)
+        self._measure_soon.start()
 
     def propose(self, settings: Mapping[str, Any]) -> None:
         """Fill in settings of the engine, and point to the button that trains with them."""
@@ -174,10 +179,6 @@ class TrainTab(Tab):
             InvalidInput: no image is chosen, or a layer can't be used.
         """
         return self._session.snapshot()
-
-    def show_log(self, run: Path) -> None:
-        """Show what the training process of a run printed."""
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(run / "log.txt")))
 
     def run_chosen(self, run: Path) -> None:
         """Let a run predict from now on."""
@@ -333,6 +334,9 @@ class TrainTab(Tab):
         )
 
     def _act(self, action: Action, run: Path) -> None:
+        if action == "log":
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(run / "log.txt")))
+            return
         choice = self._choice()
         training = TrainConfig() if choice is None else choice.training
         self.presenter.act(action, run, {name: getattr(training, name) for name in _OF_TODAY})

@@ -9,15 +9,10 @@ field. A method of another package needs nothing: its fields are called as they 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-Group = Literal["basic", "paper", "expert"]
-GROUPS: Final[Mapping[Group, str]] = {
-    "basic": "",
-    "paper": "Numbers of the paper",
-    "expert": "For experts",
-}
-"""Titles of the groups; what is basic has none, and is always shown."""
+BASIC: Final = ""
+"""Title of the group that is always shown."""
 
 _UNITS: Final = {"mm": "mm", "degrees": "°", "mm3": "mm³"}
 
@@ -133,8 +128,8 @@ def caption_of(name: str, field: Mapping[str, Any]) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def method_groups(fields: Mapping[str, Mapping[str, Any]]) -> dict[Group, tuple[str, ...]]:
-    """The options of a method: its parts that can be switched, its numbers, and the rest.
+def method_groups(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The options of a method by the title of their group: parts, numbers, and the rest.
 
     Args:
         fields: JSON schemas by name.
@@ -144,19 +139,19 @@ def method_groups(fields: Mapping[str, Mapping[str, Any]]) -> dict[Group, tuple[
     parts = tuple(name for name in others if _is_switch(fields[name]))
     numbers = tuple(name for name in others if name not in parts)
     if not parts and not expert:  # few numbers need no fold
-        return {"basic": numbers, "paper": (), "expert": ()}
-    return {"basic": parts, "paper": numbers, "expert": expert}
+        return {BASIC: numbers}
+    return {BASIC: parts, "Numbers of the paper": numbers, "For experts": expert}
 
 
-def engine_groups(fields: Sequence[str]) -> dict[Group, tuple[str, ...]]:
-    """The settings of the engine: budget and machine, what papers tell of theirs, the rest."""
+def engine_groups(fields: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The settings of the engine by the title of their group: budget and machine come first."""
     basic = tuple(name for name in ("minutes", "steps", "start", "device") if name in fields)
     expert = tuple(name for name in fields if name in _EXPERT)
     known = {*basic, *expert}
     return {
-        "basic": basic,
-        "paper": tuple(name for name in fields if name not in known),
-        "expert": expert,
+        BASIC: basic,
+        "Optimiser, batches, augmentation": tuple(n for n in fields if n not in known),
+        "For experts": expert,
     }
 
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.editors import Editor, Schema, editor_for
-from napari_scribseg.gui.widgets.field_words import GROUPS, Group, acts, caption_of
+from napari_scribseg.gui.widgets.field_words import BASIC, acts, caption_of
 from napari_scribseg.gui.widgets.style import GAP, Fold
 
 
@@ -31,7 +31,7 @@ class ConfigForm(QWidget):
         important: names of fields to show at once, in this order, the others under "More
             settings"; None = all of them.
         suggestions: for text fields, values to choose from.
-        groups: names of fields by group, instead of `important`.
+        groups: names of fields by the title of their group, instead of `important`.
     """
 
     value_changed = Signal()
@@ -41,15 +41,15 @@ class ConfigForm(QWidget):
         schema: Schema,
         important: Sequence[str] | None = None,
         suggestions: Mapping[str, Sequence[str]] | None = None,
-        groups: Mapping[Group, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         fields: Schema = schema.get("properties", {})
         shown = list(fields) if important is None else [f for f in important if f in fields]
         folds = {"More settings": [name for name in fields if name not in shown]}
         if groups is not None:
-            shown = list(groups["basic"])
-            folds = {GROUPS[group]: list(groups[group]) for group in ("paper", "expert")}
+            shown = list(groups.get(BASIC, ()))
+            folds = {title: list(names) for title, names in groups.items() if title != BASIC}
         self._editors = {
             name: _editor(name, _resolved(fields[name], schema), (suggestions or {}).get(name, ()))
             for name in (*shown, *(name for names in folds.values() for name in names))
@@ -78,11 +78,12 @@ class ConfigForm(QWidget):
         config: BaseModel,
         important: Sequence[str] | None = None,
         suggestions: Mapping[str, Sequence[str]] | None = None,
-        groups: Mapping[Group, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> ConfigForm:
         """The form of frozen settings, showing their values."""
         form = cls(type(config).model_json_schema(), important, suggestions, groups)
-        form.set_value(config.model_dump(mode="json"))
+        values = config.model_dump(mode="json")
+        form.set_value({name: value for name, value in values.items() if name in form.value()})
         return form
 
     def value(self) -> dict[str, Any]:
