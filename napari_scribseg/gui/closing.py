@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from zlib import crc32
 
+import numpy as np
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import (
     QApplication,
@@ -160,8 +162,6 @@ class UnsavedStrokes:
     def __init__(self, session: Session, autosave: Autosave) -> None:
         self._session = session
         self._autosave = autosave
-        self._drawn = 0
-        session.strokes_drawn.connect(self._count)
 
     def question(self) -> Question | None:
         """Whether to save the strokes of the shown case."""
@@ -174,7 +174,7 @@ class UnsavedStrokes:
                 "save": "Save them, then close",
                 "keep": "Close without saving; they are offered at the next start",
             },
-            (case, self._drawn),
+            (case, self._content()),
         )
 
     def do(self, choice: str) -> str:
@@ -187,8 +187,10 @@ class UnsavedStrokes:
             return str(error)
         return ""
 
-    def _count(self) -> None:
-        self._drawn += 1
+    def _content(self) -> int:
+        """A number that is another one as soon as a stroke is."""
+        scribbles = self._session.selected.scribbles
+        return 0 if scribbles is None else crc32(np.ascontiguousarray(scribbles.data).tobytes())
 
 
 class RunningWork(Protocol):

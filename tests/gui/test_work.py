@@ -65,7 +65,7 @@ def test_only_a_method_that_learns_from_the_reference_is_given_it(tmp_path):
     run = RunFolder.open(new_run.write_run(tmp_path, taken, dense).path)
     (files,) = run.files("train")
     assert np.array_equal(files.load(run.schema).reference, taken.reference)
-    assert choice_of(run.path).uses_references, "training more needs it again"
+    assert choice_of(run.path, {}).uses_references, "training more needs it again"
 
 
 def test_two_runs_in_one_second_have_two_folders(tmp_path):

@@ -33,7 +33,8 @@ class TrainingPanel(Panel):
     def __init__(self) -> None:
         self._unfold = QToolButton()
         self._unfold.setCheckable(True)
-        self._unfold.setText(_ARROWS[False])
+        self._unfold.setChecked(True)
+        self._unfold.setText(_ARROWS[True])
         super().__init__("Training", self._unfold)
         self._screen = TrainingScreen()
         self._usual = TrainConfig().steps
@@ -56,7 +57,8 @@ class TrainingPanel(Panel):
         self.form.change_training(settings)
 
     def point_to_train(self) -> QWidget:
-        """The button that trains, which the next key presses."""
+        """The button that trains, which the next key presses; the settings are shown."""
+        self._unfold.setChecked(True)
         self._train.setFocus()
         return self._train
 
@@ -64,17 +66,16 @@ class TrainingPanel(Panel):
         """Show which buttons work, what the settings take, and what waits."""
         idle, was_idle = screen.phase is Phase.IDLE, self._screen.phase is Phase.IDLE
         self._screen = screen
-        if idle != was_idle:
+        if was_idle and not idle:
+            # And it stays so when the training has ended: nothing jumps under the mouse.
             self._unfold.setChecked(False)
-        self._unfold.setVisible(not idle)
-        self._fold(self._unfold.isChecked())
+            self._unfold.setVisible(True)
         self._train.setEnabled(screen.why_not_train is None)
         self._train.setToolTip(screen.why_not_train or "Train on the chosen layers (background)")
         self._several.setEnabled(screen.why_not_train is None)
-        self._buttons.setVisible(idle)
         self._set(self._wanted, screen.why_not_train if idle else None)
         self._set(self._warnings, "\n".join(screen.warnings))
-        self._set(self._estimate, screen.estimate if idle else None)
+        self._set(self._estimate, screen.estimate if self._unfold.isChecked() else None)
         self._show_queue(screen)
 
     def show_budgets(self, usual: int) -> None:
@@ -88,8 +89,9 @@ class TrainingPanel(Panel):
 
     def _fold(self, is_open: bool) -> None:
         self._unfold.setText(_ARROWS[is_open])
-        self.form.setVisible(is_open or self._screen.phase is Phase.IDLE)
-        self._budgets.setVisible(self.form.isVisibleTo(self))
+        self.form.setVisible(is_open)
+        self._budgets.setVisible(is_open)
+        self._set(self._estimate, self._screen.estimate if is_open else None)
 
     def _show_queue(self, screen: TrainingScreen) -> None:
         self._queue.setVisible(screen.waiting > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QVBoxLayout
 
 from napari_scribseg.gui.qt import Signal
@@ -9,6 +10,7 @@ from napari_scribseg.gui.train.screen import Phase, TrainingScreen
 from napari_scribseg.gui.widgets.style import GAP, MARGIN, button, note_label
 
 _PARTS = 1000
+_SMALL = "QPushButton { padding: 3px 10px; border-radius: 3px; }"
 
 
 class ProgressCard(QFrame):
@@ -27,6 +29,8 @@ class ProgressCard(QFrame):
         self._screen = TrainingScreen()
         self._dismissed = ""
         self.title, self.text = QLabel(), note_label()
+        self.title.setWordWrap(True)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.title.setStyleSheet("font-weight: 600;")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -87,19 +91,20 @@ class ProgressCard(QFrame):
 
     def _lay_out(self) -> None:
         self.text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        row = QHBoxLayout()
-        row.setSpacing(GAP)
-        row.addWidget(self.title, 1)
-        for one in (self._pause, self._finish, self._abort):
-            row.addWidget(one)
+        above = QHBoxLayout()
+        above.setSpacing(2 * GAP)
+        above.addWidget(self.title)
+        above.addWidget(self.text, 1)
+        above.addWidget(self._result)
+        above.addWidget(self._close)
         below = QHBoxLayout()
         below.setSpacing(GAP)
-        below.addWidget(self.text, 1)
-        below.addWidget(self._result)
-        below.addWidget(self._close)
+        for one in (self._pause, self._finish, self._abort):
+            one.setStyleSheet(_SMALL)
+            below.addWidget(one, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, GAP, MARGIN, GAP)
-        layout.setSpacing(GAP)
-        layout.addLayout(row)
+        layout.setSpacing(4)
+        layout.addLayout(above)
         layout.addWidget(self.bar)
         layout.addLayout(below)

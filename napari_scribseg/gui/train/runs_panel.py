@@ -54,10 +54,11 @@ _BUTTONS: dict[Action, tuple[str, str]] = {
     "delete": ("Delete …", "Remove the run with its weights and predictions"),
 }
 _PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#f0e442")
+_BACKGROUND, _GREY = "background", "#858b94"
 _TREND_LEVELS = {"better": "good", "worse": "warning"}
 """Only a score on something that was not learnt is worth a colour."""
 _ROWS = 4
-_ROWS_BESIDE_A_TRAINING = 2
+_ROWS_BESIDE_A_TRAINING = 1
 _ON_THE_CARD: Final = frozenset({"pause", "go on", "finish", "abort"})
 """What the card of the training does for the run that is trained."""
 
@@ -111,7 +112,7 @@ class RunsPanel(Panel):
         self.body.addWidget(self.list)
         self.body.addWidget(self.status)
         self.body.addLayout(places)
-        for widget in (self.trend, self.losses, self.scores, self._preview_row):
+        for widget in (self.trend, self._preview_row, self.losses, self.scores):
             self.body.addWidget(widget)
         self.show_cards((), None)
         self.show_history(None, {})
@@ -197,7 +198,7 @@ class RunsPanel(Panel):
         lines = [
             Line(
                 name,
-                self._colors.get(name, _PALETTE[i % len(_PALETTE)]),
+                self._colors.get(name, _GREY if name == _BACKGROUND else _PALETTE[i % 6]),
                 [(step, s) for step, one in scores.items() if (s := one.get(name)) is not None],
             )
             for i, name in enumerate(names)
@@ -263,7 +264,7 @@ class RunsPanel(Panel):
     @property
     def foot(self) -> QWidget:
         """The lowest part of the card."""
-        return self._preview_row if self._steps else self.losses
+        return self.losses if self.scores.isHidden() else self.scores
 
     def button(self, action: Action) -> QWidget:
         """The button of an action."""

@@ -73,8 +73,8 @@ class TrainTab(Tab):
         self._guest_timer = QTimer(self)
         self._guest_timer.setInterval(_GUEST_MS)
         self._guest_timer.timeout.connect(self.runs_presenter.look_at_guest)
-        self._is_fresh_guest = False
-        """Its curves are scrolled to once they are there."""
+        self._is_fresh = False
+        """The curves of a training or of a visited run are scrolled to once they are there."""
         # After the first paint: the dock shows at once, the methods come when they come.
         QTimer.singleShot(0, self._load_methods)
         # Bound to the jobs and not to this object, which is gone by then.
@@ -105,7 +105,7 @@ class TrainTab(Tab):
         """Show a run that does not belong to the project, such as a cell of an experiment."""
         self.runs_presenter.visit(run)
         self._guest_timer.start()
-        self._is_fresh_guest = True
+        self._is_fresh = True
 
     # What the presenters ask for
 
@@ -114,7 +114,7 @@ class TrainTab(Tab):
         before = self._phase
         self._phase = screen.phase
         if screen.phase is Phase.TRAINING and before is not Phase.TRAINING:
-            self.reveal(self.runs.foot)
+            self._is_fresh = True
         if screen.phase is Phase.PREPARING and before is Phase.IDLE:
             self._make_preview_layer()
         self.training.show_screen(screen)
@@ -134,8 +134,8 @@ class TrainTab(Tab):
         colors = schema.segmentation_colors
         names = {name: colors[i] for i, name in enumerate(schema.names) if i in colors}
         self.runs.show_history(history, names)
-        if self._is_fresh_guest and history is not None:
-            self._is_fresh_guest = False
+        if self._is_fresh and history is not None and history.losses:
+            self._is_fresh = False
             self.reveal(self.runs.foot)
 
     def show_previews(

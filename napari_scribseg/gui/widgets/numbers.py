@@ -32,7 +32,6 @@ def progress_text(event: Stepped, steps: int | None) -> str:
         parts[0] += f" of about {round(event.step / event.progress)}"
     if event.eta_seconds is not None:
         parts.append(f"{duration(event.eta_seconds)} left")
-    parts.append(f"loss {event.loss:.3f}")
     return " · ".join(parts)
 
 

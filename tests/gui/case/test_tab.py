@@ -206,7 +206,8 @@ def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, 
     np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
     assert dock.tab.leaving.ask()
     assert len(asked) == 2, "an answer holds until something is drawn"
-    drawn = draw(dock)
+    dock.scribbles.data[2, 10:14, 20] = 2
+    drawn = dock.scribbles.data.copy()
     answers["then"] = "save"
     assert dock.tab.leaving.ask()
     np.testing.assert_array_equal(stored(project), drawn)

@@ -166,9 +166,9 @@ class TestATraining:
         assert jobs.train.call_count == 1
         assert "running" in training.screen.why_not_train
 
-    def test_shows_steps_loss_and_time_left(self, training, view):
+    def test_shows_steps_and_time_left(self, training, view):
         training.happened(stepped(4))
-        assert training.screen.progress_text == "Step 4 of 10 · 90 s left · loss 0.500"
+        assert training.screen.progress_text == "Step 4 of 10 · 90 s left"
         assert training.screen.share == pytest.approx(0.4)
         assert [(p.step, p.loss) for p in training.runs.history.losses] == [(4, 0.5)]
         view.show_history.assert_called_with(training.runs.history)
