@@ -140,7 +140,7 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> Chosen:
 def _with_data_in(run: RunFolder, folder: Path) -> RunFolder:
     """The run with its cases in another folder, which it remembers if they are the same."""
     from napari_scribseg.runs.moved import moved_to, remember
-    from napari_scribseg.training.train import refuse_other_data
+    from napari_scribseg.training.training_cases import refuse_other_data
 
     moved = moved_to(run, folder)
     refuse_other_data(moved)

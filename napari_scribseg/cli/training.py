@@ -51,9 +51,11 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "--validate",
         metavar="SPLIT",
         default="none",
-        help='cases that choose the best checkpoint: a split, "auto" (hold out a fifth of the '
-        'training patients) or "none" (default: a score on cases that chose the checkpoint '
-        "flatters, so no case that may be reported later is used unasked)",
+        help='what chooses the best checkpoint: a split, "auto" (hold out a fifth of the training '
+        'patients), "strokes" (hold out a fifth of the strokes; --set held_out_strokes=... takes '
+        'another share) or "none" (default: a score on cases that chose the checkpoint flatters, '
+        "so no case that may be reported later is used unasked); --set patience=N ends the "
+        "training after N validations that are no better",
     )
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="how many steps to train")

@@ -132,6 +132,16 @@ class TrainConfig(Config):
     validation_interval: PositiveInt = Field(
         default=200, description="Steps between two validations."
     )
+    held_out_strokes: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="Share of the strokes that are not learnt from but validated on, where no case "
+        "validates; 0 = none.",
+    )
+    patience: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0,
+        description="Training ends after so many validations that are no better than the best; "
+        "0 = never.",
+    )
     random_seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         default=0, description="Random seed."
     )

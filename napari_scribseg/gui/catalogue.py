@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_scribseg.core.config import TrainConfig
-from napari_scribseg.core.method_spec import MethodSpec
+from napari_scribseg.core.method_spec import Group, MethodSpec
 from napari_scribseg.methods.registry import specs
 
 
@@ -33,6 +33,17 @@ class MethodEntry:
     presets: tuple[PresetEntry, ...]
     uses_references: bool = False
     """Whether it learns from dense references."""
+    group: Group = "baseline"
+
+    @property
+    def usual_steps(self) -> int:
+        """About how many steps it wants on a few volumes."""
+        return self.preset("quick").training.steps
+
+    @property
+    def paper(self) -> PresetEntry | None:
+        """The settings of its paper, if it has such a preset."""
+        return next((p for p in self.presets if p.name == "paper"), None)
 
     def preset(self, name: str) -> PresetEntry:
         """The preset of this name, the first one if there is none."""
@@ -56,4 +67,5 @@ def _entry(spec: MethodSpec) -> MethodEntry:
             for name, preset in spec.presets.items()
         ),
         uses_references=spec.uses_references,
+        group=spec.group,
     )

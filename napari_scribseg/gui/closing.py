@@ -1,11 +1,13 @@
-"""The question before a window closes: strokes that are not saved, trainings that run."""
+"""The one question before a window, or a dock with a training in it, closes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, cast
+from typing import Protocol
+from zlib import crc32
 
+import numpy as np
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import (
     QApplication,
@@ -24,62 +26,50 @@ from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import GAP, MARGIN
 
-Strokes = Literal["save", "keep"]
-Training = Literal["detach", "stop"]
-
 
 @dataclass(frozen=True)
-class Answer:
-    """What shall become of strokes and trainings."""
+class Question:
+    """One thing that would be left undone.
 
-    strokes: Strokes = "save"
-    training: Training = "stop"
+    Args:
+        text: what it is, in a sentence.
+        options: what can be done about it, by a word; the first is proposed.
+        about: an answer holds until this is another.
+    """
+
+    text: str
+    options: Mapping[str, str]
+    about: Hashable
+
+
+class Matter(Protocol):
+    """Something that may have to be asked about before a window closes."""
+
+    def question(self) -> Question | None:
+        """What to ask now, if anything."""
+        ...
+
+    def do(self, choice: str) -> str:
+        """Do what was answered; gives what went wrong, in a sentence, or ""."""
+        ...
 
 
 class CloseQuestion(QDialog):
     """Asks once, about everything.
 
     Args:
-        unsaved: the id of the case with unsaved strokes, None = all is saved.
-        trainings: how many run.
-        what: what they are called.
-        can_detach: whether they can go on without the window.
+        questions: what to ask.
         parent: the window that closes.
     """
 
-    def __init__(
-        self,
-        unsaved: str | None,
-        trainings: int,
-        *,
-        what: str = "training",
-        can_detach: bool = False,
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, questions: Sequence[Question], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Close?")
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         self._layout.setSpacing(GAP)
-        self._strokes: dict[str, QRadioButton] = {}
-        self._training: dict[str, QRadioButton] = {}
-        if unsaved is not None:
-            self._strokes = self._choice(
-                f"The last strokes on {unsaved} are not saved in the project yet.",
-                {
-                    "save": "Save them, then close",
-                    "keep": "Close without saving; they are offered at the next start",
-                },
-            )
-        if trainings:
-            one = trainings == 1
-            going_on = {"detach": f"Let {'it' if one else 'them'} go on without this window"}
-            stopping = {"stop": "Stop, and keep what was learnt so far"}
-            article = "An" if what[0] in "aeiou" else "A"
-            self._training = self._choice(
-                f"{article} {what} is running." if one else f"{trainings} {what}s are running.",
-                {**(going_on if can_detach else {}), **stopping},
-            )
+        self.choices = [self._choice(question) for question in questions]
+        """The buttons of every question by the word of their option."""
         buttons = QDialogButtonBox()
         close = buttons.addButton("Close", QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
@@ -89,20 +79,17 @@ class CloseQuestion(QDialog):
             close.setDefault(True)
         self._layout.addWidget(buttons)
 
-    def answer(self) -> Answer:
-        """What was chosen."""
-        return Answer(
-            cast("Strokes", _checked(self._strokes, "save")),
-            cast("Training", _checked(self._training, "stop")),
-        )
+    def answers(self) -> list[str]:
+        """The words of what was chosen, one for each question."""
+        return [next(n for n, one in made.items() if one.isChecked()) for made in self.choices]
 
-    def _choice(self, text: str, options: dict[str, str]) -> dict[str, QRadioButton]:
-        label = QLabel(text)
+    def _choice(self, question: Question) -> dict[str, QRadioButton]:
+        label = QLabel(question.text)
         label.setStyleSheet("font-weight: 600;")
         self._layout.addWidget(label)
         group = QButtonGroup(self)
         made: dict[str, QRadioButton] = {}
-        for name, words in options.items():
+        for name, words in question.options.items():
             made[name] = QRadioButton(words)
             made[name].setChecked(len(made) == 1)
             group.addButton(made[name])
@@ -111,26 +98,61 @@ class CloseQuestion(QDialog):
         return made
 
 
-class RunningTrainings(Protocol):
-    """What must be known of trainings before the window closes."""
-
-    @property
-    def running(self) -> int:
-        """How many run now."""
-        ...
-
-    @property
-    def can_detach(self) -> bool:
-        """Whether they can go on without the window."""
-        ...
-
-    def let_go(self) -> None:
-        """Let them go on without the window."""
-        ...
-
-
 class Leaving:
-    """Decides whether a window may close: asks when something would be left undone.
+    """Matters that belong together; remembers what was answered.
+
+    An answer holds until what it was about has changed: Qt and napari close a window in several
+    steps, and nobody shall be asked at each.
+
+    Args:
+        matters: in the order in which they are asked.
+        refuse: is told what could not be done.
+    """
+
+    def __init__(self, matters: Sequence[Matter], refuse: Callable[[str], None]) -> None:
+        self._matters = tuple(matters)
+        self._refuse = refuse
+        self._settled: dict[int, Hashable] = {}
+
+    def open_questions(self) -> list[tuple[int, Question]]:
+        """What is to be asked now, with the place of its matter."""
+        asked = ((i, matter.question()) for i, matter in enumerate(self._matters))
+        return [
+            (i, question)
+            for i, question in asked
+            if question is not None and self._settled.get(i) != question.about
+        ]
+
+    def do(self, place: int, question: Question, choice: str) -> bool:
+        """Do what was answered; False = it failed, which is told."""
+        problem = self._matters[place].do(choice)
+        if problem:
+            self._refuse(problem)
+            return False
+        self._settled[place] = question.about
+        return True
+
+    def ask(self) -> bool:
+        """Ask, if there is something to ask, and do what is answered; False = stay open."""
+        return ask_all([self])
+
+
+def ask_all(leavings: Sequence[Leaving]) -> bool:
+    """Ask about everything in one dialog, and do what is answered; False = stay open."""
+    asked = [(one, i, question) for one in leavings for i, question in one.open_questions()]
+    if not asked:
+        return True
+    dialog = CloseQuestion([question for *_, question in asked], QApplication.activeWindow())
+    if not dialog.exec_():
+        return False
+    done = True
+    for (one, i, question), choice in zip(asked, dialog.answers(), strict=True):
+        done = one.do(i, question, choice) and done
+    return done
+
+
+class UnsavedStrokes:
+    """Strokes that the project does not have yet.
 
     Args:
         session: what the window works on.
@@ -138,79 +160,100 @@ class Leaving:
     """
 
     def __init__(self, session: Session, autosave: Autosave) -> None:
-        self.trainings: RunningTrainings | None = None
-        """Whom to ask about trainings."""
         self._session = session
         self._autosave = autosave
 
-    def ask(self) -> bool:
-        """Ask, if there is something to ask, and do what is answered; False = stay open."""
+    def question(self) -> Question | None:
+        """Whether to save the strokes of the shown case."""
         case = self._session.case
-        unsaved = case.name if case is not None and self._autosave.is_unsaved() else None
-        trainings = self.trainings
-        running = 0 if trainings is None else trainings.running
-        if unsaved is None and not running:
-            return True
-        can_detach = trainings is not None and trainings.can_detach
-        parent = QApplication.activeWindow()
-        question = CloseQuestion(unsaved, running, can_detach=can_detach, parent=parent)
-        if not question.exec_():
-            return False
-        answer = question.answer()
-        problem = self._do_with_strokes(answer.strokes) if unsaved is not None else ""
-        if problem:
-            self._session.refuse(problem)
-            return False
-        if trainings is not None and running and answer.training == "detach":
-            trainings.let_go()
-        return True
+        if case is None or not self._autosave.is_unsaved():
+            return None
+        return Question(
+            f"The last strokes on {case.name} are not saved in the project yet.",
+            {
+                "save": "Save them, then close",
+                "keep": "Close without saving; they are offered at the next start",
+            },
+            (case, self._content()),
+        )
 
-    def _do_with_strokes(self, what: Strokes) -> str:
-        """Save or keep; gives what went wrong, in a sentence, or ""."""
+    def do(self, choice: str) -> str:
+        """Save or keep."""
         try:
-            if what == "save":
+            if choice == "save":
                 return self._autosave.save_before_the_end()
             self._autosave.keep_before_the_end()
         except ScribsegError as error:
             return str(error)
         return ""
 
+    def _content(self) -> int:
+        """A number that is another one as soon as a stroke is."""
+        scribbles = self._session.selected.scribbles
+        return 0 if scribbles is None else crc32(np.ascontiguousarray(scribbles.data).tobytes())
 
-class LeavingExperiment:
-    """Decides whether a window may close: asks when an experiment runs.
+
+class RunningWork(Protocol):
+    """What must be known of trainings or experiments before the window closes."""
+
+    @property
+    def running(self) -> int:
+        """How many run now that end with the window."""
+        ...
+
+    @property
+    def begun(self) -> int:
+        """How many have been begun so far."""
+        ...
+
+    def let_go(self) -> None:
+        """Let them go on without the window."""
+        ...
+
+
+class Running:
+    """Work that goes on in child processes.
 
     Args:
-        experiments: what runs.
+        work: what runs; None = it is not known yet.
+        what: what one of it is called.
     """
 
-    def __init__(self, experiments: RunningTrainings) -> None:
-        self._experiments = experiments
+    def __init__(self, work: RunningWork | None, what: str) -> None:
+        self.work = work
+        self._what = what
 
-    def ask(self) -> bool:
-        """Ask, if there is something to ask, and do what is answered; False = stay open."""
-        running = self._experiments.running
-        if not running:
-            return True
-        question = CloseQuestion(
-            None,
-            running,
-            what="experiment",
-            can_detach=self._experiments.can_detach,
-            parent=QApplication.activeWindow(),
+    def question(self) -> Question | None:
+        """Whether it goes on without the window."""
+        if self.work is None or not self.work.running:
+            return None
+        count, what = self.work.running, self._what
+        article = "An" if what[0] in "aeiou" else "A"
+        one = count == 1
+        return Question(
+            f"{article} {what} is running." if one else f"{count} {what}s are running.",
+            {
+                "detach": f"Let {'it' if one else 'them'} go on without this window",
+                "stop": "Stop, and keep what was learnt so far",
+            },
+            self.work.begun,
         )
-        if not question.exec_():
-            return False
-        if question.answer().training == "detach":
-            self._experiments.let_go()
-        return True
+
+    def do(self, choice: str) -> str:
+        """Let it go; what is to stop does so when the window has closed."""
+        if self.work is not None and choice == "detach":
+            self.work.let_go()
+        return ""
 
 
 class CloseGuard(QObject):
     """Asks before a main window closes; a window that is closed by a program is not asked about.
 
+    However many parts of a window have a guard, one dialog asks about all of them.
+
     Args:
         window: the main window.
-        may_close: is asked when the user closes it; False keeps it open.
+        leaving: what is asked about.
         is_in_use: whether the viewer still has its layers. napari takes them away before it
             closes a viewer that a program has closed.
         last_words: is called before the window closes.
@@ -219,22 +262,24 @@ class CloseGuard(QObject):
     def __init__(
         self,
         window: QWidget,
-        may_close: Callable[[], bool],
+        leaving: Leaving,
         is_in_use: Callable[[], bool],
         last_words: Callable[[], None],
     ) -> None:
         super().__init__(window)
         # Of the window no reference is held: its parts would outlive it.
-        self._may_close = may_close
+        self.leaving = leaving
         self._is_in_use = is_in_use
         self._last_words = last_words
         window.installEventFilter(self)
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802  Qt's name
         """Stop the closing of the window unless it may close."""
-        if a1 is None or a1.type() != QEvent.Type.Close or a0 is not self.parent():
+        window = self.parent()
+        if a1 is None or a1.type() != QEvent.Type.Close or a0 is not window or window is None:
             return False
-        if not (a1.spontaneous() or self._is_in_use()) or self._may_close():
+        guards = window.findChildren(CloseGuard)
+        if not (a1.spontaneous() or self._is_in_use()) or ask_all([g.leaving for g in guards]):
             self._last_words()
             return False
         a1.ignore()
@@ -245,6 +290,7 @@ class CloseGuard(QObject):
         window = self.parent()
         if window is not None:
             window.removeEventFilter(self)
+            self.setParent(None)
 
 
 def main_window_of(widget: QWidget) -> QWidget | None:
@@ -253,7 +299,3 @@ def main_window_of(widget: QWidget) -> QWidget | None:
     while parent is not None and not isinstance(parent, QMainWindow):
         parent = parent.parentWidget()
     return parent
-
-
-def _checked(options: dict[str, QRadioButton], otherwise: str) -> str:
-    return next((name for name, one in options.items() if one.isChecked()), otherwise)

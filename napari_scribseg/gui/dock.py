@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QSize
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.canvas.layers import role_of
 from napari_scribseg.gui.case.tab import CaseTab
+from napari_scribseg.gui.closing import Leaving, Running
+from napari_scribseg.gui.dock_place import DockPlace
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
     StepName,
@@ -56,7 +58,9 @@ class ScribbleDock(QWidget):
         self.case_tab.save_state_changed.connect(self.status.show_saved)
         self.scribble_tab = ScribbleTab(self.session)
         self.train_tab = TrainTab(self.session)
-        self.case_tab.leaving.trainings = self.train_tab.jobs
+        self.case_tab.trainings.work = self.train_tab.jobs
+        trainings = Running(self.train_tab.jobs, "training")
+        self._place = DockPlace(self, Leaving([trainings], self.session.refuse))
         self.results_tab = ResultsTab(self.session)
         self.tabs = QTabWidget()
         self.tabs.setStyleSheet(_TABS)
@@ -75,9 +79,10 @@ class ScribbleDock(QWidget):
         self.first_steps = FirstStepsPanel()
         layout.addWidget(self.first_steps)
         layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.train_tab.card)
         layout.addWidget(self.status)
         self.setMinimumWidth(_MINIMUM_WIDTH)
-        self.session.run_completed.connect(self._show_results)
+        self.train_tab.card.result_asked.connect(self._show_results)
         steps = steps_at_start(self.session.project_folder)
         self.guide = FirstStepsPresenter(self.first_steps, steps, keep_steps)
         self._connect_first_steps()
@@ -85,7 +90,7 @@ class ScribbleDock(QWidget):
         self._end_taking = take_for(viewer, self._take)
         self.session.adopt()
 
-    def _show_results(self, _run: Path) -> None:
+    def _show_results(self) -> None:
         self.tabs.setCurrentWidget(self.results_tab)
 
     def _connect_first_steps(self) -> None:
@@ -164,6 +169,11 @@ class ScribbleDock(QWidget):
         self.train_tab.end()
         self.results_tab.end()
         self.session.end()
+
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Take the place beside our other dock."""
+        super().showEvent(a0)
+        self._place.shown()
 
     def event(self, a0: QEvent | None) -> bool:
         """Qt's events; napari takes a closed dock out of its window, which ends it."""

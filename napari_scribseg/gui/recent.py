@@ -47,6 +47,11 @@ def document_path() -> Path:
     return platformdirs.user_state_path("napari-scribseg", appauthor=False) / "recent.json"
 
 
+def default_project() -> Path:
+    """The folder that holds the runs of somebody who chose none."""
+    return platformdirs.user_data_path("napari-scribseg", appauthor=False) / "projects" / "default"
+
+
 def load_recent() -> RecentProjects:
     """The list; empty when there is none or it is damaged."""
     try:

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import PRESETS, LabelSchema
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import recent, work
+from napari_scribseg.gui import recent
 from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.canvas import case_titles, layers, painting
 from napari_scribseg.gui.canvas.chosen_layers import (
@@ -62,6 +62,8 @@ class Session(QObject):
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
     """The folder of a run with weights, that predicts from now on."""
+    runs_changed = Signal()
+    """Runs that can predict have come or gone; which of them do so is the user's."""
     run_completed = Signal(object)
     """The folder of a run whose training has just used up its budget."""
     project_changed = Signal(object)
@@ -74,7 +76,7 @@ class Session(QObject):
     def __init__(self, viewer: napari.viewer.Viewer, project_folder: Path | None = None) -> None:
         super().__init__()
         self.viewer = viewer
-        self.project_folder = project_folder or recent.newest_project() or work.default_project()
+        self.project_folder = project_folder or recent.newest_project() or recent.default_project()
         self.background = Background()
         self.schema: LabelSchema = PRESETS["cardiac"]
         self.selected = Selected()

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Final
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec
 from napari_scribseg.methods import (
@@ -112,6 +113,17 @@ def spec_named(name: str) -> MethodSpec:
     known = ", ".join(spec.name for spec in specs())
     left_out = "".join(f" {problem}" for problem in problems())
     raise InvalidInput(f"There is no method '{name}'. Choose one of: {known}.{left_out}")
+
+
+def title_of(name: str) -> str:
+    """The name of a method as its paper writes it; the word itself where there is no such."""
+    return next((spec.title for spec in specs() if spec.name == name), name)
+
+
+def usual_steps(name: str) -> int:
+    """About how many steps a method wants on a few volumes, as its quick preset has them."""
+    known = (spec.presets["quick"].training.steps for spec in specs() if spec.name == name)
+    return next(known, TrainConfig().steps)
 
 
 def method_named(name: str) -> type[Method]:

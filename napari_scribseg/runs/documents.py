@@ -41,7 +41,8 @@ class RunRecord(_Document):
     """Title of the dataset or project."""
     dataset_folder: Path | None = None
     validate_on: str = "none"
-    """Name of the split that validates; "auto" = held-out patients, "none" = no case does."""
+    """Name of the split that validates; "auto" = held-out patients, "strokes" = held-out
+    strokes of the training cases, "none" = nothing does."""
     checkpoint_choice: str = "last step"
     """What decides which weights become the best checkpoint."""
     continues: str = ""

@@ -1,4 +1,4 @@
-"""What a training has told so far, ready to be drawn, and whether it still gets better.
+"""What a training has told so far, ready to be drawn, and how it stands.
 
 A `History` takes events one by one, so that a live curve and one read from disk are the same.
 """
@@ -16,7 +16,7 @@ from napari_scribseg.core.events import Event, Finished, Started, Stepped, Valid
 _MOST_POINTS = 600
 """Of twice as many points of the loss, neighbours are averaged."""
 _SPANS = 12
-"""The loss is judged by its means over so many spans of the time."""
+"""The loss is judged by its means over so many spans of the steps."""
 _FEWEST_POINTS = 24
 _NOTICEABLE = 0.02
 """Share of the whole fall of the loss that a span must fall to count as better."""
@@ -24,6 +24,8 @@ _CLEARLY_WORSE = 0.15
 """The same, for a rise to count as worse."""
 _SCORE_LOST = 0.02
 """A score so far below the best is worse, not noise."""
+_SHORT = 0.1
+"""Share of the usual steps below which nothing is said of the loss."""
 
 
 @dataclass(frozen=True)
@@ -88,44 +90,71 @@ class History:
 
 @dataclass(frozen=True)
 class Trend:
-    """Whether a training still gets better, and the sentence that says so."""
+    """How a training stands, and the sentence that says so.
 
-    verdict: Literal["early", "improving", "flat", "worse"]
+    Args:
+        verdict: "short" = too few steps to judge, "learning" = the loss still falls and nothing
+            else is known, "level" = it does not; "better", "no better" and "worse" are said of
+            scores only.
+        sentence: in words.
+    """
+
+    verdict: Literal["short", "learning", "level", "better", "no better", "worse"]
     sentence: str
 
 
-def trend_of(history: History) -> Trend:
-    """Whether the training still gets better: by its validations, else by its loss.
+def trend_of(
+    history: History, enough: int = 2000, scores: Mapping[int, float] | None = None
+) -> Trend:
+    """How a training stands: by its scores, else by its steps and its loss.
 
-    Scores are judged by the best one: how long ago it was, and how far below it the last one is.
-    The loss is noisy, so its means over twelve equal spans of time are compared.
+    Only a score on something that was not learnt says that a training gets better: that of its
+    validations, else that of its previews against a reference. A loss that falls says that
+    the strokes are learnt, and one that doesn't says little, so both are told for what they are.
+
+    Args:
+        history: of the run.
+        enough: steps that its method wants on such data, as its quick preset has them.
+        scores: mean Dice of its previews by step, where there is a reference.
     """
-    scored = [(v, v.mean) for v in history.validations if v.mean is not None]
-    if len(scored) >= 2:
-        return _by_scores(scored)
-    if len(history.losses) < _FEWEST_POINTS:
-        return Trend("early", "Too early to say whether it improves.")
-    return _by_loss(history.losses)
+    validated = [(v.step, v.mean) for v in history.validations if v.mean is not None]
+    seen = sorted((scores or {}).items())
+    step = history.latest.step if history.latest else 0
+    if len(validated) > 1 or (validated and len(seen) < 2):
+        name = "Dice" if history.validations[-1].measure == "dice" else "Agreement"
+        return _by_scores(f"{name} on what is held out", validated, step, enough)
+    if len(seen) > 1:
+        return _by_scores("Dice of the preview", seen, step, enough)
+    if step < _SHORT * enough or len(history.losses) < _FEWEST_POINTS:
+        return Trend("short", _so_far(step, enough))
+    return _by_loss(history.losses, step, enough)
 
 
-def _by_scores(scored: list[tuple[Validated, float]]) -> Trend:
-    best, highest = max(scored, key=lambda pair: pair[1])
+def _so_far(step: int, enough: int) -> str:
+    """How many steps of about how many, and what follows from it."""
+    if step >= enough:
+        return f"{step} steps, of about {enough} that are enough as a rule."
+    steps = f"{step} of about {enough} steps"
+    return f"{steps}: far too short." if step < _SHORT * enough else f"{steps}: not done yet."
+
+
+def _by_scores(name: str, scored: list[tuple[int, float]], step: int, enough: int) -> Trend:
+    best_step, highest = max(scored, key=lambda pair: pair[1])
     last, now = scored[-1]
-    name = "Dice" if last.measure == "dice" else "Stroke agreement"
-    if best.step == last.step:
+    if len(scored) == 1:
+        return Trend("short", f"{name}: {now:.3f} at step {last}. {_so_far(step, enough)}")
+    if best_step == last:
         gain = now - max(score for _, score in scored[:-1])
-        return Trend("improving", f"Improving: {name} {now:.3f} is the best so far (+{gain:.3f}).")
-    since = _minutes(last.time - best.time)
+        return Trend("better", f"{name}: {now:.3f} at step {last}, the best so far (+{gain:.3f}).")
+    was = f"it was {highest:.3f} at step {best_step}"
     if now < highest - _SCORE_LOST:
-        return Trend(
-            "worse",
-            f"Worse than at its best: {name} {now:.3f}, it was {highest:.3f} at step {best.step}, "
-            f"{since} ago. The best weights are kept.",
-        )
-    return Trend("flat", f"Flat for {since}: {name} {now:.3f}, {highest:.3f} at step {best.step}.")
+        return Trend("worse", f"{name}: {now:.3f} at step {last}; {was}.")
+    since = f"no better for {last - best_step} steps"
+    return Trend("no better", f"{name}: {now:.3f} at step {last}, {since}; {was}.")
 
 
-def _by_loss(losses: list[LossPoint]) -> Trend:
+def _by_loss(losses: list[LossPoint], step: int, enough: int) -> Trend:
+    """The loss is noisy, so its means over twelve equal spans of the steps are compared."""
     ends = [round(i * len(losses) / _SPANS) for i in range(_SPANS + 1)]
     spans = [losses[a:b] for a, b in pairwise(ends)]
     means = [fmean(point.loss for point in span) for span in spans]
@@ -134,20 +163,22 @@ def _by_loss(losses: list[LossPoint]) -> Trend:
     for i, mean in enumerate(means):
         if mean < lowest - _NOTICEABLE * fall:
             lowest, since = mean, i
-    minutes = _minutes(losses[-1].time - spans[since][-1].time)
-    if since >= _SPANS - 2 and fall > 0.01 * abs(means[0]):
-        return Trend("improving", f"Improving: the loss still falls, to {means[-1]:.3f}.")
-    if min(means[-2:]) > lowest + _CLEARLY_WORSE * max(fall, 1e-12) and fall > 0.01 * abs(lowest):
+    so_far = _so_far(step, enough)
+    moves = fall > 0.01 * max(abs(means[0]), abs(lowest))
+    if since >= _SPANS - 2 and moves:
+        return Trend("learning", f"{so_far} The loss still falls, to {means[-1]:.3f}.")
+    if min(means[-2:]) > lowest + _CLEARLY_WORSE * max(fall, 1e-12) and moves:
         return Trend(
-            "worse",
-            f"The loss rises: {means[-1]:.3f}, its lowest mean was {lowest:.3f} {minutes} ago. "
-            "That is normal where a method fades in further terms; look at the preview.",
+            "level",
+            f"{so_far} The loss rises to {means[-1]:.3f}, which is normal where a method fades in "
+            "further terms: look at the preview.",
         )
-    return Trend("flat", f"Flat for {minutes}: the loss stays near {means[-1]:.3f}.")
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    level = round(losses[-1].step - spans[since][-1].step)
+    return Trend(
+        "level",
+        f"{so_far} The loss stays near {means[-1]:.3f} for {level} steps; how good it is only a "
+        "held-out or reference score tells.",
+    )
 
 
 def _mean_of(points: Iterable[LossPoint]) -> LossPoint:

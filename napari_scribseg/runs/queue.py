@@ -59,6 +59,12 @@ class RunQueue:
         """Let a run wait no more."""
         self._save([one for one in self.waiting() if one != run])
 
+    def clear(self) -> list[Path]:
+        """Let no run wait any more; gives those that did, none of which was ever trained."""
+        waiting = self.waiting()
+        self._save([])
+        return waiting
+
     def take(self) -> Path | None:
         """The run whose turn it is, which waits no more; None when none waits."""
         waiting = self.waiting()

@@ -59,6 +59,8 @@ class CheckpointInfo(BaseModel):
     relabels: Count = 0
     """How often the method has made new targets so far."""
     best_score: float | None = None
+    not_better: Count = 0
+    """Validations since the best weights."""
     loss_scale: float | None = None
     """Of float16 training."""
 

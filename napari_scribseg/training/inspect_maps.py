@@ -23,9 +23,10 @@ from napari_scribseg.methods.base import Maps
 from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import checkpoint_info, load_checkpoint
-from napari_scribseg.training.oriented import training_orientation
+from napari_scribseg.training.oriented import orient, training_orientation
 from napari_scribseg.training.prepare import prepare_cases
 from napari_scribseg.training.relabel import relabelled_file
+from napari_scribseg.training.training_cases import held_out, training_cases
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def case_maps(run: RunFolder, case_id: str) -> CaseMaps:
         options, relabels = info.options, info.relabels
     case = files[case_id].load(run.schema)
     turn = view_of(_orientation(run), case.image).turn
-    seen = turn.case(case)
+    seen = _learnt(run, turn.case(case))
     (item,) = prepare_cases(kind, kind.spec.Config().updated(options), [seen])
     if not item.maps:
         raise InvalidInput(
@@ -108,6 +109,15 @@ def case_maps(run: RunFolder, case_id: str) -> CaseMaps:
         {name: turn.undone(array) for name, array in maps.items()} for maps in (item.maps, current)
     )
     return CaseMaps(case, run.schema, prepared, current, relabels)
+
+
+def _learnt(run: RunFolder, seen: Case) -> Case:
+    """The case without the strokes that the run holds out."""
+    if not run.record.training.held_out_strokes:
+        return seen
+    cases = training_cases(run)
+    orient(cases, _orientation(run))
+    return next(case for case in held_out(run, cases)[0] if case.id == seen.id)
 
 
 def _orientation(run: RunFolder) -> Orientation | None:

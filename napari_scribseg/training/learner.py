@@ -66,6 +66,8 @@ class Learner:
         self.batch_size = config.batch_size
         self.relabels = 0
         self.best_score: float | None = None
+        self.not_better = 0
+        """Validations since the best weights."""
         self._parameters = [p for p in self.method.parameters() if p.requires_grad]
         self._optimiser = make_optimiser(self._parameters, config)
         decay = config.weight_average
@@ -161,6 +163,7 @@ class Learner:
             batch_size=self.batch_size,
             relabels=self.relabels,
             best_score=self.best_score,
+            not_better=self.not_better,
             loss_scale=self._scaler.get_scale() if self._scaler.is_enabled() else None,
         )
         save_checkpoint(path, groups, info)
@@ -189,6 +192,8 @@ class Learner:
         self.step, self.seconds = info.step, info.seconds
         self.batch_size, self.best_score = info.batch_size, info.best_score
         self.relabels = info.relabels
+        # Whoever resumes a training that has ended early wants it to go on for as long again.
+        self.not_better = info.not_better if info.not_better < self.config.patience else 0
         # Sums over other threads would be rounded otherwise, and the run would not be the same.
         torch.set_num_threads(info.threads)
 

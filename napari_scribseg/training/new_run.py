@@ -5,10 +5,11 @@ Command line, demo and scripts make their runs here. Importing it loads no torch
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from napari_scribseg.core.config import apply_changes
+from napari_scribseg.core.config import TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
@@ -17,7 +18,9 @@ from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.runs.folder import RunCase, RunFolder
 
 VALIDATION_SHARE: Final = 0.2
-"""Share of the patients that "auto" holds out."""
+"""Share of the patients that "auto" holds out, and of the strokes that "strokes" does."""
+STROKES: Final = "strokes"
+"""As what is validated on: no case, but a share of the strokes of the training cases."""
 
 
 def prepare_run(
@@ -40,7 +43,8 @@ def prepare_run(
         preset: settings to start from; "" = those of the run that is continued.
         changes: settings to change, of the method or of the training.
         split: cases to train on; None = "train" where there is one, else all.
-        validate: a split, "auto" or "none".
+        validate: a split, "auto" (a fifth of the patients), "strokes" (a fifth of the strokes, or
+            the share that the settings give) or "none".
         continues: a run whose weights the new one starts from.
 
     Returns:
@@ -53,14 +57,17 @@ def prepare_run(
     spec = spec_named(method)
     chosen, preset = _start_settings(spec, preset, continues)
     options, training = apply_changes(changes or {}, chosen.options, chosen.training)
+    by_strokes = validate == STROKES and STROKES not in dataset.splits
+    if by_strokes and not training.held_out_strokes:
+        training = training.updated({"held_out_strokes": VALIDATION_SHARE})
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
         check_start(continues, spec.load()(dataset.schema.n_classes, options), dataset.schema)
     split = split or ("train" if "train" in dataset.splits else "all")
-    cases = _cases_of(dataset, split, validate, training.random_seed)
-    validated = any(case.role == "validate" for case in cases)
-    return RunFolder.create(
+    held = "none" if by_strokes else validate
+    cases = _cases_of(dataset, split, held, training.random_seed)
+    return run_of_cases(
         Path(out),
         method=method,
         options=options.model_dump(mode="json"),
@@ -70,10 +77,44 @@ def prepare_run(
         preset=preset,
         dataset=dataset.title,
         dataset_folder=dataset.folder.absolute(),
-        validate_on=validate,
-        checkpoint_choice="score on the validation cases" if validated else "last step",
+        validate=validate,
         continues=continues,
     )
+
+
+def run_of_cases(
+    out: Path,
+    *,
+    training: TrainConfig,
+    cases: tuple[RunCase, ...],
+    validate: str = "auto",
+    **given: Any,
+) -> RunFolder:
+    """A run folder for cases that were chosen already; every new run is made here.
+
+    Args:
+        out: a new folder.
+        training: settings of the engine.
+        cases: to learn from and to validate on, with absolute paths.
+        validate: what was asked to validate on, as `prepare_run` is given it.
+        given: what else `RunFolder.create` takes.
+
+    Raises:
+        InvalidInput: as `RunFolder.create`.
+    """
+    words = _validation_words(cases, training, validate)
+    return RunFolder.create(out, training=training, cases=cases, **words, **given)
+
+
+def _validation_words(
+    cases: Iterable[RunCase], training: TrainConfig, validate: str
+) -> dict[str, str]:
+    """What a run's record says of its validation: on what, and what that decides."""
+    if any(case.role == "validate" for case in cases):
+        return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
+    if training.held_out_strokes:
+        return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
+    return {"validate_on": "none", "checkpoint_choice": "last step"}
 
 
 def _start_settings(
@@ -99,7 +140,7 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
         if not validation:
             raise InvalidInput(
                 f"{dataset.title}: the split '{split}' has too few patients to hold some out. "
-                "Use --validate none."
+                "Use --validate strokes, which holds strokes out, or --validate none."
             )
     elif validate != "none":
         validation = dataset.split(validate)

@@ -7,34 +7,29 @@ any generator state being saved.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
-from typing import Literal, Self
+from typing import Literal
 
-import numpy as np
 import torch
 
 from napari_scribseg.annotation.outer_background import outer_background_of
 from napari_scribseg.batches.patches import SampleSet
-from napari_scribseg.batches.slices import Batch, choose_spacing
+from napari_scribseg.batches.slices import choose_spacing
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Saved, Started, Stepped, Warned
-from napari_scribseg.core.labels import LabelSchema, targets_of
-from napari_scribseg.core.notes import Notes
-from napari_scribseg.data.case import Case, load_without_bad_reference
+from napari_scribseg.data.case import Case
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.data.turned import orientation_notes
-from napari_scribseg.methods.base import Maps, Method, Task
-from napari_scribseg.methods.registry import method_named, spec_named
+from napari_scribseg.methods.base import Maps, Method
+from napari_scribseg.methods.registry import method_named
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import refuse_missing
 from napari_scribseg.runs.worker import record
 from napari_scribseg.training.anatomy_weights import refuse_without_anatomy
+from napari_scribseg.training.batches_ahead import BatchesAhead
 from napari_scribseg.training.beginning import begin
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitting_weights import check_documents
@@ -45,7 +40,14 @@ from napari_scribseg.training.oriented import orient, training_orientation
 from napari_scribseg.training.prepare import empty_samples, prepare_cases
 from napari_scribseg.training.preview import Previews
 from napari_scribseg.training.relabel import Relabelling
-from napari_scribseg.training.validate import validation_scores
+from napari_scribseg.training.training_cases import (
+    held_out,
+    noticed,
+    sha256_of,
+    task_of,
+    training_cases,
+)
+from napari_scribseg.training.validate import Validation
 from napari_scribseg.training.warm_start import read_start
 
 _REPORT_SECONDS = 0.5
@@ -94,9 +96,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
     choose_threads(machine, config.threads)
     options = kind.spec.Config().updated(run.record.options)
-    cases = _training_cases(run)
-    data_sha256 = _sha256_of(cases)
-    yield from _noticed(cases)
+    cases = training_cases(run)
+    data_sha256 = sha256_of(cases)
+    yield from noticed(cases)
     start = None if run.start_weights is None else read_start(run.start_weights)
     orientation = training_orientation(
         cases,
@@ -104,6 +106,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         start=None if start is None else start.orientation,
     )
     yield from _oriented(cases, orientation)
+    cases, held, note = held_out(run, cases)
+    if note:
+        yield Warned(message=note)
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.spec.title} can't learn this: {reason}")
 
@@ -148,11 +153,15 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         minutes=config.minutes,
         began_with=run.record.began_with,
     )
-    validation = [files.load(run.schema) for files in run.files("validate")]
-    yield from _noticed(validation)
-    yield from _oriented(validation, orientation)
+    validating = [files.load(run.schema) for files in run.files("validate")]
+    yield from noticed(validating)
+    yield from _oriented(validating, orientation)
+    validation = Validation(validating or held, run.schema, slices.spacing_mm)
     previews = Previews(run, slices.spacing_mm, orientation)
-    yield from _Loop(run, learner, slices, relabelling, validation, previews).events()
+    loop = _Loop(run, learner, slices, relabelling, validation, previews)
+    if start is not None and not resume:
+        yield from loop.before_the_first_step()
+    yield from loop.events()
 
 
 def _oriented(cases: list[Case], orientation: Orientation | None) -> Iterator[Event]:
@@ -186,72 +195,6 @@ def _fill(
     return maps, enclosed_slices
 
 
-def _noticed(cases: list[Case]) -> Iterator[Event]:
-    """What was noticed while the cases were read, every kind of it once."""
-    notes = Notes()
-    for case in cases:
-        notes.add(case.id, case.notes)
-    for note in notes:
-        yield Warned(message=note)
-
-
-def refuse_other_data(run: RunFolder) -> None:
-    """Raises InvalidInput when the training cases are not those that the checkpoint learnt from.
-
-    Args:
-        run: with the places where its files are now; one without a checkpoint can't be compared.
-    """
-    if not run.checkpoint("last").exists():
-        return
-    _, info = load_checkpoint(run.checkpoint("last"))
-    cases = _training_cases(run)
-    if _sha256_of(cases) != info.data_sha256:
-        raise InvalidInput(
-            f"The cases found are not those that {run.path.name} was trained on: voxels, geometry, "
-            "scribbles or references differ. Give the folder with the very same files, or train a "
-            "new run on these, from its weights, with --continue-from."
-        )
-
-
-def _training_cases(run: RunFolder) -> list[Case]:
-    """The cases to learn from, as they are stored.
-
-    A reference that can't be used only refuses a method that learns from references; for the others
-    it is left out, with a note on the case.
-    """
-    if spec_named(run.record.method).uses_references:
-        return [files.load(run.schema) for files in run.files("train")]
-    cases: list[Case] = []
-    for files in run.files("train"):
-        case, problem = load_without_bad_reference(files, run.schema)
-        left_out = (f"The reference can't be used and is left out: {problem}",) if problem else ()
-        cases.append(replace(case, notes=(*case.notes, *left_out)))
-    return cases
-
-
-def task_of(cases: list[Case], schema: LabelSchema) -> Task:
-    """What these cases ask of a method."""
-    drawn: set[int] = set()
-    scribbled = 0
-    for case in cases:
-        if case.scribbles is not None and case.scribbles.any():
-            scribbled += 1
-            drawn |= {int(v) for v in np.unique(targets_of(case.scribbles)) if v >= 0}
-    return Task(
-        n_classes=schema.n_classes,
-        scribbled_classes=frozenset(drawn),
-        n_scribbled=scribbled,
-        n_references=sum(case.reference is not None for case in cases),
-        class_names=schema.names,
-        slices=tuple(case.image.shape[0] for case in cases),
-    )
-
-
-def _sha256_of(cases: list[Case]) -> str:
-    """A hash over everything in the cases."""
-    return hashlib.sha256("".join(case.content_hash for case in cases).encode()).hexdigest()
-
-
 def _must_end(run: RunFolder) -> bool:
     return run.requested in ("stop", "finish")
 
@@ -265,14 +208,14 @@ class _Loop:
         learner: Learner,
         slices: SampleSet,
         relabelling: Relabelling,
-        validation_cases: list[Case],
+        validation: Validation,
         previews: Previews,
     ) -> None:
         self._run = run
         self._learner = learner
         self._slices = slices
         self._relabelling = relabelling
-        self._validation_cases = validation_cases
+        self._validation = validation
         self._previews = previews
         self._out_of_memory = False
         self._saved_step = learner.step
@@ -283,11 +226,11 @@ class _Loop:
 
     def events(self) -> Iterator[Event]:
         """What happens, a `Finished` last."""
-        learner, interval = self._learner, self._learner.config.validation_interval
+        learner, validation = self._learner, self._validation
         self._zero = self._clock() - learner.seconds
         reported, saved = -math.inf, learner.seconds
-        with _Batches(self._slices, learner) as batches:
-            while learner.progress < 1.0 and not _must_end(self._run):
+        with BatchesAhead(self._slices, learner) as batches:
+            while not self._is_trained and not _must_end(self._run):
                 if self._run.requested == "pause":
                     yield from self._save("last")
                     self._zero += self._wait_while_paused()
@@ -307,7 +250,7 @@ class _Loop:
                 if learner.seconds - reported >= _REPORT_SECONDS or learner.progress >= 1.0:
                     yield self._stepped(terms)
                     reported = learner.seconds
-                if learner.step % interval == 0:
+                if validation.is_due(learner):
                     yield from self._validate()
                 before = self._clock()
                 if preview := self._previews.make(learner):
@@ -316,9 +259,9 @@ class _Loop:
                 if learner.seconds - saved >= _SAVE_SECONDS:
                     yield from self._save("last")
                     saved = learner.seconds
-        stopped = self._run.requested == "stop" and learner.progress < 1.0
+        stopped = self._run.requested == "stop" and not self._is_trained
         # Not when stopped: that is urgent, and would let a resumed run choose another "best".
-        if learner.step % interval and not stopped:
+        if validation.is_missing(learner) and not stopped:
             yield from self._validate()
         yield from self._save("last")
         if learner.best_score is None:
@@ -340,24 +283,23 @@ class _Loop:
             slices_per_second=done / max(learner.seconds, 1e-9),
         )
 
+    def before_the_first_step(self) -> Iterator[Event]:
+        """Scores and preview of the weights that a warm start begins with, to compare with."""
+        yield from self._validate()
+        if preview := self._previews.make(self._learner, last=True):
+            yield preview
+
+    @property
+    def _is_trained(self) -> bool:
+        """Whether the budget is used, or the scores don't get better any more."""
+        return self._learner.progress >= 1.0 or self._validation.is_over(self._learner)
+
     def _validate(self) -> Iterator[Event]:
-        learner = self._learner
-        if not self._validation_cases:
+        event = self._validation.look(self._learner)
+        if event is None:
             return
-        event = validation_scores(
-            learner.predictor,
-            self._validation_cases,
-            self._slices.schema,
-            self._slices.spacing_mm,
-            learner.machine,
-            learner.step,
-        )
-        known, best = event.mean, learner.best_score
-        better = known is not None and (best is None or known > best)
-        if better:
-            learner.best_score = known
-        yield event.model_copy(update={"best": better})
-        if better:
+        yield event
+        if event.best:
             yield from self._save("best")
 
     def _save(self, which: Literal["last", "best"]) -> Generator[Event]:
@@ -416,49 +358,19 @@ class _Loop:
                 ),
                 seconds=learner.seconds,
             )
+        message = f"Trained for {learner.step} steps."
+        if not learner.step:
+            message = "Fitted the last layer to the strokes; no step was trained."
+        if stopped:
+            message = f"Stopped at step {learner.step}; it can be resumed."
+        elif self._validation.is_over(learner) and learner.progress < 1.0:
+            message = (
+                f"Ended early at step {learner.step}, since {learner.not_better} validations were "
+                "no better than the best one, whose weights are kept."
+            )
         return Finished(
             outcome="stopped" if stopped else "completed",
             step=learner.step,
-            message=f"Stopped at step {learner.step}; it can be resumed."
-            if stopped
-            else f"Trained for {learner.step} steps."
-            if learner.step
-            else "Fitted the last layer to the strokes; no step was trained.",
+            message=message,
             seconds=learner.seconds,
-        )
-
-
-class _Batches:
-    """The next batch is made in a thread while the current one is learnt from."""
-
-    def __init__(self, slices: SampleSet, learner: Learner) -> None:
-        self._slices = slices
-        self._learner = learner
-        self._pool = ThreadPoolExecutor(1)
-        self._next: tuple[tuple[int, int], Future[Batch]] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def take(self) -> Batch:
-        """The batch of the learner's next step."""
-        step, size = self._learner.step + 1, self._learner.batch_size
-        wanted = (step, size)
-        waiting = self._next
-        future = waiting[1] if waiting and waiting[0] == wanted else self._make(step, size)
-        batch = future.result()
-        self._next = ((step + 1, size), self._make(step + 1, size))
-        return replace(batch, progress=self._learner.progress)
-
-    def forget(self) -> None:
-        """Drop the batch made ahead, because the targets have changed."""
-        self._next = None
-
-    def _make(self, step: int, size: int) -> Future[Batch]:
-        config = self._learner.config.model_copy(update={"batch_size": size})
-        return self._pool.submit(
-            self._slices.batch, step, config, 0.0, self._learner.machine.device
         )

@@ -24,10 +24,13 @@ from napari_scribseg.core.events import Finished, Saved, Started, Stepped
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import catalogue, work
+from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected
+from napari_scribseg.gui.closing import CloseQuestion
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.dock_place import dock_of
+from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.train import jobs as training_jobs
 from napari_scribseg.gui.train.presenter import Phase
@@ -113,7 +116,7 @@ def predict_the_reference(run, snapshot, children, *, probabilities=False, z=Non
 
 def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):
     monkeypatch.setattr(training_jobs, "start", _FakeTraining)
-    monkeypatch.setattr(work, "predict", predict_the_reference)
+    monkeypatch.setattr(predictions, "predict", predict_the_reference)
     image, reference, scribbles = open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
     chosen = dock.case_tab.inputs.value()
@@ -124,8 +127,10 @@ def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch
     qtbot.mouseClick(dock.train_tab.training._train, LEFT)
     qtbot.waitUntil(lambda: dock.results_tab.scores.table.rowCount() == 3)
     assert dock.train_tab.presenter.screen.phase is Phase.IDLE
+    assert dock.tabs.currentWidget() is dock.case_tab, "no tab jumps under the mouse"
+    dock.train_tab.card.press("Show result")
     assert dock.tabs.currentWidget() is dock.results_tab
-    assert [step for step, _ in dock.train_tab.runs.losses.points("total")] == [1, 2, 3, 4]
+    assert [step for step, _ in dock.train_tab.runs.losses.points("total loss")] == [1, 2, 3, 4]
     assert dock.results_tab.scores.table.item(0, 1).text() == "1.000"
     assert "Mean Dice 1.000" in dock.status.text()
     names = [layers.role_of(layer) for layer in viewer.layers]
@@ -263,6 +268,27 @@ def test_a_closed_dock_ends_its_training(viewer, tmp_path, qtbot, monkeypatch):
     viewer.window.remove_dock_widget(dock)
     qtbot.waitUntil(lambda: bool(ended))
     viewer.add_image(np.zeros((2, 3, 4)))  # nobody listens any more
+    dock.deleteLater()
+
+
+def test_the_x_of_a_dock_asks_before_it_ends_a_training(viewer, tmp_path, qtbot, monkeypatch):
+    ended, let_go, asked = [], [], []
+    dock = open_dock(viewer, tmp_path, qtbot)
+    dock.train_tab.jobs._process = SimpleNamespace(
+        is_alive=True, close=lambda: ended.append(True), let_go=lambda: let_go.append(True)
+    )
+    answers = iter([0, 1])
+    monkeypatch.setattr(
+        CloseQuestion, "exec_", lambda one: asked.append(one) or next(answers), raising=False
+    )
+    place = dock_of(dock)
+    button = place.titleBarWidget().close_button
+    qtbot.mouseClick(button, LEFT)
+    assert place.isVisible()
+    assert not ended
+    qtbot.mouseClick(button, LEFT)
+    assert len(asked) == 2
+    assert let_go == [True], "to go on is what is proposed"
     dock.deleteLater()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,20 +13,24 @@ from phantoms import TWO_BALLS, two_ball_case, write_nifti
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import Case, CaseKey
-from napari_scribseg.gui import catalogue, work
+from napari_scribseg.data.case import Case, CaseFiles, CaseKey
+from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.autosave import Drawing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected, kept_as
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.plugin import read
+from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.presenter import Phase
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import read_labels, write_volume
 from napari_scribseg.project.case_names import places_of, remember_place, shown_names
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.store import ProjectStore
+from napari_scribseg.runs import commands
+from napari_scribseg.runs.folder import RunCase, RunFolder
 
 ONE, TWO = two_ball_case(seed=1), two_ball_case(seed=2)
 TINY = TrainConfig(
@@ -107,7 +112,7 @@ class TestInTheWindow:
         qtbot.waitUntil(lambda: results.presenter.shown_verdict() is not None, timeout=180000)
         assert train.screen.phase is Phase.IDLE
         (run,) = (project / "runs").iterdir()
-        (used,) = work.RunFolder.open(run).files("train")
+        (used,) = RunFolder.open(run).files("train")
         learnt = used.load(TWO_BALLS)
         assert np.array_equal(learnt.scribbles, ONE.scribbles)
         assert np.allclose(learnt.image.array, ONE.image.array)
@@ -155,12 +160,14 @@ class TestInTheWindow:
         again.case_tab.opener.open_case(used.id)
         qtbot.waitUntil(lambda: str(again.session.case) == "p1/image", timeout=20000)
         assert np.array_equal(again.session.selected.scribbles.data, accepted)
-        assert work.saved_prediction(run, again.session.snapshot()).case == again.session.case
+        assert (
+            predictions.saved_prediction(run, again.session.snapshot()).case == again.session.case
+        )
         again.case_tab.opener.open_case(other)
         qtbot.waitUntil(lambda: str(again.session.case) == "p2/image", timeout=20000)
         assert np.array_equal(again.session.selected.scribbles.data, TWO.scribbles)
         with pytest.raises(InvalidInput, match="no saved prediction of p2/image"):
-            work.saved_prediction(run, again.session.snapshot())
+            predictions.saved_prediction(run, again.session.snapshot())
 
     def test_one_file_dropped_twice_is_one_case(self, viewer, tmp_path, files):
         session = Session(viewer, tmp_path / "project")
@@ -233,7 +240,7 @@ class TestInTheWindow:
         dock.case_tab.autosave.unsaved.clear()
 
 
-class _Answering(work.Children):
+class _Answering(commands.Children):
     """Predicts the class it is given everywhere, under the name that it is asked for."""
 
     def __init__(self, value: int) -> None:
@@ -241,8 +248,8 @@ class _Answering(work.Children):
         self.value = value
 
     def run(self, arguments, tolerated=0):
-        name = work.Path(arguments[2]).stem
-        out = work.Path(arguments[arguments.index("--out") + 1])
+        name = Path(arguments[2]).stem
+        out = Path(arguments[arguments.index("--out") + 1])
         out.mkdir(parents=True)
         filled = np.full(ONE.image.shape, self.value, np.uint8)
         write_volume(out / f"{name}.nii.gz", Volume(filled, ONE.grid))
@@ -265,12 +272,12 @@ class TestInTheFiles:
             CaseKey.in_project(elsewhere, "image"),
         ]
         cases = [self.snapshot(key, ONE) for key in keys]
-        run = work.write_run(project, cases[2], CHOICE).path
+        run = new_run.write_run(project, cases[2], CHOICE).path
         for value, case in enumerate(cases):
-            work.predict(run, case, _Answering(value))
-        found = [work.saved_prediction(run, case).segmentation.array for case in cases]
+            predictions.predict(run, case, _Answering(value))
+        found = [predictions.saved_prediction(run, case).segmentation.array for case in cases]
         assert [set(np.unique(each)) for each in found] == [{0}, {1}, {2}, {3}]
-        assert len(work.newest_predictions(run)) == 4
+        assert len(predictions.newest_predictions(run)) == 4
 
     @pytest.mark.parametrize("name", ["mine", "theirs"])
     def test_all_cases_of_a_project_are_found_as_its_own(self, tmp_path, name):
@@ -279,7 +286,7 @@ class TestInTheFiles:
             owner: self.snapshot(CaseKey.in_project(tmp_path / owner, "image"), ONE)
             for owner in ("mine", "theirs")
         }
-        run = work.write_run(tmp_path / "mine", cases["mine"], CHOICE).path
+        run = new_run.write_run(tmp_path / "mine", cases["mine"], CHOICE).path
         with Project.create(tmp_path / "theirs", TWO_BALLS) as project:
             project.add_case(replace(TWO, id="image"))
         if name == "theirs":
@@ -291,34 +298,34 @@ class TestInTheFiles:
                 answer = super().run([*arguments[:2], "image.mha", *arguments[3:]])
                 return {**answer, "failed": {}}
 
-        done, failed = work.predict_project(run, tmp_path / name, Child(2), lambda _: None)
+        done, failed = predictions.predict_project(run, tmp_path / name, Child(2), lambda _: None)
         assert (done, failed) == (1, {})
-        assert (work.saved_prediction(run, cases[name]).segmentation.array == 2).all()
+        assert (predictions.saved_prediction(run, cases[name]).segmentation.array == 2).all()
         other = "mine" if name == "theirs" else "theirs"
         with pytest.raises(InvalidInput, match="no saved prediction"):
-            work.saved_prediction(run, cases[other])
+            predictions.saved_prediction(run, cases[other])
         out = tmp_path / "export"
-        done = work.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
+        done = predictions.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
         assert done.written == ["image"]
         assert (out / "predictions").exists() is (name == "theirs")
 
     def test_what_a_run_learnt_from_is_found_by_the_image(self, tmp_path, files):
         """Of a run that the command line made, whose ids are those of its dataset."""
-        run = work.write_run(tmp_path, self.snapshot(CaseKey("", "x"), ONE), CHOICE)
+        run = new_run.write_run(tmp_path, self.snapshot(CaseKey("", "x"), ONE), CHOICE)
         trained = run.cases[0].files.model_copy(update={"id": "p1_image", "image": files[0]})
-        foreign = replace(run, cases=(work.RunCase(files=trained, role="train"),))
+        foreign = replace(run, cases=(RunCase(files=trained, role="train"),))
         shown = self.snapshot(CaseKey.in_project(tmp_path / "q", "image"), ONE)
-        assert work._id_in_run(foreign, replace(shown, file=files[0])) == "p1_image"
+        assert predictions._id_in_run(foreign, replace(shown, file=files[0])) == "p1_image"
         with pytest.raises(InvalidInput, match="was not trained on image"):
-            work._id_in_run(foreign, replace(shown, file=files[1]))
+            predictions._id_in_run(foreign, replace(shown, file=files[1]))
 
     def test_a_case_may_be_called_like_a_map(self, tmp_path):
-        run = work.write_run(
+        run = new_run.write_run(
             tmp_path, self.snapshot(CaseKey.in_project(tmp_path, "p"), ONE), CHOICE
         ).path
         strange = self.snapshot(CaseKey.in_project(tmp_path, "p_uncertainty"), ONE)
-        work.predict(run, strange, _Answering(2))
-        assert list(work.newest_predictions(run)) == ["p_uncertainty"]
+        predictions.predict(run, strange, _Answering(2))
+        assert list(predictions.newest_predictions(run)) == ["p_uncertainty"]
 
     def test_all_cases_leaves_out_the_shown_one_and_no_other(self, tmp_path, files):
         """A file called "image" is shown; the project's "image" is another patient's."""
@@ -327,11 +334,11 @@ class TestInTheFiles:
             project.add_case(replace(ONE, id="image-2"))
         every = replace(CHOICE, all_cases=True)
         stranger = self.snapshot(CaseKey.of_file(files[0], "image"), ONE)
-        run = work.write_run(tmp_path / "p", stranger, every)
+        run = new_run.write_run(tmp_path / "p", stranger, every)
         assert [case.files.id for case in run.cases][1:] == ["image", "image-2"]
         assert len({case.files.id for case in run.cases}) == 3
         kept = CaseKey.in_project(tmp_path / "p", "image-2")
-        run = work.write_run(tmp_path / "p", replace(stranger, kept=kept), every)
+        run = new_run.write_run(tmp_path / "p", replace(stranger, kept=kept), every)
         assert [case.files.id for case in run.cases] == ["image-2", "image"]
         assert np.array_equal(run.cases[1].files.load(TWO_BALLS).scribbles, TWO.scribbles)
 
@@ -339,12 +346,10 @@ class TestInTheFiles:
         with Project.create(tmp_path / "p", TWO_BALLS) as project:
             for case_id, path, case in (("a", files[0], ONE), ("b", files[1], TWO)):
                 entry = replace(case, id=case_id)
-                project.add_case(
-                    work.CaseFiles(id=case_id, patient=case_id, image=path), copy=False
-                )
+                project.add_case(CaseFiles(id=case_id, patient=case_id, image=path), copy=False)
                 project.save_scribbles(case_id, entry.scribbles)
         shown = self.snapshot(CaseKey.of_file(files[0], "image"), ONE, file=files[0].resolve())
-        run = work.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
+        run = new_run.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
         assert [case.files.id for case in run.cases][1:] == ["b"]
 
     def test_an_id_that_earlier_strokes_wait_under_is_not_given_again(self, tmp_path):

@@ -7,20 +7,24 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from phantoms import TWO_BALLS, two_ball_case
 
+from napari_scribseg.annotation import counts
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import work
+from napari_scribseg.gui.results import predictions
+from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
+from napari_scribseg.runs import commands
 from napari_scribseg.runs.folder import RunFolder
 
 CHOICE = Choice("partial_ce", "quick", {}, TrainConfig(steps=5))
@@ -38,13 +42,13 @@ def snapshot(**changes) -> Snapshot:
     return Snapshot(**(values | changes))
 
 
-def python(code: str) -> work.Children:
-    return work.Children([sys.executable, "-c", code])
+def python(code: str) -> commands.Children:
+    return commands.Children([sys.executable, "-c", code])
 
 
 def test_a_run_holds_exactly_what_was_drawn(tmp_path):
     taken = snapshot()
-    run = RunFolder.open(work.write_run(tmp_path, taken, CHOICE).path)
+    run = RunFolder.open(new_run.write_run(tmp_path, taken, CHOICE).path)
     assert run.path.parent == tmp_path / "runs"
     assert run.status == "created"
     (files,) = run.files("train")
@@ -58,21 +62,21 @@ def test_a_run_holds_exactly_what_was_drawn(tmp_path):
 def test_only_a_method_that_learns_from_the_reference_is_given_it(tmp_path):
     taken = snapshot()
     dense = replace(CHOICE, method="full_2d", uses_references=True)
-    run = RunFolder.open(work.write_run(tmp_path, taken, dense).path)
+    run = RunFolder.open(new_run.write_run(tmp_path, taken, dense).path)
     (files,) = run.files("train")
     assert np.array_equal(files.load(run.schema).reference, taken.reference)
-    assert choice_of(run.path).uses_references, "training more needs it again"
+    assert choice_of(run.path, {}).uses_references, "training more needs it again"
 
 
 def test_two_runs_in_one_second_have_two_folders(tmp_path):
-    paths = {work.write_run(tmp_path, snapshot(), CHOICE).path for _ in range(2)}
+    paths = {new_run.write_run(tmp_path, snapshot(), CHOICE).path for _ in range(2)}
     assert len(paths) == 2
 
 
 def test_scribbles_outside_the_schema_are_refused_before_anything_is_written(tmp_path):
     strange = snapshot(scribbles=np.full(two_ball_case().image.shape, 7, np.uint8))
     with pytest.raises(InvalidInput, match="7"):
-        work.write_run(tmp_path, strange, CHOICE)
+        new_run.write_run(tmp_path, strange, CHOICE)
     assert not list(tmp_path.iterdir())
 
 
@@ -80,7 +84,7 @@ def test_scribbles_outside_the_schema_are_refused_before_anything_is_written(tmp
 def test_images_of_any_type_can_be_trained_on(tmp_path, kind):
     case = two_ball_case()
     image = Volume((case.image.array > 200).astype(kind), case.grid)
-    run = work.write_run(tmp_path, snapshot(image=image), CHOICE)
+    run = new_run.write_run(tmp_path, snapshot(image=image), CHOICE)
     (files,) = run.files("train")
     assert np.array_equal(files.load(run.schema).image.array, image.array.astype(np.float32))
 
@@ -88,8 +92,8 @@ def test_images_of_any_type_can_be_trained_on(tmp_path, kind):
 def test_counting_leaves_out_what_is_not_drawn():
     scribbles = np.zeros((2, 3, 3), np.uint8)
     scribbles[0, 0], scribbles[1, 2, 2] = 2, BACKGROUND
-    assert work.count_drawn(scribbles) == {2: 3, BACKGROUND: 1}
-    assert work.count_drawn(scribbles.astype(np.int32) - 1) == {1: 3, BACKGROUND - 1: 1}
+    assert counts.count_drawn(scribbles) == {2: 3, BACKGROUND: 1}
+    assert counts.count_drawn(scribbles.astype(np.int32) - 1) == {1: 3, BACKGROUND - 1: 1}
 
 
 class TestChildren:
@@ -131,7 +135,7 @@ class TestChildren:
             children.run([])
 
 
-class _Answering(work.Children):
+class _Answering(commands.Children):
     """Writes what `scribseg predict` would write, without torch."""
 
     def __init__(self, segmentation) -> None:
@@ -139,11 +143,11 @@ class _Answering(work.Children):
         self.segmentation = segmentation
 
     def run(self, arguments, tolerated=0):
-        assert work.Path(arguments[2]).is_file()
+        assert Path(arguments[2]).is_file()
         out = arguments[arguments.index("--out") + 1]
         plane = two_ball_case().grid
         grid = type(plane)(self.segmentation.shape, plane.affine)
-        folder = work.Path(out)
+        folder = Path(out)
         folder.mkdir(parents=True)
         write_volume(folder / "p.nii.gz", Volume(self.segmentation, grid))
         sure = np.zeros(grid.shape, np.float32)
@@ -154,8 +158,8 @@ class _Answering(work.Children):
 class TestPredict:
     def test_brings_back_segmentation_and_uncertainty(self, tmp_path):
         taken = snapshot()
-        run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(taken.reference))
+        run = new_run.write_run(tmp_path, taken, CHOICE)
+        outcome = predictions.predict(run.path, taken, _Answering(taken.reference))
         assert outcome.segmentation.grid == taken.image.grid
         assert np.array_equal(outcome.segmentation.array, taken.reference)
         assert outcome.uncertainty.array.max() == 0
@@ -164,43 +168,45 @@ class TestPredict:
 
     def test_one_slice_comes_back_in_its_place(self, tmp_path):
         taken = snapshot()
-        run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(taken.reference[2:3]), z=2)
+        run = new_run.write_run(tmp_path, taken, CHOICE)
+        outcome = predictions.predict(run.path, taken, _Answering(taken.reference[2:3]), z=2)
         assert np.array_equal(outcome.segmentation.array[2], taken.reference[2])
         assert not outcome.segmentation.array[:2].any()
         assert outcome.z == 2
-        assert work.newest_predictions(run.path) == {}, "a slice is no prediction of the case"
+        assert predictions.newest_predictions(run.path) == {}, (
+            "a slice is no prediction of the case"
+        )
 
     def test_the_newest_prediction_of_each_case_is_found(self, tmp_path):
         taken = snapshot()
-        run = work.write_run(tmp_path, taken, CHOICE)
+        run = new_run.write_run(tmp_path, taken, CHOICE)
         for _ in range(2):
-            work.predict(run.path, taken, _Answering(taken.reference))
-        found = work.newest_predictions(run.path)
+            predictions.predict(run.path, taken, _Answering(taken.reference))
+        found = predictions.newest_predictions(run.path)
         assert list(found) == ["p"]
         assert found["p"] == max(run.path.glob("predictions/*/output/p.nii.gz"))
 
     def test_a_saved_prediction_comes_back(self, tmp_path):
         taken = replace(snapshot(), case=CaseKey.in_project(tmp_path, "p"))
-        run = work.write_run(tmp_path, taken, CHOICE)
+        run = new_run.write_run(tmp_path, taken, CHOICE)
         with pytest.raises(InvalidInput, match="no saved prediction"):
-            work.saved_prediction(run.path, taken)
-        made = work.predict(run.path, taken, _Answering(taken.reference))
-        back = work.saved_prediction(run.path, taken)
+            predictions.saved_prediction(run.path, taken)
+        made = predictions.predict(run.path, taken, _Answering(taken.reference))
+        back = predictions.saved_prediction(run.path, taken)
         assert np.array_equal(back.segmentation.array, made.segmentation.array)
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert (back.run, back.schema) == (made.run, made.schema)
 
     def test_exporting_needs_a_project(self, tmp_path):
         with pytest.raises(InvalidInput, match="no cases that are saved yet"):
-            work.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
+            predictions.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
 
     def test_no_copy_of_the_image_stays_behind(self, tmp_path):
         taken = snapshot()
-        run = work.write_run(tmp_path, taken, CHOICE)
-        work.predict(run.path, taken, _Answering(taken.reference))
+        run = new_run.write_run(tmp_path, taken, CHOICE)
+        predictions.predict(run.path, taken, _Answering(taken.reference))
         with pytest.raises(RunError, match="ZeroDivisionError"):
-            work.predict(run.path, taken, python("1 / 0"))
+            predictions.predict(run.path, taken, python("1 / 0"))
         images = [path for path in run.path.rglob("*") if path.stem.startswith(taken.case.id)]
         assert images == []
         assert len(list(run.path.glob("predictions/*/output/p.nii.gz"))) == 1

@@ -41,16 +41,20 @@ RISING = np.abs(np.arange(240) - 120) / 120 + NOISE
 @pytest.mark.parametrize(
     ("events", "verdict", "words"),
     [
-        (losses(FALLING), "improving", "still falls"),
-        (losses(LEVEL), "flat", "min"),
-        (losses(RISING), "worse", "rises"),
-        (losses(np.full(240, 0.5)), "flat", "0.500"),
-        (losses(FALLING[:10]), "early", "early"),
-        (scores(0.5, 0.6, 0.7), "improving", "+0.100"),
-        (scores(0.5, 0.7, 0.69, 0.695), "flat", "2 min"),
+        (
+            losses(FALLING),
+            "learning",
+            "240 of about 2000 steps: not done yet. The loss still",
+        ),
+        (losses(LEVEL), "level", "held-out or reference score"),
+        (losses(RISING), "level", "rises"),
+        (losses(np.full(240, 0.5)), "level", "0.500"),
+        (losses(FALLING[:26]), "short", "26 of about 2000 steps: far too short."),
+        (scores(0.5, 0.6, 0.7), "better", "0.700 at step 200, the best so far (+0.100)"),
+        (scores(0.5, 0.7, 0.69, 0.695), "no better", "no better for 200 steps"),
         (scores(0.5, 0.8, 0.7), "worse", "0.800 at step 100"),
-        (scores(0.5), "early", "early"),
-        ([], "early", "early"),
+        (scores(0.5), "short", "far too short"),
+        ([], "short", "0 of about 2000 steps"),
     ],
 )
 def test_the_verdict_on_a_history(events, verdict, words) -> None:
@@ -59,14 +63,31 @@ def test_the_verdict_on_a_history(events, verdict, words) -> None:
     assert words in trend.sentence
 
 
-def test_flat_says_for_how_long() -> None:
+def test_level_says_for_how_many_steps() -> None:
     sentence = trend_of(History.of(losses(LEVEL))).sentence
-    minutes = int(sentence.split("Flat for ")[1].split()[0])
-    assert 20 <= minutes <= 28, "level for 160 of 240 points that are 10 s apart"
+    steps = int(sentence.split(" for ")[1].split()[0])
+    assert 120 <= steps <= 168, "level for 160 of 240 steps"
+
+
+def test_after_all_its_steps_a_training_is_not_called_short() -> None:
+    sentence = trend_of(History.of(losses(FALLING)), enough=200).sentence
+    assert "short" not in sentence
+    assert sentence.startswith("240 steps, of about 200 that are enough as a rule.")
 
 
 def test_scores_win_over_the_loss() -> None:
     assert trend_of(History.of([*losses(FALLING), *scores(0.8, 0.6)])).verdict == "worse"
+
+
+def test_only_a_score_can_be_called_better() -> None:
+    """A loss that is level while the Dice of the preview triples is no reason to stop."""
+    flat = History.of(losses(np.full(240, 0.5)))
+    assert trend_of(flat).verdict == "level"
+    trend = trend_of(flat, scores={10: 0.2, 100: 0.4, 240: 0.6})
+    assert trend.verdict == "better"
+    assert "Dice of the preview: 0.600 at step 240" in trend.sentence
+    validated = History.of([*losses(FALLING), *scores(0.8, 0.6)])
+    assert trend_of(validated, scores={1: 0.1, 2: 0.9}).verdict == "worse", "held-out ones count"
 
 
 def test_a_long_history_stays_small_and_keeps_its_shape() -> None:

@@ -122,3 +122,12 @@ def test_lost_targets_are_told(trained) -> None:
             case_maps(trained, CASE)
     finally:
         path.write_bytes(content)
+
+
+def test_strokes_that_are_held_out_have_no_part_in_the_seeds(tmp_path) -> None:
+    whole = phantom_run(tmp_path, RandomWalker, patients=1, folder="whole")
+    parted = phantom_run(tmp_path, RandomWalker, patients=1, folder="parted", held_out_strokes=0.5)
+    seeds = [case_maps(run, CASE).layers()["seeds"] for run in (whole, parted)]
+    drawn = case_maps(whole, CASE).case.scribbles
+    assert np.array_equal(seeds[0][drawn > 0], drawn[drawn > 0])
+    assert (seeds[1][drawn > 0] == 0).any()

@@ -36,8 +36,6 @@ class BackgroundExperiments:
         background: runs them and brings their news to the GUI thread.
     """
 
-    can_detach = True
-
     def __init__(self, background: Background) -> None:
         self.presenter: BatchPresenter | None = None
         """Whom to report to; set once, right after both are made."""
@@ -46,6 +44,9 @@ class BackgroundExperiments:
         self._followed: Path | None = None
         """An experiment that somebody else works on."""
         self._stopped_check = False
+        self._let_go = False
+        self.begun = 0
+        """Experiments that were begun so far."""
         self._running = WidgetJobs(background)
 
     # What the presenter asks for
@@ -147,11 +148,13 @@ class BackgroundExperiments:
 
     @property
     def running(self) -> int:
-        """How many experiments run now that the window has started."""
-        return int(self._process is not None and self._process.is_alive)
+        """How many experiments run now that the window has started and that end with it."""
+        alive = self._process is not None and self._process.is_alive
+        return int(alive and not self._let_go)
 
     def let_go(self) -> None:
         """Let the experiment go on without the window."""
+        self._let_go = True
         if self._process is not None:
             self._process.let_go()
 
@@ -174,6 +177,7 @@ class BackgroundExperiments:
         retry: bool = False,
     ) -> None:
         presenter = self._presenter
+        self.begun, self._let_go = self.begun + 1, False
 
         def body() -> tuple[Ended, Progress | None, BatchResults]:
             child = start()

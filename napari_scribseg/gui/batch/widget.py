@@ -27,7 +27,8 @@ from napari_scribseg.gui.batch.screen import BatchScreen, Phase, ShowsRuns
 from napari_scribseg.gui.batch.shown_slice import SliceViewer
 from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
-from napari_scribseg.gui.closing import CloseGuard, LeavingExperiment, main_window_of
+from napari_scribseg.gui.closing import CloseGuard, Leaving, Running, main_window_of
+from napari_scribseg.gui.dock_place import DockPlace
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
 
@@ -53,7 +54,8 @@ class BatchEvaluation(QWidget):
         self.presenter = BatchPresenter(view=self, jobs=self.jobs)
         self.jobs.presenter = self.presenter
         self._slices = SliceViewer(viewer)
-        self._leaving = LeavingExperiment(self.jobs)
+        self._leaving = Leaving([Running(self.jobs, "experiment")], self._refuse)
+        self._place = DockPlace(self, self._leaving)
         self._guard: CloseGuard | None = None
         self.plan, self.check = BatchPlanPanel(), BatchCheckPanel()
         self.trials, self.results = BatchTrialsPanel(), BatchResultsPanel()
@@ -76,10 +78,11 @@ class BatchEvaluation(QWidget):
     def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
         """Watch over the window that the widget has come to."""
         super().showEvent(a0)
+        self._place.shown()
         window = main_window_of(self)
         if window is not None and self._guard is None:
             self._guard = CloseGuard(
-                window, self._leaving.ask, self._is_in_use, last_words=lambda: None
+                window, self._leaving, self._is_in_use, last_words=lambda: None
             )
 
     def event(self, a0: QEvent | None) -> bool:
@@ -146,6 +149,9 @@ class BatchEvaluation(QWidget):
             dock.show_run(trial_folder(folder, trial) / "run")
 
     # Inside
+
+    def _refuse(self, message: str) -> None:
+        self.say(message, "error")
 
     def _lay_out(self) -> None:
         self._tab = Tab()

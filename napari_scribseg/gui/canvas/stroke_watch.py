@@ -8,8 +8,8 @@ from functools import partial
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
 
+from napari_scribseg.annotation.counts import count_drawn
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.gui import work
 from napari_scribseg.gui.background import Background
 from napari_scribseg.gui.canvas import layers, painting
 from napari_scribseg.gui.qt import Signal
@@ -71,7 +71,7 @@ class StrokeWatch(QObject):
         except ScribsegError:
             return  # the presenter is told of the problem with the inputs
         self._background.run(
-            lambda: work.count_drawn(scribbles), partial(self._take, layer), self._failed
+            lambda: count_drawn(scribbles), partial(self._take, layer), self._failed
         )
 
     def touch(self) -> None:

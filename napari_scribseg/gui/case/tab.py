@@ -30,7 +30,13 @@ from napari_scribseg.gui.case.open_menu import OpenButton
 from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.case.restore_panel import RestorePanel
-from napari_scribseg.gui.closing import CloseGuard, Leaving, main_window_of
+from napari_scribseg.gui.closing import (
+    CloseGuard,
+    Leaving,
+    Running,
+    UnsavedStrokes,
+    main_window_of,
+)
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
@@ -64,7 +70,10 @@ class CaseTab(Tab):
         self.opener = CaseOpener(self, session, self.store, self.autosave)
         self.projects = ProjectOpener(self, session, self.store, self.autosave, self.opener)
         self.importer = Importer(self, session, self.store, self.opener, self.projects)
-        self.leaving = Leaving(session, self.autosave)
+        self.trainings = Running(None, "training")
+        self.leaving = Leaving(
+            [UnsavedStrokes(session, self.autosave), self.trainings], session.refuse
+        )
         self.letters = CanvasLetters(session)
         self.restore = RestorePanel()
         self.open = OpenButton()
@@ -105,7 +114,7 @@ class CaseTab(Tab):
             return
         self.letters.attach(window)
         self._guard = CloseGuard(
-            window, self.leaving.ask, self._has_layers, last_words=self.autosave.wait
+            window, self.leaving, self._has_layers, last_words=self.autosave.wait
         )
         self._add_keys(window)
         window.destroyed.connect(self.store.close)

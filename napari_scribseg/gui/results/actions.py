@@ -24,9 +24,9 @@ from napari_scribseg.gui.results.comparison import Comparison, save_table
 from napari_scribseg.gui.results.export_dialog import ExportDialog
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
 from napari_scribseg.gui.results.model_work import take_model
+from napari_scribseg.gui.results.predictions import export_project
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.work import export_project
 
 if TYPE_CHECKING:
     from napari_scribseg.data.export import Exported, Layout

@@ -8,13 +8,13 @@ from pathlib import Path
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui import work
-from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui.results import model_work, predictions
 from napari_scribseg.gui.results.comparison import Comparison, advise, compare
 from napari_scribseg.gui.results.presenter import ResultsPresenter, Wanted
 from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Outcome, Snapshot
+from napari_scribseg.runs.commands import Children
 
 
 class BackgroundPredictions:
@@ -24,7 +24,7 @@ class BackgroundPredictions:
         self.presenter: ResultsPresenter | None = None
         """Whom to report to; set once, right after both are made."""
         self._session = session
-        self._children = work.Children()
+        self._children = Children()
         self._listed = 0
         self._judged: dict[tuple[CaseKey, Path | None], int] = {}
 
@@ -42,7 +42,7 @@ class BackgroundPredictions:
         """Segment an image in a child process."""
         presenter, children = self._presenter, self._children
         self._session.background.run(
-            lambda: work.predict(
+            lambda: predictions.predict(
                 run, snapshot, children, probabilities=wanted.probabilities, z=wanted.z
             ),
             presenter.predicted,
@@ -53,7 +53,9 @@ class BackgroundPredictions:
         """Fetch the newest prediction of a case from the run's folder."""
         presenter = self._presenter
         self._session.background.run(
-            lambda: work.saved_prediction(run, snapshot), presenter.predicted, presenter.failed
+            lambda: predictions.saved_prediction(run, snapshot),
+            presenter.predicted,
+            presenter.failed,
         )
 
     def predict_cases(self, run: Path) -> None:
@@ -65,7 +67,7 @@ class BackgroundPredictions:
             background.post(lambda: presenter.progressed(f"{done} case(s) done …"))
 
         background.run(
-            lambda: work.predict_project(run, project, children, progress),
+            lambda: predictions.predict_project(run, project, children, progress),
             lambda found: presenter.cases_predicted(run, *found),
             presenter.failed,
         )
@@ -96,7 +98,7 @@ class BackgroundPredictions:
     ) -> None:
         """Fetch the maps that a run has made of a case."""
         children = self._children
-        self._session.run(lambda: work.maps_of(run, snapshot, children), done)
+        self._session.run(lambda: predictions.maps_of(run, snapshot, children), done)
 
     def export_model(self, run: Path, path: Path, done: Callable[[Path], None]) -> None:
         """Write the model of a run as one file, in a child process."""
@@ -105,7 +107,7 @@ class BackgroundPredictions:
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""
-        children, self._children = self._children, work.Children()
+        children, self._children = self._children, Children()
         children.end()
 
     def end(self) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.gui.work import Children
 from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.io.regular_file import read_regular
+from napari_scribseg.runs.commands import Children
 from napari_scribseg.runs.model_file import ENDING, IN_FOLDER, read_model_file
 
 

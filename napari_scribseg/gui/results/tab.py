@@ -245,6 +245,7 @@ class ResultsTab(Tab):
         session.run_chosen.connect(self.presenter.use_run)
         session.run_completed.connect(self.presenter.run_completed)
         session.project_changed.connect(self._list_runs)
+        session.runs_changed.connect(self._list_runs)
         session.viewer.dims.events.current_step.connect(self._mark_slice)
 
         def go_on(_viewer: object) -> None:

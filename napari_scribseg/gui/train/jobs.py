@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.events import Event
-from napari_scribseg.gui import work
+from napari_scribseg.core.types import Array
 from napari_scribseg.gui.background import WidgetJobs
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import run_cards
+from napari_scribseg.gui.train.budget import Speed
+from napari_scribseg.gui.train.new_run import write_run
 from napari_scribseg.gui.train.presenter import TrainingPresenter
-from napari_scribseg.gui.train.preview_dice import PreviewDice
+from napari_scribseg.gui.train.preview_dice import PreviewDice, mean_scores
 from napari_scribseg.gui.values import Choice, Snapshot
-from napari_scribseg.gui.widgets.numbers import duration
 from napari_scribseg.io import read_labels
+from napari_scribseg.runs.commands import Children
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.history import History
 from napari_scribseg.runs.process import (
     Command,
     TrainingProcess,
     start,
+    threads_beside_a_window,
     watch,
     worker_command,
 )
@@ -38,13 +42,11 @@ STOP_SECONDS: Final = 60.0
 
 
 class BackgroundTraining:
-    """The jobs of a `TrainingPresenter`.
+    """The jobs of a `TrainingPresenter` and of its `RunsPresenter`.
 
     Args:
         session: whose project receives the runs.
     """
-
-    can_detach = True
 
     def __init__(self, session: Session) -> None:
         self.command: Command = worker_command
@@ -54,29 +56,32 @@ class BackgroundTraining:
         self._session = session
         self._process: TrainingProcess | None = None
         self._watched: RunFolder | None = None
-        self._children = work.Children()
+        self._children = Children()
         self._dice = PreviewDice()
         self._running = WidgetJobs(session.background)
         self._let_go = False
+        self.begun = 0
+        """Trainings that were begun or followed so far."""
 
     # What the presenter asks for
 
     def train(self, snapshot: Snapshot, choice: Choice, continues: Path | None) -> None:
         """Write a run and train it in a child process, passing its events on."""
         project = self._session.project_folder
-        self._follow(lambda: work.write_run(project, snapshot, choice, continues))
+        self._follow(lambda: write_run(project, snapshot, choice, continues), continues)
 
-    def train_more(self, snapshot: Snapshot, run: Path) -> None:
-        """The same, with the settings and the weights of a run."""
+    def train_more(self, snapshot: Snapshot, run: Path, settings: Mapping[str, Any]) -> None:
+        """The same, with the settings of a run but for these, and with its weights."""
         project = self._session.project_folder
-        self._follow(lambda: work.write_run(project, snapshot, run_cards.choice_of(run), run))
+        choice_of = run_cards.choice_of
+        self._follow(lambda: write_run(project, snapshot, choice_of(run, settings), run), run)
 
     def queue(self, snapshot: Snapshot, choices: Sequence[Choice]) -> None:
         """Write runs that wait for their turn."""
         project, presenter = self._session.project_folder, self._presenter
 
         def body() -> int:
-            written = [work.write_run(project, snapshot, choice).path for choice in choices]
+            written = [write_run(project, snapshot, choice).path for choice in choices]
             RunQueue(project / "runs").add(*written)
             return len(written)
 
@@ -86,11 +91,19 @@ class BackgroundTraining:
         """Train the run whose turn it is, if one waits."""
         queue = RunQueue(self._session.project_folder / "runs")
 
-        def started(run: Path | None) -> None:
-            if run is not None:
-                self._presenter.act("start", run)
+        self._running.run(queue.take, self._presenter.next_taken, self._presenter.refused)
 
-        self._running.run(queue.take, started, self._presenter.refused)
+    def clear_queue(self) -> None:
+        """Remove the runs that wait, none of which was ever trained."""
+        queue = RunQueue(self._session.project_folder / "runs")
+
+        def body() -> int:
+            waiting = queue.clear()
+            for run in waiting:
+                run_cards.delete_run(run)
+            return len(waiting)
+
+        self._running.run(body, self._presenter.queue_cleared, self._presenter.refused)
 
     def start(self, run: Path) -> None:
         """Train a run that is there already, from its checkpoint if it has one."""
@@ -105,6 +118,7 @@ class BackgroundTraining:
     def watch(self, run: Path) -> None:
         """Follow a run that trains already without us."""
         presenter = self._presenter
+        self.begun, self._let_go = self.begun + 1, False
 
         def body() -> None:
             opened = RunFolder.open(run)
@@ -112,7 +126,8 @@ class BackgroundTraining:
             history = History.of(opened.events())
             paused = opened.requested == "pause"
             self._watched = opened
-            self._running.post(lambda: presenter.followed(run, history, paused=paused))
+            method = opened.record.method
+            self._running.post(lambda: presenter.followed(run, method, history, paused=paused))
             self._pass_on(watch(opened, since=since))
             self._watched = None
 
@@ -136,27 +151,34 @@ class BackgroundTraining:
         if run is not None:
             run.request(what)
 
+    def ask(self, run: Path, what: Literal["pause", "resume", "finish", "stop"]) -> None:
+        """Ask a run that somebody else trains."""
+        self._read(lambda: RunFolder.open(run).request(what), lambda _: self.list_runs())
+
     def list_runs(self) -> None:
         """Read the runs of the project, and the visited."""
-        runs, visited = self._session.project_folder / "runs", self._presenter.visited
-        self._read(lambda: run_cards.list_cards(runs, visited), self._presenter.runs_listed)
+        presenter = self._presenter
+        runs, visited = self._session.project_folder / "runs", presenter.runs.visited
+
+        def listed(cards: tuple[run_cards.RunCard, ...]) -> None:
+            if runs == self._session.project_folder / "runs":
+                presenter.runs.runs_listed(cards)
+                presenter.runs_listed()
+
+        self._read(lambda: run_cards.list_cards(runs, visited), listed)
 
     def load_history(self, run: Path) -> None:
         """Read what a run has told so far."""
         self._read(
             lambda: History.of(RunFolder.open(run).events()),
-            lambda history: self._presenter.history_loaded(run, history),
+            lambda history: self._presenter.runs.history_loaded(run, history),
         )
 
     def load_previews(self, run: Path, step: int | None) -> None:
         """Look up the previews of the shown case in a run, and read the one of a step."""
-        session, presenter = self._session, self._presenter
-        shown, stored = session.case, session.stored
-        layer = session.selected.reference
-        try:
-            reference = None if layer is None else layers.volume_of(layer).array
-        except ScribsegError:
-            reference = None  # the Case tab tells what is wrong with the layers
+        session, presenter = self._session, self._presenter.runs
+        shown, reference = session.case, self._reference()
+        stored = session.stored
 
         def post(call: Callable[[], None]) -> None:
             """Tell it, unless another case is shown by then."""
@@ -166,7 +188,7 @@ class BackgroundTraining:
             opened = RunFolder.open(run)
             known = {}
             if stored is not None:
-                known = opened.previews(stored.id_among(work.project_of(run)))
+                known = opened.previews(stored.id_among(project_of(run)))
             post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
             if reference is not None and self._dice.score(known, reference, opened.schema):
                 post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
@@ -177,35 +199,58 @@ class BackgroundTraining:
 
         self._read(body, lambda _: None)
 
-    def delete(self, run: Path) -> None:
-        """Delete a run."""
-        self._read(lambda: run_cards.delete_run(run), lambda _: self._presenter.run_deleted(run))
+    def compare_ends(self, run: Path) -> None:
+        """Score the first and the last preview of a run against the reference that is shown."""
+        presenter, stored, reference = self._presenter, self._session.stored, self._reference()
+
+        def body() -> tuple[float | None, float | None]:
+            opened = RunFolder.open(run)
+            if stored is None or reference is None:
+                return None, None
+            known = opened.previews(stored.id_among(project_of(run)))
+            self._dice.score(known, reference, opened.schema)
+            means = mean_scores(self._dice.of(known))
+            return means.get(0), means.get(max(known, default=0))
+
+        def done(ends: tuple[float | None, float | None]) -> None:
+            presenter.ends_compared(run, *ends)
+
+        self._running.run(body, done, presenter.refused)
+
+    def delete(self, runs: Sequence[Path]) -> None:
+        """Delete runs."""
+
+        def body() -> None:
+            for run in runs:
+                run_cards.delete_run(run)
+
+        self._read(body, lambda _: self._presenter.runs.runs_deleted(runs))
 
     def estimate(self, choice: Choice, classes: int) -> None:
-        """Measure about what a training takes, in a child process."""
-        settings = {**choice.options, **choice.training.model_dump(mode="json")}
+        """Measure about what a training takes, in a child process with as many threads as it."""
+        presenter = self._presenter
+        training = choice.training.model_dump(mode="json")
+        training["threads"] = choice.training.threads or threads_beside_a_window()
+        settings = {**choice.options, **training}
         words = ["estimate", "--method", choice.method, "--classes", str(classes), "--json"]
         for name, value in settings.items():
             words += ["--set", f"{name}={json.dumps(value)}"]
 
-        def told(document: dict[str, float | str]) -> str:
-            time = duration(float(document["seconds"]))
-            memory = float(document["memory_mib"])
-            amount = f"{memory / 1024:.1f} GiB" if memory >= 1024 else f"{memory:.0f} MiB"
-            step = float(document["seconds_per_step"])
-            return f"About {amount} of memory and {time} ({step:.1f} s per step just now)."
+        def body() -> Speed:
+            document = self._children.run(words)
+            return Speed(float(document["seconds_per_step"]), float(document["memory_mib"]))
 
         self._running.run(
-            lambda: told(self._children.run(words)),
-            lambda text: self._presenter.estimated(choice, classes, text),
-            lambda problem: self._presenter.estimated(choice, classes, problem),
+            body, lambda speed: presenter.measured(choice, classes, speed), presenter.not_measured
         )
 
     # What must be known before the window closes
 
     @property
     def running(self) -> int:
-        """How many trainings run now."""
+        """How many trainings run now that end with the window."""
+        if self._let_go:
+            return 0
         ours = self._process is not None and self._process.is_alive
         return int(ours or self._watched is not None)
 
@@ -228,9 +273,18 @@ class BackgroundTraining:
 
     # Inside
 
-    def _follow(self, make: Callable[[], RunFolder]) -> None:
+    def _reference(self) -> Array | None:
+        """The reference that is shown (z, y, x), if there is one that can be read."""
+        layer = self._session.selected.reference
+        try:
+            return None if layer is None else layers.volume_of(layer).array
+        except ScribsegError:
+            return None  # the Case tab tells what is wrong with the layers
+
+    def _follow(self, make: Callable[[], RunFolder], continues: Path | None = None) -> None:
         """Make or open a run in the background, train it, and pass its events on."""
         presenter = self._presenter
+        self.begun, self._let_go = self.begun + 1, False
 
         def body() -> None:
             run = make()
@@ -240,7 +294,7 @@ class BackgroundTraining:
             if self._running.over:  # the window was closed while the files were written
                 process.close()
                 return
-            self._running.post(lambda: presenter.run_started(run.path))
+            self._running.post(lambda: presenter.run_started(run.path, continues))
             if resume:
                 history = History.of(run.events())
                 self._running.post(lambda: presenter.continued(history))

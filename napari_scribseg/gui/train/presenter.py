@@ -1,170 +1,40 @@
 """What the Train tab decides: which button works, what is said, what happens next. No Qt.
 
 The presenter talks to a view (the tab) that shows a `TrainingScreen`, and to jobs that do the slow
-work elsewhere and report back through the methods under "What the jobs report". All calls, in both
-directions, are made in the GUI thread.
+work elsewhere and report back through the methods under "What the jobs report". What it tells of a
+run goes to the presenter of the list of runs. All calls, in both directions, are made in the GUI
+thread.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import Enum, auto
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.events import (
-    Event,
-    Finished,
-    Prepared,
-    Previewed,
-    Relabelled,
-    Saved,
-    Started,
-    Stepped,
-    Validated,
-    Warned,
-)
-from napari_scribseg.core.types import Array
-from napari_scribseg.gui.train.run_cards import Action, RunCard
+from napari_scribseg.core.events import Event, Finished
+from napari_scribseg.gui.train import budget
+from napari_scribseg.gui.train.budget import Speed
+from napari_scribseg.gui.train.interfaces import TrainingJobs, TrainingView
+from napari_scribseg.gui.train.run_cards import Action
+from napari_scribseg.gui.train.runs_presenter import RunsPresenter
+from napari_scribseg.gui.train.screen import Phase, TrainingScreen
+from napari_scribseg.gui.train.told import before_and_after, told_of, why_not_train
 from napari_scribseg.gui.values import Choice, Inputs, Level, Snapshot
-from napari_scribseg.gui.widgets.numbers import duration, progress_text
+from napari_scribseg.gui.widgets.numbers import duration
+from napari_scribseg.methods.registry import title_of, usual_steps
 from napari_scribseg.runs.history import History
 
-_MOST_WARNINGS = 3
-"""The tab shows the latest warnings, not a scrolling log."""
-
-
-class Phase(Enum):
-    """What is going on."""
-
-    IDLE = auto()
-    PREPARING = auto()
-    TRAINING = auto()
-    STOPPING = auto()
-
-
-@dataclass(frozen=True)
-class TrainingScreen:
-    """Everything the tab shows that is not a form."""
-
-    phase: Phase = Phase.IDLE
-    warnings: tuple[str, ...] = ()
-    why_not_train: str | None = None
-    share: float | None = 0.0
-    """Progress 0..1; None = something is going on, for an unknown time."""
-    progress_text: str = ""
-    can_stop: bool = False
-    paused: bool = False
-    estimate: str = ""
-    """About what a training with the shown settings takes."""
-
-
-class TrainingView(Protocol):
-    """What the presenter asks of the tab."""
-
-    def show_screen(self, screen: TrainingScreen) -> None:
-        """Show this state."""
-        ...
-
-    def show_runs(self, cards: Sequence[RunCard], chosen: Path | None) -> None:
-        """Show the runs of the project, one of them chosen."""
-        ...
-
-    def show_history(self, history: History | None) -> None:
-        """Show the curves of the chosen run."""
-        ...
-
-    def show_previews(
-        self, steps: Sequence[int], scores: Mapping[int, Mapping[str, float | None]]
-    ) -> None:
-        """Offer the previews of these steps, and show the Dice of those that could be scored."""
-        ...
-
-    def show_preview(self, step: int, segmentation: Array | None) -> None:
-        """Show a preview (z, y, x) on the image; None = take it away."""
-        ...
-
-    def device_used(self, text: str) -> None:
-        """Say what computes now, "" = nothing does."""
-        ...
-
-    def say(self, text: str, level: Level = "info") -> None:
-        """Tell the user a sentence, which stays until the next one."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """The chosen layers as they are now. Raises ScribsegError when they don't fit."""
-        ...
-
-    def show_log(self, run: Path) -> None:
-        """Show what the training process of a run printed."""
-        ...
-
-    def has_weights(self, run: Path) -> None:
-        """A run has weights that can predict now."""
-        ...
-
-    def completed(self, run: Path) -> None:
-        """A run has used up its budget."""
-        ...
-
-
-class TrainingJobs(Protocol):
-    """What the presenter asks to be done in the background."""
-
-    def train(self, snapshot: Snapshot, choice: Choice, continues: Path | None) -> None:
-        """Write a run and train it in a child process, from the weights of another if given."""
-        ...
-
-    def train_more(self, snapshot: Snapshot, run: Path) -> None:
-        """The same, with the settings and the weights of a run."""
-        ...
-
-    def queue(self, snapshot: Snapshot, choices: Sequence[Choice]) -> None:
-        """Write runs that are trained one after another; tells `queued`."""
-        ...
-
-    def train_next(self) -> None:
-        """Train the run whose turn it is, if one waits."""
-        ...
-
-    def start(self, run: Path) -> None:
-        """Train a run that is there already, from its checkpoint if it has one."""
-        ...
-
-    def watch(self, run: Path) -> None:
-        """Follow a run that trains already without us."""
-        ...
-
-    def request(self, what: Literal["pause", "resume"]) -> None:
-        """Halt the training, or let it go on."""
-        ...
-
-    def list_runs(self) -> None:
-        """Read the runs of the project, and the visited; tells `runs_listed`."""
-        ...
-
-    def load_history(self, run: Path) -> None:
-        """Read what a run has told so far; tells `history_loaded`."""
-        ...
-
-    def load_previews(self, run: Path, step: int | None) -> None:
-        """Look up the previews of a run; tells `previews_found`, and loads one of a step."""
-        ...
-
-    def delete(self, run: Path) -> None:
-        """Delete a run."""
-        ...
-
-    def estimate(self, choice: Choice, classes: int) -> None:
-        """Measure about what a training takes; tells `estimated`."""
-        ...
-
-    def stop(self, *, keep_going_to_best: bool) -> None:
-        """End the training: at once, or as if its budget were used up."""
-        ...
+_FEWEST_STEPS = 20
+"""With fewer, the first slow steps would count too much."""
+_WORDS: Mapping[Action, Literal["pause", "resume", "finish", "stop"]] = {
+    "pause": "pause",
+    "go on": "resume",
+    "finish": "finish",
+    "abort": "stop",
+}
 
 
 @dataclass
@@ -173,23 +43,24 @@ class TrainingPresenter:
 
     view: TrainingView
     jobs: TrainingJobs
+    runs: RunsPresenter
     screen: TrainingScreen = field(default_factory=TrainingScreen)
     run: Path | None = None
     """The run that is trained or was trained last."""
     inputs: Inputs | None = None
     methods_ready: bool = False
-    _steps: int | None = None
-    _has_weights: bool = False
-    chosen: Path | None = None
-    """The run whose card is shown."""
-    cards: tuple[RunCard, ...] = ()
-    visited: Path | None = None
-    """A run of an experiment that is looked at beside those of the project."""
-    history: History = field(default_factory=History)
-    """Of the run that is trained."""
-    shows_previews: bool = True
-    _estimates: dict[str, str] = field(default_factory=dict)
-    _wanted_estimate: str = ""
+    speeds: dict[str, Speed] = field(default_factory=dict)
+    """What steps take, by what they were measured with."""
+    _choice: Choice | None = None
+    """The settings that are shown."""
+    _trained: Choice | None = None
+    """The settings of the training that goes on, if it was begun with settings of its own."""
+    _continues: Path | None = None
+    """The run whose weights the training began with."""
+    _looks: bool = True
+    """Whether the user wants to look at the run that begins."""
+    _announced: bool = False
+    _looked_for_others: bool = False
 
     # What the user does
 
@@ -203,107 +74,64 @@ class TrainingPresenter:
         snapshot = self._snapshot()
         if snapshot is None:
             return
-        if not _can_learn(choice, snapshot):
+        if choice.uses_references and snapshot.reference is None:
             self.view.say(
                 "This method learns from a dense reference: choose one in the Case tab, or take a "
                 "method that learns from scribbles.",
                 "warning",
             )
             return
-        self._prepare("Writing the run folder …")
+        self._prepare("Writing the run folder …", choice.method)
+        self._trained = choice
         self.jobs.train(snapshot, choice, None)
 
-    def train_all(self, choices: Sequence[Choice]) -> None:
-        """Train with each of these settings that the case has labels for, one after another."""
+    def train_several(self, choices: Sequence[Choice]) -> None:
+        """Train with each of these settings, one after another; the user has chosen them."""
         snapshot = self._snapshot()
-        if snapshot is not None:
-            possible = [choice for choice in choices if _can_learn(choice, snapshot)]
-            self._prepare(f"Writing {len(possible)} run folders …")
-            self.jobs.queue(snapshot, possible)
+        if snapshot is not None and choices:
+            self._prepare(f"Writing {len(choices)} run folders …", choices[0].method)
+            self.jobs.queue(snapshot, choices)
 
-    def act(self, action: Action, run: Path) -> None:
-        """Do something with a run."""
-        match action:
-            case "pause" | "go on":
-                halt = action == "pause"
-                self.jobs.request("pause" if halt else "resume")
-                self._update(paused=halt)
-                self.view.say("Paused; Continue goes on." if halt else "Training goes on.")
-                self.jobs.list_runs()
-            case "finish" | "abort":
-                self.stop(keep_going_to_best=action == "finish")
-            case "more":
-                snapshot = self._snapshot()
-                if snapshot is not None:
-                    self._prepare(f"Starting from the weights of {run.name} …")
-                    self.jobs.train_more(snapshot, run)
-            case "delete":
-                self.jobs.delete(run)
-            case "start" | "resume":
-                if self.screen.phase is not Phase.IDLE:
-                    self.view.say(_busy(self.screen.phase), "warning")
-                    return
-                self._prepare(f"Starting {run.name} …")
-                self.jobs.start(run)
-            case "log":
-                self.view.show_log(run)
+    def go_on_with_queue(self) -> None:
+        """Train the runs that wait from now on, one after another."""
+        if self.screen.phase is Phase.IDLE:
+            self._update(queue_on=True)
+            self.jobs.train_next()
 
-    def choose(self, run: Path | None) -> None:
-        """Show the card of a run; it predicts if it has weights."""
-        self.chosen = run
-        card = next((c for c in self.cards if c.folder == run), None)
-        if run is None:
-            self.view.show_history(None)
-            self.view.show_previews((), {})
-            return
-        if run == self.run and self.screen.phase is not Phase.IDLE:
-            self.view.show_history(self.history)
-        else:
-            self.jobs.load_history(run)
-        self.jobs.load_previews(run, None)
-        if card is not None and card.has_weights and not card.is_guest:
-            self.view.has_weights(run)
+    def clear_queue(self) -> None:
+        """Let no run wait any more; what waits was never trained."""
+        self._update(queue_on=False)
+        self.jobs.clear_queue()
 
-    def visit(self, run: Path) -> None:
-        """Show a run that lies elsewhere; it can be looked at, and nothing else."""
-        self.visited = run
-        self.choose(run)
-        self.jobs.list_runs()
+    def act(self, action: Action, run: Path, settings: Mapping[str, Any] | None = None) -> None:
+        """Do something with a run.
 
-    def look_at_guest(self) -> None:
-        """Look again at the visited, if it is shown and being trained."""
-        card = next((c for c in self.cards if c.is_guest), None)
-        if card is not None and card.folder == self.chosen and card.state == "running":
-            self.jobs.load_history(card.folder)
-            self.jobs.list_runs()
+        Args:
+            action: what.
+            run: its folder.
+            settings: budget and validation for "more".
+        """
+        if action in _WORDS and run != self.run:
+            self.jobs.ask(run, _WORDS[action])
+        elif action in ("pause", "go on"):
+            self.pause(on=action == "pause")
+        elif action in ("finish", "abort"):
+            self.stop(keep_going_to_best=action == "finish")
+        elif action == "more":
+            self._train_more(run, settings or {})
+        elif action in ("start", "resume"):
+            if self.screen.phase is not Phase.IDLE:
+                self.view.say(self.screen.why_not_train or "", "warning")
+                return
+            self._prepare(f"Starting {run.name} …", self._method_of(run))
+            self.jobs.start(run)
 
-    def preview(self, step: int) -> None:
-        """Show what the chosen run made of the case at a step."""
-        if self.chosen is not None and self.shows_previews:
-            self.jobs.load_previews(self.chosen, step)
-
-    def show_previews(self, shown: bool, step: int | None) -> None:
-        """Show previews from now on, or none any more."""
-        self.shows_previews = shown
-        if not shown:
-            self.view.show_preview(0, None)
-        elif step is not None:
-            self.preview(step)
-
-    def want_estimate(self, choice: Choice | None) -> None:
-        """Say about what a training with these settings takes, once nothing is being trained."""
-        if choice is None or self.inputs is None:
-            return
-        classes = len(self.inputs.schema.names) - 1
-        key = repr((choice, classes))
-        if key == self._wanted_estimate:
-            return
-        self._wanted_estimate = key
-        if key in self._estimates or self.screen.phase is not Phase.IDLE:
-            self._update(estimate=self._estimates.get(key, ""))
-            return
-        self._update(estimate="Measuring memory and time …")
-        self.jobs.estimate(choice, classes)
+    def pause(self, *, on: bool) -> None:
+        """Halt the training, or let it go on."""
+        self.jobs.request("pause" if on else "resume")
+        self._update(paused=on)
+        self.view.say("Paused; Continue goes on." if on else "Training goes on.")
+        self.runs.jobs.list_runs()
 
     def stop(self, *, keep_going_to_best: bool = False) -> None:
         """End the training now, or let it finish with the best weights so far."""
@@ -315,6 +143,20 @@ class TrainingPresenter:
         self._enter(Phase.STOPPING, text, share=None)
         self.jobs.stop(keep_going_to_best=keep_going_to_best)
 
+    def settings_changed(self, choice: Choice | None) -> None:
+        """Other settings are shown: say at once what they take, as far as it is known."""
+        self._choice = choice
+        self._update()
+
+    def measure(self) -> None:
+        """Measure about what the shown settings take, once nothing is being trained."""
+        choice, key = self._choice, self._key()
+        if choice is None or self.inputs is None or key in self.speeds:
+            return
+        if self.screen.phase is Phase.IDLE:
+            self._update(estimate="Measuring time and memory …")
+            self.jobs.estimate(choice, self._classes)
+
     # What the jobs report
 
     def methods_loaded(self) -> None:
@@ -322,15 +164,16 @@ class TrainingPresenter:
         self.methods_ready = True
         self._update()
 
-    def run_started(self, run: Path) -> None:
-        """The run folder is written and its training process has been started."""
-        self.run = run
-        self.chosen = run
-        self.history, self._has_weights = History(), False
+    def run_started(self, run: Path, continues: Path | None = None) -> None:
+        """The run folder is written and its training process has been started.
+
+        Args:
+            run: its folder.
+            continues: the run whose weights it begins with.
+        """
+        self.run, self._continues, self._announced = run, continues, False
+        self.runs.begin(run, History(), look=self._looks)
         stopping = self.screen.phase is Phase.STOPPING
-        self.view.show_history(None)
-        self.view.show_previews((), {})
-        self.jobs.list_runs()
         self._enter(
             Phase.STOPPING if stopping else Phase.TRAINING,
             "Starting the training process …",
@@ -340,126 +183,116 @@ class TrainingPresenter:
     def continued(self, history: History) -> None:
         """The run that is trained has been trained before: its curves go on."""
         history.end = None
-        self.history = history
-        self._show_course()
+        self.runs.history = history
+        self.runs.draw_course()
 
-    def followed(self, run: Path, history: History, *, paused: bool) -> None:
+    def followed(self, run: Path, method: str, history: History, *, paused: bool) -> None:
         """A run that trains without us is followed from now on."""
-        self.run = self.chosen = run
-        self.history, self._steps = history, history.steps
-        self.view.show_runs(self.cards, run)
-        self.view.show_history(history)
-        self.jobs.load_previews(run, None)
+        self.run, self._continues, self._announced = run, None, True
+        self.runs.begin(run, history, look=True)
         self.view.device_used(history.device)
-        self._enter(Phase.TRAINING, f"{run.name} is still being trained.", paused=paused)
+        text = f"{title_of(method)} is still being trained."
+        self._enter(Phase.TRAINING, text, paused=paused, title=title_of(method), result="")
 
     def queued(self, count: int) -> None:
         """Runs were written that wait for their turn."""
-        self._enter(Phase.IDLE, f"{count} runs are trained one after another.")
+        self._enter(Phase.IDLE, f"{count} runs are trained one after another.", queue_on=True)
         self.jobs.train_next()
 
-    def runs_listed(self, cards: tuple[RunCard, ...]) -> None:
-        """The runs of the project were read."""
-        first, self.cards = not self.cards, cards
-        folders = {card.folder for card in cards}
-        idle = self.screen.phase is Phase.IDLE
-        own = [card for card in cards if not card.is_guest]
-        going = next((c for c in own if c.state in ("running", "paused")), None)
-        if self.chosen not in folders and self.chosen != self.visited:
-            self.chosen = None
-        self.view.show_runs(cards, self.chosen)
-        if idle and going is not None and first:
-            self._prepare("Looking at the training …")
+    def next_taken(self, run: Path | None) -> None:
+        """It is the turn of this run; None = none waits any more."""
+        if run is None:
+            self._update(queue_on=False)
+            return
+        looks = self.runs.chosen in (None, self.run)
+        self.act("start", run)
+        self._looks = looks
+
+    def queue_cleared(self, count: int) -> None:
+        """The runs that waited are gone."""
+        self.view.say(f"{count} runs that were never trained wait no more; they are removed.")
+        self.runs.jobs.list_runs()
+
+    def runs_listed(self) -> None:
+        """The list of runs is up to date."""
+        cards = [card for card in self.runs.cards if not card.is_guest]
+        self._update(waiting=sum(card.state == "waiting" for card in cards))
+        going = next((c for c in cards if c.state in ("running", "paused")), None)
+        first, self._looked_for_others = not self._looked_for_others, True
+        if first and going is not None and self.screen.phase is Phase.IDLE:
+            self._prepare("Looking at the training …", going.method)
             self.jobs.watch(going.folder)
-        elif idle and self.chosen is None:
-            newest = next((c.folder for c in own if c.has_weights), None)
-            self.choose(newest or (own[0].folder if own else None))
-            self.view.show_runs(cards, self.chosen)
 
-    def history_loaded(self, run: Path, history: History) -> None:
-        """What a run has told so far was read."""
-        if run == self.chosen:
-            self.view.show_history(history)
+    def measured(self, choice: Choice, classes: int, speed: Speed) -> None:
+        """What a step takes with these settings was measured."""
+        self.speeds[budget.measured_as(choice, classes)] = speed
+        shown = self._choice
+        if shown is not None and shown.method == choice.method:
+            self.view.propose_budget(budget.proposal(speed, usual_steps(choice.method)))
+        self._update()
 
-    def previews_found(
-        self, run: Path, steps: Sequence[int], scores: Mapping[int, Mapping[str, float | None]]
-    ) -> None:
-        """The previews of a run were looked up, and scored where there is a reference."""
-        if run == self.chosen:
-            self.view.show_previews(steps, scores)
-
-    def preview_loaded(self, run: Path, step: int, segmentation: Array) -> None:
-        """A preview of the shown case was read."""
-        if run == self.chosen and self.shows_previews:
-            self.view.show_preview(step, segmentation)
-
-    def run_deleted(self, run: Path) -> None:
-        """A run is gone."""
-        self.view.say(f"{run.name} was deleted.")
-        self.jobs.list_runs()
-
-    def estimated(self, choice: Choice, classes: int, text: str) -> None:
-        """About what a training with these settings takes was measured."""
-        key = repr((choice, classes))
-        self._estimates[key] = text
-        if key == self._wanted_estimate:
-            self._update(estimate=text)
+    def not_measured(self, sentence: str) -> None:
+        """What a step takes could not be measured."""
+        self._update(estimate=sentence)
 
     def happened(self, event: Event) -> None:
         """The training told something."""
-        self.history.take(event)
-        match event:
-            case Started():
-                self._steps = event.steps
-                self.view.device_used(f"{event.device}, {event.precision}")
-                outside = ""
-                if event.enclosed_slices:
-                    outside = (
-                        f" Background goes around everything on {event.enclosed_slices} of them: "
-                        "what lies outside counts as background, too."
-                    )
-                text = f"Training on {event.device} ({event.precision}), {event.slices} slices."
-                self.view.say(text + outside)
-            case Prepared():
-                text = f"Preparing {event.case} ({event.done} of {event.total})"
-                self._update(share=event.done / max(1, event.total), progress_text=text)
-            case Stepped():
-                self._show_course()
-                self._update(share=event.progress, progress_text=progress_text(event, self._steps))
-            case Previewed() if self.run is not None and self.run == self.chosen:
-                self.jobs.load_previews(self.run, event.step if self.shows_previews else None)
-            case Validated() if event.mean is not None:
-                self._show_course()
-                best = ", the best so far" if event.best else ""
-                self.view.say(f"Step {event.step}: {event.measure} {event.mean:.3f}{best}.")
-            case Relabelled():
-                self.view.say(
-                    f"New pseudo-labels at step {event.step}: {event.changed:.0%} changed."
-                )
-            case Saved() if self.run is not None and not self._has_weights:
-                self._has_weights = True
-                self.view.has_weights(self.run)
-            case Warned():
-                known = [w for w in self.screen.warnings if w != event.message]
-                self._update(warnings=(*known, event.message)[-_MOST_WARNINGS:])
-            case Finished():
-                self._finished(event)
-            case _:
-                pass
+        history = self.runs.history
+        history.take(event)
+        told = told_of(event, history, self.screen.warnings)
+        if told.device is not None:
+            self.view.device_used(told.device)
+        if told.sentence:
+            self.view.say(told.sentence)
+        if told.changes:
+            self._update(**told.changes)
+        if told.draws:
+            self.runs.draw_course()
+        if event.kind == "previewed":
+            self.runs.previewed(event.step)
+        elif event.kind == "saved" and not self._announced:
+            self._announced = True
+            self.view.runs_changed()
+        elif isinstance(event, Finished):
+            self._finished(event)
+
+    def ends_compared(self, run: Path, before: float | None, after: float | None) -> None:
+        """The first and the last preview of a run that began with earlier weights were scored."""
+        if run == self.run:
+            self._conclude("Dice of the shown case", before, after)
 
     def failed(self, message: str) -> None:
         """Something in the background went wrong."""
-        self._enter(Phase.IDLE, message, level="error", paused=False)
-        self.jobs.list_runs()
+        level: Level = "error"
+        self._enter(Phase.IDLE, message, level=level, paused=False, result=message, queue_on=False)
+        self.runs.end()
 
     def refused(self, message: str) -> None:
         """Something beside the training could not be done."""
         self.view.say(message, "error")
-        self.jobs.list_runs()
+        self.runs.jobs.list_runs()
 
-    def _show_course(self) -> None:
-        if self.chosen == self.run:
-            self.view.show_history(self.history)
+    # Inside
+
+    @property
+    def _classes(self) -> int:
+        return len(self.inputs.schema.names) - 1 if self.inputs is not None else 0
+
+    def _key(self) -> str:
+        return budget.measured_as(self._choice, self._classes) if self._choice else ""
+
+    def _method_of(self, run: Path) -> str:
+        card = self.runs.card_of(run)
+        return "" if card is None else card.method
+
+    def _train_more(self, run: Path, settings: Mapping[str, Any]) -> None:
+        snapshot = self._snapshot()
+        if snapshot is None:
+            return
+        method = self._method_of(run)
+        words = budget.budget_words(self._choice.training) if self._choice else "its old budget"
+        self._prepare(f"{words} more of {title_of(method)}, from its weights …", method)
+        self.jobs.train_more(snapshot, run, settings)
 
     def _snapshot(self) -> Snapshot | None:
         """The chosen layers, if a training may begin; else the user learns why not."""
@@ -472,26 +305,85 @@ class TrainingPresenter:
             self.view.say(str(error), "error")
             return None
 
-    def _prepare(self, text: str) -> None:
-        self.run = None
-        self._enter(Phase.PREPARING, text, share=None, warnings=(), paused=False)
+    def _prepare(self, text: str, method: str) -> None:
+        self._looks, self._trained = True, None
+        self._enter(
+            Phase.PREPARING,
+            text,
+            share=None,
+            warnings=(),
+            paused=False,
+            title=title_of(method),
+            result="",
+        )
 
     def _finished(self, event: Finished) -> None:
-        took = duration(event.seconds)
         self.view.device_used("")
-        self._update(paused=False)
+        title, took = self.screen.title, duration(event.seconds)
+        self._note_speed(event)
         if event.outcome == "completed":
-            self._enter(Phase.IDLE, f"Trained {event.step} steps in {took}.", level="good")
-            # In the middle of a queue nobody wants to be taken to the results of each.
-            if self.run is not None and not any(c.state == "waiting" for c in self.cards):
-                self.view.completed(self.run)
+            text = f"{title}: trained {event.step} steps in {took}."
+            if "early" in event.message:
+                text = f"{title}: {event.message}"
+            self._enter(Phase.IDLE, text, level="good", paused=False, result=text)
+            self._show_what_was_learnt()
         elif event.outcome == "stopped":
-            self._enter(Phase.IDLE, f"Stopped after {event.step} steps ({took}).")
+            text = f"{title}: stopped after {event.step} steps ({took})."
+            rest = " The runs that wait stay where they are." if self.screen.queue_on else ""
+            self._enter(Phase.IDLE, text + rest, paused=False, result=text + rest, queue_on=False)
         else:
-            self._enter(Phase.IDLE, event.message, level="error")
-        self.jobs.list_runs()
-        if event.outcome != "stopped":  # whoever stops one wants quiet; Start goes on
+            self._enter(
+                Phase.IDLE, event.message, level="error", paused=False, result=event.message
+            )
+        self.runs.end()
+        if self.screen.queue_on:
             self.jobs.train_next()
+
+    def _note_speed(self, event: Finished) -> None:
+        """A training tells better than an estimate what a step takes."""
+        if self._trained is None or event.step < _FEWEST_STEPS:
+            return
+        key = budget.measured_as(self._trained, self._classes)
+        known = self.speeds.get(key)
+        memory = None if known is None else known.memory_mib
+        self.speeds[key] = Speed(event.seconds / event.step, memory)
+
+    def _show_what_was_learnt(self) -> None:
+        if self.run is None:
+            return
+        if self._continues is None:
+            self._complete()
+            return
+        ends = before_and_after(self.runs.history)
+        if ends is None:
+            self.jobs.compare_ends(self.run)
+        else:
+            self._conclude(*ends)
+
+    def _conclude(self, name: str, before: float | None, after: float | None) -> None:
+        """Say what training on has given, and let the better weights predict."""
+        run, earlier = self.run, self._continues
+        if run is None or earlier is None:
+            return
+        if before is None or after is None:
+            text = f"{self.screen.result} No score tells whether that made it better."
+            self._update(result=text)
+            self._complete()
+            return
+        text = f"{name}: {before:.3f} before, {after:.3f} after ({after - before:+.3f})."
+        if after < before:
+            text += f" The earlier weights stay the ones that predict ({earlier.name})."
+        self._update(result=f"{self.screen.result} {text}")
+        self.view.say(text, "good" if after >= before else "warning")
+        if after >= before:
+            self._complete()
+        else:
+            self.view.run_chosen(earlier)
+
+    def _complete(self) -> None:
+        # In the middle of a queue nobody wants to be taken to the results of each.
+        if self.run is not None and not (self.screen.queue_on and self.screen.waiting):
+            self.view.completed(self.run)
 
     def _enter(
         self,
@@ -506,54 +398,18 @@ class TrainingPresenter:
         self.view.say(text, level)
 
     def _update(self, **changes: Any) -> None:
+        if "estimate" not in changes:
+            changes["estimate"] = self._estimate()
         screen = replace(self.screen, **changes)
         self.screen = replace(
             screen,
-            why_not_train=self._why_not_train(screen.phase),
+            why_not_train=why_not_train(screen.phase, self.inputs, ready=self.methods_ready),
             can_stop=screen.phase is Phase.TRAINING,
         )
         self.view.show_screen(self.screen)
 
-    def _why_not_train(self, phase: Phase) -> str | None:
-        if phase is not Phase.IDLE:
-            return _busy(phase)
-        if not self.methods_ready:
-            return "The list of methods is still loading."
-        inputs = self.inputs
-        if inputs is None or inputs.image is None:
-            return "Choose an image, or open a case."
-        if inputs.problem is not None:
-            return inputs.problem
-        if inputs.scribbles is None:
-            return "There are no scribbles yet: press New and draw some strokes."
-        if inputs.drawn is None:
-            return "The strokes are being counted."
-        missing = [
-            name
-            for value, name in inputs.schema.scribble_values.items()
-            if not inputs.drawn.get(value)
-        ]
-        if missing:
-            return (
-                f"Draw at least one stroke of {_listed(missing)}: every class, background "
-                "included, must be drawn."
-            )
-        return None
-
-
-def _can_learn(choice: Choice, snapshot: Snapshot) -> bool:
-    """Whether the case has the labels that the method learns from."""
-    return snapshot.reference is not None or not choice.uses_references
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _busy(phase: Phase) -> str:
-    doing = {
-        Phase.PREPARING: "A training is being prepared",
-        Phase.TRAINING: "A training is running",
-        Phase.STOPPING: "A training is being stopped",
-    }
-    return f"{doing[phase]}; wait until it has ended."
+    def _estimate(self) -> str:
+        choice, speed = self._choice, self.speeds.get(self._key())
+        if choice is None or speed is None:
+            return self.screen.estimate if self.screen.estimate.endswith("…") else ""
+        return budget.sentence(speed, choice.training, usual_steps(choice.method))

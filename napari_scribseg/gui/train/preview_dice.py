@@ -9,6 +9,7 @@ import math
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import fmean
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
@@ -42,6 +43,12 @@ class PreviewDice:
             for path in fresh:
                 self._known[path] = _dice_of(path, reference, schema)
             return bool(fresh)
+
+
+def mean_scores(scores: Mapping[int, Mapping[str, float | None]]) -> dict[int, float]:
+    """The mean over the classes by step, of the steps that have a score."""
+    known = {step: [s for s in one.values() if s is not None] for step, one in scores.items()}
+    return {step: fmean(some) for step, some in sorted(known.items()) if some}
 
 
 def _dice_of(path: Path, reference: Array, schema: LabelSchema) -> dict[str, float | None]:

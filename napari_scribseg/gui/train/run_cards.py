@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.events import Validated
 from napari_scribseg.gui.values import Choice
 from napari_scribseg.gui.widgets.numbers import duration
+from napari_scribseg.methods.registry import title_of, usual_steps
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.queue import RunQueue
 
@@ -22,7 +24,7 @@ Action = Literal["start", "pause", "go on", "finish", "abort", "resume", "more",
 
 _WORDS: dict[State, str] = {
     "created": "not started",
-    "waiting": "waiting for its turn",
+    "waiting": "waits for its turn",
     "running": "training",
     "paused": "paused",
     "completed": "complete",
@@ -38,7 +40,7 @@ class RunCard:
 
     Args:
         folder: of the run.
-        method: name of its method.
+        method: word of its method.
         preset: the preset that its settings started from.
         state: how it is now.
         step: how far it was trained.
@@ -66,12 +68,22 @@ class RunCard:
 
     @property
     def title(self) -> str:
-        """When it was made and with what; of a run elsewhere, the name of its trial."""
+        """With what and when it was made; of a run elsewhere, the name of its trial."""
         if self.is_guest:
             return self.folder.parent.name
         day, _, clock = self.folder.name.split("_")[0].partition("T")
         when = f"{day[5:]} {clock[:5].replace('-', ':')}"
-        return f"{when}  {self.method} ({self.preset})"
+        return f"{self.method_title}  {when} ({self.preset})"
+
+    @property
+    def method_title(self) -> str:
+        """The name of its method as the paper writes it."""
+        return title_of(self.method)
+
+    @property
+    def usual_steps(self) -> int:
+        """About how many steps its method wants."""
+        return usual_steps(self.method)
 
     @property
     def status_text(self) -> str:
@@ -143,7 +155,7 @@ def read_card(run: RunFolder, waiting: Collection[Path] = ()) -> RunCard:
         state=state,
         step=summary.last_step,
         seconds=end.seconds if end else 0.0,
-        score=f"{score.measure} {score.mean:.3f}" if score else "",
+        score=_score_text(score),
         message=end.message if end and state != "running" else "",
         saved=run.checkpoint("last").exists(),
         has_weights=run.weights.exists(),
@@ -151,8 +163,18 @@ def read_card(run: RunFolder, waiting: Collection[Path] = ()) -> RunCard:
     )
 
 
-def choice_of(run: Path) -> Choice:
+def _score_text(score: Validated | None) -> str:
+    if score is None or score.mean is None:
+        return ""
+    return f"{'Dice' if score.measure == 'dice' else 'agreement'} {score.mean:.3f}"
+
+
+def choice_of(run: Path, changes: Mapping[str, Any]) -> Choice:
     """The settings of a run, to train more with.
+
+    Args:
+        run: its folder.
+        changes: of the engine's settings: the budget of today, not that of the run.
 
     Raises:
         InvalidInput: the folder is no run any more.
@@ -163,8 +185,8 @@ def choice_of(run: Path) -> Choice:
         record.method,
         record.preset,
         record.options,
-        record.training,
-        all_cases=len(files) > 1,
+        record.training.updated(dict(changes)),
+        all_cases=len(opened.cases) > 1,
         uses_references=any(case.reference is not None for case in files),
     )
 

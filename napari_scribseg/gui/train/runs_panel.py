@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
+from typing import Final
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -19,7 +19,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.train.preview_dice import mean_scores
 from napari_scribseg.gui.train.run_cards import Action, RunCard
 from napari_scribseg.gui.widgets.line_plot import Line, LinePlot
 from napari_scribseg.gui.widgets.style import (
@@ -52,8 +54,13 @@ _BUTTONS: dict[Action, tuple[str, str]] = {
     "delete": ("Delete …", "Remove the run with its weights and predictions"),
 }
 _PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#f0e442")
-_TREND_LEVELS = {"improving": "good", "flat": "warning", "worse": "warning", "early": ""}
+_BACKGROUND, _GREY = "background", "#858b94"
+_TREND_LEVELS = {"better": "good", "worse": "warning"}
+"""Only a score on something that was not learnt is worth a colour."""
 _ROWS = 4
+_ROWS_BESIDE_A_TRAINING = 1
+_ON_THE_CARD: Final = frozenset({"pause", "go on", "finish", "abort"})
+"""What the card of the training does for the run that is trained."""
 
 
 class RunsPanel(Panel):
@@ -63,6 +70,8 @@ class RunsPanel(Panel):
     """The folder of the run that the user chose."""
     asked = Signal(str, object)
     """An Action, and the folder of the run."""
+    delete_asked = Signal(object)
+    """The folders of the runs that shall be deleted."""
     preview_asked = Signal(int)
     """The step whose preview shall be shown."""
     preview_shown = Signal(bool)
@@ -73,11 +82,18 @@ class RunsPanel(Panel):
         self._cards: tuple[RunCard, ...] = ()
         self._steps: tuple[int, ...] = ()
         self._preview_scores: Mapping[int, Mapping[str, float | None]] = {}
+        self._history: History | None = None
+        self._trained: Path | None = None
         self.empty = note_label("No run yet. Every training appears here, and stays.")
         self.list = QListWidget()
         self.list.setAccessibleName("Runs")
-        self.list.setToolTip("The runs of the project, newest first; the chosen one predicts")
+        self.list.setToolTip(
+            "The runs of the project, newest first; the chosen one predicts. Shift and Ctrl select "
+            "several, to delete them."
+        )
+        self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.list.currentRowChanged.connect(self._row_changed)
+        self.list.itemSelectionChanged.connect(self._show_actions)
         self.status = note_label()
         self._buttons: dict[Action, QPushButton] = {a: button(*w) for a, w in _BUTTONS.items()}
         places = QHBoxLayout()
@@ -96,14 +112,24 @@ class RunsPanel(Panel):
         self.body.addWidget(self.list)
         self.body.addWidget(self.status)
         self.body.addLayout(places)
-        for widget in (self.trend, self.losses, self.scores, self._preview_row):
+        for widget in (self.trend, self._preview_row, self.losses, self.scores):
             self.body.addWidget(widget)
         self.show_cards((), None)
         self.show_history(None, {})
+        self.show_previews((), {})
 
-    def show_cards(self, cards: Sequence[RunCard], chosen: Path | None) -> None:
-        """Show these runs, one of them chosen."""
-        self._cards = tuple(cards)
+    def show_cards(
+        self, cards: Sequence[RunCard], chosen: Path | None, trained: Path | None = None
+    ) -> None:
+        """Show these runs, one of them chosen; what is selected besides stays so.
+
+        Args:
+            cards: newest first.
+            chosen: the one that is looked at.
+            trained: the one whose training has a card of its own.
+        """
+        selected = set(self.selected())
+        self._cards, self._trained = tuple(cards), trained
         self.list.blockSignals(True)
         self.list.clear()
         for card in cards:
@@ -113,15 +139,21 @@ class RunsPanel(Panel):
             self.list.addItem(item)
         folders = [card.folder for card in cards]
         self.list.setCurrentRow(folders.index(chosen) if chosen in folders else -1)
+        for row, folder in enumerate(folders):
+            item = self.list.item(row)
+            if item is not None and folder in selected and len(selected) > 1:
+                item.setSelected(True)
         self.list.blockSignals(False)
         self.empty.setVisible(not cards)
         self.list.setVisible(bool(cards))
         height = self.list.sizeHintForRow(0) if cards else 0
-        self.list.setFixedHeight(min(len(cards), _ROWS) * max(height, 20) + 6)
+        rows = _ROWS if trained is None else _ROWS_BESIDE_A_TRAINING
+        self.list.setFixedHeight(min(len(cards), rows) * max(height, 20) + 6)
         self._show_actions()
 
     def show_history(self, history: History | None, colors: dict[str, str]) -> None:
         """Show curves and trend; `colors` are those of the classes by name."""
+        self._history = history
         losses = [] if history is None else history.losses
         validations = [] if history is None else history.validations
         self.losses.setVisible(bool(losses))
@@ -131,11 +163,11 @@ class RunsPanel(Panel):
         if history is None or not losses:
             return
         terms = list(dict.fromkeys(name for point in losses for name in point.terms))
-        lines = [Line("total", "#4f9cff", [(p.step, p.loss) for p in losses], bold=True)]
+        lines = [Line("total loss", "#4f9cff", [(p.step, p.loss) for p in losses], bold=True)]
         if len(terms) > 1:
             lines += [
                 Line(
-                    name.replace("_", " "),
+                    term_title(name),
                     _PALETTE[i % len(_PALETTE)],
                     [(p.step, p.terms[name]) for p in losses if name in p.terms],
                 )
@@ -144,9 +176,17 @@ class RunsPanel(Panel):
         self.losses.set_lines(lines)
         if validations:
             measure = "Dice" if validations[-1].measure == "dice" else "agreement"
-            self._show_scores(f"mean {measure}", {v.step: v.scores for v in validations})
-        trend = trend_of(history)
-        color = LEVEL_COLORS.get(_TREND_LEVELS[trend.verdict], "")
+            self._show_scores(f"held-out {measure}", {v.step: v.scores for v in validations})
+        self._show_trend()
+
+    def _show_trend(self) -> None:
+        """Say how the shown run stands."""
+        if self._history is None:
+            return
+        card = self._current()
+        enough = TrainConfig().steps if card is None else card.usual_steps
+        trend = trend_of(self._history, enough, mean_scores(self._preview_scores))
+        color = LEVEL_COLORS[_TREND_LEVELS.get(trend.verdict, "info")]
         self.trend.setStyleSheet(f"color: {color};" if color else QUIET)
         self.trend.setText(trend.sentence)
 
@@ -158,13 +198,12 @@ class RunsPanel(Panel):
         lines = [
             Line(
                 name,
-                self._colors.get(name, _PALETTE[i % len(_PALETTE)]),
+                self._colors.get(name, _GREY if name == _BACKGROUND else _PALETTE[i % 6]),
                 [(step, s) for step, one in scores.items() if (s := one.get(name)) is not None],
             )
             for i, name in enumerate(names)
         ]
-        known = {step: [s for s in one.values() if s is not None] for step, one in scores.items()}
-        mean = [(step, fmean(some)) for step, some in known.items() if some]
+        mean = list(mean_scores(scores).items())
         self.scores.set_lines([Line(mean_name, "#4f9cff", mean, bold=True), *lines])
 
     def show_previews(
@@ -178,6 +217,7 @@ class RunsPanel(Panel):
                 unless the run validates on cases of its own.
         """
         self._preview_scores = scores
+        self._show_trend()
         if not self._validated:
             self.scores.setVisible(bool(scores))
             if scores:
@@ -205,6 +245,18 @@ class RunsPanel(Panel):
         """The step that the slider stands at."""
         return self._steps[self.slider.value()] if self._steps else None
 
+    def show_budget(self, words: str) -> None:
+        """Say for how long "Train more" would train."""
+        self._buttons["more"].setText(f"Train more ({words})")
+
+    def selected(self) -> list[Path]:
+        """The folders of the selected runs."""
+        return [
+            card.folder
+            for row, card in enumerate(self._cards)
+            if (item := self.list.item(row)) is not None and item.isSelected()
+        ]
+
     def offered(self) -> list[Action]:
         """What the buttons offer now."""
         return [action for action, made in self._buttons.items() if not made.isHidden()]
@@ -212,7 +264,7 @@ class RunsPanel(Panel):
     @property
     def foot(self) -> QWidget:
         """The lowest part of the card."""
-        return self._preview_row if self._steps else self.losses
+        return self.losses if self.scores.isHidden() else self.scores
 
     def button(self, action: Action) -> QWidget:
         """The button of an action."""
@@ -256,14 +308,27 @@ class RunsPanel(Panel):
             self.chosen.emit(card.folder)
 
     def _show_actions(self) -> None:
-        card = self._current()
-        actions = card.actions if card else ()
+        card, several = self._current(), len(self.selected())
+        actions: Collection[Action] = card.actions if card else ()
+        if several > 1:
+            actions = ("delete",)
+        elif card is not None and card.folder == self._trained:
+            actions = [action for action in actions if action not in _ON_THE_CARD]
         for action, made in self._buttons.items():
             made.setVisible(action in actions)
+        self._buttons["delete"].setText(f"Delete {several} …" if several > 1 else "Delete …")
         self.status.setText(card.message if card else "")
         self.status.setVisible(bool(card and card.message))
 
     def _ask(self, action: Action, _checked: bool = False) -> None:
         card = self._current()
-        if card is not None:
+        if action == "delete":
+            self.delete_asked.emit(self.selected())
+        elif card is not None:
             self.asked.emit(action, card.folder)
+
+
+def term_title(name: str) -> str:
+    """What a term of the loss is called: never so that it could be taken for the Dice itself."""
+    words = name.replace("_", " ").replace("dice", "Dice")
+    return words if words.endswith("loss") or "Dice" not in words else f"{words} loss"

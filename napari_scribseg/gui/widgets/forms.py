@@ -16,18 +16,22 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.editors import Editor, Schema, editor_for
+from napari_scribseg.gui.widgets.field_words import BASIC, acts, caption_of
 from napari_scribseg.gui.widgets.style import GAP, Fold
-
-_UNITS = {"mm": "mm", "degrees": "°"}
 
 
 class ConfigForm(QWidget):
-    """A form of settings: the important ones visible, the others under "More settings".
+    """A form of settings: the important ones visible, the others in folds.
+
+    A field whose value is not that of the preset is marked with a dot, one that is not the
+    paper's with a circle; the tooltip has both values. A field that can't act is greyed.
 
     Args:
         schema: JSON schema of the settings.
-        important: names of fields to show at once, in this order; None = all of them.
+        important: names of fields to show at once, in this order, the others under "More
+            settings"; None = all of them.
         suggestions: for text fields, values to choose from.
+        groups: names of fields by the title of their group, instead of `important`.
     """
 
     value_changed = Signal()
@@ -37,27 +41,36 @@ class ConfigForm(QWidget):
         schema: Schema,
         important: Sequence[str] | None = None,
         suggestions: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         fields: Schema = schema.get("properties", {})
         shown = list(fields) if important is None else [f for f in important if f in fields]
+        folds = {"More settings": [name for name in fields if name not in shown]}
+        if groups is not None:
+            shown = list(groups.get(BASIC, ()))
+            folds = {title: list(names) for title, names in groups.items() if title != BASIC}
         self._editors = {
             name: _editor(name, _resolved(fields[name], schema), (suggestions or {}).get(name, ()))
-            for name in (*shown, *(name for name in fields if name not in shown))
+            for name in (*shown, *(name for names in folds.values() for name in names))
         }
+        self._labels: dict[str, QLabel] = {}
+        self._preset: Mapping[str, Any] = {}
+        self._paper: Mapping[str, Any] = {}
         # A preset changes every field; one signal for all of them is enough.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
-        self._timer.timeout.connect(self.value_changed)
-        editors = list(self._editors.values())
+        self._timer.timeout.connect(self._changed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GAP)
         if shown:
-            layout.addWidget(self._rows(editors[: len(shown)], indent=0))
-        if len(editors) > len(shown):
-            layout.addWidget(Fold("More settings", self._rows(editors[len(shown) :], indent=12)))
+            layout.addWidget(self._rows(shown, indent=0))
+        for title, names in folds.items():
+            if names:
+                layout.addWidget(Fold(title, self._rows(names, indent=12)))
+        self._mark()
 
     @classmethod
     def of(
@@ -65,10 +78,12 @@ class ConfigForm(QWidget):
         config: BaseModel,
         important: Sequence[str] | None = None,
         suggestions: Mapping[str, Sequence[str]] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
     ) -> ConfigForm:
         """The form of frozen settings, showing their values."""
-        form = cls(type(config).model_json_schema(), important, suggestions)
-        form.set_value(config.model_dump(mode="json"))
+        form = cls(type(config).model_json_schema(), important, suggestions, groups)
+        values = config.model_dump(mode="json")
+        form.set_value({name: value for name, value in values.items() if name in form.value()})
         return form
 
     def value(self) -> dict[str, Any]:
@@ -81,11 +96,48 @@ class ConfigForm(QWidget):
         for name, item in value.items():
             self._editors[name].value = item
 
+    def compare_with(self, preset: Mapping[str, Any], paper: Mapping[str, Any]) -> None:
+        """Mark the fields that differ from these values; a field that is in neither is not.
+
+        Args:
+            preset: of the chosen preset.
+            paper: of the preset "paper", empty where the method has none.
+        """
+        self._preset, self._paper = preset, paper
+        self._mark()
+
+    def caption(self, name: str) -> str:
+        """What is written in front of a field now."""
+        return self._labels[name].text()
+
     def editor(self, name: str) -> Editor:
         """The editor of one field."""
         return self._editors[name]
 
-    def _rows(self, editors: Sequence[Editor], indent: int) -> QWidget:
+    def _changed(self) -> None:
+        self._mark()
+        self.value_changed.emit()
+
+    def _mark(self) -> None:
+        """Mark what differs, and grey what can't act."""
+        values = self.value()
+        for name, editor in self._editors.items():
+            value, label = values[name], self._labels[name]
+            differs = name in self._preset and self._preset[name] != value
+            departs = name in self._paper and self._paper[name] != value
+            mark = f"{' ●' if differs else ''}{' ○' if departs else ''}"
+            label.setText(f"{editor.label}{mark}")
+            label.setToolTip((editor.tooltip or "") + self._differences(name, differs, departs))
+            is_acting = acts(name, values)
+            label.setEnabled(is_acting)
+            if name != "steps":  # the budget in minutes rules it
+                editor.enabled = is_acting
+
+    def _differences(self, name: str, differs: bool, departs: bool) -> str:
+        preset = f"<p>● the preset has {self._preset[name]}</p>" if differs else ""
+        return preset + (f"<p>○ the paper has {self._paper[name]}</p>" if departs else "")
+
+    def _rows(self, names: Sequence[str], indent: int) -> QWidget:
         # Not a magicgui Container: that measures its labels in another font than napari's theme
         # has, so that its columns are ragged.
         rows = QWidget()
@@ -97,9 +149,9 @@ class ConfigForm(QWidget):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        for editor in editors:
-            label = QLabel(editor.label)
-            label.setToolTip(editor.tooltip or "")
+        for name in names:
+            editor = self._editors[name]
+            label = self._labels[name] = QLabel(editor.label)
             form.addRow(label, editor.native)
             editor.changed.connect(self._timer.start, max_args=0)
         return rows
@@ -108,7 +160,7 @@ class ConfigForm(QWidget):
 def _editor(name: str, field: Schema, suggestions: Sequence[str]) -> Editor:
     """The editor of a field, with its name, help text and default."""
     editor = editor_for(field, suggestions)
-    editor.name, editor.label = name, _caption(name)
+    editor.name, editor.label = name, caption_of(name, field)
     editor.tooltip = f"<p>{field.get('description', '')}</p>"
     if field.get("default") is not None:
         editor.value = field["default"]
@@ -122,11 +174,3 @@ def _resolved(field: Schema, schema: Schema) -> Schema:
         return field
     found = cast("Schema", schema["$defs"][reference.rsplit("/", 1)[-1]])
     return {**found, **{k: v for k, v in field.items() if k != "$ref"}}
-
-
-def _caption(name: str) -> str:
-    """The name of a field as a person would write it; a unit at its end goes in brackets."""
-    *words, last = name.split("_")
-    if words and last in _UNITS:
-        return f"{' '.join(words)} ({_UNITS[last]})".capitalize()
-    return name.replace("_", " ").capitalize()

@@ -55,7 +55,7 @@ class LinePlot(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
         """As wide as there is room."""
-        return QSize(200, 124)
+        return QSize(200, 108)
 
     def paintEvent(self, a0: QPaintEvent | None) -> None:  # noqa: ARG002, N802  Qt's name
         """Frame, grid, lines and legend."""

@@ -26,9 +26,10 @@ class Row:
 
 
 def progress_text(event: Stepped, steps: int | None) -> str:
-    """Where the training is and how long it still takes, in one line."""
+    """Where the training is, of about how many steps, and how long it still takes, in one line."""
     parts = [f"Step {event.step}" + (f" of {steps}" if steps else "")]
-    parts.append(f"loss {event.loss:.3f}")
+    if not steps and event.progress:
+        parts[0] += f" of about {round(event.step / event.progress)}"
     if event.eta_seconds is not None:
         parts.append(f"{duration(event.eta_seconds)} left")
     return " · ".join(parts)

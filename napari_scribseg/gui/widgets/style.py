@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Final
+
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
@@ -23,7 +26,42 @@ SECTION_GAP = 14
 MARGIN = 10
 """Pixels around the dock's content."""
 
-LEVEL_COLORS = {"info": "", "good": "#2fa26f", "warning": "#c98f06", "error": "#ea5c50"}
+_ON_DARK = {"info": "", "good": "#2fa26f", "warning": "#c98f06", "error": "#ea5c50"}
+_ON_LIGHT = {"info": "", "good": "#14663f", "warning": "#7a5200", "error": "#b3261a"}
+"""With a contrast of at least 4.5 to 1 on the background of napari's light theme."""
+
+
+_HALF = 127
+"""Lightness between black and white."""
+
+
+class _LevelColors(Mapping[str, str]):
+    """The colour of every level, as it can be read on the theme of now."""
+
+    def __getitem__(self, level: str) -> str:
+        return (_ON_LIGHT if _is_light() else _ON_DARK)[level]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_ON_DARK)
+
+    def __len__(self) -> int:
+        return len(_ON_DARK)
+
+
+LEVEL_COLORS: Final[Mapping[str, str]] = _LevelColors()
+
+
+def _is_light() -> bool:
+    """Whether napari's window is light; without a window it is not."""
+    from napari import current_viewer
+    from napari.utils.theme import get_theme
+
+    viewer = current_viewer()
+    if viewer is None:
+        return False
+    return QColor(str(get_theme(str(viewer.theme)).background)).lightness() > _HALF
+
+
 """Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
 
 QUIET = "color: #858b94;"

@@ -277,8 +277,8 @@ def test_the_window_asks_before_it_closes(widget, qtbot, monkeypatch, tmp_path, 
     asked: list[str] = []
 
     def answer(question: CloseQuestion) -> bool:
-        asked.extend(question._training)
-        question._training["detach" if let_go else "stop"].setChecked(True)
+        asked.extend(question.choices[0])
+        question.choices[0]["detach" if let_go else "stop"].setChecked(True)
         return True
 
     monkeypatch.setattr(closing.CloseQuestion, "exec_", answer)

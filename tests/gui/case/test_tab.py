@@ -20,7 +20,7 @@ from napari_scribseg.gui import autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.case import opener as case_opener
 from napari_scribseg.gui.case.tab import CaseTab
-from napari_scribseg.gui.closing import CloseQuestion
+from napari_scribseg.gui.closing import CloseQuestion, Leaving, Running, ask_all
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.status_line import StatusLine
 from napari_scribseg.io import read_labels, read_volume
@@ -189,7 +189,7 @@ def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, 
         asked.append(question)
         if answers["then"] is None:
             return 0
-        question._strokes[answers["then"]].setChecked(True)
+        question.choices[0][answers["then"]].setChecked(True)
         return 1
 
     monkeypatch.setattr(CloseQuestion, "exec_", answer, raising=False)
@@ -204,6 +204,10 @@ def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, 
     assert dock.tab.leaving.ask()
     (path,) = journal.private_folder().glob("*.strokes")
     np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
+    assert dock.tab.leaving.ask()
+    assert len(asked) == 2, "an answer holds until something is drawn"
+    dock.scribbles.data[2, 10:14, 20] = 2
+    drawn = dock.scribbles.data.copy()
     answers["then"] = "save"
     assert dock.tab.leaving.ask()
     np.testing.assert_array_equal(stored(project), drawn)
@@ -211,16 +215,40 @@ def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, 
     assert len(asked) == 3, "all is saved now"
 
 
-def test_the_question_names_what_runs(qtbot):
-    question = CloseQuestion("patient00", 2, can_detach=True)
-    qtbot.addWidget(question)
-    assert question.answer().strokes == "save"
-    assert question.answer().training == "detach"
-    question._training["stop"].setChecked(True)
-    assert question.answer().training == "stop"
-    only_stop = CloseQuestion(None, 1)
-    qtbot.addWidget(only_stop)
-    assert list(only_stop._training) == ["stop"]
+class Work:
+    """Trainings or experiments that run."""
+
+    def __init__(self, running: int) -> None:
+        self.running, self.begun = running, 1
+
+    def let_go(self) -> None:
+        self.running = 0
+
+
+def test_one_dialog_asks_about_everything_and_no_answer_is_asked_for_twice(qtbot, monkeypatch):
+    training, experiment = Work(2), Work(1)
+    leavings = [
+        Leaving([Running(training, "training")], pytest.fail),
+        Leaving([Running(experiment, "experiment")], pytest.fail),
+    ]
+    asked: list[CloseQuestion] = []
+
+    def answer(question):
+        qtbot.addWidget(question)
+        asked.append(question)
+        question.choices[-1]["stop"].setChecked(True)
+        return 1
+
+    monkeypatch.setattr(CloseQuestion, "exec_", answer, raising=False)
+    assert ask_all(leavings)
+    (question,) = asked
+    assert question.answers() == ["detach", "stop"], "to go on is proposed, the rest was chosen"
+    assert (training.running, experiment.running) == (0, 1)
+    assert ask_all(leavings)
+    assert len(asked) == 1
+    experiment.begun += 1
+    assert ask_all(leavings)
+    assert len(asked) == 2, "that is another experiment"
 
 
 def test_a_layer_from_elsewhere_becomes_a_case_when_it_is_drawn_on(viewer, project, qtbot):

@@ -9,11 +9,11 @@ from small_runs import phantom_run
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.gui import work
-from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui.results import model_work, predictions
 from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.methods.partial_ce.method import PartialCE
+from napari_scribseg.runs import commands
 from napari_scribseg.training.model_export import export_model
 from napari_scribseg.training.train import train
 
@@ -44,15 +44,15 @@ def test_a_model_file_becomes_an_entry_of_the_list(model, tmp_path):
 def test_it_predicts_into_its_folder_and_is_found_again(model, tmp_path):
     folder = model_work.take_model(tmp_path / "project", model)
     taken = snapshot()
-    outcome = work.predict(folder, taken, work.Children())
+    outcome = predictions.predict(folder, taken, commands.Children())
     assert outcome.schema.names == ("background", "bright", "dim")
-    back = work.saved_prediction(folder, taken)
+    back = predictions.saved_prediction(folder, taken)
     assert np.array_equal(back.segmentation.array, outcome.segmentation.array)
 
 
 def test_exporting_names_the_file_and_passes_the_child_s_refusal_on(model, tmp_path):
     with pytest.raises(RunError, match=r"not a run|no run\.json"):
-        model_work.export_model(tmp_path, tmp_path / "x", work.Children())
+        model_work.export_model(tmp_path, tmp_path / "x", commands.Children())
 
 
 def test_something_else_is_refused_before_anything_is_copied(tmp_path):

@@ -17,8 +17,8 @@ from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
-from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
 from napari_scribseg.gui.results.comparison import Advice
@@ -68,7 +68,7 @@ def viewer(make_napari_viewer):
 
 @pytest.fixture
 def tab(viewer, tmp_path, qtbot, monkeypatch):
-    monkeypatch.setattr(work, "predict", moved)
+    monkeypatch.setattr(predictions, "predict", moved)
     session = Session(viewer, tmp_path)
     made = ResultsTab(session)
     qtbot.addWidget(made)

@@ -24,13 +24,12 @@ from napari_scribseg.core.events import (
 from napari_scribseg.core.labels import BACKGROUND, PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui.train.presenter import (
-    Phase,
-    TrainingJobs,
-    TrainingPresenter,
-    TrainingView,
-)
+from napari_scribseg.gui.train.budget import Speed
+from napari_scribseg.gui.train.interfaces import TrainingJobs, TrainingView
+from napari_scribseg.gui.train.presenter import TrainingPresenter
 from napari_scribseg.gui.train.run_cards import RunCard
+from napari_scribseg.gui.train.runs_presenter import RunsJobs, RunsPresenter, RunsView
+from napari_scribseg.gui.train.screen import Phase
 from napari_scribseg.gui.values import Choice, Inputs, Snapshot
 from napari_scribseg.runs.history import History
 
@@ -68,21 +67,29 @@ def snapshot() -> Snapshot:
     return Snapshot(CaseKey("", "mr"), image, zeros, None, SCHEMA)
 
 
+class View(TrainingView, RunsView):
+    """What the tab is."""
+
+
+class Jobs(TrainingJobs, RunsJobs):
+    """What does the slow work."""
+
+
 @pytest.fixture
 def view() -> MagicMock:
-    view = MagicMock(spec=TrainingView)
+    view = MagicMock(spec=View)
     view.snapshot.side_effect = snapshot
     return view
 
 
 @pytest.fixture
 def jobs() -> MagicMock:
-    return MagicMock(spec=TrainingJobs)
+    return MagicMock(spec=Jobs)
 
 
 @pytest.fixture
 def presenter(view, jobs) -> TrainingPresenter:
-    presenter = TrainingPresenter(view, jobs)
+    presenter = TrainingPresenter(view, jobs, RunsPresenter(view, jobs))
     presenter.methods_loaded()
     presenter.inputs_changed(READY)
     return presenter
@@ -94,6 +101,12 @@ def training(presenter) -> TrainingPresenter:
     presenter.run_started(RUN)
     presenter.happened(STARTED)
     return presenter
+
+
+def list_runs(presenter: TrainingPresenter, *cards: RunCard) -> None:
+    """As the jobs tell what they have read."""
+    presenter.runs.runs_listed(cards)
+    presenter.runs_listed()
 
 
 def said(presenter: TrainingPresenter) -> tuple[str, str]:
@@ -121,7 +134,7 @@ class TestWhetherTrainingIsPossible:
         assert word in presenter.screen.why_not_train
 
     def test_not_before_the_methods_are_there(self, view, jobs):
-        presenter = TrainingPresenter(view, jobs)
+        presenter = TrainingPresenter(view, jobs, RunsPresenter(view, jobs))
         presenter.inputs_changed(READY)
         assert "loading" in presenter.screen.why_not_train
         presenter.methods_loaded()
@@ -153,12 +166,12 @@ class TestATraining:
         assert jobs.train.call_count == 1
         assert "running" in training.screen.why_not_train
 
-    def test_shows_steps_loss_and_time_left(self, training, view):
+    def test_shows_steps_and_time_left(self, training, view):
         training.happened(stepped(4))
-        assert training.screen.progress_text == "Step 4 of 10 · loss 0.500 · 90 s left"
+        assert training.screen.progress_text == "Step 4 of 10 · 90 s left"
         assert training.screen.share == pytest.approx(0.4)
-        assert [(p.step, p.loss) for p in training.history.losses] == [(4, 0.5)]
-        view.show_history.assert_called_with(training.history)
+        assert [(p.step, p.loss) for p in training.runs.history.losses] == [(4, 0.5)]
+        view.show_history.assert_called_with(training.runs.history)
 
     def test_shows_the_preparation_of_cases(self, training):
         training.happened(Prepared(done=1, total=4, case="a", cached=False))
@@ -174,7 +187,7 @@ class TestATraining:
     def test_validation_is_told(self, training):
         scores = {"PZ": 0.8, "CG": 0.7}
         training.happened(Validated(step=5, measure="dice", scores=scores, mean=0.75, best=True))
-        assert said(training)[0] == "Step 5: dice 0.750, the best so far."
+        assert said(training)[0] == "Step 5: Dice 0.750, the best so far."
 
     def test_background_that_follows_from_the_strokes_is_told(self, training):
         training.happened(STARTED)
@@ -188,10 +201,19 @@ class TestATraining:
         assert training.screen.phase is Phase.IDLE
         view.completed.assert_called_once_with(RUN)
 
-    def test_the_first_weights_are_announced_once(self, training, view):
+    def test_the_first_weights_are_listed_and_nothing_predicts_with_them_unasked(
+        self, training, view
+    ):
         for step in (5, 10):
             training.happened(Saved(step=step, path="checkpoints/last.safetensors"))
-        view.has_weights.assert_called_once_with(RUN)
+        view.runs_changed.assert_called_once_with()
+        view.run_chosen.assert_not_called()
+
+    def test_the_card_has_the_title_of_the_method_and_about_how_many_steps(self, training):
+        assert training.screen.title == "Random walker seeds"
+        training.runs.history.steps = None
+        training.happened(stepped(4, progress=0.25))
+        assert training.screen.progress_text.startswith("Step 4 of about 16 · ")
 
     def test_stopping_keeps_what_was_saved(self, training, jobs, view):
         training.stop()
@@ -201,7 +223,7 @@ class TestATraining:
         training.happened(Saved(step=5, path="checkpoints/best.safetensors"))
         training.happened(finished("stopped", 5))
         assert training.screen.phase is Phase.IDLE
-        view.has_weights.assert_called_once_with(RUN)
+        view.run_chosen.assert_not_called()
         view.completed.assert_not_called()
 
     @pytest.mark.parametrize("outcome", ["failed", "crashed"])
@@ -237,22 +259,16 @@ class TestTheRuns:
         assert jobs.request.call_args.args == ("resume",)
         jobs.stop.assert_called_once_with(keep_going_to_best=False)
 
-    @pytest.mark.parametrize(
-        ("outcome", "goes_on"), [("completed", True), ("failed", True), ("stopped", False)]
-    )
-    def test_the_next_run_follows_unless_the_user_stopped(self, training, jobs, outcome, goes_on):
-        training.happened(finished(outcome))
-        assert jobs.train_next.called is goes_on
+    def test_another_run_than_ours_is_asked_and_ours_goes_on(self, training, jobs):
+        other = Path("runs/other")
+        training.act("abort", other)
+        jobs.ask.assert_called_once_with(other, "stop")
+        jobs.stop.assert_not_called()
+        assert training.screen.phase is Phase.TRAINING
 
-    def test_all_methods_wait_for_their_turn(self, presenter, jobs):
-        presenter.train_all([CHOICE, CHOICE])
-        assert len(jobs.queue.call_args.args[1]) == 2
-        presenter.queued(2)
-        jobs.train_next.assert_called_once()
-
-    def test_train_more_takes_today_s_strokes(self, presenter, jobs):
-        presenter.act("more", RUN)
-        assert jobs.train_more.call_args.args[1] == RUN
+    def test_train_more_takes_today_s_strokes_and_budget(self, presenter, jobs):
+        presenter.act("more", RUN, {"minutes": 2.0})
+        assert jobs.train_more.call_args.args[1:] == (RUN, {"minutes": 2.0})
         assert presenter.screen.phase is Phase.PREPARING
 
     def test_a_run_is_resumed_only_when_nothing_is_trained(self, training, jobs, view):
@@ -263,51 +279,194 @@ class TestTheRuns:
         jobs.start.assert_called_once_with(RUN)
 
     def test_a_new_window_follows_what_still_trains(self, presenter, jobs, view):
-        presenter.runs_listed((card("old"), card("two", "running")))
+        list_runs(presenter, card("old"), card("two", "running"))
         jobs.watch.assert_called_once_with(Path("runs/two"))
-        presenter.followed(Path("runs/two"), History.of([stepped(3)]), paused=True)
+        history = History.of([stepped(3)])
+        presenter.followed(Path("runs/two"), "effdnet", history, paused=True)
+        assert presenter.screen.title == "EFFDNet"
         assert presenter.screen.phase is Phase.TRAINING
         assert presenter.screen.paused
         assert view.show_runs.call_args.args[1] == Path("runs/two")
         presenter.happened(stepped(4))
         assert [p.step for p in view.show_history.call_args.args[0].losses] == [3, 4]
 
-    def test_a_new_window_offers_the_newest_run_that_can_predict(self, presenter, jobs, view):
-        presenter.runs_listed((card("new", "crashed"), card("good", has_weights=True)))
-        assert presenter.chosen == Path("runs/good")
-        view.has_weights.assert_called_once_with(Path("runs/good"))
+    def test_a_new_window_predicts_with_the_newest_run_that_was_completed(
+        self, presenter, jobs, view
+    ):
+        aborted = card("aborted", "stopped", has_weights=True)
+        list_runs(presenter, card("new", "crashed"), aborted, card("good", has_weights=True))
+        assert presenter.runs.chosen == Path("runs/good")
+        view.run_chosen.assert_called_once_with(Path("runs/good"))
         jobs.load_history.assert_called_once_with(Path("runs/good"))
         jobs.watch.assert_not_called()
 
+    def test_an_aborted_run_is_shown_but_never_predicts_by_itself(self, presenter, view):
+        list_runs(presenter, card("aborted", "stopped", has_weights=True))
+        assert presenter.runs.chosen == Path("runs/aborted")
+        view.run_chosen.assert_not_called()
+        presenter.runs.choose(Path("runs/aborted"))
+        view.run_chosen.assert_called_once_with(Path("runs/aborted"))
+
+    def test_no_event_changes_the_run_that_the_user_has_chosen(self, training, view):
+        list_runs(training, card(), card("mine", has_weights=True))
+        training.runs.choose(Path("runs/mine"))
+        view.run_chosen.reset_mock()
+        training.happened(Saved(step=5, path="checkpoints/best.safetensors"))
+        list_runs(training, card("newer", has_weights=True), card(), card("mine"))
+        training.happened(finished("stopped", 9))
+        list_runs(training, card(has_weights=True), card("mine", has_weights=True))
+        assert training.runs.chosen == Path("runs/mine")
+        assert view.show_runs.call_args.args[1] == Path("runs/mine")
+        view.run_chosen.assert_not_called()
+
     def test_news_of_another_run_than_the_chosen_one_are_not_drawn(self, training, view, jobs):
-        training.runs_listed((card(), card("two")))
-        training.choose(Path("runs/two"))
+        list_runs(training, card(), card("two"))
+        training.runs.choose(Path("runs/two"))
         view.show_history.reset_mock()
         jobs.load_previews.reset_mock()
         training.happened(stepped(4))
         training.happened(PREVIEWED)
-        training.history_loaded(RUN, History())
+        training.runs.history_loaded(RUN, History())
         view.show_history.assert_not_called()
         jobs.load_previews.assert_not_called()
 
     def test_a_preview_is_shown_as_it_comes_unless_switched_off(self, training, jobs, view):
         training.happened(PREVIEWED)
         assert jobs.load_previews.call_args.args == (RUN, 4)
-        training.show_previews(False, 4)
+        training.runs.show_previews(False, 4)
         assert view.show_preview.call_args.args[1] is None
         training.happened(PREVIEWED)
         assert jobs.load_previews.call_args.args == (RUN, None)
 
-    def test_settings_are_measured_once(self, presenter, jobs):
-        for _ in range(2):
-            presenter.want_estimate(CHOICE)
+    def test_a_step_is_measured_once_whatever_the_budget(self, presenter, jobs, view):
+        presenter.settings_changed(CHOICE)
+        presenter.measure()
         jobs.estimate.assert_called_once_with(CHOICE, 2)
-        presenter.estimated(CHOICE, 2, "About 1 GiB.")
-        assert presenter.screen.estimate == "About 1 GiB."
-        other = Choice("effdnet", "quick", {}, TrainConfig())
-        presenter.want_estimate(other)
-        presenter.estimated(CHOICE, 2, "Late.")
-        assert presenter.screen.estimate != "Late."
+        assert presenter.screen.estimate.endswith("…")
+        presenter.measured(CHOICE, 2, Speed(0.5, 900.0))
+        view.propose_budget.assert_called_once_with({"minutes": 2.0})
+        two_minutes = replace(CHOICE, training=CHOICE.training.updated({"minutes": 2.0}))
+        presenter.settings_changed(two_minutes)
+        assert presenter.screen.estimate == (
+            "About 2 min now: some 240 steps of 0.5 s, 900 MiB of memory. All of about 2000 would "
+            "take 17 min."
+        )
+        presenter.measure()
+        assert jobs.estimate.call_count == 1
+
+    def test_another_method_has_no_estimate_until_it_is_measured(self, presenter):
+        presenter.measured(CHOICE, 2, Speed(0.5, 900.0))
+        presenter.settings_changed(Choice("effdnet", "quick", {}, TrainConfig()))
+        assert presenter.screen.estimate == ""
+
+    def test_a_training_tells_better_than_an_estimate_what_a_step_takes(self, presenter):
+        presenter.train(CHOICE)
+        presenter.run_started(RUN)
+        presenter.happened(finished("completed", 100))
+        (speed,) = presenter.speeds.values()
+        assert speed.seconds_per_step == pytest.approx(0.75)
+
+
+class TestTheQueue:
+    """Runs follow each other only by the user's word, given in this window."""
+
+    WAITING = card("next", "waiting")
+
+    def test_chosen_methods_are_trained_one_after_another(self, presenter, jobs):
+        presenter.train_several([CHOICE, CHOICE])
+        assert len(jobs.queue.call_args.args[1]) == 2
+        presenter.queued(2)
+        jobs.train_next.assert_called_once()
+        presenter.next_taken(RUN)
+        jobs.start.assert_called_once_with(RUN)
+        presenter.run_started(RUN)
+        presenter.happened(finished("completed"))
+        assert jobs.train_next.call_count == 2
+        presenter.next_taken(None)
+        assert not presenter.screen.queue_on
+
+    @pytest.mark.parametrize("outcome", ["completed", "failed"])
+    def test_what_waits_from_an_earlier_session_is_never_revived(
+        self, training, jobs, view, outcome
+    ):
+        list_runs(training, self.WAITING)
+        assert training.screen.waiting == 1
+        training.happened(finished(outcome))
+        jobs.train_next.assert_not_called()
+        assert view.completed.called is (outcome == "completed")
+
+    def test_it_goes_on_when_the_user_says_so(self, presenter, jobs):
+        list_runs(presenter, self.WAITING)
+        presenter.go_on_with_queue()
+        jobs.train_next.assert_called_once()
+
+    def test_whoever_stops_a_training_stops_the_queue(self, training, jobs):
+        training.screen = replace(training.screen, queue_on=True)
+        training.happened(finished("stopped"))
+        jobs.train_next.assert_not_called()
+        assert not training.screen.queue_on
+        assert "wait stay" in training.screen.result
+
+    def test_it_can_be_cleared(self, presenter, jobs):
+        presenter.clear_queue()
+        jobs.clear_queue.assert_called_once_with()
+        presenter.queue_cleared(16)
+        assert said(presenter)[0].startswith("16 runs that were never trained")
+
+    def test_in_its_middle_nobody_is_taken_to_the_results(self, training, view):
+        list_runs(training, self.WAITING)
+        training.screen = replace(training.screen, queue_on=True)
+        training.happened(finished("completed"))
+        view.completed.assert_not_called()
+
+    def test_the_next_run_is_only_looked_at_by_who_looked_at_the_last(self, training):
+        training.screen = replace(training.screen, queue_on=True)
+        list_runs(training, card(), card("mine", has_weights=True), self.WAITING)
+        training.runs.choose(Path("runs/mine"))
+        training.happened(finished("completed"))
+        training.next_taken(self.WAITING.folder)
+        training.run_started(self.WAITING.folder)
+        assert training.runs.chosen == Path("runs/mine")
+
+
+class TestTrainMore:
+    EARLIER = Path("runs/earlier")
+
+    def more(self, presenter, *events) -> None:
+        presenter.act("more", self.EARLIER, {})
+        presenter.run_started(RUN, self.EARLIER)
+        for event in (STARTED, *events, finished("completed")):
+            presenter.happened(event)
+
+    def score(self, step: int, mean: float) -> Validated:
+        return Validated(step=step, measure="dice", scores={}, mean=mean, best=False)
+
+    def test_tells_dice_before_and_after_on_what_is_held_out(self, presenter, view, jobs):
+        self.more(presenter, self.score(0, 0.71), self.score(5, 0.76), self.score(10, 0.75))
+        assert "Dice on what is held out: 0.710 before, 0.760 after (+0.050)." in said(presenter)[0]
+        view.completed.assert_called_once_with(RUN)
+        jobs.compare_ends.assert_not_called()
+
+    def test_keeps_the_earlier_run_if_it_was_better(self, presenter, view):
+        self.more(presenter, self.score(0, 0.8), self.score(10, 0.75))
+        assert "(-0.050). The earlier weights stay" in presenter.screen.result
+        assert said(presenter)[1] == "warning"
+        view.run_chosen.assert_called_once_with(self.EARLIER)
+        view.completed.assert_not_called()
+
+    def test_without_validation_the_shown_reference_tells(self, presenter, view, jobs):
+        self.more(presenter)
+        jobs.compare_ends.assert_called_once_with(RUN)
+        view.completed.assert_not_called()
+        presenter.ends_compared(RUN, 0.5, 0.6)
+        assert "0.500 before, 0.600 after (+0.100)" in said(presenter)[0]
+        view.completed.assert_called_once_with(RUN)
+
+    def test_without_any_score_this_is_said(self, presenter, view):
+        self.more(presenter)
+        presenter.ends_compared(RUN, None, None)
+        assert "No score tells" in presenter.screen.result
+        view.completed.assert_called_once_with(RUN)
 
 
 class TestMethodsThatLearnFromReferences:
@@ -319,24 +478,11 @@ class TestMethodsThatLearnFromReferences:
         assert presenter.screen.phase is Phase.IDLE
         jobs.train.assert_not_called()
 
-    def test_are_left_out_when_all_are_trained(self, presenter, jobs):
-        presenter.train_all([CHOICE, self.DENSE])
-        assert jobs.queue.call_args.args[1] == [CHOICE]
-
     def test_are_trained_with_one(self, presenter, view, jobs):
         with_one = replace(snapshot(), reference=np.zeros(GRID.shape, np.uint8))
         view.snapshot.side_effect = lambda: with_one
-        presenter.train_all([CHOICE, self.DENSE])
-        assert jobs.queue.call_args.args[1] == [CHOICE, self.DENSE]
-
-
-def test_in_the_middle_of_a_queue_nobody_is_taken_to_the_results(training, view):
-    training.cards = (card("next", "waiting"),)
-    training.happened(finished("completed"))
-    view.completed.assert_not_called()
-    training.cards = ()
-    training.happened(finished("completed"))
-    view.completed.assert_called_once_with(RUN)
+        presenter.train(self.DENSE)
+        assert jobs.train.call_args.args[1] == self.DENSE
 
 
 class TestGuest:
@@ -346,35 +492,33 @@ class TestGuest:
 
     def test_a_run_of_an_experiment_is_shown_and_nothing_else(self, presenter, jobs, view):
         card = self.visited()
-        presenter.visit(card.folder)
+        presenter.runs.visit(card.folder)
         jobs.load_history.assert_called_with(card.folder)
-        presenter.runs_listed(())  # asked for before the visit
-        assert presenter.chosen == card.folder
-        presenter.runs_listed((card,))
+        list_runs(presenter)  # asked for before the visit
+        assert presenter.runs.chosen == card.folder
+        list_runs(presenter, card)
         view.show_runs.assert_called_with((card,), card.folder)
         jobs.watch.assert_not_called()
         assert card.actions == ("log",)
         assert card.title == "a-fold1-seed0-100"
-        presenter.runs_listed((replace(card, has_weights=True),))
-        presenter.choose(card.folder)
-        view.has_weights.assert_not_called()
-        presenter.act("log", card.folder)
-        view.show_log.assert_called_once_with(card.folder)
+        list_runs(presenter, replace(card, has_weights=True))
+        presenter.runs.choose(card.folder)
+        view.run_chosen.assert_not_called()
 
     def test_it_is_looked_at_again_while_it_is_trained_and_shown(self, presenter, jobs):
         card = self.visited()
-        presenter.visit(card.folder)
-        presenter.runs_listed((card,))
+        presenter.runs.visit(card.folder)
+        list_runs(presenter, card)
         jobs.reset_mock()
-        presenter.look_at_guest()
+        presenter.runs.look_at_guest()
         jobs.load_history.assert_called_once_with(card.folder)
-        presenter.runs_listed((self.visited("completed"),))
+        list_runs(presenter, self.visited("completed"))
         jobs.reset_mock()
-        presenter.look_at_guest()
+        presenter.runs.look_at_guest()
         jobs.load_history.assert_not_called()
 
     def test_the_project_s_runs_are_proposed_and_not_the_guest(self, presenter):
         own = RunCard(RUN, "a", "quick", "completed", has_weights=True)
-        presenter.visited = self.visited().folder
-        presenter.runs_listed((self.visited("completed"), own))
-        assert presenter.chosen == RUN
+        presenter.runs.visited = self.visited().folder
+        list_runs(presenter, self.visited("completed"), own)
+        assert presenter.runs.chosen == RUN

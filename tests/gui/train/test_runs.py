@@ -16,13 +16,14 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped, Validated
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import work
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset, own_presets
+from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.preview_dice import PreviewDice
 from napari_scribseg.gui.train.run_cards import RunCard, choice_of, delete_run, list_cards
-from napari_scribseg.gui.train.runs_panel import RunsPanel
+from napari_scribseg.gui.train.runs_panel import RunsPanel, term_title
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.gui.widgets.line_plot import Line, LinePlot
+from napari_scribseg.gui.widgets.style import LEVEL_COLORS
 from napari_scribseg.io import write_volume
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.history import History
@@ -36,7 +37,7 @@ FINISHED = Finished(outcome="completed", step=4, message="Done.", seconds=90.0)
 def run(tmp_path):
     case = two_ball_case()
     shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
-    return work.write_run(tmp_path, shown, CHOICE)
+    return new_run.write_run(tmp_path, shown, CHOICE)
 
 
 def only_card(tmp_path: Path) -> RunCard:
@@ -72,8 +73,8 @@ class TestCards:
         run.append(FINISHED)
         card = only_card(tmp_path)
         assert card.actions == ("more", "delete")
-        assert "dice 0.800" in card.status_text
-        assert choice_of(run.path).method == "partial_ce"
+        assert "Dice 0.800" in card.status_text
+        assert choice_of(run.path, {}).method == "partial_ce"
 
     def test_deleting_removes_the_folder(self, run, tmp_path):
         delete_run(run.path)
@@ -99,7 +100,7 @@ class TestCards:
         shown = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
         other = Choice("effdnet", "quick", {}, TrainConfig())
         with pytest.raises(InvalidInput, match="the same method"):
-            work.write_run(tmp_path, shown, other, run.path)
+            new_run.write_run(tmp_path, shown, other, run.path)
 
 
 def stepped(step: int) -> Stepped:
@@ -139,13 +140,39 @@ class TestPanel:
         assert chosen.args[0].name.endswith("b_0000")
         assert panel.offered() == ["more", "delete"]
 
+    def test_several_runs_are_deleted_at_once(self, panel, qtbot):
+        panel.list.selectAll()
+        assert panel.offered() == ["delete"]
+        with qtbot.waitSignal(panel.delete_asked) as asked:
+            qtbot.mouseClick(panel.button("delete"), Qt.MouseButton.LeftButton)
+        assert [run.name[-6:] for run in asked.args[0]] == ["a_0000", "b_0000"]
+        panel.show_cards(panel._cards, panel._cards[0].folder)
+        assert len(panel.selected()) == 2, "news of a training change no selection"
+
+    def test_what_the_card_of_the_training_does_is_not_there_twice(self, panel):
+        cards = panel._cards
+        panel.show_cards(cards, cards[0].folder, trained=cards[0].folder)
+        assert panel.offered() == []
+
+    def test_no_loss_is_called_dice(self, panel):
+        panel.show_history(History.of([stepped(1), stepped(2)]), {})
+        assert term_title("dice") == "Dice loss"
+        assert term_title("pasted_pseudo_labels") == "pasted pseudo labels"
+
+    def test_green_is_said_of_a_score_only(self, panel):
+        panel.show_history(History.of([stepped(i) for i in range(1, 400)]), {})
+        assert LEVEL_COLORS["good"] not in panel.trend.styleSheet()
+        panel.show_previews((10, 300), {10: {"RV": 0.2}, 300: {"RV": 0.6}})
+        assert LEVEL_COLORS["good"] in panel.trend.styleSheet()
+        assert "Dice of the preview: 0.600" in panel.trend.text()
+
     def test_every_term_has_a_line_and_every_class_a_score(self, panel):
         scored = Validated(step=2, measure="dice", scores={"RV": 0.5}, mean=0.5, best=True)
         panel.show_history(History.of([stepped(1), stepped(2), scored]), {"RV": "#ff0000"})
         assert panel.losses.points("smooth") == [(1, 0.1), (2, 0.1)]
-        assert panel.losses.points("total")[0][1] == pytest.approx(0.6)
+        assert panel.losses.points("total loss")[0][1] == pytest.approx(0.6)
         assert panel.scores.points("RV") == [(2, 0.5)]
-        assert "early" in panel.trend.text()
+        assert "far too short" in panel.trend.text()
 
     def test_the_slider_follows_the_training_until_it_is_moved_back(self, panel, qtbot):
         panel.show_previews((10, 20), {})
@@ -191,6 +218,35 @@ def test_previews_are_scored_once_against_the_shown_reference(tmp_path):
     assert not known.score({3: path}, case.reference, TWO_BALLS)
 
 
+def test_whole_patients_are_held_out_where_there_are_enough_and_never_the_shown_one(tmp_path):
+    cases = [two_ball_case(seed=i) for i in range(6)]
+    with Project.create(tmp_path / "p", TWO_BALLS) as project:
+        for case in cases:
+            project.add_case(case)
+    key = CaseKey.in_project(tmp_path / "p", cases[0].id)
+    shown = Snapshot(key, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
+    held_back = CHOICE.training.updated({"held_out_strokes": 0.2})
+    choice = replace(CHOICE, all_cases=True, training=held_back)
+    run = new_run.write_run(tmp_path / "p", shown, choice)
+    assert run.cases[0].role == "train"
+    assert [case.role for case in run.cases].count("validate") == 1, "a fifth of five"
+    assert run.record.checkpoint_choice == "score on the validation cases"
+    alone = new_run.write_run(tmp_path / "p", shown, replace(choice, all_cases=False))
+    assert [case.role for case in alone.cases] == ["train"]
+    assert (alone.record.validate_on, alone.record.checkpoint_choice) == (
+        "strokes",
+        "agreement with held-out strokes",
+    )
+
+
+def test_clearing_the_queue_gives_what_waited(run, tmp_path):
+    queue = RunQueue(tmp_path / "runs")
+    queue.add(run.path)
+    assert queue.clear() == [run.path]
+    assert queue.waiting() == []
+    assert queue.take() is None
+
+
 def test_the_other_scribbled_cases_of_a_project_join_as_copies(tmp_path):
     cases = [two_ball_case(seed=i) for i in range(3)]
     empty = replace(cases[2], scribbles=np.zeros_like(cases[2].scribbles))
@@ -199,10 +255,10 @@ def test_the_other_scribbled_cases_of_a_project_join_as_copies(tmp_path):
             project.add_case(case)
     key = CaseKey.in_project(tmp_path / "p", cases[0].id)
     shown = Snapshot(key, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
-    run = work.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
+    run = new_run.write_run(tmp_path / "p", shown, replace(CHOICE, all_cases=True))
     assert [case.files.id for case in run.cases] == [cases[0].id, cases[1].id]
     other = run.cases[1].files
     assert other.scribbles.is_relative_to(run.path)
     assert other.reference is None, "the reference must not be near the training"
     assert np.array_equal(other.load(TWO_BALLS).scribbles, cases[1].scribbles)
-    assert choice_of(run.path).all_cases
+    assert choice_of(run.path, {}).all_cases

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QCheckBox, QLabel
 
 from napari_scribseg.core.config import MethodConfig, Positive, PositiveInt, TrainConfig
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.gui.widgets.field_words import engine_groups, method_groups
 from napari_scribseg.gui.widgets.forms import ConfigForm
 
 
@@ -110,6 +111,60 @@ def test_captions_and_tooltips_come_from_the_fields(form):
     captions = {label.text(): label.toolTip() for label in form.findChildren(QLabel)}
     assert "Levels of the network." in captions["Depth"]
     assert "Spacing (mm)" in captions
+
+
+class Parts(MethodConfig):
+    """As EFFDNet's and a method of another package have them."""
+
+    fbsl: bool = Field(True, description="A part.")
+    fbsl_weight: float = Field(0.3, description="Its weight.")
+    own: int = Field(3, title="Own title")
+    norm: Literal["batch", "group"] = "batch"
+    supervoxel_mm3: float = 1000.0
+
+
+def test_names_are_those_of_the_papers_and_a_title_of_its_own_wins(qtbot):
+    form = ConfigForm.of(Parts())
+    qtbot.addWidget(form)
+    names = [form.caption(name) for name in Parts.model_fields]
+    assert names == ["FBSL", "δ, weight of FBSL", "Own title", "Norm", "Supervoxel (mm³)"]
+
+
+def test_what_can_t_act_is_greyed(qtbot):
+    form = ConfigForm.of(Parts())
+    qtbot.addWidget(form)
+    assert form.editor("fbsl_weight").enabled
+    form.set_value({"fbsl": False})
+    qtbot.waitUntil(lambda: not form.editor("fbsl_weight").enabled)
+    assert form.editor("own").enabled
+    form.set_value({"fbsl": True})
+    qtbot.waitUntil(lambda: form.editor("fbsl_weight").enabled)
+
+
+def test_parts_come_first_then_the_numbers_then_what_is_for_experts(qtbot):
+    fields = Parts.model_json_schema()["properties"]
+    groups = method_groups(fields)
+    assert groups[""] == ("fbsl",)
+    assert groups["Numbers of the paper"] == ("fbsl_weight", "own", "supervoxel_mm3")
+    assert groups["For experts"] == ("norm",)
+    of_engine = engine_groups(list(TrainConfig.model_fields))
+    assert sorted(name for names in of_engine.values() for name in names) == sorted(
+        TrainConfig.model_fields
+    )
+    form = ConfigForm(Parts.model_json_schema(), groups=groups)
+    qtbot.addWidget(form)
+    form.show()
+    assert [n for n in Parts.model_fields if form.editor(n).visible] == ["fbsl"]
+
+
+def test_what_differs_is_marked_and_the_tooltip_has_both_numbers(qtbot):
+    form = ConfigForm.of(Parts(fbsl_weight=0.5))
+    qtbot.addWidget(form)
+    form.compare_with({"fbsl_weight": 0.4, "own": 3}, {"fbsl_weight": 0.3})
+    assert form.caption("fbsl_weight") == "δ, weight of FBSL ● ○"
+    assert "the preset has 0.4" in form._labels["fbsl_weight"].toolTip()
+    assert "the paper has 0.3" in form._labels["fbsl_weight"].toolTip()
+    assert form.caption("own") == "Own title"
 
 
 def test_one_signal_for_many_changes(form, qtbot):

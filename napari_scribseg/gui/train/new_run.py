@@ -1,0 +1,105 @@
+"""New runs of the window: the shown case, and others of the project if wanted, as they are now."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import ScribbleConvention
+from napari_scribseg.core.volume import Volume
+from napari_scribseg.data.case import CaseFiles, hold_out
+from napari_scribseg.gui.project_cases import other_cases
+from napari_scribseg.gui.values import Choice, Snapshot
+from napari_scribseg.io import write_volume
+from napari_scribseg.io.storable import storable
+from napari_scribseg.project.folder import run_folder_name
+from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
+from napari_scribseg.training.new_run import run_of_cases
+
+
+def write_run(
+    project: Path, snapshot: Snapshot, choice: Choice, continues: Path | None = None
+) -> RunFolder:
+    """A run folder in a project, with the volumes of a snapshot as its training case.
+
+    The case is what the training shows in its previews, too. Where strokes are to be held out and
+    there are cases of enough patients, whole patients are held out instead, never the shown one.
+
+    Args:
+        project: holds the folder "runs".
+        snapshot: image, scribbles and structures.
+        choice: method and settings.
+        continues: a run whose weights the new one starts from.
+
+    Raises:
+        InvalidInput: the folder can't be written, the snapshot has no scribbles, or the run to
+            continue was of another method or other structures, or has no weights.
+    """
+    if snapshot.scribbles is None:
+        raise InvalidInput("There are no scribbles to train on: draw some strokes first.")
+    snapshot.schema.check_scribbles(snapshot.scribbles)
+    source = None if continues is None else _continued(continues, snapshot, choice)
+    folder = project / "runs" / run_folder_name(choice.method)
+    others = other_cases(project, snapshot, folder / "data") if choice.all_cases else {}
+    files = _files_of(project, snapshot, folder / "data", choice)
+    run = run_of_cases(
+        folder,
+        method=choice.method,
+        options=dict(choice.options),
+        training=choice.training,
+        schema=snapshot.schema,
+        cases=_parted(files, tuple(case.files for case in others.values()), choice),
+        preset=choice.preset,
+        dataset="napari",
+        continues=source,
+    )
+    run.ask_preview(PreviewRequest(case=files))
+    files.image.parent.mkdir()
+    write_volume(files.image, storable(snapshot.image))
+    grid = snapshot.image.grid
+    if files.scribbles is not None:
+        write_volume(files.scribbles, Volume(snapshot.scribbles, grid))
+    if files.reference is not None and snapshot.reference is not None:
+        write_volume(files.reference, Volume(snapshot.reference, grid))
+    for drawn, case in others.items():
+        if case.files.scribbles is not None:
+            shutil.copyfile(drawn, case.files.scribbles)
+    return run
+
+
+def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> CaseFiles:
+    """Where the volumes of the shown case will be."""
+    # Only for a method that learns from it: no other training may ever see the reference.
+    learns_from_it = choice.uses_references and snapshot.reference is not None
+    case_id = snapshot.stored.id_among(project)
+    return CaseFiles(
+        id=case_id,
+        patient=case_id,
+        image=data / "image.mha",
+        scribbles=data / "scribbles.mha",
+        reference=data / "reference.mha" if learns_from_it else None,
+        reference_convention=ScribbleConvention.unlabelled_255(snapshot.schema.n_classes - 1),
+    )
+
+
+def _parted(shown: CaseFiles, others: tuple[CaseFiles, ...], choice: Choice) -> tuple[RunCase, ...]:
+    """The cases to learn from and those to validate on; the shown one is always learnt from."""
+    training = choice.training
+    learnt, held = hold_out(others, training.held_out_strokes, training.random_seed)
+    return (
+        RunCase(files=shown, role="train"),
+        *(RunCase(files=files, role="train") for files in learnt),
+        *(RunCase(files=files, role="validate") for files in held),
+    )
+
+
+def _continued(folder: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
+    """The run to continue, if its weights can be expected to fit."""
+    run = RunFolder.open(folder)
+    if run.record.method != choice.method or run.schema.names != snapshot.schema.names:
+        raise InvalidInput(
+            f"{folder.name} learnt {', '.join(run.schema.names)} with {run.record.method}; "
+            "training more needs the same method and the same structures."
+        )
+    return run
