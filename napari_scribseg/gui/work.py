@@ -5,15 +5,11 @@ Nothing here touches a layer: what is to be written or measured comes in as a `S
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
-import secrets
 import shutil
 import threading
-from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -25,21 +21,18 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import UNLABELLED, ScribbleConvention
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles, CaseKey, put_on_grid
+from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.data.names import volumes_in
 from napari_scribseg.gui.project_cases import other_cases
-from napari_scribseg.gui.values import Choice, Outcome, Snapshot
+from napari_scribseg.gui.saved_predictions import new_predictions, newest_predictions, project_of
+from napari_scribseg.gui.values import Choice, Prediction, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
-from napari_scribseg.io.atomic import remove_abandoned, temporary_name
-from napari_scribseg.io.regular_file import refuse_links
+from napari_scribseg.io.atomic import temporary_name
 from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
 from napari_scribseg.runs.model_file import described
 
-_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
-"""Ends the name of a map that lies beside a segmentation."""
 _LOOK_SECONDS = 0.5
 """Between two looks at how many cases are done."""
 
@@ -126,7 +119,7 @@ def predict(
     *,
     probabilities: bool = False,
     z: int | None = None,
-) -> Outcome:
+) -> Prediction:
     """The segmentation of a snapshot's image by a run, from a child process, not scored yet.
 
     Args:
@@ -140,7 +133,7 @@ def predict(
         RunError: the child failed; the message is the child's.
     """
     run = run.absolute()  # the child works elsewhere
-    out = _new_predictions(run, "output" if z is None else "slice")
+    out = new_predictions(run, "output" if z is None else "slice")
     folder = out.parent
     record, schema = described(run)
     device = record.training.device
@@ -162,7 +155,7 @@ def predict(
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.
     maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
-    return Outcome(
+    return Prediction(
         case=snapshot.case,
         segmentation=Volume(
             _whole(read_labels(out / names[0]).array, grid.shape, z),
@@ -171,7 +164,6 @@ def predict(
         ),
         uncertainty=Volume(maps[-1], grid),
         schema=schema,
-        scores=None,
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
@@ -199,7 +191,7 @@ def predict_project(
     run, project = run.absolute(), project.absolute()  # the child works elsewhere
     is_own = os.path.realpath(project) == os.path.realpath(project_of(run))
     # The ids of another project mean other cases here: its files are found once they are renamed.
-    out = _new_predictions(run, "output" if is_own else "unnamed")
+    out = new_predictions(run, "output" if is_own else "unnamed")
     device = described(run)[0].training.device
     over = threading.Event()
 
@@ -266,11 +258,6 @@ def export_project(
     return export(dataset, folder, layout, predictions=predictions, copy_images=copy_images)
 
 
-def project_of(run: Path) -> Path:
-    """The project that a run belongs to, if it belongs to one."""
-    return run.absolute().parent.parent
-
-
 def _id_in_run(run: RunFolder, snapshot: Snapshot) -> str:
     """The id of a case among those that a run was trained on.
 
@@ -287,58 +274,6 @@ def _id_in_run(run: RunFolder, snapshot: Snapshot) -> str:
         f"{run.path.name} was not trained on {snapshot.case}, so it has made nothing of it: show "
         "one of its training cases, or choose another run."
     )
-
-
-def newest_predictions(run: Path) -> dict[str, Path]:
-    """The newest segmentation of every case that a run has predicted as a whole.
-
-    By the id that the case has for this run: see `CaseKey.id_among`.
-    """
-    newest: dict[str, Path] = {}
-    for out in sorted((run / "predictions").glob("*/output")):
-        names = volumes_in(out, (".nii.gz",))
-        # A case may be called like a map; a map lies beside the segmentation it belongs to.
-        newest |= {n: p for n, p in names.items() if not _is_map(n, names)}
-    return newest
-
-
-def _is_map(name: str, names: Collection[str]) -> bool:
-    return (base := _MAP.sub("", name)) != name and base in names
-
-
-def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
-    """The newest segmentation of a snapshot's case that lies in the run's folder.
-
-    Raises:
-        InvalidInput: there is none, or it lies on another grid than the image.
-    """
-    case_id = snapshot.stored.id_among(project_of(run))
-    path = newest_predictions(run).get(case_id)
-    if path is None:
-        raise InvalidInput(f"{run.name} has no saved prediction of {snapshot.case}: predict it.")
-    grid = snapshot.image.grid
-    array, _ = put_on_grid(read_labels(path), grid, f"The saved prediction of {snapshot.case}")
-    beside = path.with_name(f"{case_id}_uncertainty.nii.gz")
-    unsure = Volume(read_volume(beside).array, grid) if beside.is_file() else None
-    return Outcome(
-        case=snapshot.case,
-        segmentation=Volume(array.astype(np.uint8), grid, frame=snapshot.image.frame),
-        uncertainty=unsure,
-        schema=described(run)[1],
-        scores=None,
-        run=run,
-    )
-
-
-def _new_predictions(run: Path, kind: str) -> Path:
-    """A path for new predictions of a run, whose parent exists."""
-    stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
-    folder = run / "predictions" / stamp
-    refuse_links(folder)
-    with contextlib.suppress(OSError):
-        remove_abandoned(run / "predictions")  # by predictions that were killed
-    folder.mkdir(parents=True)
-    return folder / kind
 
 
 def _whole(array: Array, shape: tuple[int, int, int], z: int | None) -> Array:

@@ -17,7 +17,7 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import work
+from napari_scribseg.gui import saved_predictions, work
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
@@ -169,14 +169,16 @@ class TestPredict:
         assert np.array_equal(outcome.segmentation.array[2], taken.reference[2])
         assert not outcome.segmentation.array[:2].any()
         assert outcome.z == 2
-        assert work.newest_predictions(run.path) == {}, "a slice is no prediction of the case"
+        assert saved_predictions.newest_predictions(run.path) == {}, (
+            "a slice is no prediction of the case"
+        )
 
     def test_the_newest_prediction_of_each_case_is_found(self, tmp_path):
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
         for _ in range(2):
             work.predict(run.path, taken, _Answering(taken.reference))
-        found = work.newest_predictions(run.path)
+        found = saved_predictions.newest_predictions(run.path)
         assert list(found) == ["p"]
         assert found["p"] == max(run.path.glob("predictions/*/output/p.nii.gz"))
 
@@ -184,9 +186,9 @@ class TestPredict:
         taken = replace(snapshot(), case=CaseKey.in_project(tmp_path, "p"))
         run = work.write_run(tmp_path, taken, CHOICE)
         with pytest.raises(InvalidInput, match="no saved prediction"):
-            work.saved_prediction(run.path, taken)
+            saved_predictions.saved_prediction(run.path, taken)
         made = work.predict(run.path, taken, _Answering(taken.reference))
-        back = work.saved_prediction(run.path, taken)
+        back = saved_predictions.saved_prediction(run.path, taken)
         assert np.array_equal(back.segmentation.array, made.segmentation.array)
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert (back.run, back.schema) == (made.run, made.schema)

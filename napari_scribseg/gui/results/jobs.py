@@ -8,13 +8,16 @@ from pathlib import Path
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui import work
+from napari_scribseg.gui import saved_predictions, work
 from napari_scribseg.gui.results import model_work
-from napari_scribseg.gui.results.comparison import Comparison, advise, compare
-from napari_scribseg.gui.results.presenter import ResultsPresenter, Wanted
+from napari_scribseg.gui.results.advice import advise
+from napari_scribseg.gui.results.comparison import Comparison, compare
+from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.run_list import runs_with_weights
+from napari_scribseg.gui.results.screen import Wanted
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.values import Outcome, Snapshot
+from napari_scribseg.gui.values import Prediction, Snapshot
+from napari_scribseg.gui.widgets.numbers import counted
 
 
 class BackgroundPredictions:
@@ -26,7 +29,8 @@ class BackgroundPredictions:
         self._session = session
         self._children = work.Children()
         self._listed = 0
-        self._judged: dict[tuple[CaseKey, Path | None], int] = {}
+        self._looked = 0
+        self._judged: dict[tuple[CaseKey, Path], int] = {}
 
     def list_runs(self) -> None:
         """Look which runs of the project can predict; only the latest look counts."""
@@ -53,7 +57,19 @@ class BackgroundPredictions:
         """Fetch the newest prediction of a case from the run's folder."""
         presenter = self._presenter
         self._session.background.run(
-            lambda: work.saved_prediction(run, snapshot), presenter.predicted, presenter.failed
+            lambda: saved_predictions.saved_prediction(run, snapshot),
+            presenter.predicted,
+            presenter.failed,
+        )
+
+    def load_newest(self, snapshot: Snapshot) -> None:
+        """Look for the newest prediction of a case by any run; only the latest look counts."""
+        presenter, project = self._presenter, self._session.project_folder
+        self._looked += 1
+        number = self._looked
+        self._session.run(
+            lambda: saved_predictions.newest_of_case(project, snapshot),
+            lambda found: presenter.restored(found) if number == self._looked else None,
         )
 
     def predict_cases(self, run: Path) -> None:
@@ -62,7 +78,7 @@ class BackgroundPredictions:
         project, background = self._session.project_folder, self._session.background
 
         def progress(done: int) -> None:
-            background.post(lambda: presenter.progressed(f"{done} case(s) done …"))
+            background.post(lambda: presenter.progressed(f"{counted(done, 'case')} done …"))
 
         background.run(
             lambda: work.predict_project(run, project, children, progress),
@@ -71,25 +87,25 @@ class BackgroundPredictions:
         )
 
     def compare_with_reference(
-        self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing
+        self, prediction: Prediction, reference: Array | None, cleaning: PostProcessing
     ) -> None:
         """Clean up and compare; of one prediction only the latest judgement counts."""
         presenter = self._presenter
-        key = (outcome.case, outcome.run)
+        key = (prediction.case, prediction.run)
         number = self._judged.get(key, 0) + 1
         self._judged[key] = number
 
-        def done(verdict: Comparison) -> None:
+        def done(comparison: Comparison) -> None:
             if self._judged[key] == number:
-                presenter.compared(verdict)
+                presenter.compared(comparison)
 
         self._session.background.run(
-            lambda: compare(outcome, reference, cleaning), done, presenter.failed
+            lambda: compare(prediction, reference, cleaning), done, presenter.failed
         )
 
-    def advise(self, outcomes: Sequence[Outcome], scribbles: Array | None) -> None:
+    def advise(self, predictions: Sequence[Prediction], scribbles: Array | None) -> None:
         """Find where to draw next."""
-        self._session.run(lambda: advise(outcomes, scribbles), self._presenter.advised)
+        self._session.run(lambda: advise(predictions, scribbles), self._presenter.advised)
 
     def learnt(
         self, run: Path, snapshot: Snapshot, done: Callable[[dict[str, Array]], None]

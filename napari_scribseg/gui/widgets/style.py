@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -22,6 +23,9 @@ SECTION_GAP = 14
 """Pixels between panels."""
 MARGIN = 10
 """Pixels around the dock's content."""
+
+_WIDEST_LIST = 560
+"""Pixels; longer entries of a list are cut off all the same."""
 
 LEVEL_COLORS = {"info": "", "good": "#2fa26f", "warning": "#c98f06", "error": "#ea5c50"}
 """Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
@@ -154,6 +158,16 @@ def tame(widget: QWidget) -> None:
     widget.setMinimumWidth(70)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     widget.installEventFilter(_WheelGuard(widget))
+
+
+def tell_in_full(box: QComboBox) -> None:
+    """Show long entries of a box in full: on hovering, and as wide as they are when it is open."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    for row in range(box.count()):
+        box.setItemData(row, box.itemText(row), Qt.ItemDataRole.ToolTipRole)
+    entries = box.view()
+    if entries is not None:
+        entries.setMinimumWidth(min(entries.sizeHintForColumn(0) + 24, _WIDEST_LIST))
 
 
 class _WheelGuard(QObject):

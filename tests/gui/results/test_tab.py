@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
@@ -19,16 +20,17 @@ from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.results import jobs
 from napari_scribseg.gui.results.accept_panel import AcceptForm
+from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
-from napari_scribseg.gui.results.comparison import Advice
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.predict_panel import PredictPanel
-from napari_scribseg.gui.results.presenter import ResultsScreen
 from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.values import Outcome
+from napari_scribseg.gui.values import Prediction
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
 
 HEART = PRESETS["cardiac"]
@@ -48,7 +50,7 @@ def heart(case_id: str, radius: float) -> Case:
     return Case(case_id, "p", image, scribbles, reference)
 
 
-def moved(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
+def moved(run, snapshot, children, *, probabilities=False, z=None) -> Prediction:
     """The reference, by run "two" moved aside on slice 2."""
     segmentation = snapshot.reference.copy()
     if run == TWO:
@@ -58,7 +60,7 @@ def moved(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
     if probabilities:
         known = np.stack([segmentation == k for k in range(HEART.n_classes)]).astype(np.float32)
     volume = Volume(segmentation, GRID)
-    return Outcome(snapshot.case, volume, unsure, HEART, None, "", run, known, z)
+    return Prediction(snapshot.case, volume, unsure, HEART, run, known, z)
 
 
 @pytest.fixture
@@ -69,11 +71,12 @@ def viewer(make_napari_viewer):
 @pytest.fixture
 def tab(viewer, tmp_path, qtbot, monkeypatch):
     monkeypatch.setattr(work, "predict", moved)
+    listed = (RunEntry(ONE, "one"), RunEntry(TWO, "two"))
+    monkeypatch.setattr(jobs, "runs_with_weights", lambda _project: listed)
     session = Session(viewer, tmp_path)
     made = ResultsTab(session)
     qtbot.addWidget(made)
-    made.presenter.runs_listed((RunEntry(ONE, "one"), RunEntry(TWO, "two")))
-    made.presenter.jobs.list_runs = lambda: None
+    made.presenter.runs_listed(listed)
     show(session, heart("p_ED", 7))
     made.presenter.tick((ONE, TWO))
     yield made
@@ -135,7 +138,7 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     assert not viewer.canvas.grid.enabled
     assert [(layer, layer.visible) for layer in viewer.layers] == before
 
-    tab.results_actions.save_table(tmp_path / "t.csv")
+    tab.exporting.save_table(tmp_path / "t.csv")
     qtbot.waitUntil((tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
@@ -147,7 +150,7 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
     viewer.dims.set_point(0, float(scribbles.data_to_world((1, 0, 0))[0]))
     before = scribbles.data.copy()
     before[1, 12, 12] = scribbles.data[1, 12, 12] = 1
-    tab.results_actions.accept()
+    tab.accepting.accept()
     qtbot.waitUntil(lambda: bool((scribbles.data != before).any()))
     assert (scribbles.data[before > 0] == before[before > 0]).all()
     assert (scribbles.data[[0, 2, 3]] == before[[0, 2, 3]]).all(), "the shown slice only"
@@ -159,9 +162,9 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
 def test_a_prediction_without_any_structure_is_not_accepted_as_background(tab, viewer, qtbot):
     predict(tab, qtbot)
     scribbles, before = tab._session.selected.scribbles, tab._session.selected.scribbles.data.copy()
-    tab.presenter.shown_verdict().shown.array[:] = 0
+    tab.presenter.shown.shown.array[:] = 0
     tab.accept.where.setCurrentIndex(1)
-    tab.results_actions.accept()
+    tab.accepting.accept()
     qtbot.wait(300)
     assert (scribbles.data == before).all()
 
@@ -173,7 +176,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     predict(tab, qtbot)
     form = tab.measurements
     assert (form.diastole.currentText(), form.systole.currentText()) == ("p_ED", "p_ES")
-    tab.results_actions.measure_function()
+    tab.measuring.measure_function()
     qtbot.waitUntil(lambda: form.table.rowCount() == 6)
     found = {form.table.item(y, 0).text(): form.table.item(y, 1).text() for y in range(6)}
     voxel = 8 * 1.5 * 1.5 / 1000
@@ -186,7 +189,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     form.systole.setCurrentText("p_ED")
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
-    tab.results_actions.measure_function()
+    tab.measuring.measure_function()
     qtbot.waitUntil(lambda: any("swapped" in text for text, _ in said))
 
 
@@ -282,18 +285,17 @@ def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot,
         asked.append((run, path))
         return path
 
-    monkeypatch.setattr("napari_scribseg.gui.results.actions.take_model", take)
+    monkeypatch.setattr("napari_scribseg.gui.results.runs_controller.take_model", take)
     monkeypatch.setattr("napari_scribseg.gui.results.model_work.export_model", export)
     monkeypatch.setattr(
-        "napari_scribseg.gui.results.tab.entry_of", lambda folder: RunEntry(folder, "model heart")
+        "napari_scribseg.gui.results.runs_controller.entry_of", lambda folder: RunEntry(folder, "model heart")
     )
-    dialogs = "napari_scribseg.gui.results.actions.QFileDialog"
     given = str(tmp_path / "heart.scribseg")
-    monkeypatch.setattr(f"{dialogs}.getOpenFileName", lambda *_: (given, ""))
-    monkeypatch.setattr(f"{dialogs}.getSaveFileName", lambda *_: (given, ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (given, ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (given, ""))
     tab.predict.model_asked.emit()
-    qtbot.waitUntil(lambda: taken in tab.presenter.ticked)
+    qtbot.waitUntil(lambda: tab.presenter.choice.ticked == (taken,))
     assert asked == [Path(given)]
-    tab.results_actions.ask_for_model_export()
+    tab.exporting.ask_for_model()
     qtbot.waitUntil(lambda: len(asked) == 2)
     assert asked[1] == (taken, Path(given))
