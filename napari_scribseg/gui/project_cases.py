@@ -54,3 +54,8 @@ def _is_shown(files: CaseFiles, case: CaseKey, shown: Snapshot) -> bool:
     """Whether a case of the project is the shown one, or has the very image that is shown."""
     same_file = shown.file is not None and os.path.realpath(files.image) == str(shown.file)
     return case == shown.stored or (same_file and files.frame == shown.image.frame)
+
+
+def project_of(run: Path) -> Path:
+    """The project that a run belongs to, if it belongs to one."""
+    return run.absolute().parent.parent

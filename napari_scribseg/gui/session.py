@@ -62,6 +62,8 @@ class Session(QObject):
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
     """The folder of a run with weights, that predicts from now on."""
+    runs_changed = Signal()
+    """Runs that can predict have come or gone; which of them do so is the user's."""
     run_completed = Signal(object)
     """The folder of a run whose training has just used up its budget."""
     reference_loaded = Signal(object)

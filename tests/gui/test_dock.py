@@ -24,10 +24,11 @@ from napari_scribseg.core.events import Finished, Saved, Started, Stepped
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import catalogue, work
+from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers, series_layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.train import jobs as training_jobs
 from napari_scribseg.gui.train.presenter import Phase
@@ -113,7 +114,7 @@ def predict_the_reference(run, snapshot, children, *, probabilities=False, z=Non
 
 def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):
     monkeypatch.setattr(training_jobs, "start", _FakeTraining)
-    monkeypatch.setattr(work, "predict", predict_the_reference)
+    monkeypatch.setattr(predictions, "predict", predict_the_reference)
     image, reference, scribbles = open_case(viewer)
     dock = open_dock(viewer, tmp_path, qtbot)
     chosen = dock.case_tab.inputs.value()

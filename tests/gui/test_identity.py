@@ -13,12 +13,13 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
-from napari_scribseg.gui import catalogue, saved_predictions, work
+from napari_scribseg.gui import catalogue, work
 from napari_scribseg.gui.autosave import Drawing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected, kept_as
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.plugin import read
+from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train.presenter import Phase
 from napari_scribseg.gui.values import Choice, Snapshot
@@ -270,7 +271,7 @@ class TestInTheFiles:
         cases = [self.snapshot(key, ONE) for key in keys]
         run = work.write_run(project, cases[2], CHOICE).path
         for value, case in enumerate(cases):
-            work.predict(run, case, _Answering(value))
+            predictions.predict(run, case, _Answering(value))
         found = [saved_predictions.saved_prediction(run, case).segmentation.array for case in cases]
         assert [set(np.unique(each)) for each in found] == [{0}, {1}, {2}, {3}]
         assert len(saved_predictions.newest_predictions(run)) == 4
@@ -294,14 +295,14 @@ class TestInTheFiles:
                 answer = super().run([*arguments[:2], "image.mha", *arguments[3:]])
                 return {**answer, "failed": {}}
 
-        done, failed = work.predict_project(run, tmp_path / name, Child(2), lambda _: None)
+        done, failed = predictions.predict_project(run, tmp_path / name, Child(2), lambda _: None)
         assert (done, failed) == (1, {})
         assert (saved_predictions.saved_prediction(run, cases[name]).segmentation.array == 2).all()
         other = "mine" if name == "theirs" else "theirs"
         with pytest.raises(InvalidInput, match="no saved prediction"):
             saved_predictions.saved_prediction(run, cases[other])
         out = tmp_path / "export"
-        done = work.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
+        done = predictions.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
         assert done.written == ["image"]
         assert (out / "predictions").exists() is (name == "theirs")
 
@@ -320,7 +321,7 @@ class TestInTheFiles:
             tmp_path, self.snapshot(CaseKey.in_project(tmp_path, "p"), ONE), CHOICE
         ).path
         strange = self.snapshot(CaseKey.in_project(tmp_path, "p_uncertainty"), ONE)
-        work.predict(run, strange, _Answering(2))
+        predictions.predict(run, strange, _Answering(2))
         assert list(saved_predictions.newest_predictions(run)) == ["p_uncertainty"]
 
     def test_all_cases_leaves_out_the_shown_one_and_no_other(self, tmp_path, files):

@@ -17,7 +17,8 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import saved_predictions, work
+from napari_scribseg.gui import work
+from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
@@ -155,7 +156,7 @@ class TestPredict:
     def test_brings_back_segmentation_and_uncertainty(self, tmp_path):
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(taken.reference))
+        outcome = predictions.predict(run.path, taken, _Answering(taken.reference))
         assert outcome.segmentation.grid == taken.image.grid
         assert np.array_equal(outcome.segmentation.array, taken.reference)
         assert outcome.uncertainty.array.max() == 0
@@ -165,7 +166,7 @@ class TestPredict:
     def test_one_slice_comes_back_in_its_place(self, tmp_path):
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
-        outcome = work.predict(run.path, taken, _Answering(taken.reference[2:3]), z=2)
+        outcome = predictions.predict(run.path, taken, _Answering(taken.reference[2:3]), z=2)
         assert np.array_equal(outcome.segmentation.array[2], taken.reference[2])
         assert not outcome.segmentation.array[:2].any()
         assert outcome.z == 2
@@ -177,7 +178,7 @@ class TestPredict:
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
         for _ in range(2):
-            work.predict(run.path, taken, _Answering(taken.reference))
+            predictions.predict(run.path, taken, _Answering(taken.reference))
         found = saved_predictions.newest_predictions(run.path)
         assert list(found) == ["p"]
         assert found["p"] == max(run.path.glob("predictions/*/output/p.nii.gz"))
@@ -187,22 +188,48 @@ class TestPredict:
         run = work.write_run(tmp_path, taken, CHOICE)
         with pytest.raises(InvalidInput, match="no saved prediction"):
             saved_predictions.saved_prediction(run.path, taken)
-        made = work.predict(run.path, taken, _Answering(taken.reference))
+        made = predictions.predict(run.path, taken, _Answering(taken.reference))
         back = saved_predictions.saved_prediction(run.path, taken)
         assert np.array_equal(back.segmentation.array, made.segmentation.array)
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert (back.run, back.schema) == (made.run, made.schema)
 
+    def test_the_newest_of_all_runs_comes_back_and_what_was_corrected_is_newest(self, tmp_path):
+        taken = replace(snapshot(), case=CaseKey.in_project(tmp_path, "p"))
+        assert saved_predictions.newest_of_case(tmp_path, taken) is None
+        first, second = (work.write_run(tmp_path, taken, CHOICE).path for _ in range(2))
+        made = predictions.predict(second, taken, _Answering(taken.reference))
+        assert saved_predictions.newest_of_case(tmp_path, taken).run == second
+        for folder in second.glob("predictions/*"):  # it was made earlier
+            folder.rename(folder.with_name(f"2020{folder.name[4:]}"))
+        predictions.predict(first, taken, _Answering(taken.reference))
+        assert saved_predictions.newest_of_case(tmp_path, taken).run == first
+        for folder in first.glob("predictions/*"):
+            folder.rename(folder.with_name(f"2021{folder.name[4:]}"))
+        better = made.segmentation.array.copy()
+        better[0] = 2
+        corrected = replace(
+            made, segmentation=replace(made.segmentation, array=better), corrected=True
+        )
+        out = saved_predictions.corrected_file(second)
+        for _ in range(2):  # kept again and again while somebody paints
+            saved_predictions.keep_corrected(corrected, taken, out)
+        back = saved_predictions.newest_of_case(tmp_path, taken)
+        assert (back.run, back.corrected) == (second, True)
+        assert np.array_equal(back.segmentation.array, better)
+        assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
+        assert len(list(second.glob("predictions/*"))) == 2, "what the run itself said stays"
+
     def test_exporting_needs_a_project(self, tmp_path):
         with pytest.raises(InvalidInput, match="no cases that are saved yet"):
-            work.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
+            predictions.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
 
     def test_no_copy_of_the_image_stays_behind(self, tmp_path):
         taken = snapshot()
         run = work.write_run(tmp_path, taken, CHOICE)
-        work.predict(run.path, taken, _Answering(taken.reference))
+        predictions.predict(run.path, taken, _Answering(taken.reference))
         with pytest.raises(RunError, match="ZeroDivisionError"):
-            work.predict(run.path, taken, python("1 / 0"))
+            predictions.predict(run.path, taken, python("1 / 0"))
         images = [path for path in run.path.rglob("*") if path.stem.startswith(taken.case.id)]
         assert images == []
         assert len(list(run.path.glob("predictions/*/output/p.nii.gz"))) == 1

@@ -74,7 +74,7 @@ class SideBySide:
         for layer in known:
             self._watch(layer)
         known.events.inserted.connect(self._came)
-        camera = _camera_of(self._viewer)
+        camera = camera_of(self._viewer)
         self._seen = (camera.zoom, tuple(camera.center))
         self._viewer.reset_view()
         if active is not None and active in known:
@@ -101,7 +101,7 @@ class SideBySide:
             grid = _grid_of(self._viewer)
             grid.enabled, grid.stride, grid.shape = self._before
             self._before = None
-        camera = _camera_of(self._viewer)
+        camera = camera_of(self._viewer)
         camera.zoom, camera.center = self._seen
 
     def _came(self, event: Any) -> None:
@@ -130,7 +130,7 @@ def _grid_of(viewer: napari.viewer.Viewer) -> Any:
     return owner.grid
 
 
-def _camera_of(viewer: napari.viewer.Viewer) -> Any:
+def camera_of(viewer: napari.viewer.Viewer) -> Any:
     """The camera, where napari 0.9 has it and where earlier ones had it."""
     owner: Any = getattr(viewer, "scene", viewer)
     return owner.camera
@@ -140,5 +140,6 @@ def _caption(layer: Layer, title: str) -> None:
     """Write the title into the field, where napari can."""
     overlay = getattr(layer, "name_overlay", None)
     if overlay is not None:
-        layer.name = title
+        # Not quite the name of the run's own layer: napari would number it.
+        layer.name = f"{title}\N{NO-BREAK SPACE}"
         overlay.visible = True

@@ -5,6 +5,7 @@ Everything here may take seconds and is called in a background thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -97,8 +98,6 @@ def caption_of(comparison: Comparison, title: str) -> str:
     ]
     if done:
         parts.append(f"with {' and '.join(done)}")
-    elif not prediction.corrected:
-        parts.append("as predicted")
     share = comparison.scores[0].reference_share if comparison.scores else 1.0
     if share < 1:
         parts.append(f"partial reference: scored on the {share:.2%} of the voxels that it labels")
@@ -119,3 +118,18 @@ def told_of(comparison: Comparison, title: str) -> tuple[str, Level]:
     doubts = [*([_NOTHING_FOUND] if is_empty else []), *prediction.doubts]
     is_doubtful = bool(comparison.note or doubts)
     return " ".join([*parts, *doubts]), "warning" if is_doubtful else "good"
+
+
+def told_of_several(found: Sequence[tuple[Comparison, str]]) -> tuple[str, Level]:
+    """The same of several runs, by title, that have predicted one case."""
+    is_scored = any(one.scores for one, _ in found)
+    measure = "; mean Dice: " if is_scored else ": "
+    names = ", ".join(
+        f"{title} {mean_dice(one.scores)}" if one.scores else title for one, title in found
+    )
+    notes = list(dict.fromkeys(one.note for one, _ in found if one.note))
+    doubts = list(dict.fromkeys(doubt for one, _ in found for doubt in one.prediction.doubts))
+    hint = [] if is_scored or notes else ["Choose a reference to get Dice and HD95."]
+    case = found[0][0].prediction.case
+    parts = [f"{case} is segmented by {len(found)} runs{measure}{names}.", *hint, *notes, *doubts]
+    return " ".join(parts), "warning" if notes or doubts else "good"

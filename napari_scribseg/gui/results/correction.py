@@ -17,8 +17,8 @@ from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas.correction import Correction
 from napari_scribseg.gui.results.kept import Key, key_of
 from napari_scribseg.gui.results.presenter import ResultsPresenter
+from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
 from napari_scribseg.gui.results.shown_layers import ShownLayers
-from napari_scribseg.gui.saved_predictions import corrected_file, keep_corrected
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Prediction, Snapshot
 

@@ -19,12 +19,12 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.gui.results.export_dialog import ExportDialog
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
+from napari_scribseg.gui.results.predictions import export_project
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.score_table import save_table
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.numbers import counted
 from napari_scribseg.gui.widgets.style import GAP, Panel, button
-from napari_scribseg.gui.work import export_project
 from napari_scribseg.io.dicom_seg import Origin
 
 if TYPE_CHECKING:

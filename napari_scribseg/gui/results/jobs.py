@@ -8,8 +8,7 @@ from pathlib import Path
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui import saved_predictions, work
-from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui.results import model_work, predictions, saved_predictions
 from napari_scribseg.gui.results.advice import advise
 from napari_scribseg.gui.results.comparison import Comparison, compare
 from napari_scribseg.gui.results.presenter import ResultsPresenter
@@ -18,6 +17,7 @@ from napari_scribseg.gui.results.screen import Wanted
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Prediction, Snapshot
 from napari_scribseg.gui.widgets.numbers import counted
+from napari_scribseg.gui.work import Children
 
 
 class BackgroundPredictions:
@@ -27,7 +27,7 @@ class BackgroundPredictions:
         self.presenter: ResultsPresenter | None = None
         """Whom to report to; set once, right after both are made."""
         self._session = session
-        self._children = work.Children()
+        self._children = Children()
         self._listed = 0
         self._looked = 0
         self._judged: dict[tuple[CaseKey, Path], int] = {}
@@ -46,7 +46,7 @@ class BackgroundPredictions:
         """Segment an image in a child process."""
         presenter, children = self._presenter, self._children
         self._session.background.run(
-            lambda: work.predict(
+            lambda: predictions.predict(
                 run, snapshot, children, probabilities=wanted.probabilities, z=wanted.z
             ),
             presenter.predicted,
@@ -81,7 +81,7 @@ class BackgroundPredictions:
             background.post(lambda: presenter.progressed(f"{counted(done, 'case')} done …"))
 
         background.run(
-            lambda: work.predict_project(run, project, children, progress),
+            lambda: predictions.predict_project(run, project, children, progress),
             lambda found: presenter.cases_predicted(run, *found),
             presenter.failed,
         )
@@ -112,7 +112,7 @@ class BackgroundPredictions:
     ) -> None:
         """Fetch the maps that a run has made of a case."""
         children = self._children
-        self._session.run(lambda: work.maps_of(run, snapshot, children), done)
+        self._session.run(lambda: predictions.maps_of(run, snapshot, children), done)
 
     def export_model(self, run: Path, path: Path, done: Callable[[Path], None]) -> None:
         """Write the model of a run as one file, in a child process."""
@@ -121,7 +121,7 @@ class BackgroundPredictions:
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""
-        children, self._children = self._children, work.Children()
+        children, self._children = self._children, Children()
         children.end()
 
     def end(self) -> None:

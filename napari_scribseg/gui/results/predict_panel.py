@@ -9,7 +9,6 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
-    QCheckBox,
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
@@ -57,6 +56,7 @@ class PredictPanel(Panel):
         self.runs = QListWidget()
         self.runs.setToolTip("Ticked runs predict; tick several to compare them")
         self.runs.setAccessibleName("Runs that predict")
+        self.runs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.runs.itemChanged.connect(self._ticked)
         self.predict = button("Predict volume", primary=True)
         self.predict.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -72,15 +72,11 @@ class PredictPanel(Panel):
         row.addWidget(self.predict, 1)
         row.addWidget(self.slice)
         row.addWidget(self.cases)
-        self.probabilities = QCheckBox("Also bring the probability of every class")
-        self.probabilities.setToolTip("Hidden layers, one per class; more memory and files")
-        self.probabilities.toggled.connect(self.probabilities_changed)
         self._going = self._progress()
         self.body.addWidget(self._none)
         self.body.addWidget(self.runs)
         self.body.addLayout(row)
         self.body.addWidget(self._going)
-        self.body.addWidget(self.probabilities)
         self._listed: tuple[tuple[RunEntry, ...], tuple[Path, ...]] | None = None
         self.set_runs((), ())
 
@@ -160,4 +156,10 @@ class PredictPanel(Panel):
             action = QAction(text, menu)
             action.triggered.connect(asked)
             menu.addAction(action)
+        menu.addSeparator()
+        self.probabilities = QAction("Also bring the probability of every class", menu)
+        self.probabilities.setToolTip("Hidden layers, one per class; more memory and files")
+        self.probabilities.setCheckable(True)
+        self.probabilities.toggled.connect(self.probabilities_changed)
+        menu.addAction(self.probabilities)
         return menu

@@ -17,7 +17,7 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.results.advice import Advice
-from napari_scribseg.gui.results.comparison import Comparison, caption_of, told_of
+from napari_scribseg.gui.results.comparison import Comparison, caption_of, told_of, told_of_several
 from napari_scribseg.gui.results.kept import Kept, Key, key_of
 from napari_scribseg.gui.results.run_choice import RunChoice
 from napari_scribseg.gui.results.run_list import RunEntry
@@ -53,6 +53,8 @@ class ResultsPresenter:
     _is_chosen: bool = False
     """Whether the user has picked the shown run from the list of those that have predicted."""
     _waiting: list[Path] = field(default_factory=list)
+    _asked: tuple[Path, ...] = ()
+    """The runs of the last request, which are told about together."""
     _scope: Scope = "volume"
     _wanted: Wanted = field(default_factory=Wanted)
     _stopped: bool = False
@@ -295,7 +297,7 @@ class ResultsPresenter:
     def _begin(self, scope: Scope, z: int | None, runs: Sequence[Path]) -> None:
         self._scope = scope
         self._wanted = Wanted(z if scope == "slice" else None, self.probabilities)
-        self._waiting = list(runs)
+        self._asked, self._waiting = tuple(runs), list(runs)
         self._stopped = False
         if not self._is_chosen:
             self._wanted_run = next(iter(runs), None)
@@ -337,6 +339,10 @@ class ResultsPresenter:
 
     def _tell(self, comparison: Comparison) -> None:
         if self.screen.predicting:
+            return
+        asked = [(c, t) for c, t in self.compared_of_case() if c.prediction.run in self._asked]
+        if len(asked) > 1 and comparison.prediction.run in self._asked:
+            self.view.say(*told_of_several(asked))
             return
         text, level = told_of(comparison, self.title_of(comparison.prediction.run))
         if self._is_chosen and comparison.prediction.run != self._shown_run:

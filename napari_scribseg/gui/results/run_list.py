@@ -41,14 +41,13 @@ class RunEntry:
     @property
     def label(self) -> str:
         """The title, and behind it what to know before it is ticked."""
-        steps = counted(self.step, "step")
         match self.state:
             case "completed" | "model":
                 return self.title
             case "running":
-                return f"{self.title} (training, step {self.step})"
+                return f"{self.title} (in training)"
             case _:
-                return f"{self.title} (ended early: {steps})"
+                return f"{self.title} (only {counted(self.step, 'step')})"
 
 
 def runs_with_weights(project: Path) -> tuple[RunEntry, ...]:

@@ -180,6 +180,7 @@ class ResultsTab(Tab):
         session.run_chosen.connect(self.presenter.offer)
         session.run_completed.connect(self.presenter.run_completed)
         session.project_changed.connect(self._project_changed)
+        session.runs_changed.connect(self._jobs.list_runs)
         session.viewer.dims.events.current_step.connect(self._mark_slice)
 
         def go_on(_viewer: object) -> None:

@@ -10,7 +10,9 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-_ICON, _GAP = 16, 12
+_ICON, _GAP = 20, 12
+_IMAGE = QColor("#3a3f47")
+"""Behind every sign: a grey as images have it, in light themes, too."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Legend(QWidget):
         words.setAlpha(190)
         middle, x = self.height() / 2, 1.0
         for sign in self._signs:
-            box = QRectF(x, middle - 5, _ICON - 4, 10)
+            box = QRectF(x, middle - 7, _ICON, 14)
             _paint(painter, sign, box)
-            x += _ICON
+            x += _ICON + 5
             painter.setPen(words)
             wide = painter.fontMetrics().horizontalAdvance(sign.text)
             painter.drawText(
@@ -68,16 +70,19 @@ class Legend(QWidget):
 
 def _paint(painter: QPainter, sign: Sign, box: QRectF) -> None:
     color = QColor(sign.color)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(_IMAGE)
+    painter.drawRoundedRect(box, 2, 2)
     if sign.look == "filled":
         painter.setPen(_thick(color))
         painter.drawLine(
-            QPointF(box.left() + 1, box.bottom() - 2), QPointF(box.right() - 1, box.top() + 2)
+            QPointF(box.left() + 5, box.bottom() - 4), QPointF(box.right() - 5, box.top() + 4)
         )
         return
     painter.setBrush(Qt.BrushStyle.NoBrush)
     wide = 1.5 if sign.look == "outline" else 3.0
     painter.setPen(QPen(color, wide))
-    painter.drawRoundedRect(box, 3, 3)
+    painter.drawRoundedRect(box.adjusted(4, 3, -4, -3), 3, 3)
 
 
 def _thick(color: QColor) -> QPen:

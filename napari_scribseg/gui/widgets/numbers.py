@@ -110,5 +110,7 @@ def _mean_known(values: Sequence[float]) -> float:
 def _mean_distance(distances: Sequence[float]) -> str:
     """Mean over the finite ones, with the number of infinite ones beside it."""
     lost = sum(math.isinf(d) for d in distances)
+    if lost and lost == sum(not math.isnan(d) for d in distances):
+        return "∞"
     text = _number(_mean([d for d in distances if math.isfinite(d)]), 1)
     return f"{text} +{lost}∞" if lost else text

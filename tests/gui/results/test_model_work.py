@@ -9,8 +9,8 @@ from small_runs import phantom_run
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.gui import saved_predictions, work
-from napari_scribseg.gui.results import model_work
+from napari_scribseg.gui import work
+from napari_scribseg.gui.results import model_work, predictions, saved_predictions
 from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.methods.partial_ce.method import PartialCE
@@ -44,7 +44,7 @@ def test_a_model_file_becomes_an_entry_of_the_list(model, tmp_path):
 def test_it_predicts_into_its_folder_and_is_found_again(model, tmp_path):
     folder = model_work.take_model(tmp_path / "project", model)
     taken = snapshot()
-    outcome = work.predict(folder, taken, work.Children())
+    outcome = predictions.predict(folder, taken, work.Children())
     assert outcome.schema.names == ("background", "bright", "dim")
     back = saved_predictions.saved_prediction(folder, taken)
     assert np.array_equal(back.segmentation.array, outcome.segmentation.array)

@@ -113,8 +113,8 @@ class TestWhichRunPredicts:
         presenter.offer(short.folder)
         presenter.predict()
         assert jobs.predict.call_args.args[0] == ONE
-        assert "ended early: 9 steps" in short.label
-        assert "training, step 200" in going.label
+        assert short.label == "third (only 9 steps)"
+        assert going.label == "fourth (in training)"
 
     def test_and_if_there_is_no_other_it_is_said(self, presenter, jobs):
         short = RunEntry(Path("runs/short"), "third", state="stopped", step=9)
@@ -262,6 +262,10 @@ def test_ticked_runs_predict_one_after_the_other(presenter, jobs):
     answer(presenter, outcome(TWO, value=2))
     assert not presenter.screen.predicting
     assert len(presenter.screen.choices) == 2
+    assert (
+        said(presenter)[0]
+        == "mr is segmented by 2 runs: first, second. Choose a reference to get Dice and HD95."
+    )
 
 
 def test_a_change_of_clean_up_does_not_hurry_the_next_run(presenter, jobs):
@@ -309,7 +313,7 @@ def test_the_table_tells_run_and_clean_up(presenter):
     presenter.predict()
     reference = outcome().segmentation.array
     answer(presenter, outcome(), reference)
-    assert presenter.screen.shown.caption == "mr by first · as predicted"
+    assert presenter.screen.shown.caption == "mr by first"
     assert "Mean Dice 1.000" in said(presenter)[0]
     cleaned = compare(outcome(), reference, PostProcessing(largest_component=True))
     presenter.compared(cleaned)

@@ -18,9 +18,9 @@ from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
-from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.results import jobs
+from napari_scribseg.gui.canvas.correction import Correction
+from napari_scribseg.gui.results import correction, jobs, predictions
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
@@ -31,7 +31,9 @@ from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Prediction
+from napari_scribseg.gui.widgets.plot import nice_ticks, tick_text
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
+from napari_scribseg.io import read_labels, write_volume
 
 HEART = PRESETS["cardiac"]
 GRID = Grid.from_spacing((4, 24, 24), (8.0, 1.5, 1.5))
@@ -70,7 +72,7 @@ def viewer(make_napari_viewer):
 
 @pytest.fixture
 def tab(viewer, tmp_path, qtbot, monkeypatch):
-    monkeypatch.setattr(work, "predict", moved)
+    monkeypatch.setattr(predictions, "predict", moved)
     listed = (RunEntry(ONE, "one"), RunEntry(TWO, "two"))
     monkeypatch.setattr(jobs, "runs_with_weights", lambda _project: listed)
     session = Session(viewer, tmp_path)
@@ -142,6 +144,127 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     qtbot.waitUntil((tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
+
+
+def test_a_preview_that_comes_meanwhile_takes_no_field(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    tab.scores._side_by_side.setChecked(True)
+    case = tab._session.case
+    data = layers.preview_data(Volume(np.zeros(GRID.shape, np.uint8), GRID), HEART, case=case)
+    preview = tab._session.put(data, "preview", case)
+    preview.visible = True  # as every new preview of a training does
+    assert [layers.role_of(one) for one in viewer.layers if one.visible] == ["comparison"] * 6
+    tab.scores._side_by_side.setChecked(False)
+    assert preview.visible
+
+
+def test_a_reference_that_is_chosen_or_drawn_on_is_scored_at_once(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    reference = tab._session.selected.reference
+    row = tab.scores.reference
+    assert row.box.currentText() == reference.name
+    row.box.setCurrentIndex(0)
+    row.box.activated.emit(0)
+    qtbot.waitUntil(lambda: tab.presenter.shown.scores is None)
+    assert tab.scores.table.rowCount() == 0
+    row.box.setCurrentIndex(1)
+    row.box.activated.emit(1)
+    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    reference.data_setitem((np.array([1]), np.array([12]), np.array([12])), np.array([0], np.uint8))
+    qtbot.waitUntil(lambda: tab.scores.table.item(2, 1).text() == "0.999")
+
+
+def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot, tmp_path):
+    predict(tab, qtbot)
+    tab._session.choose(reference=None)
+    kept = []
+    tab._session.reference_loaded.connect(kept.append)
+    values = np.array([0, 0, 200, 500], np.uint16)[heart("x", 7).reference]
+    values[0, 0, 0] = 90  # a third structure, as another program numbers them
+    write_volume(tmp_path / "truth.nii.gz", Volume(values, GRID))
+    tab.reference.load(tmp_path / "truth.nii.gz")
+    qtbot.waitUntil(lambda: bool(kept))
+    assert sorted(np.unique(kept[0])) == [0, 1, 2, 3], "in their order, and it is said"
+    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    far = Grid.from_spacing((5, 24, 24), (8.0, 1.5, 1.5))
+    write_volume(tmp_path / "far.nii.gz", Volume(np.zeros((5, 24, 24), np.uint8), far))
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    tab.reference.load(tmp_path / "far.nii.gz")
+    qtbot.waitUntil(lambda: any(level == "error" for _, level in said))
+    assert "far.nii.gz" in said[-1][0]
+
+
+class TestCorrecting:
+    def test_what_is_painted_is_scored_and_learnt_from_and_comes_back(
+        self, tab, viewer, qtbot, monkeypatch
+    ):
+        kept = []
+        monkeypatch.setattr(correction, "corrected_file", lambda run: run / "predictions" / "x")
+        monkeypatch.setattr(correction, "keep_corrected", lambda p, *_: kept.append(p))
+        tab.presenter.tick((TWO,))
+        predict(tab, qtbot)
+        scribbles = tab._session.selected.scribbles
+        before = scribbles.data.copy()
+        tab.scores.correct.setChecked(True)
+        (layer,) = of_role(viewer, "segmentation")
+        assert viewer.layers.selection.active is layer
+        truth = heart("p", 7).reference[2]
+        wrong = np.argwhere(layer.data[2] != truth)
+        layer.data_setitem(
+            (np.full(len(wrong), 2), wrong[:, 0], wrong[:, 1]), truth[tuple(wrong.T)]
+        )
+        layer.events.paint(value=[])  # as napari tells at the end of a stroke
+        qtbot.waitUntil(lambda: "corrected by hand" in tab.presenter.screen.shown.caption)
+        assert tab.scores.table.item(2, 1).text() == "1.000"
+        drawn = scribbles.data[2][tuple(wrong.T)]
+        assert (drawn == np.where(truth[tuple(wrong.T)] == 0, 255, truth[tuple(wrong.T)])).all()
+        assert of_role(viewer, "segmentation") == [layer], "the layer stays, with its history"
+        tab.scores.correct.setChecked(False)
+        qtbot.waitUntil(lambda: bool(kept))
+        assert np.array_equal(kept[0].segmentation.array[2], truth)
+        assert viewer.layers.selection.active is scribbles
+        assert (scribbles.data != before).any()
+
+    def test_undo_takes_the_strokes_back(self, viewer):
+        case = heart("p", 7)
+        (_, reference, strokes) = (layers.layer_of(d) for d in layers.case_data(case, HEART))
+        viewer.add_layer(reference)
+        viewer.add_layer(strokes)
+        before = strokes.data.copy()
+        told = []
+        one = Correction(reference, strokes, HEART, lambda: told.append(True))
+        one.choose(0)
+        assert reference.mode == "erase"
+        one.choose(1)
+        assert (reference.mode, reference.selected_label) == ("paint", 1)
+        place = (np.array([1, 1]), np.array([12, 3]), np.array([12, 3]))
+        reference.data_setitem(place, np.array([0, 1], np.uint8))
+        reference.events.paint(value=[])
+        assert (strokes.data[1, 12, 12], strokes.data[1, 3, 3]) == (255, 1)
+        one._undo()
+        assert np.array_equal(strokes.data, before), "what was drawn there before, too"
+        one._redo()
+        assert (strokes.data[1, 12, 12], strokes.data[1, 3, 3]) == (255, 1)
+        assert len(told) == 3
+        reference.selected_label = 9
+        assert reference.selected_label == 1, "there is no ninth structure"
+        one.end()
+        assert reference.mode == "pan_zoom"
+
+
+def test_a_segmentation_is_exported_as_it_is_shown(tab, viewer, qtbot, tmp_path):
+    tab.presenter.tick((ONE,))
+    predict(tab, qtbot)
+    tab.exporting.export_segmentation(tmp_path / "seg", "nifti")
+    qtbot.waitUntil((tmp_path / "seg.nii.gz").exists)
+    assert np.array_equal(read_labels(tmp_path / "seg.nii.gz").array, heart("p", 7).reference)
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    tab.exporting.export_segmentation(tmp_path / "seg", "dicom-seg", tmp_path / "none")
+    qtbot.waitUntil(lambda: bool(said) and said[-1][1] == "error")
 
 
 def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
@@ -229,6 +352,32 @@ class TestThePlot:
 
     def test_it_paints_gaps_and_infinity(self, plot):
         assert not plot.grab().isNull()
+        low, high = plot.value_range()
+        assert (low, high) == (0.0, 1.25), "room above the largest finite value"
+        assert plot.y_of(float("inf")) < plot.y_of(1.0)
+
+    def test_whoever_points_to_a_slice_is_told_its_numbers(self, plot):
+        assert plot.told_at(plot.x_of(2)) == "slice 2\na 1.00"
+        assert plot.told_at(plot.x_of(3)) == "slice 3\na ∞"
+
+    def test_long_numbers_have_room(self, plot):
+        before = plot.box().left()
+        plot.set_lines([SliceLine("a", "#e69f00", {0: 21000.0})], 5, "Area (mm²)")
+        wide = plot.fontMetrics().horizontalAdvance("20000")
+        assert plot.box().left() >= max(wide, before)
+
+    @pytest.mark.parametrize(
+        ("ends", "words"),
+        [
+            ((0.0, 1.0), ["0.0", "0.5", "1.0"]),
+            ((0.0, 2239.0), ["0", "1000", "2000"]),
+            ((0.0, 0.02), ["0.00", "0.01", "0.02"]),
+            ((0.0, 3.8), ["0", "2"]),
+        ],
+    )
+    def test_numbers_of_the_axis_are_round(self, ends, words):
+        ticks = nice_ticks(*ends)
+        assert [tick_text(t, ticks) for t in ticks] == words
 
 
 def test_ticking_tells_the_runs_in_their_order(qtbot):
@@ -288,7 +437,8 @@ def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot,
     monkeypatch.setattr("napari_scribseg.gui.results.runs_controller.take_model", take)
     monkeypatch.setattr("napari_scribseg.gui.results.model_work.export_model", export)
     monkeypatch.setattr(
-        "napari_scribseg.gui.results.runs_controller.entry_of", lambda folder: RunEntry(folder, "model heart")
+        "napari_scribseg.gui.results.runs_controller.entry_of",
+        lambda folder: RunEntry(folder, "model heart"),
     )
     given = str(tmp_path / "heart.scribseg")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (given, ""))

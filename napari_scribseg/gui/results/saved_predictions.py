@@ -22,6 +22,7 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import put_on_grid
 from napari_scribseg.data.names import volumes_in
+from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.values import Prediction, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.io.atomic import remove_abandoned, write_text
@@ -32,11 +33,6 @@ _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
 """Ends the name of a map that lies beside a segmentation."""
 CORRECTED: Final = "corrected.json"
 """Tells which of the segmentations beside it somebody has corrected by hand."""
-
-
-def project_of(run: Path) -> Path:
-    """The project that a run belongs to, if it belongs to one."""
-    return run.absolute().parent.parent
 
 
 def newest_predictions(run: Path) -> dict[str, Path]:
