@@ -9,8 +9,8 @@ first, because scores of one patient are not independent.
   did. Up to 200 patients the p-value is exact, ties included: the distribution of the rank sum
   over all signs is computed, not approximated.
 * **Many tests**: Holm's step-down correction.
-* **Sentence**: its interval holds what the signed-rank test does not reject (Hodges & Lehmann 1963),
-  at the level that its p was corrected to, so interval and verdict never contradict each other.
+* **Sentence**: its interval holds what the signed-rank test does not reject (Hodges & Lehmann
+  1963), at the level that its p was corrected to, so interval and verdict never contradict.
 * **Agreement of two measurements**: Bland and Altman's bias and limits.
 """
 

@@ -13,6 +13,7 @@ from napari_scribseg.core.events import Event
 from napari_scribseg.gui import work
 from napari_scribseg.gui.background import WidgetJobs
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import run_cards
 from napari_scribseg.gui.train.presenter import TrainingPresenter
@@ -162,7 +163,7 @@ class BackgroundTraining:
             opened = RunFolder.open(run)
             known = {}
             if stored is not None:
-                known = opened.previews(stored.id_among(work.project_of(run)))
+                known = opened.previews(stored.id_among(project_of(run)))
             post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
             if reference is not None and self._dice.score(known, reference, opened.schema):
                 post(lambda: presenter.previews_found(run, tuple(known), self._dice.of(known)))
