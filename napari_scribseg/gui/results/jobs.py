@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.gui.background import WidgetJobs
 from napari_scribseg.gui.results import model_work, predictions, saved_predictions
 from napari_scribseg.gui.results.advice import advise
 from napari_scribseg.gui.results.comparison import Comparison, compare
@@ -27,6 +28,7 @@ class BackgroundPredictions:
         self.presenter: ResultsPresenter | None = None
         """Whom to report to; set once, right after both are made."""
         self._session = session
+        self._running = WidgetJobs(session.background)
         self._children = Children()
         self._listed = 0
         self._looked = 0
@@ -37,15 +39,16 @@ class BackgroundPredictions:
         presenter, project = self._presenter, self._session.project_folder
         self._listed += 1
         number = self._listed
-        self._session.run(
+        self._running.run(
             lambda: runs_with_weights(project),
             lambda runs: presenter.runs_listed(runs) if number == self._listed else None,
+            self._session.refuse,
         )
 
     def predict(self, run: Path, snapshot: Snapshot, wanted: Wanted) -> None:
         """Segment an image in a child process."""
         presenter, children = self._presenter, self._children
-        self._session.background.run(
+        self._running.run(
             lambda: predictions.predict(
                 run, snapshot, children, probabilities=wanted.probabilities, z=wanted.z
             ),
@@ -56,7 +59,7 @@ class BackgroundPredictions:
     def load_saved(self, run: Path, snapshot: Snapshot) -> None:
         """Fetch the newest prediction of a case from the run's folder."""
         presenter = self._presenter
-        self._session.background.run(
+        self._running.run(
             lambda: saved_predictions.saved_prediction(run, snapshot),
             presenter.predicted,
             presenter.failed,
@@ -67,20 +70,21 @@ class BackgroundPredictions:
         presenter, project = self._presenter, self._session.project_folder
         self._looked += 1
         number = self._looked
-        self._session.run(
+        self._running.run(
             lambda: saved_predictions.newest_of_case(project, snapshot),
             lambda found: presenter.restored(found) if number == self._looked else None,
+            self._session.refuse,
         )
 
     def predict_cases(self, run: Path) -> None:
         """Segment every case of the project in a child process."""
         presenter, children = self._presenter, self._children
-        project, background = self._session.project_folder, self._session.background
+        project, running = self._session.project_folder, self._running
 
         def progress(done: int) -> None:
-            background.post(lambda: presenter.progressed(f"{counted(done, 'case')} done …"))
+            running.post(lambda: presenter.progressed(f"{counted(done, 'case')} done …"))
 
-        background.run(
+        running.run(
             lambda: predictions.predict_project(run, project, children, progress),
             lambda found: presenter.cases_predicted(run, *found),
             presenter.failed,
@@ -99,25 +103,29 @@ class BackgroundPredictions:
             if self._judged[key] == number:
                 presenter.compared(comparison)
 
-        self._session.background.run(
-            lambda: compare(prediction, reference, cleaning), done, presenter.failed
-        )
+        self._running.run(lambda: compare(prediction, reference, cleaning), done, presenter.failed)
 
     def advise(self, predictions: Sequence[Prediction], scribbles: Array | None) -> None:
         """Find where to draw next."""
-        self._session.run(lambda: advise(predictions, scribbles), self._presenter.advised)
+        self._running.run(
+            lambda: advise(predictions, scribbles), self._presenter.advised, self._session.refuse
+        )
 
     def learnt(
         self, run: Path, snapshot: Snapshot, done: Callable[[dict[str, Array]], None]
     ) -> None:
         """Fetch the maps that a run has made of a case."""
         children = self._children
-        self._session.run(lambda: predictions.maps_of(run, snapshot, children), done)
+        self._running.run(
+            lambda: predictions.maps_of(run, snapshot, children), done, self._session.refuse
+        )
 
     def export_model(self, run: Path, path: Path, done: Callable[[Path], None]) -> None:
         """Write the model of a run as one file, in a child process."""
         children = self._children
-        self._session.run(lambda: model_work.export_model(run, path, children), done)
+        self._running.run(
+            lambda: model_work.export_model(run, path, children), done, self._session.refuse
+        )
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""
@@ -125,7 +133,8 @@ class BackgroundPredictions:
         children.end()
 
     def end(self) -> None:
-        """The window closes: whatever still runs ends now."""
+        """The window closes: whatever still runs ends now, and nobody is told any more."""
+        self._running.over = True
         self._children.end()
 
     @property

@@ -158,7 +158,8 @@ class ReferenceController:
         self._end_watch = _nothing
         if reference is not None:
             self._end_watch = painting.watch_drawing(reference, self._soon.start, _nothing)
-        self._presenter.compare_again()
+        if self._session.selected.image is not None:  # else the case is being closed
+            self._presenter.compare_again()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from napari_scribseg.gui.widgets.numbers import Row
 from napari_scribseg.gui.widgets.style import swatch
 
 _COLUMNS: Final = (
-    ("Structure", "Structure; the number of the class is its place in the schema"),
+    ("Class", "The structure"),
     ("Dice", "Overlap, 0 to 1"),
     ("HD95\nmm", "95th percentile Hausdorff distance in mm; +1∞ = one more was missed altogether"),
     ("ASSD\nmm", "Average symmetric surface distance in mm; +1∞ = one more was missed altogether"),

@@ -58,6 +58,8 @@ class ResultsTab(Tab):
         self._jobs = BackgroundPredictions(session)
         self.presenter = presenter = ResultsPresenter(view=self, jobs=self._jobs)
         self._jobs.presenter = presenter
+        # Bound to the jobs and not to this object, which is gone by then.
+        self.destroyed.connect(self._jobs.end)
         self.predict, self.scores, self.advice = PredictPanel(), ScoresPanel(), AdvicePanel()
         self.accept, self.measurements, self.export = (
             AcceptForm(),

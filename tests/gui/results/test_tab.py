@@ -14,10 +14,12 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.gui import work
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.correction import Correction
 from napari_scribseg.gui.results import correction, jobs, predictions
@@ -27,10 +29,11 @@ from napari_scribseg.gui.results.advice_panel import AdvicePanel
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.predict_panel import PredictPanel
 from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
 from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.values import Prediction
+from napari_scribseg.gui.values import Choice, Prediction, Snapshot
 from napari_scribseg.gui.widgets.plot import nice_ticks, tick_text
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
 from napari_scribseg.io import read_labels, write_volume
@@ -144,6 +147,27 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     qtbot.waitUntil((tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
+
+
+def test_a_case_that_is_opened_again_shows_its_newest_segmentation_and_scores(
+    tab, viewer, qtbot, tmp_path
+):
+    """As after a restart: the window knows nothing but the files."""
+    case = heart("p_ES", 5)
+    choice = Choice("partial_ce", "quick", {}, TrainConfig(steps=1))
+    snapshot = Snapshot(case.key, case.image, case.scribbles, case.reference, HEART)
+    run = work.write_run(tmp_path, snapshot, choice).path
+    unsure = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    made = Prediction(case.key, Volume(case.reference, GRID), unsure, HEART, run, corrected=True)
+    keep_corrected(made, snapshot, corrected_file(run))
+    show(tab._session, case)
+    qtbot.waitUntil(lambda: tab.presenter.shown is not None)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    assert "corrected by hand" in tab.presenter.screen.shown.caption
+    (segmentation,) = (x for x in of_role(viewer, "segmentation") if x.visible)
+    assert np.array_equal(segmentation.data, case.reference)
+    show(tab._session, heart("p_ED", 7))
+    assert tab.presenter.shown is None, "of another case nothing was kept"
 
 
 def test_a_preview_that_comes_meanwhile_takes_no_field(tab, viewer, qtbot):
