@@ -269,7 +269,7 @@ def first_session(dataset: Path, case: str, minutes: float, images: Path) -> Non
     walk.tab("R")
     first = walk.dice()
     walk.take("results")
-    dock.results_tab.next_suggestion()
+    dock.results_tab.advising.next()
     wait(lambda: dock.results_tab.advice.list.count() > 0, "advice")
     walk.take("advice")
     walk.press(Qt.Key.Key_N)

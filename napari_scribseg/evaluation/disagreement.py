@@ -23,6 +23,9 @@ Kind = Literal["disagreement", "uncertainty"]
 
 DOUBTFUL: Final = 0.3
 """From this doubt on a voxel is counted in a reason; two runs that differ have 0.5."""
+EARLY: Final = 0.25
+"""With more than this share of a volume in doubt, one slice says no more than another: even an
+organ that fills the image is surrounded by far fewer doubtful voxels once it has been learnt."""
 
 
 def vote_disagreement(segmentations: Sequence[Array]) -> Doubt:
@@ -81,7 +84,7 @@ class Suggestion:
 
     Args:
         z: index of the slice.
-        doubt: the doubt of its unlabelled voxels, added up, in voxels.
+        doubt: how many of its unlabelled voxels are in doubt; what the reason says.
         position: (y, x) of the voxel in the middle of the largest doubt.
         reason: why, in a sentence.
     """
@@ -92,6 +95,30 @@ class Suggestion:
     reason: str
 
 
+def too_early(doubt: Doubt, scribbles: Array | None, *, kind: Kind) -> str:
+    """Why slices can't be ranked yet, in a sentence; "" where they can.
+
+    Args:
+        doubt: (z, y, x), 0 to 1.
+        scribbles: (z, y, x) in the scribble world, or None; what was drawn on does not count.
+        kind: what the doubt is, for the words.
+    """
+    free = np.ones(doubt.shape, bool) if scribbles is None else scribbles == UNLABELLED
+    n = int(free.sum())
+    share = float((doubt[free] >= DOUBTFUL).sum()) / n if n else 0.0
+    if share <= EARLY:
+        return ""
+    if kind == "disagreement":
+        return (
+            f"Too early to say where: the runs disagree on {share:.0%} of the volume. Train them "
+            "longer, or tick runs that are further."
+        )
+    return (
+        f"Too early to say where: the run is unsure of {share:.0%} of the volume. Train longer, or "
+        "draw on the slices without strokes first."
+    )
+
+
 def draw_here_next(
     doubt: Doubt,
     segmentation: Array,
@@ -100,7 +127,7 @@ def draw_here_next(
     *,
     kind: Kind,
 ) -> tuple[Suggestion, ...]:
-    """Slices with doubt, the most doubtful first; those without any doubt are left out.
+    """Slices with doubt, those with the most doubtful voxels first; the others are left out.
 
     What was drawn on is settled: voxels with a scribble don't count, and a slice that is
     scribbled all over never comes up.
@@ -119,15 +146,17 @@ def draw_here_next(
     open_doubt = doubt if scribbles is None else np.where(scribbles == UNLABELLED, doubt, 0)
     # Small doubt everywhere must not outrank a structure in question.
     weighed = np.where(open_doubt >= DOUBTFUL, open_doubt, 0)
-    totals = weighed.reshape(len(weighed), -1).sum(axis=1)
-    order = [int(z) for z in np.argsort(-totals, kind="stable") if totals[z] > 0]
+    flat = weighed.reshape(len(weighed), -1)
+    counts = (flat > 0).sum(axis=1)
+    # By the number that is read in the reason; the sum of the doubt only between equal ones.
+    order = [int(z) for z in np.lexsort((-flat.sum(axis=1), -counts)) if counts[z] > 0]
     drawn = [False] * len(doubt)
     if scribbles is not None:
         drawn = [bool((plane != UNLABELLED).any()) for plane in scribbles]
     return tuple(
         Suggestion(
             z,
-            float(totals[z]),
+            float(counts[z]),
             _middle(weighed[z]),
             _reason(weighed[z], segmentation[z], schema, kind, drawn=drawn[z]),
         )

@@ -9,6 +9,8 @@ first, because scores of one patient are not independent.
   did. Up to 200 patients the p-value is exact, ties included: the distribution of the rank sum
   over all signs is computed, not approximated.
 * **Many tests**: Holm's step-down correction.
+* **Sentence**: its interval holds what the signed-rank test does not reject (Hodges & Lehmann
+  1963), at the level that its p was corrected to, so interval and verdict never contradict.
 * **Agreement of two measurements**: Bland and Altman's bias and limits.
 """
 
@@ -61,6 +63,7 @@ class Comparison:
         difference: mean of the n differences.
         interval: of `difference`, 95 %.
         p: of the signed-rank test; NaN without a difference.
+        differences: of the n patients, in the order of their ids.
     """
 
     first: str
@@ -72,6 +75,7 @@ class Comparison:
     difference: float
     interval: Interval
     p: float
+    differences: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ def compare(
         difference=_mean(differences),
         interval=bootstrap_interval(differences, random_seed=random_seed, method=method),
         p=signed_rank_p(differences),
+        differences=tuple(differences.tolist()),
     )
 
 
@@ -192,6 +197,49 @@ def signed_rank_p(differences: Sequence[float] | Values) -> float:
     return min(1.0, 2 * float(chances[: smaller + 1].sum()))
 
 
+def signed_rank_interval(
+    differences: Sequence[float] | Values, *, alpha: float = SIGNIFICANT
+) -> Interval:
+    """What the typical difference may be: all shifts that the signed-rank test does not reject.
+
+    Ends are Walsh averages (means of two differences); Hodges & Lehmann 1963. Zero lies outside
+    where, and only where, `signed_rank_p` is below alpha; at its edge where ties make it so.
+
+    Args:
+        differences: finite numbers; zeros are left out, as by the test.
+        alpha: 1 - the confidence.
+
+    Returns:
+        The interval; infinite ends where so few differences never reject anything.
+    """
+    numbers = np.asarray(differences, dtype=np.float64)
+    numbers = numbers[numbers != 0]
+    n = len(numbers)
+    if not n:
+        return Interval(NAN, NAN)
+    if n > _MOST_EXACT:
+        spread = math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+        highest = n * (n + 1) / 4 + float(stats.norm.ppf(alpha / 2)) * spread
+    else:
+        ranks = np.rint(2 * stats.rankdata(np.abs(numbers))).astype(np.int64)
+        rejecting = np.flatnonzero(2 * np.cumsum(_rank_sum_chances(ranks)) < alpha)
+        if not len(rejecting):
+            return Interval(-math.inf, math.inf)
+        highest = rejecting[-1] / 2
+    rows, columns = np.triu_indices(n)
+    averages = np.sort((numbers[rows] + numbers[columns]) / 2)
+    place = int(highest)
+    return Interval(float(averages[place]), float(averages[-1 - place]))
+
+
+def fewest_patients(n_tests: int = 1) -> int:
+    """So many patients can show a difference at all, where p is corrected for so many tests."""
+    n = FEWEST_PATIENTS
+    while n_tests * 2 / 2**n >= SIGNIFICANT:
+        n += 1
+    return n
+
+
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """The p-values corrected by Holm's step-down procedure, in the order given.
 
@@ -229,22 +277,30 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
     )
     if c.difference == 0:
         measured = f"{measure}: {c.first} and {c.second} have the same mean"
-    if c.n < FEWEST_PATIENTS:
-        return (
-            f"{measured}, but {_patients(c.n)} are too few to say anything: at least "
-            f"{FEWEST_PATIENTS} are needed."
-        )
-    interval = (
-        f"95 % interval of the difference {c.interval.low:+.{digits}f} to "
-        f"{c.interval.high:+.{digits}f}, {_patients(c.n)}"
-    )
     if math.isnan(p_holm):
-        return f"{measured}: no patient differs ({_patients(c.n)})."
+        few = f", and {_patients(c.n)} are too few to decide" if c.n < FEWEST_PATIENTS else ""
+        return f"{measured}: no patient differs ({_patients(c.n)}){few}."
+    left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
+    needed = fewest_patients(n_tests)
+    if c.n < needed and p_holm >= SIGNIFICANT:
+        together = f" where p is corrected for {n_tests} tests" if n_tests > 1 else ""
+        return (
+            f"{measured} (single patients {min(c.differences):+.{digits}f} to "
+            f"{max(c.differences):+.{digits}f}{left_out}), but {_patients(c.n)} are too few to "
+            f"decide: at least {needed} are needed{together}."
+        )
+    # Zero lies outside of the interval exactly where the corrected p is below the limit.
+    alpha = SIGNIFICANT / max(1.0, p_holm / c.p)
+    shown = signed_rank_interval(c.differences, alpha=alpha)
+    corrected = ", corrected like p" if n_tests > 1 else ""
+    interval = (
+        f"95 % interval of the difference {shown.low:+.{digits}f} to "
+        f"{shown.high:+.{digits}f}{corrected}; {_patients(c.n)}"
+    )
     test = f"p {_p(p_holm)}" + (
         f" after Holm's correction of {n_tests} tests" if n_tests > 1 else ""
     )
     verdict = "a difference" if p_holm < SIGNIFICANT else "no difference is shown"
-    left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
     return f"{measured}: {verdict} ({interval}{left_out}; {test})."
 
 

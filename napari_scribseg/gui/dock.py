@@ -120,7 +120,7 @@ class ScribbleDock(QWidget):
             self.case_tab.opener.open_sample("cardiac")
         elif step == "draw":
             self.tabs.setCurrentWidget(self.scribble_tab)
-            self.results_tab.results_actions.take_brush()
+            self.results_tab.advising.take_brush()
             self.session.say("Choose a class, then draw a stroke on the image.")
         elif step == "train":
             self.tabs.setCurrentWidget(self.train_tab)
@@ -130,7 +130,7 @@ class ScribbleDock(QWidget):
         else:
             self.tabs.setCurrentWidget(self.results_tab)
             if step == "correct":
-                self.results_tab.next_suggestion()
+                self.results_tab.advising.next()
 
     def _hide_first_steps(self) -> None:
         self.guide.hide()

@@ -66,6 +66,8 @@ class Session(QObject):
     """Runs that can predict have come or gone; which of them do so is the user's."""
     run_completed = Signal(object)
     """The folder of a run whose training has just used up its budget."""
+    reference_loaded = Signal(object)
+    """The array (z, y, x) of a reference that was just loaded for the chosen image."""
     project_changed = Signal(object)
     """The folder of another project, which receives the runs from now on."""
     device_used = Signal(str)

@@ -12,7 +12,6 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.evaluation.metrics import ClassScore
 
 Level = Literal["info", "good", "warning", "error"]
 """How a sentence is meant; decides its colour."""
@@ -82,21 +81,27 @@ class Snapshot:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """A prediction that has come back, with its scores when there was a reference."""
+class Prediction:
+    """What a run says of a case: as it came back, or as somebody has corrected it.
+
+    Args:
+        case: the case.
+        segmentation: class indices, on the grid of its image.
+        uncertainty: 0 = sure, 1 = all classes equally likely; None = it is not known.
+        schema: the structures that the run knows.
+        run: its folder.
+        probabilities: (K, z, y, x) float32, when they were asked for.
+        z: the one slice that was predicted; None = all of them.
+        doubts: what somebody should know of how the network saw the image, in sentences.
+        corrected: whether somebody has changed it by hand.
+    """
 
     case: CaseKey
     segmentation: Volume
     uncertainty: Volume | None
     schema: LabelSchema
-    scores: tuple[ClassScore, ...] | None
-    note: str = ""
-    """Why there are no scores although there is a reference."""
-    run: Path | None = None
-    """The folder of the run that predicted."""
+    run: Path
     probabilities: Array | None = None
-    """(K, z, y, x) float32, when they were asked for."""
     z: int | None = None
-    """The one slice that was predicted; None = all of them."""
     doubts: tuple[str, ...] = ()
-    """What somebody should know of how the network saw the image, in sentences."""
+    corrected: bool = False

@@ -270,6 +270,30 @@ class Project:
                 shutil.rmtree(adding, ignore_errors=True)
             self._save(self._document.model_copy(update={"cases": (*self._document.cases, entry)}))
 
+    def save_reference(self, case_id: str, reference: Array) -> None:
+        """Give a case a dense truth, in the place of the one it has.
+
+        Args:
+            case_id: one of `case_ids`.
+            reference: (z, y, x) class indices on the grid of the image, UNKNOWN where a partial
+                one says nothing.
+
+        Raises:
+            InvalidInput: shape or values don't fit, the project is read-only or changed elsewhere,
+                or the file could not be written (the old one is untouched).
+        """
+        with self._one_change:
+            self._check_may_change()
+            entry = self._entry(case_id)
+            name = f"The reference of case {case_id}"
+            if reference.shape != entry.shape:
+                raise InvalidInput(
+                    f"{name} has the shape {reference.shape}, the image has {entry.shape}."
+                )
+            self.schema_of(case_id).check_reference(reference, name)
+            path = self._inside(f"cases/{case_id}/reference.nii.gz")
+            write_labels(path, reference, entry.grid)
+
     def save_scribbles(
         self, case_id: str, scribbles: Array, *, schema: LabelSchema | None = None
     ) -> None:

@@ -341,6 +341,15 @@ class ProjectStore:
                 one.settle(saved, self._header(case_id, saved.shape, schema))
             return Kept(case_id, unsaved=False)
 
+    def keep_reference(self, case_id: str, reference: Array) -> None:
+        """Give a case of the project a reference, in the place of the one it has.
+
+        Raises:
+            InvalidInput: no such case, it does not fit, or the project can't be changed.
+        """
+        with self._one_call:
+            self._open.save_reference(case_id, reference)
+
     def differs(self, case_id: str | None, scribbles: Array) -> bool:
         """Whether scribbles differ from what is saved in the project; quick."""
         with self._one_call:

@@ -10,6 +10,7 @@ from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.evaluation.disagreement import (
     draw_here_next,
     probability_disagreement,
+    too_early,
     vote_disagreement,
     vote_entropy,
 )
@@ -72,7 +73,7 @@ class TestDrawHereNext:
         return draw_here_next(self.doubt(), segmentation, scribbles, SCHEMA, kind=kind)
 
     def test_the_most_doubtful_slice_is_first_and_slices_without_doubt_are_left_out(self):
-        assert [(s.z, s.doubt) for s in self.suggest()] == [(3, 8.0), (1, 2.0)]
+        assert [(s.z, s.doubt) for s in self.suggest()] == [(3, 16.0), (1, 4.0)]
 
     def test_the_reason_is_a_sentence_with_the_structure(self):
         first = self.suggest()[0]
@@ -92,5 +93,27 @@ class TestDrawHereNext:
         scribbles[3] = 0
         scribbles[3, 1:5, 1:4] = 1
         found = self.suggest(scribbles)
-        assert [(s.z, s.doubt) for s in found] == [(1, 2.0), (3, 2.0)]
+        assert [(s.z, s.doubt) for s in found] == [(1, 4.0), (3, 4.0)]
         assert "Nothing is drawn" not in found[1].reason
+
+    def test_slices_are_ranked_by_the_number_that_is_read(self):
+        doubt = np.zeros((2, 6, 6), np.float32)
+        doubt[0, :2, :2] = 1.0  # 4 voxels, 4.0 in sum
+        doubt[1, :3, :3] = 0.4  # 9 voxels, 3.6 in sum
+        found = draw_here_next(
+            doubt, np.zeros((2, 6, 6), np.uint8), None, SCHEMA, kind="uncertainty"
+        )
+        assert [s.z for s in found] == [1, 0]
+        assert ["9 voxels" in found[0].reason, "4 voxels" in found[1].reason] == [True, True]
+
+
+def test_a_run_that_is_unsure_of_nearly_everything_says_it_is_too_early():
+    doubt = np.full((2, 4, 4), 0.9, np.float32)
+    assert "unsure of 100% of the volume" in too_early(doubt, None, kind="uncertainty")
+    assert "disagree on 100%" in too_early(doubt, None, kind="disagreement")
+    doubt[:, :3] = 0.0  # a quarter is left
+    assert too_early(doubt, None, kind="uncertainty") == ""
+    scribbles = np.zeros((2, 4, 4), np.uint8)
+    scribbles[:, 0] = BACKGROUND  # of what nobody drew on it is a third
+    assert "33%" in too_early(doubt, scribbles, kind="uncertainty")
+    assert too_early(doubt, np.full_like(scribbles, BACKGROUND), kind="uncertainty") == ""

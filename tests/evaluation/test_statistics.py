@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from scipy import stats
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.evaluation.statistics import (
     FEWEST_PATIENTS,
+    Interval,
     agreement,
     bootstrap_interval,
     compare,
+    fewest_patients,
     holm,
     sentence,
+    signed_rank_interval,
     signed_rank_p,
 )
 
@@ -145,7 +149,9 @@ def test_a_sentence_says_what_is_shown():
         "Dice of LV: the mean of effdnet (0.835) is 0.054 higher than that of partial_ce (0.781): "
         "a difference (95 % interval of the difference +0.05"
     )
-    assert text.endswith("8 patients; p = 0.016 after Holm's correction of 2 tests).")
+    assert text.endswith(
+        "corrected like p; 8 patients; p = 0.016 after Holm's correction of 2 tests)."
+    )
 
 
 def test_a_sentence_says_what_is_not_shown():
@@ -159,12 +165,49 @@ def test_a_sentence_refuses_to_conclude_from_few_patients():
     first, second = eight(0.05)
     found = compare("a", "b", ({p: first[p] for p in list(first)[:4]}, second))
     text = sentence(found, "Dice", found.p, 1, 3)
-    assert "but 4 patients are too few to say anything: at least 6 are needed" in text
+    assert text.endswith(
+        "(single patients +0.050 to +0.053; 4 patients left out), but 4 patients are too few to "
+        "decide: at least 6 are needed."
+    )
     nobody = compare("a", "b", ({"x": 1.0}, {"y": 1.0}))
     assert (
         sentence(nobody, "Dice", nobody.p, 1, 3)
         == "Dice: no patient has a finite value of both a and b."
     )
+
+
+def test_six_patients_and_four_tests_can_decide_nothing_and_the_sentence_says_so():
+    """The least p of six patients is 2 / 64, and 0.125 after the correction of four tests."""
+    first = {f"p{i}": 0.9 for i in range(6)}
+    found = compare("a", "b", (first, {p: 0.632 - 0.008 * i for i, p in enumerate(first)}))
+    assert holm([found.p] * 4)[0] == pytest.approx(0.125)
+    assert sentence(found, "Dice", 0.125, 4, 3) == (
+        "Dice: the mean of a (0.900) is 0.288 higher than that of b (0.612) (single patients "
+        "+0.268 to +0.308), but 6 patients are too few to decide: at least 8 are needed where p is "
+        "corrected for 4 tests."
+    )
+    assert [fewest_patients(n) for n in (1, 2, 4, 18)] == [6, 7, 8, 10]
+
+
+def test_the_interval_of_the_test_by_hand():
+    """Six differences: with alpha 0.05 only the sum of ranks 0 rejects, so all averages count."""
+    assert signed_rank_interval([1, 2, 3, 4, 5, 6]) == Interval(1, 6)
+    # With alpha 0.1 the sums up to 2 reject (3 of 64 on each side): two averages fall away.
+    assert signed_rank_interval([1, 2, 3, 4, 5, 6], alpha=0.1) == Interval(2, 5)
+    assert signed_rank_interval([1, 2, 3, 4, 5]) == Interval(-math.inf, math.inf)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_interval_and_verdict_of_a_sentence_agree(seed):
+    rng = np.random.default_rng(seed)
+    ids = [f"p{i}" for i in range(int(rng.integers(8, 25)))]
+    first = {p: float(rng.normal(0.8, 0.05)) for p in ids}
+    second = {p: first[p] + float(rng.normal(0.02, 0.04)) for p in ids}
+    found = compare("a", "b", (first, second))
+    p_holm = min(1.0, 3 * found.p)
+    text = sentence(found, "Dice", p_holm, 4, 6)
+    low, high = (float(n) for n in re.findall(r"difference ([+-][\d.]+) to ([+-][\d.]+)", text)[0])
+    assert ("a difference" in text) == (p_holm < 0.05) == (not low <= 0 <= high)
 
 
 def test_equal_methods_are_called_equal():

@@ -34,7 +34,7 @@ from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.train import jobs as training_jobs
 from napari_scribseg.gui.train.presenter import Phase
-from napari_scribseg.gui.values import Outcome
+from napari_scribseg.gui.values import Prediction
 
 CASE = two_ball_case()
 NO_BUTTON, LEFT = Qt.KeyboardModifier.NoModifier, Qt.MouseButton.LeftButton
@@ -108,10 +108,10 @@ class _FakeTraining:
         yield Finished(outcome="completed", step=4, message="Done.", seconds=4.0)
 
 
-def predict_the_reference(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
+def predict_the_reference(run, snapshot, children, *, probabilities=False, z=None) -> Prediction:
     segmentation = Volume(snapshot.reference, snapshot.image.grid)
     uncertainty = Volume(np.zeros(snapshot.image.shape, np.float32), snapshot.image.grid)
-    return Outcome(snapshot.case, segmentation, uncertainty, snapshot.schema, None, run=run)
+    return Prediction(snapshot.case, segmentation, uncertainty, snapshot.schema, run)
 
 
 def test_from_layers_to_the_table_of_scores(viewer, tmp_path, qtbot, monkeypatch):

@@ -200,7 +200,7 @@ def test_the_dock_leads_through_the_steps(make_napari_viewer, tmp_path, qtbot, m
     press()
     assert dock.tabs.currentWidget() is dock.results_tab
     assert guide.steps.current.name == "correct", "nothing is known to be unsure"
-    dock.results_tab.go_to(Suggestion(2, 0.5, (4, 4), "It is unsure."))
+    dock.results_tab.advising.go_to(Suggestion(2, 0.5, (4, 4), "It is unsure."))
     assert panel.title.text() == ALL_DONE
 
     qtbot.mouseClick(panel.hide_button, Qt.MouseButton.LeftButton)

@@ -20,7 +20,7 @@ from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected, kept_as
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.plugin import read
-from napari_scribseg.gui.results import predictions
+from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.presenter import Phase
@@ -109,7 +109,7 @@ class TestInTheWindow:
         train.methods_loaded()
         qtbot.waitUntil(lambda: train.screen.why_not_train is None)
         train.train(CHOICE)
-        qtbot.waitUntil(lambda: results.presenter.shown_verdict() is not None, timeout=180000)
+        qtbot.waitUntil(lambda: results.presenter.shown is not None, timeout=180000)
         assert train.screen.phase is Phase.IDLE
         (run,) = (project / "runs").iterdir()
         (used,) = RunFolder.open(run).files("train")
@@ -119,25 +119,25 @@ class TestInTheWindow:
         assert np.array_equal(stored(project, used.id), ONE.scribbles)
 
         # What was predicted of p1 is nothing for p2: not its Dice, not to be accepted.
-        verdict = results.presenter.shown_verdict()
-        assert str(verdict.outcome.case) == "p1/image"
+        verdict = results.presenter.shown
+        assert str(verdict.prediction.case) == "p1/image"
         assert verdict.scores is not None
         pick.set_value(replace(pick.value(), image=second))
-        assert results.presenter.shown_verdict() is None
-        assert results.presenter.outcomes_of_case() == []
+        assert results.presenter.shown is None
+        assert results.presenter.compared_of_case() == []
         assert results.scores.table.rowCount() == 0
         results.accept.where.setCurrentIndex(1)
-        results.results_actions.accept()
+        results.accepting.accept()
         assert "needs a prediction of this case" in dock.status.text()
         assert np.array_equal(session.selected.scribbles.data, TWO.scribbles)
 
         # Back at p1 they are there again, and accepted into its strokes only.
         pick.set_value(replace(pick.value(), image=first))
-        assert results.presenter.shown_verdict() is verdict
+        assert results.presenter.shown is verdict
         results.accept.core.setValue(0.0)
         results.accept.sure.setValue(1.0)
         before = session.selected.scribbles.data.copy()
-        results.results_actions.accept()
+        results.accepting.accept()
         qtbot.waitUntil(lambda: dock.status.text().startswith("Drawn"), timeout=20000)
         accepted = session.selected.scribbles.data.copy()
         assert (accepted != before).any()
@@ -161,13 +161,14 @@ class TestInTheWindow:
         qtbot.waitUntil(lambda: str(again.session.case) == "p1/image", timeout=20000)
         assert np.array_equal(again.session.selected.scribbles.data, accepted)
         assert (
-            predictions.saved_prediction(run, again.session.snapshot()).case == again.session.case
+            saved_predictions.saved_prediction(run, again.session.snapshot()).case
+            == again.session.case
         )
         again.case_tab.opener.open_case(other)
         qtbot.waitUntil(lambda: str(again.session.case) == "p2/image", timeout=20000)
         assert np.array_equal(again.session.selected.scribbles.data, TWO.scribbles)
         with pytest.raises(InvalidInput, match="no saved prediction of p2/image"):
-            predictions.saved_prediction(run, again.session.snapshot())
+            saved_predictions.saved_prediction(run, again.session.snapshot())
 
     def test_one_file_dropped_twice_is_one_case(self, viewer, tmp_path, files):
         session = Session(viewer, tmp_path / "project")
@@ -275,9 +276,9 @@ class TestInTheFiles:
         run = new_run.write_run(project, cases[2], CHOICE).path
         for value, case in enumerate(cases):
             predictions.predict(run, case, _Answering(value))
-        found = [predictions.saved_prediction(run, case).segmentation.array for case in cases]
+        found = [saved_predictions.saved_prediction(run, case).segmentation.array for case in cases]
         assert [set(np.unique(each)) for each in found] == [{0}, {1}, {2}, {3}]
-        assert len(predictions.newest_predictions(run)) == 4
+        assert len(saved_predictions.newest_predictions(run)) == 4
 
     @pytest.mark.parametrize("name", ["mine", "theirs"])
     def test_all_cases_of_a_project_are_found_as_its_own(self, tmp_path, name):
@@ -300,10 +301,10 @@ class TestInTheFiles:
 
         done, failed = predictions.predict_project(run, tmp_path / name, Child(2), lambda _: None)
         assert (done, failed) == (1, {})
-        assert (predictions.saved_prediction(run, cases[name]).segmentation.array == 2).all()
+        assert (saved_predictions.saved_prediction(run, cases[name]).segmentation.array == 2).all()
         other = "mine" if name == "theirs" else "theirs"
         with pytest.raises(InvalidInput, match="no saved prediction"):
-            predictions.saved_prediction(run, cases[other])
+            saved_predictions.saved_prediction(run, cases[other])
         out = tmp_path / "export"
         done = predictions.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
         assert done.written == ["image"]
@@ -325,7 +326,7 @@ class TestInTheFiles:
         ).path
         strange = self.snapshot(CaseKey.in_project(tmp_path, "p_uncertainty"), ONE)
         predictions.predict(run, strange, _Answering(2))
-        assert list(predictions.newest_predictions(run)) == ["p_uncertainty"]
+        assert list(saved_predictions.newest_predictions(run)) == ["p_uncertainty"]
 
     def test_all_cases_leaves_out_the_shown_one_and_no_other(self, tmp_path, files):
         """A file called "image" is shown; the project's "image" is another patient's."""

@@ -18,7 +18,7 @@ from napari_scribseg.gui.canvas.chosen_layers import Selected
 from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
-from napari_scribseg.gui.results.scores_panel import ScoresPanel
+from napari_scribseg.gui.results.scores_table import ScoresTable
 from napari_scribseg.gui.train.method_list import MethodBox
 from napari_scribseg.gui.train.methods_dialog import MethodsDialog
 from napari_scribseg.gui.train.panel import TrainingPanel
@@ -250,16 +250,20 @@ class TestInputsPanel:
         assert panel.value().image is None
 
 
-def test_scores_are_shown_as_they_are_worded(qtbot):
-    panel = ScoresPanel()
-    qtbot.addWidget(panel)
+def test_scores_are_shown_as_they_are_worded_and_nothing_is_cut_off(qtbot):
+    table = ScoresTable()
+    qtbot.addWidget(table)
+    table.resize(360, 200)
     rv = Row("RV", "#e69f00", "0.913", "4.2", "101.0", "1.1", "0.90", "0.92")
-    panel.set_rows([rv, Row("mean", "", "0.9", "4", "")])
-    cells = [panel.table.item(0, column).text() for column in range(7)]
+    table.set_rows([rv, Row("mean", "", "0.9", "104.2 +1∞", "", "3.1", "0.9", "0.9")])
+    cells = [table.item(0, column).text() for column in range(7)]
     assert cells == ["RV", "0.913", "4.2", "1.1", "0.90", "0.92", "101.0"]
-    assert not panel.table.isHidden()
-    panel.set_rows([])
-    assert panel.table.isHidden()
+    assert [table.columnSpan(1, x) for x in range(7)] == [1] * 7, "each mean under its heading"
+    long = table.fontMetrics().horizontalAdvance("104.2 +1∞")
+    assert table.columnWidth(2) > long
+    assert not table.isHidden()
+    table.set_rows([])
+    assert table.isHidden()
 
 
 def test_cases_are_found_by_a_part_of_their_name(qtbot):

@@ -19,7 +19,7 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui.results import predictions
+from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
@@ -173,7 +173,7 @@ class TestPredict:
         assert np.array_equal(outcome.segmentation.array[2], taken.reference[2])
         assert not outcome.segmentation.array[:2].any()
         assert outcome.z == 2
-        assert predictions.newest_predictions(run.path) == {}, (
+        assert saved_predictions.newest_predictions(run.path) == {}, (
             "a slice is no prediction of the case"
         )
 
@@ -182,7 +182,7 @@ class TestPredict:
         run = new_run.write_run(tmp_path, taken, CHOICE)
         for _ in range(2):
             predictions.predict(run.path, taken, _Answering(taken.reference))
-        found = predictions.newest_predictions(run.path)
+        found = saved_predictions.newest_predictions(run.path)
         assert list(found) == ["p"]
         assert found["p"] == max(run.path.glob("predictions/*/output/p.nii.gz"))
 
@@ -190,12 +190,38 @@ class TestPredict:
         taken = replace(snapshot(), case=CaseKey.in_project(tmp_path, "p"))
         run = new_run.write_run(tmp_path, taken, CHOICE)
         with pytest.raises(InvalidInput, match="no saved prediction"):
-            predictions.saved_prediction(run.path, taken)
+            saved_predictions.saved_prediction(run.path, taken)
         made = predictions.predict(run.path, taken, _Answering(taken.reference))
-        back = predictions.saved_prediction(run.path, taken)
+        back = saved_predictions.saved_prediction(run.path, taken)
         assert np.array_equal(back.segmentation.array, made.segmentation.array)
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert (back.run, back.schema) == (made.run, made.schema)
+
+    def test_the_newest_of_all_runs_comes_back_and_what_was_corrected_is_newest(self, tmp_path):
+        taken = replace(snapshot(), case=CaseKey.in_project(tmp_path, "p"))
+        assert saved_predictions.newest_of_case(tmp_path, taken) is None
+        first, second = (new_run.write_run(tmp_path, taken, CHOICE).path for _ in range(2))
+        made = predictions.predict(second, taken, _Answering(taken.reference))
+        assert saved_predictions.newest_of_case(tmp_path, taken).run == second
+        for folder in second.glob("predictions/*"):  # it was made earlier
+            folder.rename(folder.with_name(f"2020{folder.name[4:]}"))
+        predictions.predict(first, taken, _Answering(taken.reference))
+        assert saved_predictions.newest_of_case(tmp_path, taken).run == first
+        for folder in first.glob("predictions/*"):
+            folder.rename(folder.with_name(f"2021{folder.name[4:]}"))
+        better = made.segmentation.array.copy()
+        better[0] = 2
+        corrected = replace(
+            made, segmentation=replace(made.segmentation, array=better), corrected=True
+        )
+        out = saved_predictions.corrected_file(second)
+        for _ in range(2):  # kept again and again while somebody paints
+            saved_predictions.keep_corrected(corrected, taken, out)
+        back = saved_predictions.newest_of_case(tmp_path, taken)
+        assert (back.run, back.corrected) == (second, True)
+        assert np.array_equal(back.segmentation.array, better)
+        assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
+        assert len(list(second.glob("predictions/*"))) == 2, "what the run itself said stays"
 
     def test_exporting_needs_a_project(self, tmp_path):
         with pytest.raises(InvalidInput, match="no cases that are saved yet"):

@@ -128,6 +128,23 @@ def test_a_second_window_reads_only(store, files, tmp_path):
         second.bring_in(files[1], TWO_BALLS)
 
 
+def test_a_reference_that_is_given_later_belongs_to_the_case(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    before = store.load(case_id).case
+    other = np.zeros(before.image.shape, np.uint8)
+    other[1, 2:5, 2:5] = 2
+    other[0] = 255  # partial: nothing is known of the first slice
+    store.keep_reference(case_id, other)
+    again = store.load(case_id).case
+    np.testing.assert_array_equal(again.reference, other)
+    np.testing.assert_array_equal(again.scribbles, before.scribbles)
+    with pytest.raises(InvalidInput, match="7"):
+        store.keep_reference(case_id, np.full_like(other, 7))
+    with pytest.raises(InvalidInput, match="shape"):
+        store.keep_reference(case_id, other[:1])
+    np.testing.assert_array_equal(store.load(case_id).case.reference, other)
+
+
 def test_marks_come_back_in_the_state(store, files):
     case_id = store.bring_in(files[0], TWO_BALLS)
     state = store.mark(case_id, progress="reviewed", flagged=True, phase="ED")

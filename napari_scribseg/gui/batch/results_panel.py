@@ -29,6 +29,8 @@ class BatchResultsPanel(Panel):
     folder_asked = Signal()
     slice_asked = Signal(object)
     """A PickedSlice that shall be shown in the viewer."""
+    back_asked = Signal()
+    """What was open before shall be shown again."""
 
     def __init__(self) -> None:
         super().__init__("Results")
@@ -53,8 +55,11 @@ class BatchResultsPanel(Panel):
         self.worst = SortedTable(_COLUMNS)
         self.worst.setAccessibleName("Worst slices")
         self.worst.chosen.connect(self._ask_for_slice)
+        self.back = button("Back to my case", "Take the slice away; what was open comes back")
+        self.back.clicked.connect(self.back_asked)
+        self.back.setVisible(False)
         self.body.addLayout(row)
-        for widget in (self.comparisons, self._more, self._hint, self.worst):
+        for widget in (self.comparisons, self._more, self._hint, self.worst, self.back):
             self.body.addWidget(widget)
         self.show_screen(BatchScreen())
 

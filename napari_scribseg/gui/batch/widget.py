@@ -126,6 +126,11 @@ class BatchEvaluation(QWidget):
     def show_slice(self, shown: ShownSlice) -> None:
         """Show a slice in the viewer."""
         self._slices.show(shown)
+        self.results.back.setVisible(self._slices.is_shown)
+
+    def _go_back(self) -> None:
+        self._slices.back()
+        self.results.back.setVisible(False)
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence, which stays until the next one."""
@@ -184,6 +189,7 @@ class BatchEvaluation(QWidget):
         results.report_asked.connect(lambda: self._open(REPORT))
         results.folder_asked.connect(lambda: self._open(""))
         results.slice_asked.connect(presenter.show_slice)
+        results.back_asked.connect(self._go_back)
 
     def _is_in_use(self) -> bool:
         """Whether somebody closes the window, and not a program that has emptied it before."""

@@ -25,7 +25,6 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
 from napari_scribseg.gui.canvas.world import placement
 
@@ -52,9 +51,10 @@ METADATA_KEY = "scribseg"
 
 OUTLINE_WIDTH = 1
 """Width in voxels of a segmentation drawn as an outline."""
-
-DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
-"""Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
+REFERENCE_WIDTH = 2
+"""Width of the outline of a reference: where a segmentation is right, it lies on its outer half."""
+_PALE = 0.6
+"""Share of white in the colours of a reference, which tells it from what a run says."""
 
 TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
@@ -64,7 +64,7 @@ def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> Lay
     low, high = np.percentile(_sample(volume.array), (0.5, 99.5))
     limits = (float(low), float(high)) if high > low else None
     more = {"colormap": "gray", "contrast_limits": limits}
-    return _data(volume, "image", "image", case, name or case.name, more)
+    return made(volume, "image", "image", case, name or case.name, more)
 
 
 def scribbles_data(
@@ -74,13 +74,15 @@ def scribbles_data(
     scribbles = np.zeros(grid.shape, np.uint8) if array is None else array.astype(np.uint8)
     schema.check_scribbles(scribbles)
     more = {**label_look(schema, schema.scribble_colors), "opacity": 0.9}
-    return _data(Volume(scribbles, grid), "labels", "scribbles", case, "scribbles", more, schema)
+    return made(Volume(scribbles, grid), "labels", "scribbles", case, "scribbles", more, schema)
 
 
 def reference_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
-    """The layer of a reference, filled and faint."""
-    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.35}
-    return _data(volume, "labels", "reference", case, "reference", more, schema)
+    """The layer of a reference: a pale outline, so that nothing lies under the brush."""
+    more = {**label_look(schema, _pale_colors(schema)), "opacity": 0.8}
+    array, settings, kind = made(volume, "labels", "reference", case, "reference", more, schema)
+    settings["metadata"][METADATA_KEY]["contour"] = REFERENCE_WIDTH
+    return array, settings, kind
 
 
 def segmentation_data(
@@ -92,10 +94,13 @@ def segmentation_data(
     title: str = "",
     run: str | None = None,
 ) -> LayerData:
-    """The layer of a segmentation, as an outline or filled; `title` and `run` tell whose it is."""
-    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.8}
-    array, settings, kind = _data(
-        volume, "labels", "segmentation", case, _named("segmentation", title), more, schema
+    """The layer of a segmentation, as an outline or filled; `title` and `run` tell whose it is.
+
+    It is called by the title alone: napari cuts long names in the middle.
+    """
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 1.0 if outline else 0.6}
+    array, settings, kind = made(
+        volume, "labels", "segmentation", case, title or "segmentation", more, schema
     )
     settings["metadata"][METADATA_KEY]["run"] = run
     settings["metadata"][METADATA_KEY]["contour"] = OUTLINE_WIDTH if outline else 0
@@ -104,75 +109,20 @@ def segmentation_data(
 
 def preview_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
     """The layer of what a training makes of a case at the moment, filled and faint."""
-    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.45}
-    return _data(volume, "labels", "preview", case, "preview of the training", more, schema)
-
-
-def uncertainty_data(volume: Volume, *, case: CaseKey) -> LayerData:
-    """The hidden image layer of an uncertainty between 0 and 1."""
-    more = {
-        "colormap": "inferno",
-        "contrast_limits": (0.0, 1.0),
-        "blending": "additive",
-        "visible": False,
-    }
-    return _data(volume, "image", "uncertainty", case, "uncertainty", more)
+    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
+    return made(volume, "labels", "preview", case, "preview of the training", more, schema)
 
 
 def proposal_data(grid: Grid, schema: LabelSchema, *, case: CaseKey, array: Array) -> LayerData:
     """The layer of strokes that may become scribbles (z, y, x), fainter than those."""
     more = {**label_look(schema, schema.scribble_colors), "opacity": 0.6}
-    return _data(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
+    return made(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
 
 
 def growth_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
     """The faint layer of strokes grown over their slice."""
     more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
-    return _data(volume, "labels", "growth", case, "grown strokes", more, schema)
-
-
-def difference_data(volume: Volume, *, case: CaseKey) -> LayerData:
-    """The layer of what a segmentation missed, has too much, or took for another class."""
-    values = [UNLABELLED, *DIFFERENCE_COLORS]
-    more = {
-        "colormap": DirectLabelColormap(
-            color_dict={None: TRANSPARENT, UNLABELLED: TRANSPARENT, **DIFFERENCE_COLORS}
-        ),
-        "features": {"index": values, "name": ["", *(COMPARISON_NAMES[v] for v in values[1:])]},
-        "opacity": 0.75,
-    }
-    return _data(volume, "labels", "difference", case, "missed, extra", more)
-
-
-def doubt_data(volume: Volume, *, case: CaseKey, name: str) -> LayerData:
-    """The image layer of a disagreement or uncertainty between 0 and 1."""
-    more = {"colormap": "inferno", "contrast_limits": (0.0, 1.0), "blending": "additive"}
-    return _data(volume, "image", "doubt", case, name, more)
-
-
-def probability_data(volume: Volume, *, case: CaseKey, name: str, run: str) -> LayerData:
-    """The hidden image layer of the probability of one class."""
-    more = {
-        "colormap": "viridis",
-        "contrast_limits": (0.0, 1.0),
-        "blending": "additive",
-        "visible": False,
-    }
-    array, settings, kind = _data(
-        volume, "image", "probabilities", case, f"probability of {name}", more
-    )
-    settings["metadata"][METADATA_KEY]["run"] = run
-    return array, settings, kind
-
-
-def learnt_data(volume: Volume, schema: LabelSchema, *, case: CaseKey, name: str) -> LayerData:
-    """The layer of labels that a run learns from, or of another map that it has made."""
-    drawn = volume.array.dtype == np.uint8
-    look = label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
-    kind = "labels" if drawn else "image"
-    array, settings, _ = _data(volume, kind, "learnt", case, name, {**look, "opacity": 0.5})
-    settings["metadata"][METADATA_KEY]["run"] = name
-    return array, settings, kind
+    return made(volume, "labels", "growth", case, "grown strokes", more, schema)
 
 
 def plain_labels_data(volume: Volume, *, case: CaseKey) -> LayerData:
@@ -180,7 +130,7 @@ def plain_labels_data(volume: Volume, *, case: CaseKey) -> LayerData:
 
     Its values are whole numbers from 0 to 65535, of any type.
     """
-    array, settings, kind = _data(volume, "labels", None, case, case.name, {})
+    array, settings, kind = made(volume, "labels", None, case, case.name, {})
     return as_labels(array), settings, kind
 
 
@@ -323,11 +273,12 @@ def is_series(layer: Layer) -> bool:
 
 
 def recolour(layer: Layer, schema: LabelSchema) -> None:
-    """Give a labels layer the colours and names of a segmentation in this schema."""
+    """Give a labels layer the look of a reference in this schema."""
     labels = cast("Labels", layer)
-    look = label_look(schema, schema.segmentation_colors)
+    look = label_look(schema, _pale_colors(schema))
     labels.colormap = look["colormap"]
     labels.features = look["features"]
+    labels.contour = REFERENCE_WIDTH
     note(labels, schema=schema.model_dump())
 
 
@@ -346,8 +297,10 @@ def empty(layer: Layer) -> bool:
 
 
 def set_outline(layer: Layer, *, outline: bool) -> None:
-    """Show a labels layer as an outline, or filled."""
-    cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
+    """Show a segmentation as an outline, or filled and half transparent."""
+    labels = cast("Labels", layer)
+    labels.contour = OUTLINE_WIDTH if outline else 0
+    labels.opacity = 1.0 if outline else 0.6
 
 
 def key_of(value: int) -> str:
@@ -379,7 +332,7 @@ def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _data(
+def made(
     volume: Volume,
     kind: str,
     role: Role | None,
@@ -388,6 +341,17 @@ def _data(
     more: dict[str, Any],
     schema: LabelSchema | None = None,
 ) -> LayerData:
+    """Layer data of a volume, with what is noted about every layer of ours.
+
+    Args:
+        volume: its voxels and where they lie.
+        kind: what napari calls such a layer.
+        role: what it is for; None = that is open.
+        case: which case it belongs to.
+        name: of the layer.
+        more: further settings of napari's; those that are None are left to napari.
+        schema: its structures, if it has any.
+    """
     scale, translate = placement(volume.grid)
     noted = {
         "role": role,
@@ -412,8 +376,15 @@ def _data(
     return volume.array, {k: v for k, v in settings.items() if v is not None}, kind
 
 
-def _named(name: str, title: str) -> str:
-    return f"{name} · {title}" if title else name
+def _pale_colors(schema: LabelSchema) -> dict[int, str]:
+    """The colours of a reference: those of its structures, mixed with white."""
+    return {value: pale(color) for value, color in schema.segmentation_colors.items()}
+
+
+def pale(color: str) -> str:
+    """A colour (#rrggbb) as a reference has it: mixed with white."""
+    parts = (int(color[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (255 - part) * _PALE):02x}" for part in parts)
 
 
 def _sample(array: Array) -> Array:

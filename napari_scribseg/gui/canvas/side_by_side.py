@@ -22,7 +22,9 @@ _LAYERS_PER_FIELD = 2
 class SideBySide:
     """Shows runs in a grid, and takes the grid back.
 
-    The fields get layers of their own, so that nothing else has to move in the layer list.
+    The fields get layers of their own, so that nothing else has to move in the layer list. Layers
+    of ours that come or are shown meanwhile, such as the preview of a training, wait until `back`:
+    each would take a field.
 
     Args:
         viewer: napari's viewer.
@@ -34,6 +36,7 @@ class SideBySide:
         self._hidden: list[Layer] = []
         self._before: tuple[bool, int, tuple[int, int]] | None = None
         self._seen: tuple[float, tuple[float, ...]] = (1.0, (0.0, 0.0, 0.0))
+        self._watched: list[Layer] = []
 
     @property
     def is_on(self) -> bool:
@@ -68,7 +71,10 @@ class SideBySide:
         grid.stride = _LAYERS_PER_FIELD
         grid.shape = (math.ceil(len(cells) / columns), columns)
         grid.enabled = True
-        camera = _camera_of(self._viewer)
+        for layer in known:
+            self._watch(layer)
+        known.events.inserted.connect(self._came)
+        camera = camera_of(self._viewer)
         self._seen = (camera.zoom, tuple(camera.center))
         self._viewer.reset_view()
         if active is not None and active in known:
@@ -79,6 +85,10 @@ class SideBySide:
         if not self._made:
             return
         known = self._viewer.layers
+        known.events.inserted.disconnect(self._came)
+        for layer in self._watched:
+            layer.events.visible.disconnect(self._keep_hidden)
+        self._watched = []
         for layer in self._made:
             if layer in known:
                 known.remove(layer)
@@ -91,8 +101,27 @@ class SideBySide:
             grid = _grid_of(self._viewer)
             grid.enabled, grid.stride, grid.shape = self._before
             self._before = None
-        camera = _camera_of(self._viewer)
+        camera = camera_of(self._viewer)
         camera.zoom, camera.center = self._seen
+
+    def _came(self, event: Any) -> None:
+        self._watch(event.value)
+        self._hide(event.value)
+
+    def _watch(self, layer: Layer) -> None:
+        if layer not in self._made:
+            layer.events.visible.connect(self._keep_hidden)
+            self._watched.append(layer)
+
+    def _keep_hidden(self, event: Any) -> None:
+        self._hide(event.source)
+
+    def _hide(self, layer: Layer) -> None:
+        """Take a layer of ours out of the fields, and remember that it wants to be seen."""
+        if layer.visible and layers.role_of(layer) is not None:
+            layer.visible = False
+            if layer not in self._hidden:
+                self._hidden.append(layer)
 
 
 def _grid_of(viewer: napari.viewer.Viewer) -> Any:
@@ -101,7 +130,7 @@ def _grid_of(viewer: napari.viewer.Viewer) -> Any:
     return owner.grid
 
 
-def _camera_of(viewer: napari.viewer.Viewer) -> Any:
+def camera_of(viewer: napari.viewer.Viewer) -> Any:
     """The camera, where napari 0.9 has it and where earlier ones had it."""
     owner: Any = getattr(viewer, "scene", viewer)
     return owner.camera
@@ -111,5 +140,6 @@ def _caption(layer: Layer, title: str) -> None:
     """Write the title into the field, where napari can."""
     overlay = getattr(layer, "name_overlay", None)
     if overlay is not None:
-        layer.name = title
+        # Not quite the name of the run's own layer: napari would number it.
+        layer.name = f"{title}\N{NO-BREAK SPACE}"
         overlay.visible = True

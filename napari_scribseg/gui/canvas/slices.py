@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,14 @@ def show_slice(viewer: napari.viewer.Viewer, layer: Layer, z: int) -> None:
     there[-_SPATIAL_AXES] = min(max(z, 0), last)
     axis = viewer.dims.ndim - _SPATIAL_AXES
     viewer.dims.set_point(axis, float(layer.data_to_world(there)[-_SPATIAL_AXES]))
+
+
+def fit_to(viewer: napari.viewer.Viewer, layers: Sequence[Layer]) -> None:
+    """Show these layers as large as the canvas allows, whatever else lies elsewhere."""
+    try:
+        viewer.reset_view(layers=list(layers))
+    except TypeError:  # before napari 0.9: all layers together
+        viewer.reset_view()
 
 
 def step_slice(viewer: napari.viewer.Viewer, layer: Layer, by: int) -> None:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QWidget
 from napari_scribseg.core.samples import SAMPLES, sample_folder
 from napari_scribseg.data.find import find_cases
 from napari_scribseg.data.found import Found
-from napari_scribseg.gui import work
+from napari_scribseg.gui import recent
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.case.import_dialog import ImportDialog
 from napari_scribseg.gui.case.new_project import projects_home
@@ -132,7 +132,7 @@ class Importer(QObject):
 
     def _project(self, state: ProjectState | None) -> OpenProject:
         folder = self._session.project_folder
-        is_first = os.path.realpath(folder) == os.path.realpath(work.default_project())
+        is_first = os.path.realpath(folder) == os.path.realpath(recent.default_project())
         if state is None:
             return OpenProject(folder, folder.name, is_own=not is_first)
         return OpenProject(

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.gui import recent, work
+from napari_scribseg.gui import recent
 from napari_scribseg.gui.case.class_choices import OWN, ready_choices, schema_of_text
 from napari_scribseg.gui.case.presenter import free_folder
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, button, note_label
@@ -124,4 +124,4 @@ class NewProjectDialog(QDialog):
 def projects_home() -> Path:
     """The folder in which new projects are made: beside the last one."""
     newest = recent.newest_project()
-    return work.default_project().parent if newest is None else newest.parent
+    return recent.default_project().parent if newest is None else newest.parent

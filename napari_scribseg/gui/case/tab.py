@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.found import counted
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
@@ -160,6 +161,7 @@ class CaseTab(Tab):
         session.offers_changed.connect(self._show_offers)
         session.selected_changed.connect(self._show_selected)
         session.viewer.layers.events.inserted.connect(self._note_prediction)
+        session.reference_loaded.connect(self._keep_reference)
 
     def _has_layers(self) -> bool:
         return bool(self._session.viewer.layers)
@@ -240,6 +242,14 @@ class CaseTab(Tab):
         is_shown = self._session.kept is not None and layers.case_of(layer) == self._session.case
         if known and is_shown and layers.role_of(layer) == "segmentation":
             self._mark("predicted", only_up=True)
+
+    def _keep_reference(self, reference: Array) -> None:
+        """A reference that was loaded belongs to the case from now on, also in the project."""
+        kept = self._session.kept
+        if kept is not None and not self.store.read_only:
+            self._session.run(
+                lambda: self.store.keep_reference(kept.id, reference), lambda _none: None
+            )
 
     def _opened(self, opened: OpenedCase) -> None:
         self._notes.setText("\n".join(opened.notes))

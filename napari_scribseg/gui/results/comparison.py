@@ -5,12 +5,9 @@ Everything here may take seconds and is called in a background thread.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -18,20 +15,15 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseKey
-from napari_scribseg.evaluation.clinical import Measurement
-from napari_scribseg.evaluation.disagreement import (
-    Doubt,
-    Suggestion,
-    draw_here_next,
-    probability_disagreement,
-    vote_disagreement,
-)
 from napari_scribseg.evaluation.metrics import ClassScore, score_case
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import SliceScore, comparison_map, score_slices
-from napari_scribseg.gui.values import Outcome
-from napari_scribseg.io.atomic import write_text
+from napari_scribseg.gui.values import Level, Prediction
+from napari_scribseg.gui.widgets.numbers import mean_dice
+
+_NOTHING_FOUND: Final = (
+    "No structure was found: all of it is background. Train more, or draw more strokes."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,54 +31,40 @@ class Comparison:
     """A prediction as it is shown, and how good it is.
 
     Args:
-        outcome: as it came out of the run, with the scores of what is shown.
+        prediction: as it came out of the run, or as it was corrected.
         shown: class indices after the clean-up.
         cleaning: what the clean-up did.
+        scores: of what is shown; None without a usable reference.
+        note: why there are no scores although there is a reference; "" otherwise.
         slices: scores, or areas only, of every class and slice that was predicted.
         difference: (z, y, x) values of `comparison_map`; None without a usable reference.
     """
 
-    outcome: Outcome
+    prediction: Prediction
     shown: Volume
     cleaning: PostProcessing
+    scores: tuple[ClassScore, ...] | None
+    note: str
     slices: tuple[SliceScore, ...]
     difference: Array | None
 
-    @property
-    def scores(self) -> tuple[ClassScore, ...] | None:
-        """Scores of the shown segmentation; None without a usable reference."""
-        return self.outcome.scores
 
-
-@dataclass(frozen=True, eq=False)
-class Advice:
-    """Where to draw next.
-
-    Args:
-        case: the case it is about.
-        doubt: (z, y, x), 0 to 1.
-        kind: what the doubt is, in words.
-        suggestions: the most doubtful slice first.
-    """
-
-    case: CaseKey
-    doubt: Doubt
-    kind: str
-    suggestions: tuple[Suggestion, ...]
-
-
-def compare(outcome: Outcome, reference: Array | None, cleaning: PostProcessing) -> Comparison:
+def compare(
+    prediction: Prediction, reference: Array | None, cleaning: PostProcessing
+) -> Comparison:
     """Clean up a prediction and compare it with the reference.
 
-    A reference that can't be compared costs the scores only; the outcome's note says why.
+    A reference that can't be compared costs the scores only; the note says why. What somebody has
+    corrected by hand is not cleaned up: that would take corrections away.
     """
-    raw = outcome.segmentation
+    raw, schema = prediction.segmentation, prediction.schema
+    cleaning = PostProcessing() if prediction.corrected else cleaning
     shown = cleaning.applied(raw.array)
-    part = slice(None) if outcome.z is None else slice(outcome.z, outcome.z + 1)
+    part = slice(None) if prediction.z is None else slice(prediction.z, prediction.z + 1)
     note, scores, truth = "", None, None
     if reference is not None:
         try:
-            scores = score_case(shown[part], reference[part], raw.spacing, outcome.schema)
+            scores = score_case(shown[part], reference[part], raw.spacing, schema)
             truth = reference
             if (reference[part] == UNKNOWN).all():
                 note, scores = "The reference says nothing about this part of the image.", None
@@ -96,48 +74,20 @@ def compare(outcome: Outcome, reference: Array | None, cleaning: PostProcessing)
     if truth is not None:
         difference = np.zeros(shown.shape, np.uint8)
         difference[part] = comparison_map(shown[part], truth[part])
-    slices = score_slices(
-        shown[part], None if truth is None else truth[part], raw.spacing, outcome.schema
-    )
-    moved = tuple(replace(s, z=s.z + (outcome.z or 0)) for s in slices)
-    judged = replace(outcome, scores=scores, note=note)
-    return Comparison(judged, Volume(shown, raw.grid, frame=raw.frame), cleaning, moved, difference)
+    slices = score_slices(shown[part], None if truth is None else truth[part], raw.spacing, schema)
+    moved = tuple(replace(s, z=s.z + (prediction.z or 0)) for s in slices)
+    volume = Volume(shown, raw.grid, frame=raw.frame)
+    return Comparison(prediction, volume, cleaning, scores, note, moved, difference)
 
 
-def advise(outcomes: Sequence[Outcome], scribbles: Array | None) -> Advice:
-    """Where to draw next: where runs disagree, or where the only one is unsure.
-
-    Raises:
-        InvalidInput: the runs know different structures, or there is nothing to go by.
-    """
-    first = outcomes[0]
-    if len({outcome.schema.names for outcome in outcomes}) > 1:
-        raise InvalidInput("The runs know different structures, so they can't be compared.")
-    if len(outcomes) > 1:
-        doubt, kind = _disagreement(outcomes), "disagreement"
-    elif first.uncertainty is not None:
-        doubt, kind = np.asarray(first.uncertainty.array, np.float32), "uncertainty"
-    else:
-        raise InvalidInput("The prediction came without an uncertainty; predict again.")
-    suggestions = draw_here_next(
-        doubt, first.segmentation.array, scribbles, first.schema, kind=kind
-    )
-    return Advice(first.case, doubt, kind, suggestions)
-
-
-def _disagreement(outcomes: Sequence[Outcome]) -> Doubt:
-    maps = [outcome.probabilities for outcome in outcomes]
-    known = [each for each in maps if each is not None]
-    if len(known) == len(maps):
-        return probability_disagreement(known)
-    return vote_disagreement([outcome.segmentation.array for outcome in outcomes])
-
-
-def caption_of(outcome: Outcome, cleaning: PostProcessing, title: str) -> str:
-    """What a table is about, in a line: run, part of the case, clean-up."""
-    parts = [f"{outcome.case} by {title}"]
-    if outcome.z is not None:
-        parts.append(f"slice {outcome.z} only")
+def caption_of(comparison: Comparison, title: str) -> str:
+    """What a table is about, in a line: run, part of the case, by whose hand, clean-up."""
+    prediction, cleaning = comparison.prediction, comparison.cleaning
+    parts = [f"{prediction.case} by {title}"]
+    if prediction.z is not None:
+        parts.append(f"slice {prediction.z} only")
+    if prediction.corrected:
+        parts.append("corrected by hand")
     done = [
         words
         for words, on in (
@@ -146,102 +96,40 @@ def caption_of(outcome: Outcome, cleaning: PostProcessing, title: str) -> str:
         )
         if on
     ]
-    parts.append(f"with {' and '.join(done)}" if done else "as predicted")
-    share = outcome.scores[0].reference_share if outcome.scores else 1.0
+    if done:
+        parts.append(f"with {' and '.join(done)}")
+    share = comparison.scores[0].reference_share if comparison.scores else 1.0
     if share < 1:
         parts.append(f"partial reference: scored on the {share:.2%} of the voxels that it labels")
-    elif outcome.note:
-        parts.append(f"no score: {outcome.note}")
+    elif comparison.note:
+        parts.append(f"no score: {comparison.note}")
     return " · ".join(parts)
 
 
-TABLE_COLUMNS = (
-    *("case", "run", "post_processing", "scope", "slice", "structure", "dice", "hd95_mm"),
-    *("assd_mm", "precision", "recall", "volume_ml", "reference_volume_ml", "area_mm2"),
-    *("reference_area_mm2", "reference_share", "measurement", "value", "unit", "source"),
-)
-"""Columns of the one table that everything on the tab is saved in."""
+def told_of(comparison: Comparison, title: str) -> tuple[str, Level]:
+    """What came out, for the status line, and how it is meant."""
+    prediction = comparison.prediction
+    parts = [f"{prediction.case} is segmented by {title}."]
+    if comparison.scores:
+        parts.append(f"Mean Dice {mean_dice(comparison.scores)}.")
+    else:
+        parts.append(comparison.note or "Choose a reference to get Dice and HD95.")
+    is_empty = prediction.z is None and not np.any(comparison.shown.array)
+    doubts = [*([_NOTHING_FOUND] if is_empty else []), *prediction.doubts]
+    is_doubtful = bool(comparison.note or doubts)
+    return " ".join([*parts, *doubts]), "warning" if is_doubtful else "good"
 
 
-def save_table(
-    path: Path, verdicts: Mapping[str, Comparison], measurements: Sequence[Measurement]
-) -> None:
-    """Write all numbers of the tab as one CSV with units in the names of the columns.
-
-    Args:
-        path: the file, replaced if it exists.
-        verdicts: by title of the run.
-        measurements: clinical numbers.
-
-    Raises:
-        InvalidInput: the file can't be written.
-    """
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, TABLE_COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for title, verdict in verdicts.items():
-        outcome = verdict.outcome
-        shared = {
-            "case": outcome.case.name,
-            "run": title,
-            "post_processing": _cleaning_words(verdict.cleaning),
-        }
-        writer.writerows({**shared, **row} for row in _class_rows(verdict))
-        writer.writerows({**shared, **row} for row in _slice_rows(verdict))
-    for measured in measurements:
-        writer.writerow(
-            {
-                "scope": "measurement",
-                "measurement": measured.name,
-                "value": _cell(measured.value),
-                "unit": measured.unit,
-                "source": measured.source,
-            }
-        )
-    write_text(path, buffer.getvalue())
-
-
-def _class_rows(verdict: Comparison) -> list[dict[str, str | int]]:
-    scope = "case" if verdict.outcome.z is None else "one slice"
-    return [
-        {
-            "scope": scope,
-            "structure": score.name,
-            "dice": _cell(score.dice),
-            "hd95_mm": _cell(score.hd95_mm),
-            "assd_mm": _cell(score.assd_mm),
-            "precision": _cell(score.precision),
-            "recall": _cell(score.recall),
-            "volume_ml": _cell(score.volume_ml),
-            "reference_volume_ml": _cell(score.reference_volume_ml),
-            "reference_share": _cell(score.reference_share),
-        }
-        for score in verdict.scores or ()
-    ]
-
-
-def _slice_rows(verdict: Comparison) -> list[dict[str, str | int]]:
-    return [
-        {
-            "scope": "slice",
-            "slice": score.z,
-            "structure": score.name,
-            "dice": _cell(score.dice),
-            "hd95_mm": _cell(score.hd95_mm),
-            "area_mm2": _cell(score.area_mm2),
-            "reference_area_mm2": _cell(score.reference_area_mm2),
-        }
-        for score in verdict.slices
-    ]
-
-
-def _cleaning_words(cleaning: PostProcessing) -> str:
-    done = [name for name, on in cleaning.model_dump(exclude={"version"}).items() if on]
-    return " + ".join(done) or "none"
-
-
-def _cell(value: float) -> str:
-    """Empty for a number that does not exist, "inf" for a distance to something missed."""
-    if math.isnan(value):
-        return ""
-    return "inf" if math.isinf(value) else f"{value:.6g}"
+def told_of_several(found: Sequence[tuple[Comparison, str]]) -> tuple[str, Level]:
+    """The same of several runs, by title, that have predicted one case."""
+    is_scored = any(one.scores for one, _ in found)
+    measure = "; mean Dice: " if is_scored else ": "
+    names = ", ".join(
+        f"{title} {mean_dice(one.scores)}" if one.scores else title for one, title in found
+    )
+    notes = list(dict.fromkeys(one.note for one, _ in found if one.note))
+    doubts = list(dict.fromkeys(doubt for one, _ in found for doubt in one.prediction.doubts))
+    hint = [] if is_scored or notes else ["Choose a reference to get Dice and HD95."]
+    case = found[0][0].prediction.case
+    parts = [f"{case} is segmented by {len(found)} runs{measure}{names}.", *hint, *notes, *doubts]
+    return " ".join(parts), "warning" if notes or doubts else "good"

@@ -19,9 +19,19 @@ from qtpy.QtWidgets import (
 
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.patients import patient_of
-from napari_scribseg.evaluation.clinical import MYOCARDIUM_G_PER_ML, Measurement
+from napari_scribseg.evaluation.clinical import (
+    MYOCARDIUM_G_PER_ML,
+    Measurement,
+    Phase,
+    cardiac_measurements,
+    is_cardiac,
+    volume_measurements,
+)
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
+from napari_scribseg.gui.results.comparison import Comparison
+from napari_scribseg.gui.results.presenter import ResultsPresenter
+from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame, tell_in_full
 
 _ROW_HEIGHT = 24
 
@@ -86,6 +96,7 @@ class MeasurementsForm(QWidget):
             matches.sort(key=lambda case: patient_of(case.name) not in both)
             wanted = chosen if chosen in cases else next(iter(matches), None)
             box.setCurrentIndex(cases.index(wanted) if wanted is not None else 0)
+            tell_in_full(box)
             box.setVisible(is_heart)
         for label in self._labels:
             label.setVisible(is_heart)
@@ -126,3 +137,69 @@ class MeasurementsForm(QWidget):
         if columns is not None:
             columns.setVisible(False)
             columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+
+
+class MeasurementsController:
+    """Measures what its form asks for, of the shown run.
+
+    Args:
+        form: the phases, and where the numbers are shown.
+        session: what the window works on.
+        presenter: has the segmentations.
+    """
+
+    def __init__(
+        self, form: MeasurementsForm, session: Session, presenter: ResultsPresenter
+    ) -> None:
+        self._form = form
+        self._session = session
+        self._presenter = presenter
+        self.measured: tuple[Measurement, ...] = ()
+        """What was measured last."""
+        form.volumes_asked.connect(self.measure_volumes)
+        form.function_asked.connect(self.measure_function)
+
+    def offer_phases(self) -> None:
+        """Offer the predicted cases of the shown run as phases of a heart."""
+        shown = self._presenter.run
+        cases = [case for case, run in self._presenter.kept.comparisons if run == shown]
+        self._form.set_phases(cases, is_heart=is_cardiac(self._session.schema))
+
+    def measure_volumes(self) -> None:
+        """The volume of every class of the shown segmentation."""
+        comparison = self._presenter.shown
+        if comparison is None:
+            self._session.say("Predict this volume first.", "warning")
+            return
+        phase, schema = _phase_of(comparison), comparison.prediction.schema
+        self._session.run(lambda: volume_measurements(phase, schema), self._show)
+
+    def measure_function(self) -> None:
+        """EF, volumes and mass of the two chosen phases, by the shown run."""
+        form, run = self._form, self._presenter.run
+        found = [
+            None
+            if run is None or case is None
+            else self._presenter.kept.comparisons.get((case, run))
+            for case in (form.chosen(form.diastole), form.chosen(form.systole))
+        ]
+        if found[0] is None or found[1] is None or found[0] is found[1]:
+            self._session.say(
+                "Predict end diastole and end systole with the same run, and choose both.",
+                "warning",
+            )
+            return
+        schema = found[0].prediction.schema
+        diastole, systole = (_phase_of(one) for one in (found[0], found[1]))
+        self._session.run(lambda: cardiac_measurements(diastole, systole, schema), self._show)
+
+    def _show(self, measured: tuple[Measurement, ...]) -> None:
+        self.measured = measured
+        self._form.set_value(measured)
+        self._session.say("Measured from the shown segmentation: for research only.")
+
+
+def _phase_of(comparison: Comparison) -> Phase:
+    frame = comparison.shown.frame
+    name = comparison.prediction.case.name + ("" if frame is None else f", frame {frame}")
+    return Phase(name, comparison.shown.array, comparison.shown.spacing)

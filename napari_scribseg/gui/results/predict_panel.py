@@ -9,7 +9,6 @@ from pathlib import Path
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
-    QCheckBox,
     QHBoxLayout,
     QListWidget,
     QListWidgetItem,
@@ -22,8 +21,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.results.presenter import ResultsScreen
 from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
 
 _ROWS = 3
@@ -57,6 +56,7 @@ class PredictPanel(Panel):
         self.runs = QListWidget()
         self.runs.setToolTip("Ticked runs predict; tick several to compare them")
         self.runs.setAccessibleName("Runs that predict")
+        self.runs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.runs.itemChanged.connect(self._ticked)
         self.predict = button("Predict volume", primary=True)
         self.predict.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -64,7 +64,7 @@ class PredictPanel(Panel):
         self.slice = button("Slice", "Segment the shown slice only")
         self.slice.clicked.connect(partial(self.predict_asked.emit, "slice"))
         self.cases = button(
-            "All cases", "Segment every case of the project into the run's folder predictions"
+            "All cases", "Segment every case of the project; each shows it when it is opened"
         )
         self.cases.clicked.connect(partial(self.predict_asked.emit, "cases"))
         row = QHBoxLayout()
@@ -72,24 +72,26 @@ class PredictPanel(Panel):
         row.addWidget(self.predict, 1)
         row.addWidget(self.slice)
         row.addWidget(self.cases)
-        self.probabilities = QCheckBox("Also bring the probability of every class")
-        self.probabilities.setToolTip("Hidden layers, one per class; more memory and files")
-        self.probabilities.toggled.connect(self.probabilities_changed)
         self._going = self._progress()
         self.body.addWidget(self._none)
         self.body.addWidget(self.runs)
         self.body.addLayout(row)
         self.body.addWidget(self._going)
-        self.body.addWidget(self.probabilities)
+        self._listed: tuple[tuple[RunEntry, ...], tuple[Path, ...]] | None = None
         self.set_runs((), ())
 
     def set_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
-        """List these runs, some of them ticked."""
+        """List these runs, some of them ticked; a list that is the same stays where it is."""
+        if self._listed == (tuple(runs), tuple(ticked)):
+            return
+        self._listed = tuple(runs), tuple(ticked)
+        bar = self.runs.verticalScrollBar()
+        scrolled = 0 if bar is None else bar.value()
         self.runs.blockSignals(True)
         self.runs.clear()
         for entry in runs:
-            item = QListWidgetItem(entry.title)
-            item.setToolTip(entry.about)
+            item = QListWidgetItem(entry.label)
+            item.setToolTip(f"{entry.label}\n{entry.about}")
             item.setData(Qt.ItemDataRole.UserRole, entry.folder)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             on = entry.folder in ticked
@@ -99,6 +101,8 @@ class PredictPanel(Panel):
         self.runs.setVisible(bool(runs))
         self._none.setVisible(not runs)
         self.runs.setFixedHeight(_ROW_HEIGHT * min(max(len(runs), 1), _ROWS) + 6)
+        if bar is not None:
+            bar.setValue(scrolled)
 
     def ticked(self) -> tuple[Path, ...]:
         """Folders of the ticked runs."""
@@ -114,7 +118,7 @@ class PredictPanel(Panel):
         hints: tuple[tuple[QPushButton, str], ...] = (
             (self.predict, "Segment the chosen image with the ticked runs (Ctrl+Return)"),
             (self.slice, "Segment the shown slice only"),
-            (self.cases, "Segment every case of the project into the run's folder predictions"),
+            (self.cases, "Segment every case of the project; each shows it when it is opened"),
         )
         for widget, hint in hints:
             widget.setEnabled(screen.why_not_predict is None)
@@ -123,6 +127,7 @@ class PredictPanel(Panel):
         self._bar.setFormat(screen.progress)
 
     def _ticked(self, _item: QListWidgetItem) -> None:
+        self._listed = None  # what the list shows is the user's now
         self.ticked_changed.emit(self.ticked())
 
     def _progress(self) -> QWidget:
@@ -151,4 +156,10 @@ class PredictPanel(Panel):
             action = QAction(text, menu)
             action.triggered.connect(asked)
             menu.addAction(action)
+        menu.addSeparator()
+        self.probabilities = QAction("Also bring the probability of every class", menu)
+        self.probabilities.setToolTip("Hidden layers, one per class; more memory and files")
+        self.probabilities.setCheckable(True)
+        self.probabilities.toggled.connect(self.probabilities_changed)
+        menu.addAction(self.probabilities)
         return menu

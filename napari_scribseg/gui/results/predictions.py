@@ -1,17 +1,13 @@
-"""Predictions of a run: made by child processes, kept in its folder. No Qt, no napari.
+"""Predictions of a run, made by child processes. No Qt, no napari.
 
 Nothing here touches a layer: what is to be written or measured comes in as a `Snapshot`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import secrets
 import threading
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,22 +16,19 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseKey, put_on_grid
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.data.names import volumes_in
 from napari_scribseg.gui.project_cases import project_of
-from napari_scribseg.gui.values import Outcome, Snapshot
+from napari_scribseg.gui.results.saved_predictions import new_predictions, newest_predictions
+from napari_scribseg.gui.values import Prediction, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
-from napari_scribseg.io.atomic import remove_abandoned, temporary_name
-from napari_scribseg.io.regular_file import refuse_links
+from napari_scribseg.io.atomic import temporary_name
 from napari_scribseg.io.storable import storable
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.commands import Children
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.model_file import described
 
-_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
-"""Ends the name of a map that lies beside a segmentation."""
 _LOOK_SECONDS = 0.5
 """Between two looks at how many cases are done."""
 
@@ -47,7 +40,7 @@ def predict(
     *,
     probabilities: bool = False,
     z: int | None = None,
-) -> Outcome:
+) -> Prediction:
     """The segmentation of a snapshot's image by a run, from a child process, not scored yet.
 
     Args:
@@ -61,7 +54,7 @@ def predict(
         RunError: the child failed; the message is the child's.
     """
     run = run.absolute()  # the child works elsewhere
-    out = _new_predictions(run, "output" if z is None else "slice")
+    out = new_predictions(run, "output" if z is None else "slice")
     folder = out.parent
     record, schema = described(run)
     device = record.training.device
@@ -83,7 +76,7 @@ def predict(
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.
     maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
-    return Outcome(
+    return Prediction(
         case=snapshot.case,
         segmentation=Volume(
             _whole(read_labels(out / names[0]).array, grid.shape, z),
@@ -92,7 +85,6 @@ def predict(
         ),
         uncertainty=Volume(maps[-1], grid),
         schema=schema,
-        scores=None,
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
@@ -120,7 +112,7 @@ def predict_project(
     run, project = run.absolute(), project.absolute()  # the child works elsewhere
     is_own = os.path.realpath(project) == os.path.realpath(project_of(run))
     # The ids of another project mean other cases here: its files are found once they are renamed.
-    out = _new_predictions(run, "output" if is_own else "unnamed")
+    out = new_predictions(run, "output" if is_own else "unnamed")
     device = described(run)[0].training.device
     over = threading.Event()
 
@@ -203,58 +195,6 @@ def _id_in_run(run: RunFolder, snapshot: Snapshot) -> str:
         f"{run.path.name} was not trained on {snapshot.case}, so it has made nothing of it: show "
         "one of its training cases, or choose another run."
     )
-
-
-def newest_predictions(run: Path) -> dict[str, Path]:
-    """The newest segmentation of every case that a run has predicted as a whole.
-
-    By the id that the case has for this run: see `CaseKey.id_among`.
-    """
-    newest: dict[str, Path] = {}
-    for out in sorted((run / "predictions").glob("*/output")):
-        names = volumes_in(out, (".nii.gz",))
-        # A case may be called like a map; a map lies beside the segmentation it belongs to.
-        newest |= {n: p for n, p in names.items() if not _is_map(n, names)}
-    return newest
-
-
-def _is_map(name: str, names: Collection[str]) -> bool:
-    return (base := _MAP.sub("", name)) != name and base in names
-
-
-def saved_prediction(run: Path, snapshot: Snapshot) -> Outcome:
-    """The newest segmentation of a snapshot's case that lies in the run's folder.
-
-    Raises:
-        InvalidInput: there is none, or it lies on another grid than the image.
-    """
-    case_id = snapshot.stored.id_among(project_of(run))
-    path = newest_predictions(run).get(case_id)
-    if path is None:
-        raise InvalidInput(f"{run.name} has no saved prediction of {snapshot.case}: predict it.")
-    grid = snapshot.image.grid
-    array, _ = put_on_grid(read_labels(path), grid, f"The saved prediction of {snapshot.case}")
-    beside = path.with_name(f"{case_id}_uncertainty.nii.gz")
-    unsure = Volume(read_volume(beside).array, grid) if beside.is_file() else None
-    return Outcome(
-        case=snapshot.case,
-        segmentation=Volume(array.astype(np.uint8), grid, frame=snapshot.image.frame),
-        uncertainty=unsure,
-        schema=described(run)[1],
-        scores=None,
-        run=run,
-    )
-
-
-def _new_predictions(run: Path, kind: str) -> Path:
-    """A path for new predictions of a run, whose parent exists."""
-    stamp = f"{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}_{secrets.token_hex(2)}"
-    folder = run / "predictions" / stamp
-    refuse_links(folder)
-    with contextlib.suppress(OSError):
-        remove_abandoned(run / "predictions")  # by predictions that were killed
-    folder.mkdir(parents=True)
-    return folder / kind
 
 
 def _whole(array: Array, shape: tuple[int, int, int], z: int | None) -> Array:

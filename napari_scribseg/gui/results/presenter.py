@@ -2,128 +2,35 @@
 
 The presenter talks to a view (the tab) and to jobs that do the slow work elsewhere and report back.
 All calls, in both directions, are made in the GUI thread.
+
+What stands in the table is one `Shown`: the comparison and the name of its run travel together, so
+no event can put one run's name over the numbers of another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
-
-import numpy as np
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.types import Array
-from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui.results.comparison import Advice, Comparison, caption_of
-from napari_scribseg.gui.results.run_list import RunEntry, told_apart
-from napari_scribseg.gui.values import Inputs, Level, Outcome, Snapshot
-from napari_scribseg.gui.widgets.numbers import mean_dice
-
-Scope = Literal["volume", "slice", "cases", "saved"]
-"""What is predicted: the shown case, its shown slice, every case of the project; or nothing, and
-what was predicted before is shown."""
-
-MOST_KEPT: Final = 12
-"""Predictions kept in memory; the oldest is forgotten first (its files stay)."""
-
-_NOTHING_FOUND: Final = (
-    "No structure was found: all of it is background. Train more, or draw more strokes."
+from napari_scribseg.gui.results.advice import Advice
+from napari_scribseg.gui.results.comparison import Comparison, caption_of, told_of, told_of_several
+from napari_scribseg.gui.results.kept import Kept, Key, key_of
+from napari_scribseg.gui.results.run_choice import RunChoice
+from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.screen import (
+    ResultsJobs,
+    ResultsScreen,
+    ResultsView,
+    Scope,
+    Shown,
+    Wanted,
 )
-
-
-@dataclass(frozen=True)
-class ResultsScreen:
-    """Everything the tab shows that is not a form, a table or a plot."""
-
-    predicting: bool = False
-    why_not_predict: str | None = None
-    progress: str = ""
-    caption: str = ""
-    n_runs: int = 0
-    """Runs whose prediction of the shown case is in memory."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How to predict.
-
-    Args:
-        z: only this slice; None = all.
-        probabilities: also bring the map of every class.
-    """
-
-    z: int | None = None
-    probabilities: bool = False
-
-
-class ResultsView(Protocol):
-    """What the presenter asks of the tab."""
-
-    def show_screen(self, screen: ResultsScreen) -> None:
-        """Show this state."""
-        ...
-
-    def show_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
-        """List the runs that can predict."""
-        ...
-
-    def show_verdict(self, verdict: Comparison, title: str, *, is_shown: bool) -> None:
-        """Put a prediction into the viewer; the shown one also into table and plot."""
-        ...
-
-    def forget_results(self) -> None:
-        """Empty table, plot and advice: they are about another case."""
-        ...
-
-    def show_advice(self, advice: Advice) -> None:
-        """Show where to draw next."""
-        ...
-
-    def say(self, text: str, level: Level = "info") -> None:
-        """Tell the user a sentence, which stays until the next one."""
-        ...
-
-    def snapshot(self) -> Snapshot:
-        """The chosen layers as they are now. Raises ScribsegError when they don't fit."""
-        ...
-
-
-class ResultsJobs(Protocol):
-    """What the presenter asks to be done in the background."""
-
-    def list_runs(self) -> None:
-        """Look which runs of the project can predict."""
-        ...
-
-    def predict(self, run: Path, snapshot: Snapshot, wanted: Wanted) -> None:
-        """Segment the image of a snapshot with a trained run."""
-        ...
-
-    def load_saved(self, run: Path, snapshot: Snapshot) -> None:
-        """Fetch the newest prediction of a case from the run's folder."""
-        ...
-
-    def predict_cases(self, run: Path) -> None:
-        """Segment every case of the project with a trained run."""
-        ...
-
-    def compare_with_reference(
-        self, outcome: Outcome, reference: Array | None, cleaning: PostProcessing
-    ) -> None:
-        """Clean up a prediction and compare it with the reference."""
-        ...
-
-    def advise(self, outcomes: Sequence[Outcome], scribbles: Array | None) -> None:
-        """Find where to draw next."""
-        ...
-
-    def stop(self) -> None:
-        """End the prediction that runs."""
-        ...
+from napari_scribseg.gui.values import Inputs, Prediction
+from napari_scribseg.gui.widgets.numbers import counted
 
 
 @dataclass
@@ -133,23 +40,28 @@ class ResultsPresenter:
     view: ResultsView
     jobs: ResultsJobs
     screen: ResultsScreen = field(default_factory=ResultsScreen)
-    runs: tuple[RunEntry, ...] = ()
-    ticked: tuple[Path, ...] = ()
-    """The runs that predict, in the order of the list."""
-    run: Path | None = None
-    """The run whose prediction is in the table."""
+    choice: RunChoice = field(default_factory=RunChoice)
+    kept: Kept = field(default_factory=Kept)
     inputs: Inputs | None = None
     case: CaseKey | None = None
     cleaning: PostProcessing = field(default_factory=PostProcessing)
     probabilities: bool = False
-    outcomes: dict[tuple[CaseKey, Path], Outcome] = field(default_factory=dict)
-    verdicts: dict[tuple[CaseKey, Path], Comparison] = field(default_factory=dict)
+    _shown_run: Path | None = None
+    """The run in the table; it stays until the user wants another one."""
+    _wanted_run: Path | None = None
+    """The run that the user waits for: its prediction is shown when it comes."""
+    _is_chosen: bool = False
+    """Whether the user has picked the shown run from the list of those that have predicted."""
     _waiting: list[Path] = field(default_factory=list)
+    _asked: tuple[Path, ...] = ()
+    """The runs of the last request, which are told about together."""
     _scope: Scope = "volume"
     _wanted: Wanted = field(default_factory=Wanted)
     _stopped: bool = False
-    _awaited: tuple[CaseKey, Path] | None = None
-    """The prediction whose verdict the next run waits for."""
+    _awaited: Key | None = None
+    """The prediction whose comparison the next run waits for."""
+    _quiet: set[Key] = field(default_factory=set)
+    """Predictions that nobody has asked for just now: they are shown without a word."""
 
     # What the user does
 
@@ -158,74 +70,59 @@ class ResultsPresenter:
         self.inputs = inputs
         if case != self.case:
             self.case = case
+            self._is_chosen, self._wanted_run = False, None
+            self._shown_run = self._newest_run()
             self.view.forget_results()
-            for verdict in self._verdicts_of_case():
-                self._show(verdict)
+            self._show()
         self._update()
 
-    def runs_listed(self, runs: Sequence[RunEntry]) -> None:
-        """The project has these runs that can predict; runs of elsewhere that are ticked stay."""
-        known = {entry.folder for entry in runs}
-        strangers = [e for e in self.runs if e.folder not in known and e.folder in self.ticked]
-        self.runs = told_apart((*runs, *strangers))
-        self.view.show_runs(self.runs, self.ticked)
-        self._update()
+    def restore(self) -> None:
+        """Look for what was predicted of the case in an earlier sitting, or with all cases."""
+        if self.case is None or self._why_no_image() is not None:
+            return
+        try:
+            self.jobs.load_newest(self.view.snapshot())
+        except ScribsegError:
+            return  # the layers that don't fit are told where they are chosen
 
     def add_run(self, entry: RunEntry) -> None:
         """Offer a run of elsewhere, and predict with it from now on."""
-        if all(known.folder != entry.folder for known in self.runs):
-            self.runs = told_apart((entry, *self.runs))
-        self.use_run(entry.folder)
+        self.choice.add_guest(entry)
+        self._show_runs()
+        self.jobs.list_runs()
 
-    def use_run(self, run: Path) -> None:
-        """Predict with this run, which has weights, and no other from now on."""
-        self.tick((run,))
+    def offer(self, run: Path) -> None:
+        """A run with weights was looked at, or has just saved its first ones."""
+        self.choice.prefer(run)
+        self._show_runs()
         self.jobs.list_runs()
 
     def tick(self, runs: Sequence[Path]) -> None:
-        """Predict with these runs from now on."""
-        self.ticked = tuple(runs)
-        if self.run not in self.ticked:
-            self.run = self.ticked[0] if self.ticked else None
-        self.view.show_runs(self.runs, self.ticked)
-        self._show_again()
-        self._update()
+        """Predict with these runs from now on; what is shown stays."""
+        self.choice.tick(runs)
+        self._show_runs()
 
     def choose_shown(self, run: Path) -> None:
         """Show the scores of this run, if it has predicted the case."""
-        self.run = run
-        self._show_again()
+        if self.case is not None and (self.case, run) in self.kept.comparisons:
+            self._shown_run, self._is_chosen, self._wanted_run = run, True, None
+            self._show()
         self._update()
-
-    def run_completed(self, run: Path) -> None:
-        """A training is done: show at once what it has learnt."""
-        self.use_run(run)
-        if self.screen.why_not_predict is None:
-            self.predict()
 
     def predict(self, scope: Scope = "volume", z: int | None = None) -> None:
         """Segment with the ticked runs, one after the other."""
-        if self.screen.why_not_predict is not None or not self.ticked:
-            self.view.say(self.screen.why_not_predict or "Train first.", "warning")
+        if self.screen.why_not_predict is not None:
+            self.view.say(self.screen.why_not_predict, "warning")
             return
         if scope == "slice" and z is None:
             self.view.say("Show a slice of the image first.", "warning")
             return
-        self._begin(scope, z)
+        self._is_chosen = False
+        self._begin(scope, z, self.choice.ticked)
 
     def show_saved(self) -> None:
         """Show what the ticked runs have predicted of this case before, from their folders."""
-        if self.screen.why_not_predict is not None:
-            self.view.say(self.screen.why_not_predict, "warning")
-            return
-        self._begin("saved", None)
-
-    def _begin(self, scope: Scope, z: int | None) -> None:
-        self._scope = scope
-        self._wanted = Wanted(z if scope == "slice" else None, self.probabilities)
-        self._waiting = list(self.ticked)
-        self._stopped = False
-        self._next()
+        self.predict("saved")
 
     def stop(self) -> None:
         """End what is being predicted; what is done stays."""
@@ -240,21 +137,33 @@ class ResultsPresenter:
 
     def compare_again(self) -> None:
         """Judge the predictions of the case anew: the clean-up or the reference is another."""
-        outcomes = self.outcomes_of_case()
-        if not outcomes:
+        predictions = self.kept.of_case(self.case)
+        if not predictions:
             return
         try:
             reference = self.view.snapshot().reference
         except ScribsegError as error:
             self.view.say(str(error), "error")
             return
-        for outcome in outcomes:
-            self.jobs.compare_with_reference(outcome, reference, self.cleaning)
+        # That of the shown run first.
+        for prediction in sorted(predictions, key=lambda one: one.run != self._shown_run):
+            self._quiet.add(key_of(prediction))
+            self.jobs.compare_with_reference(prediction, reference, self.cleaning)
+
+    def corrected(self, prediction: Prediction) -> None:
+        """Somebody has changed a segmentation by hand: it is judged anew."""
+        self.kept.renew(prediction)
+        self._quiet.add(key_of(prediction))
+        self._compare(prediction)
 
     def advise(self) -> None:
         """Find where to draw next."""
-        outcomes = [o for o in self.outcomes_of_case() if o.z is None and o.run in self.ticked]
-        if not outcomes:
+        ticked = self.choice.ticked
+        whole = [one for one in self.kept.of_case(self.case) if one.z is None]
+        # The ticked runs, in the order of the list; what is shown where they know nothing.
+        found = [one for run in ticked for one in whole if one.run == run]
+        found = found or [one for one in whole if one.run == self._shown_run]
+        if not found:
             self.view.say(
                 "Predict this volume first; then its doubtful slices are found.", "warning"
             )
@@ -264,62 +173,88 @@ class ResultsPresenter:
         except ScribsegError as error:
             self.view.say(str(error), "error")
             return
-        self.jobs.advise(outcomes, scribbles)
+        self.jobs.advise(found, scribbles)
 
     # What may be asked
 
     def title_of(self, run: Path | None) -> str:
         """What a run is called in the list."""
-        return next((e.title for e in self.runs if e.folder == run), run.name if run else "")
+        return self.choice.title_of(run)
 
-    def outcomes_of_case(self) -> list[Outcome]:
-        """The predictions of the shown case, those of the shown run first."""
-        found = [o for (case, _), o in self.outcomes.items() if case == self.case]
-        return sorted(found, key=lambda outcome: outcome.run != self.run)
+    @property
+    def shown(self) -> Comparison | None:
+        """The comparison in the table."""
+        return None if self.screen.shown is None else self.screen.shown.comparison
 
-    def shown_verdict(self) -> Comparison | None:
-        """The verdict in the table."""
-        return self.verdicts.get((self.case, self.run)) if self.case and self.run else None
+    @property
+    def run(self) -> Path | None:
+        """The run whose prediction is in the table, or that would be predicted with."""
+        if self.screen.shown is not None:
+            return self.screen.shown.run
+        return next(iter(self.choice.ticked), None)
+
+    def compared_of_case(self) -> list[tuple[Comparison, str]]:
+        """The comparisons of the shown case with the titles of their runs, the oldest first."""
+        found = self.kept.compared_of_case(self.case)
+        return [(one, self.title_of(one.prediction.run)) for one in found]
 
     # What the jobs report
 
-    def predicted(self, outcome: Outcome) -> None:
-        """A prediction has come back."""
-        if outcome.run is None:
-            raise ValueError("a prediction must tell its run")
-        key = (outcome.case, outcome.run)
-        outcome = _merged(self.outcomes.pop(key, None), outcome)
-        self.outcomes[key] = outcome
-        self._awaited = key
-        while len(self.outcomes) > MOST_KEPT:
-            oldest = next(iter(self.outcomes))
-            del self.outcomes[oldest]
-            self.verdicts.pop(oldest, None)
-        reference = None
-        try:
-            reference = self.view.snapshot().reference
-        except ScribsegError as error:
-            self.view.say(str(error), "error")
-        self.jobs.compare_with_reference(
-            outcome, reference if outcome.case == self.case else None, self.cleaning
-        )
+    def runs_listed(self, runs: Sequence[RunEntry]) -> None:
+        """The project has these runs that can predict."""
+        before = self.screen.shown
+        self.choice.listed(runs)
+        self._show_runs()
+        if self.screen.shown is not before:  # it is called otherwise now
+            self._show()
 
-    def compared(self, verdict: Comparison) -> None:
-        """A prediction was cleaned up and compared."""
-        outcome = verdict.outcome
-        if outcome.run is None or (outcome.case, outcome.run) not in self.outcomes:
+    def run_completed(self, run: Path) -> None:
+        """A training is done: show at once what it has learnt; ticks stay as they are."""
+        self.offer(run)
+        if self.screen.predicting or self._why_no_image() is not None:
+            self.view.say(self.screen.why_not_predict or self._why_no_image() or "", "warning")
             return
-        self.verdicts[outcome.case, outcome.run] = verdict
-        if self.run is None:
-            self.run = outcome.run
-        if outcome.case == self.case:
-            self._show(verdict)
-        if self._awaited == (outcome.case, outcome.run):
+        self._begin("volume", None, (run,))
+
+    def predicted(self, prediction: Prediction) -> None:
+        """A prediction has come back."""
+        key = key_of(prediction)
+        prediction = self.kept.add(prediction)
+        self._awaited = key
+        self._quiet.discard(key)
+        self._compare(prediction)
+
+    def restored(self, prediction: Prediction | None) -> None:
+        """The newest prediction of a case was looked for in the folders of the runs."""
+        if prediction is None or prediction.case != self.case:
+            return
+        key = key_of(prediction)
+        if key in self.kept.predictions:
+            return  # in memory it is as new, and may have more
+        if not self._is_chosen and self._wanted_run is None:
+            self._wanted_run = prediction.run
+        self._quiet.add(key)
+        self._compare(self.kept.add(prediction))
+
+    def compared(self, comparison: Comparison) -> None:
+        """A prediction was cleaned up and compared."""
+        if not self.kept.compared(comparison):
+            return
+        prediction = comparison.prediction
+        key = key_of(prediction)
+        if prediction.case == self.case:
+            if prediction.run == self._wanted_run or self._shown_run is None:
+                self._shown_run, self._wanted_run = prediction.run, None
+            self._show()
+        if self._awaited == key:
             self._awaited = None
             self._next()
         else:
             self._update()
-        self._tell(verdict)
+        if key in self._quiet:
+            self._quiet.discard(key)
+        else:
+            self._tell(comparison)
 
     def advised(self, advice: Advice) -> None:
         """Where to draw next was found."""
@@ -329,14 +264,19 @@ class ResultsPresenter:
     def progressed(self, text: str) -> None:
         """A prediction of many cases is so far."""
         if self.screen.predicting:
-            self.screen = replace(self.screen, progress=text)
-            self.view.show_screen(self.screen)
+            self._update(predicting=True, progress=text)
 
     def cases_predicted(self, run: Path, done: int, failed: dict[str, str]) -> None:
-        """Every case of the project was tried."""
-        text = f"{self.title_of(run)}: {done} case(s) are segmented, in its folder predictions."
+        """Every case of the project was tried: the shown one is shown, the others when opened."""
+        self.kept.forget_run(run)
+        text = (
+            f"{counted(done, 'case')} segmented by {self.title_of(run)}. Each shows its "
+            "segmentation and scores when it is opened."
+        )
         reasons = "; ".join(f"{case}: {reason}" for case, reason in list(failed.items())[:3])
         self._next()
+        self._wanted_run = None
+        self.restore()
         if failed:
             self.view.say(f"{text} {len(failed)} could not be: {reasons}", "warning")
         else:
@@ -345,7 +285,7 @@ class ResultsPresenter:
     def failed(self, message: str) -> None:
         """Something asked for went wrong."""
         stopped, self._stopped = self._stopped, False
-        self._waiting, self._awaited = [], None
+        self._waiting, self._awaited, self._wanted_run = [], None, None
         self._update(predicting=False)
         if stopped:
             self.view.say("The prediction was stopped.")
@@ -353,6 +293,15 @@ class ResultsPresenter:
             self.view.say(message, "error")
 
     # Inside
+
+    def _begin(self, scope: Scope, z: int | None, runs: Sequence[Path]) -> None:
+        self._scope = scope
+        self._wanted = Wanted(z if scope == "slice" else None, self.probabilities)
+        self._asked, self._waiting = tuple(runs), list(runs)
+        self._stopped = False
+        if not self._is_chosen:
+            self._wanted_run = next(iter(runs), None)
+        self._next()
 
     def _next(self) -> None:
         """Begin with the next run that waits, or be done."""
@@ -371,89 +320,81 @@ class ResultsPresenter:
         except ScribsegError as error:
             self.failed(str(error))
             return
+        self._update(predicting=True, progress=f"{title} …")
         if self._scope == "saved":
-            self._update(predicting=True, progress=f"{title} …")
             self.jobs.load_saved(run, snapshot)
             return
         part = "" if self._wanted.z is None else f"slice {self._wanted.z} of "
-        self._update(predicting=True, progress=f"{title} …")
         self.view.say(f"Segmenting {part}{snapshot.case} with {title} …")
         self.jobs.predict(run, snapshot, self._wanted)
 
-    def _tell(self, verdict: Comparison) -> None:
-        outcome = verdict.outcome
-        text = f"{outcome.case} is segmented by {self.title_of(outcome.run)}."
-        if outcome.scores:
-            text += f" Mean Dice {mean_dice(outcome.scores)}."
-        else:
-            text += " " + (outcome.note or "Choose a reference to get Dice and HD95.")
-        is_empty = outcome.z is None and not np.any(verdict.shown.array)
-        doubts = [*([_NOTHING_FOUND] if is_empty else []), *outcome.doubts]
-        text = " ".join([text, *doubts])
-        if not self.screen.predicting:
-            self.view.say(text, "warning" if outcome.note or doubts else "good")
+    def _compare(self, prediction: Prediction) -> None:
+        reference = None
+        if prediction.case == self.case:
+            try:
+                reference = self.view.snapshot().reference
+            except ScribsegError as error:
+                self.view.say(str(error), "error")
+        self.jobs.compare_with_reference(prediction, reference, self.cleaning)
 
-    def _verdicts_of_case(self) -> list[Comparison]:
-        return [v for (case, _), v in self.verdicts.items() if case == self.case]
+    def _tell(self, comparison: Comparison) -> None:
+        if self.screen.predicting:
+            return
+        asked = [(c, t) for c, t in self.compared_of_case() if c.prediction.run in self._asked]
+        if len(asked) > 1 and comparison.prediction.run in self._asked:
+            self.view.say(*told_of_several(asked))
+            return
+        text, level = told_of(comparison, self.title_of(comparison.prediction.run))
+        if self._is_chosen and comparison.prediction.run != self._shown_run:
+            text += " Choose it in Scores to see it."
+        self.view.say(text, level)
 
-    def _show(self, verdict: Comparison) -> None:
-        run = verdict.outcome.run
-        self.view.show_verdict(verdict, self.title_of(run), is_shown=run == self.run)
+    def _newest_run(self) -> Path | None:
+        found = self.kept.compared_of_case(self.case)
+        return found[-1].prediction.run if found else None
 
-    def _show_again(self) -> None:
-        verdict = self.shown_verdict()
-        if verdict is not None:
-            for each in self._verdicts_of_case():
-                self._show(each)
+    def _show(self) -> None:
+        """Put the segmentations of the case into the viewer."""
+        found = self.compared_of_case()
+        if found and self._shown_run is not None:
+            self.view.show_segmentations(found, self._shown_run)
+
+    def _show_runs(self) -> None:
+        self.view.show_runs(self.choice.runs, self.choice.ticked)
+        self._update()
 
     def _update(self, *, predicting: bool | None = None, progress: str = "") -> None:
         now = self.screen.predicting if predicting is None else predicting
         if predicting is None:
             progress = self.screen.progress
-        verdict = self.shown_verdict()
-        caption = ""
-        if verdict is not None:
-            caption = caption_of(verdict.outcome, verdict.cleaning, self.title_of(self.run))
         self.screen = ResultsScreen(
             predicting=now,
             why_not_predict=self._why_not_predict(now),
             progress=progress if now else "",
-            caption=caption,
-            n_runs=len(self._verdicts_of_case()),
+            shown=self._shown(),
+            choices=tuple((c.prediction.run, title) for c, title in self.compared_of_case()),
+            cleaning=self.cleaning,
         )
         self.view.show_screen(self.screen)
+
+    def _shown(self) -> Shown | None:
+        if self.case is None or self._shown_run is None:
+            return None
+        comparison = self.kept.comparisons.get((self.case, self._shown_run))
+        if comparison is None:
+            return None
+        title = self.title_of(comparison.prediction.run)
+        before = self.screen.shown
+        if before is not None and (before.comparison, before.title) == (comparison, title):
+            return before
+        return Shown(comparison, title, caption_of(comparison, title))
 
     def _why_not_predict(self, predicting: bool) -> str | None:
         if predicting:
             return "A prediction is running; wait until it has ended, or stop it."
-        if not self.ticked:
-            return "Train first, or tick a run in the list."
+        return self.choice.why_none or self._why_no_image()
+
+    def _why_no_image(self) -> str | None:
         if self.inputs is None or self.inputs.image is None:
             return "Choose an image, or open a case."
         return self.inputs.problem
-
-
-def _merged(before: Outcome | None, outcome: Outcome) -> Outcome:
-    """The new slice in the volume that the same run has predicted before."""
-    z = outcome.z
-    if z is None or before is None or before.segmentation.shape != outcome.segmentation.shape:
-        return outcome
-    if before.z is not None and before.z != z:
-        return outcome
-    segmentation = before.segmentation.array.copy()
-    segmentation[z] = outcome.segmentation.array[z]
-    uncertainty = before.uncertainty
-    if uncertainty is not None and outcome.uncertainty is not None:
-        unsure = np.array(uncertainty.array)
-        unsure[z] = outcome.uncertainty.array[z]
-        uncertainty = Volume(unsure, uncertainty.grid)
-    probabilities = before.probabilities
-    if probabilities is not None and outcome.probabilities is not None:
-        probabilities = probabilities.copy()
-        probabilities[:, z] = outcome.probabilities[:, z]
-    return replace(
-        before,
-        segmentation=Volume(segmentation, outcome.segmentation.grid),
-        uncertainty=uncertainty,
-        probabilities=probabilities,
-    )

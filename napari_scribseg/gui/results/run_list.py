@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data import names
-from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.gui.run_titles import method_title, run_title
+from napari_scribseg.gui.widgets.numbers import counted
+from napari_scribseg.runs.folder import RunFolder, Status
 from napari_scribseg.runs.model_file import IN_FOLDER, model_path, read_document
 
 
@@ -19,13 +21,33 @@ class RunEntry:
 
     Args:
         folder: of the run.
-        title: method and time ("effdnet · 20 Nov 21:03").
+        title: method and time ("EFFDNet · 20 Nov 21:03").
         about: the rest, in a line.
+        state: how its training is now; "model" = it came as a file.
+        step: how far it was trained, 0 where that is not known.
     """
 
     folder: Path
     title: str
     about: str = ""
+    state: Status | Literal["model"] = "completed"
+    step: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has learnt all it was to learn, so that it may predict without being asked."""
+        return self.state in ("completed", "model")
+
+    @property
+    def label(self) -> str:
+        """The title, and behind it what to know before it is ticked."""
+        match self.state:
+            case "completed" | "model":
+                return self.title
+            case "running":
+                return f"{self.title} (in training)"
+            case _:
+                return f"{self.title} (only {counted(self.step, 'step')})"
 
 
 def runs_with_weights(project: Path) -> tuple[RunEntry, ...]:
@@ -46,17 +68,18 @@ def entry_of(folder: Path) -> RunEntry | None:
         if model is not None:
             document = read_document(model)
             structures = ", ".join(document.labels.names[1:])
-            title = f"{document.record.method} · model {folder.name}"
-            return RunEntry(folder, title, f"model file; {structures}")
+            title = f"{method_title(document.record.method)} · model {folder.name}"
+            return RunEntry(folder, title, f"model file; {structures}", "model")
         run = RunFolder.open(folder)
         if not run.weights.exists():
             return None
-        created = datetime.fromisoformat(run.record.created).astimezone()
+        title = run_title(run.record.method, run.record.created)
+        state, step = run.status, run.summary.last_step
     except (ScribsegError, OSError, ValueError):
         return None
     structures = ", ".join(run.schema.names[1:])
-    title = f"{run.record.method} · {created:%d %b %H:%M}"
-    return RunEntry(folder, title, f"{run.record.preset} preset; {structures}; {folder.name}")
+    about = f"{run.record.preset} preset; {counted(step, 'step')}; {structures}; {folder.name}"
+    return RunEntry(folder, title, about, state, step)
 
 
 def told_apart(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:

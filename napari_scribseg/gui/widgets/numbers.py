@@ -25,6 +25,11 @@ class Row:
     recall: str = ""
 
 
+def counted(n: int, thing: str) -> str:
+    """A number of things: "1 slice", "3 slices"; for things whose plural ends in s."""
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
 def progress_text(event: Stepped, steps: int | None) -> str:
     """Where the training is, of about how many steps, and how long it still takes, in one line."""
     parts = [f"Step {event.step}" + (f" of {steps}" if steps else "")]
@@ -55,7 +60,7 @@ def score_rows(scores: Sequence[ClassScore], schema: LabelSchema) -> list[Row]:
             color=schema.segmentation_colors[score.index],
             dice=_number(score.dice, 3),
             hd95_mm=_number(score.hd95_mm, 1),
-            volume_ml=_number(score.volume_ml, 1),
+            volume_ml=volume_text(score.volume_ml),
             assd_mm=_number(score.assd_mm, 1),
             precision=_number(score.precision, 2),
             recall=_number(score.recall, 2),
@@ -63,13 +68,29 @@ def score_rows(scores: Sequence[ClassScore], schema: LabelSchema) -> list[Row]:
         for score in scores
     ]
     if len(scores) > 1:
-        rows.append(Row("mean", "", mean_dice(scores), _mean_distance(scores), ""))
+        rows.append(
+            Row(
+                "mean",
+                "",
+                mean_dice(scores),
+                _mean_distance([s.hd95_mm for s in scores]),
+                "",
+                assd_mm=_mean_distance([s.assd_mm for s in scores]),
+                precision=_number(_mean_known([s.precision for s in scores]), 2),
+                recall=_number(_mean_known([s.recall for s in scores]), 2),
+            )
+        )
     return rows
+
+
+def volume_text(millilitres: float) -> str:
+    """A volume in mL: with a decimal below 1000, where it means something."""
+    return _number(millilitres, 1 if abs(millilitres) < 999.95 else 0)
 
 
 def mean_dice(scores: Sequence[ClassScore]) -> str:
     """Mean Dice over the structures that are there, as text."""
-    return _number(_mean([s.dice for s in scores if not math.isnan(s.dice)]), 3)
+    return _number(_mean_known([s.dice for s in scores]), 3)
 
 
 def _number(value: float, digits: int) -> str:
@@ -82,9 +103,15 @@ def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def _mean_distance(scores: Sequence[ClassScore]) -> str:
+def _mean_known(values: Sequence[float]) -> float:
+    """Mean of those that exist."""
+    return _mean([value for value in values if not math.isnan(value)])
+
+
+def _mean_distance(distances: Sequence[float]) -> str:
     """Mean over the finite ones, with the number of infinite ones beside it."""
-    distances = [s.hd95_mm for s in scores]
     lost = sum(math.isinf(d) for d in distances)
+    if lost and lost == sum(not math.isnan(d) for d in distances):
+        return "∞"
     text = _number(_mean([d for d in distances if math.isfinite(d)]), 1)
-    return f"{text} (+{lost} ∞)" if lost else text
+    return f"{text} +{lost}∞" if lost else text

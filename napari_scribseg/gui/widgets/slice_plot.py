@@ -1,4 +1,4 @@
-"""A plot of one number per slice, painted by hand; a click jumps to the slice."""
+"""A plot of one number per slice; a click jumps to the slice."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QPointF, QRectF, Qt
+from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPen, QPolygonF
 
 from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.widgets.plot import Plot
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 10, 10, 20
-_TICKS = 3
 _CURSOR = "#4f9cff"
 _DOT = 3.2
+_ABOVE = 1.25
+"""Infinite values stand so far above the largest finite one, with their sign."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,17 @@ class SliceLine:
     dashed: bool = False
 
 
-class SlicePlot(QWidget):
+class SlicePlot(Plot):
     """Lines against the slice; left and right arrow and clicks choose a slice."""
 
     slice_asked = Signal(int)
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("", top=12, bottom=20, height=124)
         self._lines: tuple[SliceLine, ...] = ()
         self._n_slices = 0
         self._limits: tuple[float, float] | None = None
         self._shown: int | None = None
-        self._what = ""
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
@@ -67,7 +65,7 @@ class SlicePlot(QWidget):
             limits: fixed ends of the axis; None = from 0 to the largest number.
         """
         self._lines, self._n_slices, self._limits = tuple(lines), n_slices, limits
-        self._what = what
+        self.what = what
         self.setToolTip(f"{what} of every slice. Click, or press Left and Right, to go to a slice.")
         self.setAccessibleName(f"{what} per slice")
         self.update()
@@ -85,20 +83,31 @@ class SlicePlot(QWidget):
 
     def x_of(self, z: int) -> float:
         """Where a slice lies, in pixels from the left."""
-        box = self._box()
+        box = self.box()
         last = max(self._n_slices - 1, 1)
         return box.left() + box.width() * z / last
 
-    def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
-        """As wide as there is room."""
-        return QSize(200, 120)
+    def has_content(self) -> bool:
+        """Whether there are slices."""
+        return bool(self._n_slices)
+
+    def value_range(self) -> tuple[float, float]:
+        """The fixed ends, or 0 and a little more than the largest number."""
+        if self._limits is not None:
+            return self._limits
+        values = [v for line in self._lines for v in line.values.values() if not math.isnan(v)]
+        finite = max([v for v in values if math.isfinite(v)], default=0.0)
+        room = _ABOVE if any(map(math.isinf, values)) else 1.05
+        return 0.0, (finite * room) or 1.0
+
+    def told_at(self, x: float) -> str:
+        """The numbers of the slice under the mouse."""
+        return self._words(self._slice_at(x), "\n")
 
     def mousePressEvent(self, a0: QMouseEvent | None) -> None:  # noqa: N802  Qt's name
         """Ask for the slice under the mouse."""
         if a0 is not None and self._n_slices:
-            box = self._box()
-            share = (a0.pos().x() - box.left()) / max(box.width(), 1)
-            self._ask(round(share * (self._n_slices - 1)))
+            self._ask(self._slice_at(float(a0.pos().x())))
 
     def keyPressEvent(self, a0: QKeyEvent | None) -> None:  # noqa: N802  Qt's name
         """Left and right step through the slices."""
@@ -109,48 +118,10 @@ class SlicePlot(QWidget):
         elif a0 is not None:
             super().keyPressEvent(a0)
 
-    def paintEvent(self, a0: QPaintEvent | None) -> None:  # noqa: ARG002, N802  Qt's name
-        """Frame, axis, the shown slice, and the lines."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        text = self.palette().color(self.foregroundRole())
-        faint = QColor(text)
-        faint.setAlpha(20)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(faint)
-        painter.drawRoundedRect(QRectF(self.rect()), 4, 4)
-        text.setAlpha(170)
+    def paint_content(self, painter: QPainter, box: QRectF, text: QColor) -> None:
+        """The shown slice, and the lines."""
+        foot = QRectF(box.left() - 8, box.bottom() + 4, box.width() + 16, 16)
         painter.setPen(text)
-        font = painter.font()
-        font.setPointSizeF(max(7.0, font.pointSizeF() - 1.5))
-        painter.setFont(font)
-        if not self._n_slices:
-            painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, self._what)
-        else:
-            low, high = self._limits or (0.0, _highest(self._lines))
-            self._paint_axes(painter, text, low, high)
-            if self.hasFocus():
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.setPen(QPen(QColor(_CURSOR), 1))
-                painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
-            for line in self._lines:
-                self._paint_line(painter, line, low, high)
-        painter.end()
-
-    def _paint_axes(self, painter: QPainter, text: QColor, low: float, high: float) -> None:
-        box = self._box()
-        grid = QColor(text)
-        grid.setAlpha(35)
-        for i in range(_TICKS):
-            value = low + (high - low) * i / (_TICKS - 1)
-            y = box.bottom() - box.height() * i / (_TICKS - 1)
-            painter.setPen(grid)
-            painter.drawLine(QPointF(box.left(), y), QPointF(box.right(), y))
-            painter.setPen(text)
-            right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-            words = f"{value:.0f}" if high >= 10 else f"{value:.1f}"
-            painter.drawText(QRectF(0, y - 8, _LEFT - 6, 16), right, words)
-        foot = QRectF(box.left() - 8, box.bottom() + 4, box.width() + 16, _BOTTOM - 4)
         painter.drawText(foot, Qt.AlignmentFlag.AlignLeft, "slice 0")
         painter.drawText(foot, Qt.AlignmentFlag.AlignRight, str(self._n_slices - 1))
         if self._shown is not None:
@@ -158,14 +129,17 @@ class SlicePlot(QWidget):
             painter.setPen(QPen(QColor(_CURSOR), 1.5))
             painter.drawLine(QPointF(x, box.top()), QPointF(x, box.bottom()))
             if 0 < self._shown < self._n_slices - 1:
-                painter.drawText(
-                    QRectF(x - 20, foot.top(), 40, foot.height()),
-                    Qt.AlignmentFlag.AlignHCenter,
-                    str(self._shown),
-                )
+                middle = Qt.AlignmentFlag.AlignHCenter
+                painter.drawText(QRectF(x - 20, foot.top(), 40, 16), middle, str(self._shown))
+        if self.hasFocus():
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.setPen(QPen(QColor(_CURSOR), 1))
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+        for line in self._lines:
+            self._paint_line(painter, line, text)
 
-    def _paint_line(self, painter: QPainter, line: SliceLine, low: float, high: float) -> None:
-        box, color = self._box(), QColor(line.color)
+    def _paint_line(self, painter: QPainter, line: SliceLine, text: QColor) -> None:
+        color = QColor(line.color)
         pen = QPen(color, 1.2 if line.dashed else 2.0)
         if line.dashed:
             pen.setStyle(Qt.PenStyle.DashLine)
@@ -178,27 +152,37 @@ class SlicePlot(QWidget):
                 painter.drawPolyline(QPolygonF(piece))
                 piece = []
                 continue
-            share = (min(max(value, low), high) - low) / max(high - low, 1e-9)
-            point = QPointF(self.x_of(z), box.bottom() - box.height() * share)
+            point = QPointF(self.x_of(z), self.y_of(value))
             piece.append(point)
+            if math.isinf(value):
+                painter.setPen(text)
+                painter.drawText(
+                    QRectF(point.x() - 8, 0, 16, 11), Qt.AlignmentFlag.AlignCenter, "∞"
+                )
             if not line.dashed:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(color)
                 painter.drawEllipse(point, _DOT, _DOT)
 
+    def _slice_at(self, x: float) -> int:
+        box = self.box()
+        share = (x - box.left()) / max(box.width(), 1)
+        return min(max(round(share * (self._n_slices - 1)), 0), self._n_slices - 1)
+
     def _ask(self, z: int) -> None:
         self.slice_asked.emit(min(max(z, 0), self._n_slices - 1))
 
-    def _box(self) -> QRectF:
-        return QRectF(self.rect()).adjusted(_LEFT, _TOP, -_RIGHT, -_BOTTOM)
-
-    def _words(self, z: int | None) -> str:
+    def _words(self, z: int | None, between: str = ", ") -> str:
+        """The numbers of a slice, named."""
         if z is None:
             return ""
-        told = [f"{line.name} {line.values[z]:.2f}" for line in self._lines if z in line.values]
-        return f"slice {z}: " + ", ".join(told)
+        told = [
+            f"{line.name} {_number(line.values[z])}" for line in self._lines if z in line.values
+        ]
+        return between.join([f"slice {z}", *told])
 
 
-def _highest(lines: Sequence[SliceLine]) -> float:
-    values = [v for line in lines for v in line.values.values() if math.isfinite(v)]
-    return max([*values, 1e-9]) * 1.05
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    return "∞" if math.isinf(value) else f"{value:.2f}" if value < 100 else f"{value:.0f}"

@@ -8,6 +8,7 @@ from typing import Final
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
+    QComboBox,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -26,6 +27,8 @@ SECTION_GAP = 14
 MARGIN = 10
 """Pixels around the dock's content."""
 
+_WIDEST_LIST = 560
+"""Pixels; longer entries of a list are cut off all the same."""
 _ON_DARK = {"info": "", "good": "#2fa26f", "warning": "#c98f06", "error": "#ea5c50"}
 _ON_LIGHT = {"info": "", "good": "#14663f", "warning": "#7a5200", "error": "#b3261a"}
 """With a contrast of at least 4.5 to 1 on the background of napari's light theme."""
@@ -49,6 +52,7 @@ class _LevelColors(Mapping[str, str]):
 
 
 LEVEL_COLORS: Final[Mapping[str, str]] = _LevelColors()
+"""Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
 
 
 def _is_light() -> bool:
@@ -61,8 +65,6 @@ def _is_light() -> bool:
         return False
     return QColor(str(get_theme(str(viewer.theme)).background)).lightness() > _HALF
 
-
-"""Text colours of messages, readable on napari's dark and light themes; "" = the theme's own."""
 
 QUIET = "color: #858b94;"
 """Text that explains and does not ask for attention, on dark and light themes."""
@@ -225,6 +227,16 @@ def tame(widget: QWidget) -> None:
     widget.setMinimumWidth(70)
     widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     widget.installEventFilter(_WheelGuard(widget))
+
+
+def tell_in_full(box: QComboBox) -> None:
+    """Show long entries of a box in full: on hovering, and as wide as they are when it is open."""
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    for row in range(box.count()):
+        box.setItemData(row, box.itemText(row), Qt.ItemDataRole.ToolTipRole)
+    entries = box.view()
+    if entries is not None:
+        entries.setMinimumWidth(min(entries.sizeHintForColumn(0) + 24, _WIDEST_LIST))
 
 
 class _WheelGuard(QObject):

@@ -255,7 +255,7 @@ def test_a_worst_slice_is_shown_over_image_and_reference(widget, viewer, qtbot, 
     widget.results.worst.selectRow(0)
     qtbot.waitUntil(lambda: len(viewer.layers) == 4, timeout=_WAIT_MS)
     image, shown_reference, segmentation = list(viewer.layers)[1:]
-    assert layers.role_of(image) == "image"
+    assert [layers.role_of(one) for one in viewer.layers[1:]] == ["comparison"] * 3, "only shown"
     assert np.array_equal(shown_reference.data, segmentation.data)
     assert not viewer.layers["somebody's"].visible
     assert shown_slice(viewer, image) == 1
@@ -263,8 +263,14 @@ def test_a_worst_slice_is_shown_over_image_and_reference(widget, viewer, qtbot, 
     other = PickedSlice("plain-fold1-seed0-100", "plain", 1.0, picked.case, 0, 0.3, "worst")
     widget.presenter.slice_loaded(load_slice(folder, experiment, other))
     assert len(viewer.layers) == 4, "the segmentation of the other method takes its place"
-    assert viewer.layers[-1].name == "segmentation · plain"
+    assert viewer.layers[-1].name == "plain"
     assert shown_slice(viewer, image) == 0
+    y, x = (d * s for d, s in zip(image.data.shape[1:], image.scale[1:], strict=True))
+    wide = min(viewer.canvas.size[0] / abs(y), viewer.canvas.size[1] / abs(x))
+    assert viewer.scene.camera.zoom == pytest.approx(0.95 * wide, rel=0.05), "it fills the canvas"
+    widget.results.back.click()
+    assert [one.name for one in viewer.layers] == ["somebody's"]
+    assert viewer.layers[0].visible
 
 
 @pytest.mark.parametrize("let_go", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +16,21 @@ from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
-from napari_scribseg.gui.results.comparison import (
-    TABLE_COLUMNS,
-    advise,
-    caption_of,
-    compare,
-    save_table,
-)
+from napari_scribseg.gui.results.advice import advise
+from napari_scribseg.gui.results.comparison import caption_of, compare
 from napari_scribseg.gui.results.run_list import runs_with_weights
-from napari_scribseg.gui.values import Outcome
+from napari_scribseg.gui.results.score_table import TABLE_COLUMNS, save_table
+from napari_scribseg.gui.values import Prediction
 
 SCHEMA = LabelSchema.of("a")
 GRID = Grid.from_spacing((2, 8, 8), (4.0, 1.0, 1.0))
 RUN = Path("runs/one")
 
 
-def made(array, z=None, probabilities=None, unsure=0.0, schema=SCHEMA) -> Outcome:
+def made(array, z=None, probabilities=None, unsure=0.0, schema=SCHEMA) -> Prediction:
     uncertainty = Volume(np.full(GRID.shape, unsure, np.float32), GRID)
     volume = Volume(array, GRID)
-    return Outcome(CaseKey("", "p"), volume, uncertainty, schema, None, "", RUN, probabilities, z)
+    return Prediction(CaseKey("", "p"), volume, uncertainty, schema, RUN, probabilities, z)
 
 
 def pieces():
@@ -51,7 +48,7 @@ def test_the_clean_up_changes_what_is_shown_and_scored_but_not_the_prediction():
     clean = compare(outcome, reference, PostProcessing(largest_component=True))
     assert plain.scores[0].dice < 1
     assert clean.scores[0].dice == 1
-    assert clean.outcome.segmentation.array[0, 7, 7] == 1
+    assert clean.prediction.segmentation.array[0, 7, 7] == 1
     assert clean.shown.array[0, 7, 7] == 0
     assert plain.difference[0, 7, 7] == EXTRA
     assert not clean.difference.any()
@@ -70,7 +67,7 @@ def test_a_reference_of_another_schema_costs_the_scores_only():
     verdict = compare(made(pieces()), np.full(GRID.shape, 9, np.uint8), PostProcessing())
     assert verdict.scores is None
     assert verdict.difference is None
-    assert "9" in verdict.outcome.note
+    assert "9" in verdict.note
     assert verdict.slices[0].area_mm2 == 17
 
 
@@ -80,30 +77,45 @@ def test_a_partial_reference_is_scored_on_what_it_labels_and_says_so():
     verdict = compare(made(pieces()), reference, PostProcessing())
     assert verdict.scores[0].dice == 1
     assert verdict.scores[0].reference_share == 0.5
-    assert "50.00%" in caption_of(verdict.outcome, PostProcessing(), "run")
+    assert "50.00%" in caption_of(verdict, "run")
     assert not verdict.difference.any()
     slice_of_nothing = compare(made(pieces(), z=0), reference, PostProcessing())
     assert slice_of_nothing.scores is None
-    assert "says nothing" in slice_of_nothing.outcome.note
+    assert "says nothing" in slice_of_nothing.note
 
 
 def test_without_a_reference_nothing_is_scored():
     verdict = compare(made(pieces()), None, PostProcessing())
     assert verdict.scores is None
-    assert verdict.outcome.note == ""
+    assert verdict.note == ""
 
 
 def test_advice_of_one_run_is_its_uncertainty_and_of_two_their_disagreement():
-    one = made(pieces(), unsure=0.8)
-    assert advise([one], None).kind == "uncertainty"
+    one = made(pieces())
+    one.uncertainty.array[1, 4] = 0.8
+    alone = advise([one], None)
+    assert (alone.kind, [s.z for s in alone.suggestions]) == ("uncertainty", [1])
     other = pieces()
     other[1, 4] = 0
-    both = advise([one, made(other, unsure=0.8)], None)
+    both = advise([one, made(other)], None)
     assert both.kind == "disagreement"
     assert [s.z for s in both.suggestions] == [1]
     drawn = np.zeros(GRID.shape, np.uint8)
     drawn[1] = 1
     assert advise([one, made(other)], drawn).suggestions == ()
+
+
+def test_a_run_that_is_unsure_everywhere_is_too_early_to_rank_its_slices():
+    advice = advise([made(pieces(), unsure=0.8)], None)
+    assert advice.suggestions == ()
+    assert advice.too_early.startswith("Too early to say where: the run is unsure of 100%")
+
+
+def test_what_was_corrected_by_hand_is_not_cleaned_up_and_its_caption_says_so():
+    corrected = replace(made(pieces()), corrected=True)
+    found = compare(corrected, None, PostProcessing(largest_component=True))
+    assert found.shown.array[0, 7, 7] == 1
+    assert caption_of(found, "run") == "p by run · corrected by hand"
 
 
 def test_probabilities_decide_where_all_runs_brought_them():

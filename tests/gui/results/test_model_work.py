@@ -9,7 +9,7 @@ from small_runs import phantom_run
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.gui.results import model_work, predictions
+from napari_scribseg.gui.results import model_work, predictions, saved_predictions
 from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.methods.partial_ce.method import PartialCE
@@ -37,7 +37,7 @@ def test_a_model_file_becomes_an_entry_of_the_list(model, tmp_path):
     assert model_work.take_model(project, model) == folder, "the same one is not copied again"
     (entry,) = runs_with_weights(project)
     assert entry.folder == folder
-    assert entry.title.startswith("partial_ce · model ")
+    assert entry.title.startswith("Partial cross-entropy · model ")
     assert entry.about == "model file; bright, dim"
 
 
@@ -46,7 +46,7 @@ def test_it_predicts_into_its_folder_and_is_found_again(model, tmp_path):
     taken = snapshot()
     outcome = predictions.predict(folder, taken, commands.Children())
     assert outcome.schema.names == ("background", "bright", "dim")
-    back = predictions.saved_prediction(folder, taken)
+    back = saved_predictions.saved_prediction(folder, taken)
     assert np.array_equal(back.segmentation.array, outcome.segmentation.array)
 
 

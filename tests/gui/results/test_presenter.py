@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -13,16 +14,13 @@ from napari_scribseg.core.labels import BACKGROUND, PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
-from napari_scribseg.gui.results.comparison import Advice, compare
-from napari_scribseg.gui.results.presenter import (
-    MOST_KEPT,
-    ResultsJobs,
-    ResultsPresenter,
-    ResultsView,
-    Wanted,
-)
+from napari_scribseg.gui.results.advice import Advice
+from napari_scribseg.gui.results.comparison import compare
+from napari_scribseg.gui.results.kept import MOST_KEPT
+from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.run_list import RunEntry
-from napari_scribseg.gui.values import Inputs, Outcome, Snapshot
+from napari_scribseg.gui.results.screen import ResultsJobs, ResultsView, Wanted
+from napari_scribseg.gui.values import Inputs, Prediction, Snapshot
 
 SCHEMA = PRESETS["prostate"]
 GRID = Grid.from_spacing((2, 4, 4), (3.0, 1.0, 1.0))
@@ -33,11 +31,11 @@ OTHER = CaseKey("/p2/mr.nii.gz", "mr")
 """Of another patient, with a file of the same name."""
 
 
-def outcome(run=ONE, case=MR, value=1, z=None) -> Outcome:
+def outcome(run=ONE, case=MR, value=1, z=None) -> Prediction:
     segmentation = np.zeros(GRID.shape, np.uint8)
     segmentation[slice(None) if z is None else z, :2] = value
     unsure = Volume(np.full(GRID.shape, 0.5, np.float32), GRID)
-    return Outcome(case, Volume(segmentation, GRID), unsure, SCHEMA, None, run=run, z=z)
+    return Prediction(case, Volume(segmentation, GRID), unsure, SCHEMA, run, z=z)
 
 
 @pytest.fixture
@@ -61,12 +59,27 @@ def presenter(view, jobs) -> ResultsPresenter:
     return presenter
 
 
-def answer(presenter: ResultsPresenter, result: Outcome, reference=None) -> None:
+def answer(presenter: ResultsPresenter, result: Prediction, reference=None) -> None:
     """What the jobs do, at once."""
     presenter.predicted(result)
-    presenter.compared(
-        compare(presenter.outcomes[result.case, result.run], reference, PostProcessing())
-    )
+    kept = presenter.kept.predictions[result.case, result.run]
+    presenter.compared(compare(kept, reference, PostProcessing()))
+
+
+def table(presenter: ResultsPresenter) -> tuple[str, Path, tuple[Path, ...]] | None:
+    """What stands in the table: the name over it, whose numbers they are, and what is offered."""
+    shown = presenter.screen.shown
+    if shown is None:
+        return None
+    assert shown.title in shown.caption
+    offered = tuple(run for run, _ in presenter.screen.choices)
+    return shown.title, shown.comparison.prediction.run, offered
+
+
+def seen(view: MagicMock) -> tuple[list[str], Path]:
+    """The segmentations that were put into the viewer, and the run that is seen of them."""
+    comparisons, run = view.show_segmentations.call_args.args
+    return [title for _, title in comparisons], run
 
 
 def said(presenter: ResultsPresenter) -> tuple[str, str]:
@@ -75,10 +88,160 @@ def said(presenter: ResultsPresenter) -> tuple[str, str]:
     return text, level[0] if level else "info"
 
 
-def test_a_prediction_needs_a_run(presenter, jobs):
+def test_a_prediction_needs_a_run(view, jobs):
+    presenter = ResultsPresenter(view, jobs)
+    presenter.inputs_changed(READY, MR)
     presenter.predict()
     jobs.predict.assert_not_called()
     assert "Train first" in said(presenter)[0]
+    presenter.runs_listed((RunEntry(ONE, "first"),))
+    presenter.tick(())
+    presenter.predict()
+    assert said(presenter) == ("Tick a run in the list.", "warning")
+
+
+class TestWhichRunPredicts:
+    def test_the_newest_complete_one_where_nothing_is_ticked(self, presenter):
+        assert presenter.choice.ticked == (ONE,)
+
+    def test_never_one_that_was_ended_early_or_still_trains(self, presenter, jobs):
+        """A run of 9 aborted steps, newer than the good one, and one in its first minute."""
+        short = RunEntry(Path("runs/short"), "third", state="stopped", step=9)
+        going = RunEntry(Path("runs/going"), "fourth", state="running", step=200)
+        presenter.runs_listed((going, short, RunEntry(ONE, "first")))
+        presenter.offer(going.folder)
+        presenter.offer(short.folder)
+        presenter.predict()
+        assert jobs.predict.call_args.args[0] == ONE
+        assert short.label == "third (only 9 steps)"
+        assert going.label == "fourth (in training)"
+
+    def test_and_if_there_is_no_other_it_is_said(self, presenter, jobs):
+        short = RunEntry(Path("runs/short"), "third", state="stopped", step=9)
+        presenter.runs_listed((short,))
+        presenter.predict()
+        jobs.predict.assert_not_called()
+        assert "No run was trained to its end" in said(presenter)[0]
+        presenter.tick((short.folder,))
+        presenter.predict()
+        assert jobs.predict.call_args.args[0] == short.folder, "whoever ticks it means it"
+
+    def test_ticks_are_the_users_and_no_event_changes_them(self, presenter):
+        presenter.tick((TWO,))
+        third = RunEntry(Path("runs/three"), "third")
+        presenter.offer(third.folder)
+        presenter.runs_listed((third, RunEntry(ONE, "first"), RunEntry(TWO, "second")))
+        presenter.run_completed(third.folder)
+        assert presenter.choice.ticked == (TWO,)
+        assert presenter.view.show_runs.call_args.args[1] == (TWO,)
+
+    def test_a_run_that_is_deleted_is_gone(self, presenter):
+        presenter.tick((TWO,))
+        presenter.runs_listed((RunEntry(ONE, "first"),))
+        assert [entry.folder for entry in presenter.choice.runs] == [ONE]
+        assert presenter.choice.ticked == ()
+
+
+class TestNameAndNumbersAreOne:
+    """The list of runs is rebuilt at the first checkpoint of another training: nothing moves."""
+
+    def test_while_a_third_run_trains_and_saves(self, presenter, view):
+        presenter.tick((ONE, TWO))
+        presenter.predict()
+        answer(presenter, outcome(ONE))
+        answer(presenter, outcome(TWO, value=2))
+        presenter.choose_shown(TWO)
+        before = table(presenter)
+        assert before == ("second", TWO, (ONE, TWO))
+        third = RunEntry(Path("runs/three"), "third", state="running", step=50)
+        presenter.offer(third.folder)
+        presenter.runs_listed((third, RunEntry(ONE, "first"), RunEntry(TWO, "second")))
+        assert table(presenter) == before
+        assert seen(view) == (["first", "second"], TWO)
+
+    def test_its_result_does_not_take_the_place_of_what_was_picked(self, presenter, view):
+        presenter.tick((ONE,))
+        presenter.predict()
+        answer(presenter, outcome(ONE))
+        presenter.choose_shown(ONE)
+        presenter.run_completed(TWO)
+        answer(presenter, outcome(TWO))
+        assert table(presenter) == ("first", ONE, (ONE, TWO))
+        assert "Choose it in Scores to see it." in said(presenter)[0]
+
+    def test_but_is_shown_to_somebody_who_has_picked_nothing(self, presenter, view):
+        presenter.predict()
+        answer(presenter, outcome(ONE))
+        presenter.run_completed(TWO)
+        assert table(presenter) == ("first", ONE, (ONE,)), "until it is there"
+        answer(presenter, outcome(TWO))
+        assert table(presenter) == ("second", TWO, (ONE, TWO))
+        assert seen(view) == (["first", "second"], TWO)
+
+    def test_ticking_changes_what_predicts_and_not_what_is_shown(self, presenter):
+        presenter.predict()
+        answer(presenter, outcome(ONE))
+        presenter.tick((TWO,))
+        assert table(presenter) == ("first", ONE, (ONE,))
+
+    def test_a_run_that_gets_its_title_later_takes_it_everywhere(self, presenter, view):
+        late = Path("runs/late")
+        presenter.run_completed(late)
+        answer(presenter, outcome(late))
+        assert table(presenter)[0] == "late"
+        presenter.runs_listed((RunEntry(late, "EFFDNet · 28 Nov 16:31"), RunEntry(ONE, "first")))
+        assert table(presenter)[0] == "EFFDNet · 28 Nov 16:31"
+        assert seen(view) == (["EFFDNet · 28 Nov 16:31"], late)
+
+
+class TestAfterARestart:
+    def test_the_newest_segmentation_is_looked_for_and_shown_with_its_scores(
+        self, presenter, view, jobs
+    ):
+        presenter.restore()
+        assert jobs.load_newest.call_args.args[0].case == MR
+        view.say.reset_mock()
+        presenter.restored(outcome(TWO))
+        prediction, _, cleaning = jobs.compare_with_reference.call_args.args
+        presenter.compared(compare(prediction, outcome().segmentation.array, cleaning))
+        assert table(presenter) == ("second", TWO, (TWO,))
+        assert presenter.shown.scores[0].dice == 1
+        view.say.assert_not_called()
+
+    def test_what_is_newer_in_memory_stays(self, presenter, jobs):
+        presenter.predict()
+        answer(presenter, outcome(ONE, value=2))
+        jobs.compare_with_reference.reset_mock()
+        presenter.restored(outcome(ONE, value=1))
+        jobs.compare_with_reference.assert_not_called()
+
+    def test_of_another_case_it_is_not_shown(self, presenter, view):
+        presenter.restored(outcome(case=OTHER))
+        assert presenter.kept.predictions == {}
+
+    def test_after_all_cases_each_is_read_again(self, presenter, jobs):
+        presenter.predict()
+        answer(presenter, outcome(ONE))
+        presenter.predict("cases")
+        presenter.cases_predicted(ONE, 1, {})
+        assert presenter.kept.predictions == {}, "the folder holds something newer"
+        jobs.load_newest.assert_called_once()
+        assert said(presenter) == (
+            "1 case segmented by first. Each shows its segmentation and scores when it is opened.",
+            "good",
+        )
+
+
+def test_a_correction_is_scored_at_once_and_without_a_word(presenter, view, jobs):
+    presenter.predict()
+    answer(presenter, outcome(ONE))
+    view.say.reset_mock()
+    better = replace(presenter.shown.prediction, corrected=True)
+    presenter.corrected(better)
+    assert jobs.compare_with_reference.call_args.args[0] is better
+    presenter.compared(compare(better, None, PostProcessing()))
+    assert "corrected by hand" in presenter.screen.shown.caption
+    view.say.assert_not_called()
 
 
 def test_one_prediction_at_a_time(presenter, jobs):
@@ -98,7 +261,11 @@ def test_ticked_runs_predict_one_after_the_other(presenter, jobs):
     assert presenter.screen.predicting
     answer(presenter, outcome(TWO, value=2))
     assert not presenter.screen.predicting
-    assert presenter.screen.n_runs == 2
+    assert len(presenter.screen.choices) == 2
+    assert (
+        said(presenter)[0]
+        == "mr is segmented by 2 runs: first, second. Choose a reference to get Dice and HD95."
+    )
 
 
 def test_a_change_of_clean_up_does_not_hurry_the_next_run(presenter, jobs):
@@ -113,7 +280,6 @@ def test_a_change_of_clean_up_does_not_hurry_the_next_run(presenter, jobs):
 def test_a_finished_training_predicts_by_itself(presenter, jobs):
     presenter.run_completed(TWO)
     assert jobs.predict.call_args.args[0] == TWO
-    assert presenter.ticked == (TWO,)
 
 
 def test_layers_that_can_t_be_read_are_told(presenter, view, jobs):
@@ -147,11 +313,11 @@ def test_the_table_tells_run_and_clean_up(presenter):
     presenter.predict()
     reference = outcome().segmentation.array
     answer(presenter, outcome(), reference)
-    assert presenter.screen.caption == "mr by first · as predicted"
+    assert presenter.screen.shown.caption == "mr by first"
     assert "Mean Dice 1.000" in said(presenter)[0]
     cleaned = compare(outcome(), reference, PostProcessing(largest_component=True))
     presenter.compared(cleaned)
-    assert presenter.screen.caption == "mr by first · with largest component"
+    assert presenter.screen.shown.caption == "mr by first · with largest component"
 
 
 def test_a_clean_up_is_judged_anew(presenter, jobs):
@@ -171,12 +337,9 @@ def test_only_the_chosen_run_is_in_the_table(presenter, view):
     presenter.predict()
     answer(presenter, outcome(ONE))
     answer(presenter, outcome(TWO))
-    shown = {c.args[1]: c.kwargs["is_shown"] for c in view.show_verdict.call_args_list}
-    assert shown == {"first": True, "second": False}
-    view.show_verdict.reset_mock()
+    assert seen(view) == (["first", "second"], ONE)
     presenter.choose_shown(TWO)
-    shown = {c.args[1]: c.kwargs["is_shown"] for c in view.show_verdict.call_args_list}
-    assert shown == {"first": False, "second": True}
+    assert seen(view) == (["first", "second"], TWO)
 
 
 def test_a_slice_alone_is_called_so(presenter, jobs):
@@ -184,7 +347,7 @@ def test_a_slice_alone_is_called_so(presenter, jobs):
     presenter.predict("slice", 1)
     assert jobs.predict.call_args.args[2] == Wanted(z=1)
     answer(presenter, outcome(z=1))
-    assert "slice 1 only" in presenter.screen.caption
+    assert "slice 1 only" in presenter.screen.shown.caption
 
 
 def test_a_slice_renews_its_part_of_a_volume(presenter):
@@ -193,10 +356,10 @@ def test_a_slice_renews_its_part_of_a_volume(presenter):
     answer(presenter, outcome(value=1))
     presenter.predict("slice", 1)
     answer(presenter, outcome(value=2, z=1))
-    merged = presenter.outcomes[MR, ONE]
+    merged = presenter.kept.predictions[MR, ONE]
     assert merged.z is None
     assert merged.segmentation.array[:, 0, 0].tolist() == [1, 2]
-    assert "only" not in presenter.screen.caption
+    assert "only" not in presenter.screen.shown.caption
 
 
 def test_no_slice_no_prediction(presenter, jobs):
@@ -212,7 +375,7 @@ def test_saved_predictions_of_the_ticked_runs_are_shown(presenter, jobs):
     assert [call.args[0] for call in jobs.load_saved.call_args_list] == [ONE, TWO]
     presenter.failed("two has no saved prediction of mr: predict it.")
     assert not presenter.screen.predicting
-    assert presenter.screen.n_runs == 1
+    assert len(presenter.screen.choices) == 1
     jobs.predict.assert_not_called()
 
 
@@ -220,11 +383,11 @@ def test_all_cases_are_counted(presenter, jobs):
     presenter.tick((ONE,))
     presenter.predict("cases")
     jobs.predict_cases.assert_called_once_with(ONE)
-    presenter.progressed("3 case(s) done …")
-    assert presenter.screen.progress == "3 case(s) done …"
+    presenter.progressed("3 cases done …")
+    assert presenter.screen.progress == "3 cases done …"
     presenter.cases_predicted(ONE, 4, {"p5": "It is gone."})
     assert said(presenter)[1] == "warning"
-    assert "4 case(s)" in said(presenter)[0]
+    assert "4 cases segmented by first." in said(presenter)[0]
     assert "p5: It is gone." in said(presenter)[0]
     assert not presenter.screen.predicting
 
@@ -236,10 +399,10 @@ def test_another_case_empties_the_tab_and_comes_back(presenter, view):
     view.reset_mock()
     presenter.inputs_changed(READY, OTHER)
     view.forget_results.assert_called_once()
-    view.show_verdict.assert_not_called()
-    assert presenter.screen.caption == ""
+    view.show_segmentations.assert_not_called()
+    assert presenter.screen.shown is None
     presenter.inputs_changed(READY, MR)
-    view.show_verdict.assert_called_once()
+    view.show_segmentations.assert_called_once()
 
 
 def test_a_late_answer_about_another_case_is_kept_but_not_shown(presenter, view):
@@ -247,15 +410,15 @@ def test_a_late_answer_about_another_case_is_kept_but_not_shown(presenter, view)
     presenter.predict()
     presenter.inputs_changed(READY, OTHER)
     answer(presenter, outcome())
-    view.show_verdict.assert_not_called()
-    assert (MR, ONE) in presenter.verdicts
+    view.show_segmentations.assert_not_called()
+    assert (MR, ONE) in presenter.kept.comparisons
 
 
 def test_memory_is_bounded(presenter):
     for n in range(MOST_KEPT + 3):
         presenter.predicted(outcome(case=CaseKey("", f"p{n}")))
-    assert len(presenter.outcomes) == MOST_KEPT
-    assert ("p0", ONE) not in presenter.outcomes
+    assert len(presenter.kept.predictions) == MOST_KEPT
+    assert (CaseKey("", "p0"), ONE) not in presenter.kept.predictions
 
 
 def test_advice_is_about_the_ticked_runs_of_this_case(presenter, view, jobs):
@@ -302,13 +465,14 @@ def test_nothing_of_a_patient_is_shown_for_another_with_a_file_of_the_same_name(
     presenter.tick((ONE,))
     answer(presenter, outcome(ONE))
     presenter.inputs_changed(READY, OTHER)
-    assert presenter.shown_verdict() is None
-    assert presenter.outcomes_of_case() == []
-    assert presenter.screen.caption == ""
-    view.show_verdict.reset_mock()
+    assert presenter.shown is None
+    assert presenter.compared_of_case() == []
+    assert presenter.screen.shown is None
+    view.show_segmentations.reset_mock()
     answer(presenter, outcome(ONE, case=OTHER, value=2))
-    assert view.show_verdict.call_args.args[0].outcome.case == OTHER
-    assert len(presenter.outcomes) == 2
+    ((comparison, _),) = view.show_segmentations.call_args.args[0]
+    assert comparison.prediction.case == OTHER
+    assert len(presenter.kept.predictions) == 2
 
 
 def test_a_prediction_without_any_structure_is_said_and_no_success(presenter):

@@ -12,24 +12,30 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.results import predictions
+from napari_scribseg.gui.canvas.correction import Correction
+from napari_scribseg.gui.results import correction, jobs, predictions
 from napari_scribseg.gui.results.accept_panel import AcceptForm
+from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
-from napari_scribseg.gui.results.comparison import Advice
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.predict_panel import PredictPanel
-from napari_scribseg.gui.results.presenter import ResultsScreen
 from napari_scribseg.gui.results.run_list import RunEntry
+from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
+from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.values import Outcome
+from napari_scribseg.gui.values import Choice, Prediction, Snapshot
+from napari_scribseg.gui.widgets.plot import nice_ticks, tick_text
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
+from napari_scribseg.io import read_labels, write_volume
 
 HEART = PRESETS["cardiac"]
 GRID = Grid.from_spacing((4, 24, 24), (8.0, 1.5, 1.5))
@@ -48,7 +54,7 @@ def heart(case_id: str, radius: float) -> Case:
     return Case(case_id, "p", image, scribbles, reference)
 
 
-def moved(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
+def moved(run, snapshot, children, *, probabilities=False, z=None) -> Prediction:
     """The reference, by run "two" moved aside on slice 2."""
     segmentation = snapshot.reference.copy()
     if run == TWO:
@@ -58,7 +64,7 @@ def moved(run, snapshot, children, *, probabilities=False, z=None) -> Outcome:
     if probabilities:
         known = np.stack([segmentation == k for k in range(HEART.n_classes)]).astype(np.float32)
     volume = Volume(segmentation, GRID)
-    return Outcome(snapshot.case, volume, unsure, HEART, None, "", run, known, z)
+    return Prediction(snapshot.case, volume, unsure, HEART, run, known, z)
 
 
 @pytest.fixture
@@ -69,11 +75,12 @@ def viewer(make_napari_viewer):
 @pytest.fixture
 def tab(viewer, tmp_path, qtbot, monkeypatch):
     monkeypatch.setattr(predictions, "predict", moved)
+    listed = (RunEntry(ONE, "one"), RunEntry(TWO, "two"))
+    monkeypatch.setattr(jobs, "runs_with_weights", lambda _project: listed)
     session = Session(viewer, tmp_path)
     made = ResultsTab(session)
     qtbot.addWidget(made)
-    made.presenter.runs_listed((RunEntry(ONE, "one"), RunEntry(TWO, "two")))
-    made.presenter.jobs.list_runs = lambda: None
+    made.presenter.runs_listed(listed)
     show(session, heart("p_ED", 7))
     made.presenter.tick((ONE, TWO))
     yield made
@@ -135,10 +142,152 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     assert not viewer.canvas.grid.enabled
     assert [(layer, layer.visible) for layer in viewer.layers] == before
 
-    tab.results_actions.save_table(tmp_path / "t.csv")
+    tab.exporting.save_table(tmp_path / "t.csv")
     qtbot.waitUntil((tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
+
+
+def test_a_case_that_is_opened_again_shows_its_newest_segmentation_and_scores(
+    tab, viewer, qtbot, tmp_path
+):
+    """As after a restart: the window knows nothing but the files."""
+    case = heart("p_ES", 5)
+    choice = Choice("partial_ce", "quick", {}, TrainConfig(steps=1))
+    snapshot = Snapshot(case.key, case.image, case.scribbles, case.reference, HEART)
+    run = work.write_run(tmp_path, snapshot, choice).path
+    unsure = Volume(np.zeros(GRID.shape, np.float32), GRID)
+    made = Prediction(case.key, Volume(case.reference, GRID), unsure, HEART, run, corrected=True)
+    keep_corrected(made, snapshot, corrected_file(run))
+    show(tab._session, case)
+    qtbot.waitUntil(lambda: tab.presenter.shown is not None)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    assert "corrected by hand" in tab.presenter.screen.shown.caption
+    (segmentation,) = (x for x in of_role(viewer, "segmentation") if x.visible)
+    assert np.array_equal(segmentation.data, case.reference)
+    show(tab._session, heart("p_ED", 7))
+    assert tab.presenter.shown is None, "of another case nothing was kept"
+
+
+def test_a_preview_that_comes_meanwhile_takes_no_field(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    tab.scores._side_by_side.setChecked(True)
+    case = tab._session.case
+    data = layers.preview_data(Volume(np.zeros(GRID.shape, np.uint8), GRID), HEART, case=case)
+    preview = tab._session.put(data, "preview", case)
+    preview.visible = True  # as every new preview of a training does
+    assert [layers.role_of(one) for one in viewer.layers if one.visible] == ["comparison"] * 6
+    tab.scores._side_by_side.setChecked(False)
+    assert preview.visible
+
+
+def test_a_reference_that_is_chosen_or_drawn_on_is_scored_at_once(tab, viewer, qtbot):
+    predict(tab, qtbot)
+    reference = tab._session.selected.reference
+    row = tab.scores.reference
+    assert row.box.currentText() == reference.name
+    row.box.setCurrentIndex(0)
+    row.box.activated.emit(0)
+    qtbot.waitUntil(lambda: tab.presenter.shown.scores is None)
+    assert tab.scores.table.rowCount() == 0
+    row.box.setCurrentIndex(1)
+    row.box.activated.emit(1)
+    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    reference.data_setitem((np.array([1]), np.array([12]), np.array([12])), np.array([0], np.uint8))
+    qtbot.waitUntil(lambda: tab.scores.table.item(2, 1).text() == "0.999")
+
+
+def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot, tmp_path):
+    predict(tab, qtbot)
+    tab._session.choose(reference=None)
+    kept = []
+    tab._session.reference_loaded.connect(kept.append)
+    values = np.array([0, 0, 200, 500], np.uint16)[heart("x", 7).reference]
+    values[0, 0, 0] = 90  # a third structure, as another program numbers them
+    write_volume(tmp_path / "truth.nii.gz", Volume(values, GRID))
+    tab.reference.load(tmp_path / "truth.nii.gz")
+    qtbot.waitUntil(lambda: bool(kept))
+    assert sorted(np.unique(kept[0])) == [0, 1, 2, 3], "in their order, and it is said"
+    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    assert tab.scores.table.item(2, 1).text() == "1.000"
+    far = Grid.from_spacing((5, 24, 24), (8.0, 1.5, 1.5))
+    write_volume(tmp_path / "far.nii.gz", Volume(np.zeros((5, 24, 24), np.uint8), far))
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    tab.reference.load(tmp_path / "far.nii.gz")
+    qtbot.waitUntil(lambda: any(level == "error" for _, level in said))
+    assert "far.nii.gz" in said[-1][0]
+
+
+class TestCorrecting:
+    def test_what_is_painted_is_scored_and_learnt_from_and_comes_back(
+        self, tab, viewer, qtbot, monkeypatch
+    ):
+        kept = []
+        monkeypatch.setattr(correction, "corrected_file", lambda run: run / "predictions" / "x")
+        monkeypatch.setattr(correction, "keep_corrected", lambda p, *_: kept.append(p))
+        tab.presenter.tick((TWO,))
+        predict(tab, qtbot)
+        scribbles = tab._session.selected.scribbles
+        before = scribbles.data.copy()
+        tab.scores.correct.setChecked(True)
+        (layer,) = of_role(viewer, "segmentation")
+        assert viewer.layers.selection.active is layer
+        truth = heart("p", 7).reference[2]
+        wrong = np.argwhere(layer.data[2] != truth)
+        layer.data_setitem(
+            (np.full(len(wrong), 2), wrong[:, 0], wrong[:, 1]), truth[tuple(wrong.T)]
+        )
+        layer.events.paint(value=[])  # as napari tells at the end of a stroke
+        qtbot.waitUntil(lambda: "corrected by hand" in tab.presenter.screen.shown.caption)
+        assert tab.scores.table.item(2, 1).text() == "1.000"
+        drawn = scribbles.data[2][tuple(wrong.T)]
+        assert (drawn == np.where(truth[tuple(wrong.T)] == 0, 255, truth[tuple(wrong.T)])).all()
+        assert of_role(viewer, "segmentation") == [layer], "the layer stays, with its history"
+        tab.scores.correct.setChecked(False)
+        qtbot.waitUntil(lambda: bool(kept))
+        assert np.array_equal(kept[0].segmentation.array[2], truth)
+        assert viewer.layers.selection.active is scribbles
+        assert (scribbles.data != before).any()
+
+    def test_undo_takes_the_strokes_back(self, viewer):
+        case = heart("p", 7)
+        (_, reference, strokes) = (layers.layer_of(d) for d in layers.case_data(case, HEART))
+        viewer.add_layer(reference)
+        viewer.add_layer(strokes)
+        before = strokes.data.copy()
+        told = []
+        one = Correction(reference, strokes, HEART, lambda: told.append(True))
+        one.choose(0)
+        assert reference.mode == "erase"
+        one.choose(1)
+        assert (reference.mode, reference.selected_label) == ("paint", 1)
+        place = (np.array([1, 1]), np.array([12, 3]), np.array([12, 3]))
+        reference.data_setitem(place, np.array([0, 1], np.uint8))
+        reference.events.paint(value=[])
+        assert (strokes.data[1, 12, 12], strokes.data[1, 3, 3]) == (255, 1)
+        one._undo()
+        assert np.array_equal(strokes.data, before), "what was drawn there before, too"
+        one._redo()
+        assert (strokes.data[1, 12, 12], strokes.data[1, 3, 3]) == (255, 1)
+        assert len(told) == 3
+        reference.selected_label = 9
+        assert reference.selected_label == 1, "there is no ninth structure"
+        one.end()
+        assert reference.mode == "pan_zoom"
+
+
+def test_a_segmentation_is_exported_as_it_is_shown(tab, viewer, qtbot, tmp_path):
+    tab.presenter.tick((ONE,))
+    predict(tab, qtbot)
+    tab.exporting.export_segmentation(tmp_path / "seg", "nifti")
+    qtbot.waitUntil((tmp_path / "seg.nii.gz").exists)
+    assert np.array_equal(read_labels(tmp_path / "seg.nii.gz").array, heart("p", 7).reference)
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    tab.exporting.export_segmentation(tmp_path / "seg", "dicom-seg", tmp_path / "none")
+    qtbot.waitUntil(lambda: bool(said) and said[-1][1] == "error")
 
 
 def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
@@ -147,7 +296,7 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
     viewer.dims.set_point(0, float(scribbles.data_to_world((1, 0, 0))[0]))
     before = scribbles.data.copy()
     before[1, 12, 12] = scribbles.data[1, 12, 12] = 1
-    tab.results_actions.accept()
+    tab.accepting.accept()
     qtbot.waitUntil(lambda: bool((scribbles.data != before).any()))
     assert (scribbles.data[before > 0] == before[before > 0]).all()
     assert (scribbles.data[[0, 2, 3]] == before[[0, 2, 3]]).all(), "the shown slice only"
@@ -159,9 +308,9 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
 def test_a_prediction_without_any_structure_is_not_accepted_as_background(tab, viewer, qtbot):
     predict(tab, qtbot)
     scribbles, before = tab._session.selected.scribbles, tab._session.selected.scribbles.data.copy()
-    tab.presenter.shown_verdict().shown.array[:] = 0
+    tab.presenter.shown.shown.array[:] = 0
     tab.accept.where.setCurrentIndex(1)
-    tab.results_actions.accept()
+    tab.accepting.accept()
     qtbot.wait(300)
     assert (scribbles.data == before).all()
 
@@ -173,7 +322,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     predict(tab, qtbot)
     form = tab.measurements
     assert (form.diastole.currentText(), form.systole.currentText()) == ("p_ED", "p_ES")
-    tab.results_actions.measure_function()
+    tab.measuring.measure_function()
     qtbot.waitUntil(lambda: form.table.rowCount() == 6)
     found = {form.table.item(y, 0).text(): form.table.item(y, 1).text() for y in range(6)}
     voxel = 8 * 1.5 * 1.5 / 1000
@@ -186,7 +335,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     form.systole.setCurrentText("p_ED")
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
-    tab.results_actions.measure_function()
+    tab.measuring.measure_function()
     qtbot.waitUntil(lambda: any("swapped" in text for text, _ in said))
 
 
@@ -226,6 +375,32 @@ class TestThePlot:
 
     def test_it_paints_gaps_and_infinity(self, plot):
         assert not plot.grab().isNull()
+        low, high = plot.value_range()
+        assert (low, high) == (0.0, 1.25), "room above the largest finite value"
+        assert plot.y_of(float("inf")) < plot.y_of(1.0)
+
+    def test_whoever_points_to_a_slice_is_told_its_numbers(self, plot):
+        assert plot.told_at(plot.x_of(2)) == "slice 2\na 1.00"
+        assert plot.told_at(plot.x_of(3)) == "slice 3\na ∞"
+
+    def test_long_numbers_have_room(self, plot):
+        before = plot.box().left()
+        plot.set_lines([SliceLine("a", "#e69f00", {0: 21000.0})], 5, "Area (mm²)")
+        wide = plot.fontMetrics().horizontalAdvance("20000")
+        assert plot.box().left() >= max(wide, before)
+
+    @pytest.mark.parametrize(
+        ("ends", "words"),
+        [
+            ((0.0, 1.0), ["0.0", "0.5", "1.0"]),
+            ((0.0, 2239.0), ["0", "1000", "2000"]),
+            ((0.0, 0.02), ["0.00", "0.01", "0.02"]),
+            ((0.0, 3.8), ["0", "2"]),
+        ],
+    )
+    def test_numbers_of_the_axis_are_round(self, ends, words):
+        ticks = nice_ticks(*ends)
+        assert [tick_text(t, ticks) for t in ticks] == words
 
 
 def test_ticking_tells_the_runs_in_their_order(qtbot):
@@ -282,18 +457,18 @@ def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot,
         asked.append((run, path))
         return path
 
-    monkeypatch.setattr("napari_scribseg.gui.results.actions.take_model", take)
+    monkeypatch.setattr("napari_scribseg.gui.results.runs_controller.take_model", take)
     monkeypatch.setattr("napari_scribseg.gui.results.model_work.export_model", export)
     monkeypatch.setattr(
-        "napari_scribseg.gui.results.tab.entry_of", lambda folder: RunEntry(folder, "model heart")
+        "napari_scribseg.gui.results.runs_controller.entry_of",
+        lambda folder: RunEntry(folder, "model heart"),
     )
-    dialogs = "napari_scribseg.gui.results.actions.QFileDialog"
     given = str(tmp_path / "heart.scribseg")
-    monkeypatch.setattr(f"{dialogs}.getOpenFileName", lambda *_: (given, ""))
-    monkeypatch.setattr(f"{dialogs}.getSaveFileName", lambda *_: (given, ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (given, ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (given, ""))
     tab.predict.model_asked.emit()
-    qtbot.waitUntil(lambda: taken in tab.presenter.ticked)
+    qtbot.waitUntil(lambda: tab.presenter.choice.ticked == (taken,))
     assert asked == [Path(given)]
-    tab.results_actions.ask_for_model_export()
+    tab.exporting.ask_for_model()
     qtbot.waitUntil(lambda: len(asked) == 2)
     assert asked[1] == (taken, Path(given))

@@ -1,0 +1,105 @@
+"""All numbers of the Results tab as one table, for a file. No Qt."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from napari_scribseg.evaluation.clinical import Measurement
+from napari_scribseg.gui.results.comparison import Comparison
+from napari_scribseg.io.atomic import write_text
+
+TABLE_COLUMNS = (
+    *("case", "run", "post_processing", "scope", "slice", "structure", "dice", "hd95_mm"),
+    *("assd_mm", "precision", "recall", "volume_ml", "reference_volume_ml", "area_mm2"),
+    *("reference_area_mm2", "reference_share", "measurement", "value", "unit", "source"),
+)
+"""Columns of the one table that everything on the tab is saved in."""
+
+
+def save_table(
+    path: Path, comparisons: Mapping[str, Comparison], measurements: Sequence[Measurement]
+) -> None:
+    """Write all numbers of the tab as one CSV with units in the names of the columns.
+
+    Args:
+        path: the file, replaced if it exists.
+        comparisons: by title of the run.
+        measurements: clinical numbers.
+
+    Raises:
+        InvalidInput: the file can't be written.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, TABLE_COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for title, comparison in comparisons.items():
+        shared = {
+            "case": comparison.prediction.case.name,
+            "run": title,
+            "post_processing": _cleaning_words(comparison),
+        }
+        writer.writerows({**shared, **row} for row in _class_rows(comparison))
+        writer.writerows({**shared, **row} for row in _slice_rows(comparison))
+    for measured in measurements:
+        writer.writerow(
+            {
+                "scope": "measurement",
+                "measurement": measured.name,
+                "value": _cell(measured.value),
+                "unit": measured.unit,
+                "source": measured.source,
+            }
+        )
+    write_text(path, buffer.getvalue())
+
+
+def _class_rows(comparison: Comparison) -> list[dict[str, str | int]]:
+    scope = "case" if comparison.prediction.z is None else "one slice"
+    return [
+        {
+            "scope": scope,
+            "structure": score.name,
+            "dice": _cell(score.dice),
+            "hd95_mm": _cell(score.hd95_mm),
+            "assd_mm": _cell(score.assd_mm),
+            "precision": _cell(score.precision),
+            "recall": _cell(score.recall),
+            "volume_ml": _cell(score.volume_ml),
+            "reference_volume_ml": _cell(score.reference_volume_ml),
+            "reference_share": _cell(score.reference_share),
+        }
+        for score in comparison.scores or ()
+    ]
+
+
+def _slice_rows(comparison: Comparison) -> list[dict[str, str | int]]:
+    return [
+        {
+            "scope": "slice",
+            "slice": score.z,
+            "structure": score.name,
+            "dice": _cell(score.dice),
+            "hd95_mm": _cell(score.hd95_mm),
+            "area_mm2": _cell(score.area_mm2),
+            "reference_area_mm2": _cell(score.reference_area_mm2),
+        }
+        for score in comparison.slices
+    ]
+
+
+def _cleaning_words(comparison: Comparison) -> str:
+    done = [name for name, on in comparison.cleaning.model_dump(exclude={"version"}).items() if on]
+    if comparison.prediction.corrected:
+        done.insert(0, "corrected by hand")
+    return " + ".join(done) or "none"
+
+
+def _cell(value: float) -> str:
+    """Empty for a number that does not exist, "inf" for a distance to something missed."""
+    if math.isnan(value):
+        return ""
+    return "inf" if math.isinf(value) else f"{value:.6g}"
