@@ -152,7 +152,7 @@ def _largest(mask: _Mask) -> _Mask:
 
 def _grown(mask: _Mask) -> _Mask:
     """The mask and every voxel that shares a face with it."""
-    return np.asarray(ndimage.binary_dilation(mask))
+    return np.asarray(ndimage.binary_dilation(mask), np.bool_)
 
 
 def _apart(inner: _Mask, outer: _Mask) -> _Mask:

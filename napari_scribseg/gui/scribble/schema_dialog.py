@@ -143,7 +143,7 @@ class SchemaDialog(QDialog):
         one = QCheckBox()
         one.setChecked(row.one_piece)
         one.setAccessibleName(f"Class {n} is one piece")
-        one.toggled.connect(lambda on, i=place: self._say(i, one_piece=on))
+        one.toggled.connect(partial(self._one_piece, place))
         why_not = why_not_removed(place, shown, self._drawn)
         remove = button("Remove", why_not or f"Remove {row.name or 'this class'}")
         remove.setEnabled(why_not is None)
@@ -159,7 +159,7 @@ class SchemaDialog(QDialog):
             if other != place:
                 inside.addItem(row.name or f"class {other + 1}", other)
         inside.setCurrentIndex(max(inside.findData(self._rows[place].inside), 0))
-        inside.activated.connect(lambda i: self._say(place, inside=inside.itemData(i)))
+        inside.currentIndexChanged.connect(lambda: self._say(place, inside=inside.currentData()))
         return inside
 
     def _most(self, place: int) -> QDoubleSpinBox:
@@ -170,12 +170,15 @@ class SchemaDialog(QDialog):
         most.setSpecialValueText("-")
         most.setAccessibleName(f"Most mL of class {place + 1}")
         most.setValue(self._rows[place].most_ml or 0.0)
-        most.valueChanged.connect(lambda ml: self._say(place, most_ml=ml or None))
+        most.valueChanged.connect(lambda: self._say(place, most_ml=most.value() or None))
         return most
 
     def _say(self, place: int, **changes: Any) -> None:
         self._rows[place] = replace(self._rows[place], **changes)
         self._check()
+
+    def _one_piece(self, place: int, on: bool) -> None:
+        self._say(place, one_piece=on)
 
     def _name(self, place: int, name: str) -> None:
         self._say(place, name=name)

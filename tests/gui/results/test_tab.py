@@ -32,6 +32,7 @@ from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_c
 from napari_scribseg.gui.results.screen import ResultsScreen
 from napari_scribseg.gui.results.tab import ResultsTab
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.values import Choice, Prediction, Snapshot
 from napari_scribseg.gui.widgets.plot import nice_ticks, tick_text
 from napari_scribseg.gui.widgets.slice_plot import SliceLine, SlicePlot
@@ -155,7 +156,7 @@ def test_a_case_that_is_opened_again_shows_its_newest_segmentation_and_scores(
     case = heart("p_ES", 5)
     choice = Choice("partial_ce", "quick", {}, TrainConfig(steps=1))
     snapshot = Snapshot(case.key, case.image, case.scribbles, case.reference, HEART)
-    run = work.write_run(tmp_path, snapshot, choice).path
+    run = new_run.write_run(tmp_path, snapshot, choice).path
     unsure = Volume(np.zeros(GRID.shape, np.float32), GRID)
     made = Prediction(case.key, Volume(case.reference, GRID), unsure, HEART, run, corrected=True)
     keep_corrected(made, snapshot, corrected_file(run))
