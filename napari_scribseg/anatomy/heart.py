@@ -191,7 +191,9 @@ def _right_ventricle(c: Canvas, h: _Heart, below: Mask) -> Mask:
     tissue_of_wall = h.muscle if c.chance(0.7) else c.region()
     wall = np.float32(c.uniform(1.2, 4.5))
     shell = (beyond < border + wall) & (border > 0.5) & (beyond > 0) & below & (thick > 1)
-    c.paint(shell | _widened(crescent, wall / c.view.pixel_mm), Tissue.MUSCLE, tissue_of_wall)
+    c.paint(
+        shell | _widened(crescent, float(wall) / c.view.pixel_mm), Tissue.MUSCLE, tissue_of_wall
+    )
     cavity = crescent & (h.outer >= 1)
     c.paint(cavity, Tissue.RIGHT_VENTRICLE, h.right_blood)
     _trabeculae(c, h, cavity, beyond / np.maximum(border, np.float32(1)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.floating[Any]]
+"""float32 throughout; the types of products of numpy do not say so."""
 
 _MARGIN: Final = 3
 """Cells that a grid of smooth noise reaches beyond its borders."""

@@ -51,6 +51,8 @@ class Origin(BaseModel):
     machine: str
     torch: str
     licence: str = "CC0-1.0"
+    note: str = ""
+    """What else must be known to make them again."""
     sha256: str = ""
     """Of the file with the weights."""
 

@@ -9,15 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from phantoms import TWO_BALLS, two_ball_case
+from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 from small_runs import phantom_run
 
+from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.methods.dmpls.method import DMPLS
 from napari_scribseg.methods.effdnet.method import EFFDNet
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training import anatomy_weights
 from napari_scribseg.training.anatomy_weights import (
     begin_with_anatomy,
@@ -199,3 +201,17 @@ def test_presets_begin_with_anatomy_only_where_there_are_weights_and_papers_neve
         if preset.training.start == "anatomy":
             assert name != "paper"
             assert has_anatomy(kind, 4, preset.options)
+
+
+def test_no_minutes_on_the_command_line_are_no_steps(tmp_path, capsys) -> None:
+    data = phantom_dataset(tmp_path / "data", 2)
+    words = ["train", str(data), "--method", "partial_ce", "--minutes", "0"]
+    out = tmp_path / "run"
+    assert main([*words, "--out", str(out)]) != 0
+    assert "start=anatomy" in capsys.readouterr().err
+    assert not out.exists()
+    settings = ["--set", "start=anatomy", "--set", "threads=1"]
+    assert main([*words, "--out", str(out), *settings]) == 0
+    assert "weights that know synthetic anatomy" in capsys.readouterr().err
+    record = RunFolder.open(out).record
+    assert (record.training.steps, record.training.minutes) == (0, None)
