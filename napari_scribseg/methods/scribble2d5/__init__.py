@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from napari_scribseg.core.config import Fraction, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.config import Fraction, NonNegative, Positive, PositiveInt, TrainConfig
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.methods.recipes import SCRIBBLE2D5
 from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
@@ -15,9 +15,14 @@ from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
 class Scribble2D5Config(UNet25DConfig):
     """The paper's numbers; where it is silent, those of its code or of our measurements."""
 
-    lpm: Literal["supervoxels", "random_walker", "none"] = Field(
+    lpm: Literal["supervoxels", "random_walker", "both", "none"] = Field(
         default="supervoxels",
-        description="Label propagation: how strokes grow before training; none = strokes only.",
+        description="Label propagation: how strokes grow before training; both = structures where "
+        "supervoxels and the random walker agree, background as the walker has it; none = strokes "
+        "only.",
+    )
+    tau: Fraction = Field(
+        default=0.99, description="Label propagation: how sure the random walker must be."
     )
     sbpm: bool = Field(
         default=True, description="Static boundary prediction: a branch that learns image edges."
@@ -49,6 +54,18 @@ class Scribble2D5Config(UNet25DConfig):
         default="gradient",
         description="Edge detector of the static boundary: gradient, or the name of one that an "
         "installed package offers.",
+    )
+    dice_weight: NonNegative = Field(
+        default=0.0, description="Weight of a Dice over the labelled voxels; 0 in the paper."
+    )
+    head_width: PositiveInt | None = Field(
+        default=None,
+        description="Channels of a branch of the boundary, half of those that join in the final "
+        "segmentation; empty = as published, base_width.",
+    )
+    flat_heads: bool = Field(
+        default=False,
+        description="The heads look within slices only, where most of the arithmetic is.",
     )
     balance: Fraction = Field(
         default=0.0,
