@@ -58,10 +58,12 @@ def rise(
     return nn.Sequential(layer, *_after(out_channels, norm, dropout))
 
 
+def norm_layer(channels: int, norm: Norm) -> nn.Module:
+    """Batch norm, or group norm of few channels each."""
+    if norm == "batch":
+        return nn.BatchNorm3d(channels)
+    return nn.GroupNorm(max(channels // _GROUP, 1), channels)
+
+
 def _after(channels: int, norm: Norm, dropout: float) -> tuple[nn.Module, ...]:
-    layer = (
-        nn.BatchNorm3d(channels)
-        if norm == "batch"
-        else nn.GroupNorm(max(channels // _GROUP, 1), channels)
-    )
-    return layer, nn.Dropout(dropout), SharedPReLU()
+    return norm_layer(channels, norm), nn.Dropout(dropout), SharedPReLU()

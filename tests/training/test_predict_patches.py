@@ -167,7 +167,7 @@ def test_overlaps_in_plane_are_averaged_with_gaussian_weights() -> None:
     probabilities, _, _ = _predicted(method, DEPTH)
     first, second = (np.exp(-((8 * (x - 7.5) / 16) ** 2) / 2) for x in (10, 2))
     with torch.no_grad():
-        seen = [method(image)[0].softmax(0) for image in method.seen]
+        seen = [method(image)[0].softmax(0) for image in tuple(method.seen)]
     assert len(seen) == 2  # 20 rows are fewer than 32: air goes around them, six above
     mixed = (first * seen[0][:, 2, 6, 10] + second * seen[1][:, 2, 6, 2]) / (first + second)
     np.testing.assert_allclose(probabilities[:, 2, 0, 10], mixed, atol=1e-6)

@@ -67,6 +67,15 @@ class Scribble2D5Config(UNet25DConfig):
         default=False,
         description="The heads look within slices only, where most of the arithmetic is.",
     )
+    head_norm: bool = Field(
+        default=False,
+        description="A norm after the convolutions of both segmentations; the paper has none, and "
+        "they are slow to learn.",
+    )
+    residual_head: bool = Field(
+        default=False,
+        description="The final segmentation corrects the first one, whose logits are added.",
+    )
     balance: Fraction = Field(
         default=0.0,
         description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
@@ -88,9 +97,18 @@ SPEC: Final = MethodSpec(
     # Quick for a CPU; paper as published.
     presets={
         "quick": Preset(
-            "A quarter of the width and small patches: for a CPU, where it wants an hour.",
-            Scribble2D5Config(base_width=4, norm="group", balance=0.5),
-            TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
+            "Half the width, from half resolution, labels by the random walker: for a CPU.",
+            Scribble2D5Config(
+                base_width=8,
+                full_resolution=False,
+                flat_heads=True,
+                dropout=0.0,
+                lpm="random_walker",
+                tau=0.8,
+                dice_weight=1.0,
+                balance=0.5,
+            ),
+            TrainConfig(batch_size=2, patch=(128, 128), learning_rate=3e-3, outer_background=4.0),
         ),
         "paper": Preset(
             "As published: 200 epochs of 140 volumes, for a GPU.",

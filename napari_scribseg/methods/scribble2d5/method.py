@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import MethodConfig
@@ -49,13 +49,22 @@ class Scribble2D5(UNet25DMethod):
             first=first,
             dropout=options.dropout,
         )
-        self.initial = InitialHead(n_classes, width, flat=flat)
+        inner = norm if options.head_norm else None
+        self.initial = InitialHead(n_classes, width, flat=flat, norm=inner)
         self.boundary = None
         if options.sbpm:
             self.boundary = BoundaryHead(
                 width, norm, head, first=first, flat=flat, dropout=options.dropout
             )
-        self.final = FinalHead(n_classes, head, boundary=options.sbpm, flat=flat)
+        self.final = FinalHead(
+            n_classes,
+            head,
+            boundary=options.sbpm,
+            flat=flat,
+            norm=inner,
+            residual=options.residual_head,
+        )
+        self.to_image = ToImage(2**first)
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:
@@ -79,17 +88,14 @@ class Scribble2D5(UNet25DMethod):
         """Final logits, initial logits (B, K, Z, Y, X), and boundary logits (B, 1, Z, Y, X)."""
         shown = padded(image, self.backbone.divisor)
         decoder = self.backbone(shown).decoder
-        step = 1 if self.options.full_resolution else 2
-        z, y, x = shown.shape[2:]
+        step = self.to_image.step
         own = image[..., ::step, ::step]
+        z, y, x = shown.shape[2:]
         initial = cropped(self.initial(decoder, (z, y // step, x // step)), own)
         boundary = None if self.boundary is None else cropped(self.boundary(decoder), own)
         final = self.final(initial, boundary)
-        size = (own.shape[2], step * own.shape[3], step * own.shape[4])
-        final, initial = (cropped(resized(part, size), image) for part in (final, initial))
-        if boundary is not None:
-            boundary = cropped(resized(boundary, size), image)
-        return final, initial, boundary
+        final, initial = self.to_image(final, image), self.to_image(initial, image)
+        return final, initial, None if boundary is None else self.to_image(boundary, image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy of both segmentations, static and active boundary."""
@@ -122,6 +128,23 @@ class Scribble2D5(UNet25DMethod):
             )
             terms["active_boundary"] = options.active_weight * loss
         return terms
+
+
+class ToImage(nn.Module):
+    """Logits brought to the pixels of the image.
+
+    Args:
+        step: pixels y and x of the image that are one of the network.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, logits: Tensor, image: Tensor) -> Tensor:
+        """Logits (B, C, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        z, y, x = logits.shape[2:]
+        return cropped(resized(logits, (z, self.step * y, self.step * x)), image)
 
 
 def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
