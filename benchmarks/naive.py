@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from scipy import stats
 from skimage import measure, segmentation
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.labels import IGNORE
@@ -27,6 +27,8 @@ from napari_scribseg.methods.em_crf import method as em_crf
 from napari_scribseg.methods.exmod import method as exmod
 from napari_scribseg.methods.scribble2d5 import method as scribble2d5
 from napari_scribseg.networks import crf_rnn
+from napari_scribseg.networks.prelu import SharedPReLU
+from napari_scribseg.networks.slice_convolutions import SliceConv3d, SliceConvTranspose3d
 from napari_scribseg.propagate import random_walker
 
 Array = npt.NDArray[Any]
@@ -120,6 +122,12 @@ def grown_by_a_loop(segments: Array, targets: Array) -> npt.NDArray[np.int16]:
     return grown
 
 
+_PLAIN_LAYERS: tuple[tuple[Any, str, Any], ...] = (
+    (SliceConv3d, "forward", nn.Conv3d.forward),
+    (SliceConvTranspose3d, "forward", nn.ConvTranspose3d.forward),
+    (SharedPReLU, "forward", nn.PReLU.forward),
+)
+
 _PARTS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     "exmod": (
         (exmod.ExMod, "_with_saliency", saliency_by_a_second_pass),
@@ -132,7 +140,8 @@ _PARTS: dict[str, tuple[tuple[Any, str, Any], ...]] = {
     ),
     "unet_crf": ((crf_rnn, "BilateralGrid", ForgetfulGrid),),
     "random_walker": ((random_walker, "random_walker_probabilities", walked_by_default),),
-    "scribble2d5": ((scribble2d5, "grown_labels", grown_by_a_loop),),
+    "scribble2d5": ((scribble2d5, "grown_labels", grown_by_a_loop), *_PLAIN_LAYERS),
+    "full_25d": _PLAIN_LAYERS,
 }
 _PARTS["cyclemix"] = _PARTS["exmod"]
 
@@ -142,5 +151,14 @@ def naive_parts(kind: type[Method]) -> Generator[None]:
     """While open, a method works with the versions above instead of the package's."""
     with ExitStack() as stack:
         for owner, name, part in _PARTS.get(kind.spec.name, ()):
+            stack.enter_context(patch.object(owner, name, part))
+        yield
+
+
+@contextmanager
+def plain_layers() -> Generator[None]:
+    """While open, layers compute as the layers of PyTorch that they are named after."""
+    with ExitStack() as stack:
+        for owner, name, part in _PLAIN_LAYERS:
             stack.enter_context(patch.object(owner, name, part))
         yield

@@ -138,7 +138,7 @@ def contender(
         machine = Machine(torch.device(device), torch.float32, torch.contiguous_format)
         parts: Callable[[], AbstractContextManager[None]] = lambda: naive_parts(kind)  # noqa: E731
     else:
-        machine = choose_machine(device, volumes=kind.sample == "patch")
+        machine = choose_machine(device, volumes=kind.unsafe_in_bfloat16())
         parts = nullcontext
     learner = Learner(kind(4, options), training, machine)
     return Contender(kind, learner, samples, case, maps, parts)

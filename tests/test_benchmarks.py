@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_scribseg.methods.em_crf.method import EMCRF
 from napari_scribseg.methods.exmod import ExModConfig
 from napari_scribseg.methods.exmod.method import ExMod
 from napari_scribseg.networks.crf_rnn import CRFRNN
+from napari_scribseg.networks.unet25d import SegmentingUNet25D
 from napari_scribseg.propagate.random_walker import random_walker_probabilities
 from napari_scribseg.propagate.supervoxels import grown_labels
 
@@ -100,3 +102,17 @@ def test_what_was_replaced_is_put_back() -> None:
     with naive.naive_parts(ExMod):
         assert ExMod._with_saliency is not before
     assert ExMod._with_saliency is before
+
+
+def test_plain_layers_give_the_same_network_and_gradients() -> None:
+    torch.manual_seed(0)
+    network = SegmentingUNet25D(3, flat=1, base_width=4, norm="group", dropout=0.0)
+    image, results = torch.randn(1, 1, 16, 64, 64), []
+    for layers in (nullcontext, naive.plain_layers):
+        network.zero_grad()
+        with layers():
+            logits = network(image)
+            logits.square().mean().backward()
+        results.append([logits.detach(), *(p.grad.clone() for p in network.parameters())])
+    for mine, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-6)

@@ -78,6 +78,9 @@ class Method(nn.Module, ABC):
     """Name, citation, settings and presets."""
     sample: ClassVar[Literal["slice", "patch"]] = "slice"
     """What one element of a batch is: S is Y, X of a slice and Z, Y, X of a patch."""
+    sliced_convolutions: ClassVar[bool] = False
+    """Of a method of patches: whether it has no 3D convolution of PyTorch's on a CPU, where their
+    gradient in bfloat16 damages memory; see `networks.slice_convolutions`."""
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
@@ -87,11 +90,19 @@ class Method(nn.Module, ABC):
         super().__init__()
         self.n_classes = n_classes
         self.options = options
+        self.patch: tuple[int, int] | None = None
+        """In-plane size (y, x) of what it learns from, told by the engine; methods of patches are
+        shown windows of this size in prediction, too. None = whole slices."""
 
     @classmethod
     def patch_depth(cls, options: MethodConfig) -> int:  # noqa: ARG003
         """Slices (z) of a training patch and of a window of prediction; of patch methods only."""
         return 1
+
+    @classmethod
+    def unsafe_in_bfloat16(cls) -> bool:
+        """Whether a CPU must not compute it in bfloat16."""
+        return cls.sample == "patch" and not cls.sliced_convolutions
 
     @classmethod
     def fitted(cls, options: MethodConfig, spacings: Sequence[Spacing]) -> MethodConfig:  # noqa: ARG003

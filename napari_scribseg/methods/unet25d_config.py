@@ -27,3 +27,11 @@ class UNet25DConfig(MethodConfig):
     norm: Literal["batch", "group"] = Field(
         default="batch", description="Normalisation; batch as published, group for small batches."
     )
+    full_resolution: bool = Field(
+        default=True,
+        description="Whether the network begins at full resolution, as in the paper; else its "
+        "first level is the second, of 2 x 2 pixels each, and its result is enlarged.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="Share of the features that a step leaves out; 0.1 in the paper."
+    )

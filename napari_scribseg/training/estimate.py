@@ -60,7 +60,7 @@ def estimate(
     Raises:
         InvalidInput: the device is not there.
     """
-    machine = choose_machine(training.device, training.precision, volumes=kind.sample == "patch")
+    machine = choose_machine(training.device, training.precision, volumes=kind.unsafe_in_bfloat16())
     choose_threads(machine, training.threads)
     case = _made_up(kind, options, training, schema)
     spacing = training.spacing_mm or case.image.spacing[1]

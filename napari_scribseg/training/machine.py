@@ -71,7 +71,7 @@ def choose_machine(
     Args:
         device: auto, cpu, cuda, cuda:1 or mps.
         precision: auto, float32, bfloat16 or float16.
-        volumes: whether 3D convolutions will be learnt.
+        volumes: whether PyTorch's 3D convolutions will be learnt.
 
     Raises:
         InvalidInput: there is no device of this name, or the computer lacks it, or its arithmetic
@@ -97,7 +97,7 @@ def choose_machine(
         dtype = torch.float32 if unsafe else _best_dtype(chosen)
     if unsafe and dtype is torch.bfloat16:
         raise InvalidInput(
-            "A 3D method can't learn in bfloat16 on the CPU, where PyTorch's 3D convolutions "
+            "This method can't learn in bfloat16 on the CPU, where PyTorch's 3D convolutions "
             "damage memory. Choose auto or float32."
         )
     if chosen.type == "cpu" and dtype is torch.float16:

@@ -36,6 +36,7 @@ def prediction_bytes(
     probabilities: bool,
     uncertainty: bool,
     patch_depth: int = 1,
+    window: tuple[int, int] | None = None,
     turned: bool = False,
 ) -> int:
     """About how much memory a prediction takes beside the image itself.
@@ -48,15 +49,19 @@ def prediction_bytes(
         probabilities: whether they are kept.
         uncertainty: whether it is kept.
         patch_depth: slices that the network sees at once; 1 = it sees slices.
+        window: size (y, x) of what it sees of them at once; None = all of it.
         turned: whether the network sees the axes in another order than they are stored in.
     """
     normalised = image.size * max(_FLOAT, image.itemsize) + turned * image.nbytes
     kept = n_voxels * (1 + _FLOAT * (n_classes * probabilities + uncertainty))
     in_plane = shown[1] * shown[2]
-    if patch_depth > 1:  # the volume as it is shown, once more with air around it
-        normalised += 2 * _FLOAT * shown[0] * in_plane
-    pixels = max(patch_depth * in_plane, min(_PIXELS_AT_ONCE, 8 * in_plane))
-    return normalised + kept + pixels * (_NETWORK_BYTES + 4 * _FLOAT * n_classes)
+    maps = 4 * _FLOAT * n_classes
+    if patch_depth == 1:
+        pixels = min(_PIXELS_AT_ONCE, 8 * in_plane)
+        return normalised + kept + max(pixels, in_plane) * (_NETWORK_BYTES + maps)
+    normalised += 2 * _FLOAT * shown[0] * in_plane  # as it is shown, and with air around it
+    seen = in_plane if window is None else window[0] * window[1]
+    return normalised + kept + patch_depth * (seen * _NETWORK_BYTES + max(seen, in_plane) * maps)
 
 
 def refuse_too_large(
@@ -68,6 +73,7 @@ def refuse_too_large(
     probabilities: bool,
     uncertainty: bool,
     patch_depth: int = 1,
+    window: tuple[int, int] | None = None,
     turned: bool = False,
 ) -> None:
     """Raises InvalidInput when a prediction needs more memory than is free, and says what helps.
@@ -85,6 +91,7 @@ def refuse_too_large(
             probabilities=probabilities and maps,
             uncertainty=uncertainty and maps,
             patch_depth=patch_depth,
+            window=window,
             turned=turned,
         )
 

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from napari_scribseg.batches.intensities import normalise
-from napari_scribseg.batches.patches import padding
 from napari_scribseg.batches.slices import image_slices, in_plane_shape, resample_in_plane
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
@@ -26,6 +25,7 @@ from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.fitting_weights import method_with, read_weights
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
 from napari_scribseg.training.memory import refuse_too_large
+from napari_scribseg.training.windows import window_means, window_shape
 
 _SLICES_AT_ONCE = 8
 _PIXELS_AT_ONCE = 8 * 256 * 256
@@ -114,7 +114,8 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
     weights = read_weights(source)
     method = method_with(weights.tensors, weights.info, weights.path)
     training = weights.record.training
-    machine = choose_machine(device, training.precision, volumes=method.sample == "patch")
+    method.patch = training.patch
+    machine = choose_machine(device, training.precision, volumes=method.unsafe_in_bfloat16())
     choose_threads(machine, training.threads)
     return Model(
         machine.place(method).eval(),
@@ -136,10 +137,10 @@ def predict_case(
 ) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
-    The network sees slices, or windows of neighbouring slices, in the orientation and at the pixel
-    size it was trained at. Its probabilities and its uncertainty are brought back to the image's
-    grid linearly; only then the likeliest class is taken. That goes a few slices at a time, so that
-    memory grows by what is wanted only.
+    The network sees slices, or windows of neighbouring slices (see `windows`), in the orientation
+    and at the pixel size it was trained at. Its probabilities and its uncertainty are brought back
+    to the image's grid linearly; only then the likeliest class is taken. That goes a few slices at
+    a time, so that memory grows by what is wanted only.
 
     Args:
         model: of `load_model`.
@@ -158,14 +159,16 @@ def predict_case(
     method, view = model.method, view_of(model.orientation, image)
     turn, seen = view.turn, view.turn.grid(image.grid)
     shape = (image.shape[0] if z is None else 1, *image.shape[1:])
+    shown = (seen.shape[0], *in_plane_shape(seen.shape, seen.spacing, model.spacing_mm))
     refuse_too_large(
         image.array,
         method.n_classes,
-        (seen.shape[0], *in_plane_shape(seen.shape, seen.spacing, model.spacing_mm)),
+        shown,
         n_voxels=math.prod(shape),
         probabilities=probabilities,
         uncertainty=uncertainty,
         patch_depth=1 if method.sample == "slice" else method.patch_depth(method.options),
+        window=window_shape(method.patch, shown[1:]),
         turned=not turn.is_none,
     )
     segmentation = np.empty(shape, np.uint8)
@@ -281,12 +284,28 @@ def _pieces(
     if method.sample == "slice":
         yield from _slice_pieces(method, image, spacing, spacing_mm, machine, z)
         return
-    for piece in _patch_pieces(method, image, spacing, spacing_mm, machine):
-        if z is None:
-            yield piece
-        elif piece.start <= z < piece.slices.stop:
-            i = z - piece.start
-            yield _Piece(0, piece.probabilities[i : i + 1], piece.uncertainty[i : i + 1])
+    yield from _patch_pieces(method, image, spacing, spacing_mm, machine, z)
+
+
+def _patch_pieces(
+    method: Method,
+    image: npt.NDArray[Any],
+    spacing: tuple[float, float, float],
+    spacing_mm: float,
+    machine: Machine,
+    z: int | None,
+) -> Iterator[_Piece]:
+    """From a network that sees windows of several slices."""
+    shape = (image.shape[1], image.shape[2])
+    for first, means in window_means(method, image_slices(image, spacing, spacing_mm), machine):
+        start, shown = first, means
+        if z is not None:
+            if not first <= z < first + means.shape[1]:
+                continue
+            start, shown = 0, means[:, z - first : z - first + 1]
+        uncertainty = method.uncertainty(shown[None])[0]
+        yield _Piece(start, *_on_grid(shown.movedim(0, 1), uncertainty, shape))
+        if z is not None:
             return
 
 
@@ -319,65 +338,6 @@ def _slice_pieces(
 def _slices_at_once(shape: tuple[int, int]) -> int:
     """So many slices of this shape are shown to a network at once."""
     return max(1, min(_SLICES_AT_ONCE, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
-
-
-@torch.no_grad()
-def _patch_pieces(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-) -> Iterator[_Piece]:
-    """From a network that sees windows of several slices.
-
-    A window is as deep as a training patch and as wide as the image; windows overlap by half, and
-    where they do, their probabilities are averaged with Gaussian weights. A thinner volume gets
-    air around it, as in training. A slice is given away when the last window over it is done.
-    """
-    slices = image_slices(image, spacing, spacing_mm)
-    n, depth = len(slices), method.patch_depth(method.options)
-    before, after = padding(n, depth)
-    lowest = float(slices.min())
-    volume = torch.nn.functional.pad(
-        slices.movedim(1, 0)[None], (0, 0, 0, 0, before, after), value=lowest
-    ).to(machine.device)
-    del slices
-    weight = _gaussian(depth).to(machine.device)[:, None, None]
-    shape = (image.shape[1], image.shape[2])
-    starts = _window_starts(volume.shape[2], depth)
-    summed = torch.zeros(method.n_classes, depth, *volume.shape[3:], device=machine.device)
-    weights = torch.zeros(depth, 1, 1, device=machine.device)
-    for start, following in zip(starts, [*starts[1:], volume.shape[2]], strict=True):
-        with machine.autocast():
-            logits = method(volume[:, :, start : start + depth])
-        summed += weight * logits[0].float().softmax(0)
-        weights += weight
-        done = following - start
-        first, last = max(start, before), min(following, before + n)
-        if first < last:
-            part = slice(first - start, last - start)
-            mean = summed[:, part] / weights[part]
-            uncertainty = method.uncertainty(mean[None])[0]
-            back, unsure = _on_grid(mean.movedim(0, 1), uncertainty, shape)
-            yield _Piece(first - before, back, unsure)
-        summed = torch.cat([summed[:, done:], torch.zeros_like(summed[:, :done])], 1)
-        weights = torch.cat([weights[done:], torch.zeros_like(weights[:done])])
-
-
-def _window_starts(n: int, depth: int) -> list[int]:
-    """First slices of windows that cover n slices and overlap by half; the last one ends at n."""
-    last = max(n - depth, 0)
-    return [*range(0, last, max(depth // 2, 1)), last]
-
-
-def _gaussian(depth: int) -> Tensor:
-    """Weights (depth,) of the slices of a window: less towards its ends, never zero.
-
-    The standard deviation is an eighth of the window, as in nnU-Net and MONAI.
-    """
-    offset = torch.arange(depth, dtype=torch.float32) - (depth - 1) / 2
-    return torch.exp(-((8 * offset / depth) ** 2) / 2).clamp_min(1e-3)
 
 
 def _on_grid(

@@ -93,7 +93,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
         check_documents(load_checkpoint(last)[1], run.record, run.schema, last)
     config = run.record.training
     kind = method_named(run.record.method)
-    machine = choose_machine(config.device, config.precision, volumes=kind.sample == "patch")
+    machine = choose_machine(config.device, config.precision, volumes=kind.unsafe_in_bfloat16())
     choose_threads(machine, config.threads)
     options = kind.spec.Config().updated(run.record.options)
     cases = training_cases(run)
@@ -134,6 +134,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
     method = kind(run.schema.n_classes, options)
+    method.patch = config.patch
     if not resume:
         begin(method, slices, config, machine, start)
     learner = Learner(method, config, machine, data_sha256, orientation, run.schema.names)

@@ -43,7 +43,7 @@ PARTIAL_TERMS: dict[str, dict[str, str]] = {
 }
 """Terms that may teach only voxels which this target labels."""
 
-JUDGED = {"unet_crf": "crf", "full_25d": "network"}
+JUDGED = {"unet_crf": "crf", "full_25d": "network", "scribble2d5": "to_image"}
 """Whose output that is said of, where it is not the head's."""
 
 LEARNT: dict[str, tuple[int, float]] = {

@@ -9,19 +9,19 @@ import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
 from small_runs import phantom_batch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
-from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
+from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
 from napari_scribseg.methods.base import Task
-from napari_scribseg.methods.scribble2d5 import Scribble2D5Config
+from napari_scribseg.methods.scribble2d5 import SPEC, Scribble2D5Config
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.networks.unet25d import UNet25D
 from napari_scribseg.propagate.edges import edge_map
-from napari_scribseg.propagate.random_walker import random_walker_seeds
+from napari_scribseg.propagate.random_walker import random_walker_probabilities, random_walker_seeds
 from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
 SMALL = {"base_width": 4, "norm": "group"}
@@ -117,9 +117,10 @@ def test_the_active_boundary_teaches_where_nobody_drew(batch) -> None:
     method = _method()
     seen: list[Tensor] = []
     method.final.register_forward_hook(lambda _m, _i, out: (out.retain_grad(), seen.append(out))[1])
-    method.losses(batch, 1)["active_boundary"].backward()
+    sparse = replace(batch, maps={**batch.maps, "pseudo_labels": batch.strokes})
+    method.losses(sparse, 1)["active_boundary"].backward()
     taught = seen[0].grad.abs().sum(1) > 0
-    unlabelled = _inside(batch) & (batch.maps["pseudo_labels"] == IGNORE)
+    unlabelled = _inside(batch) & (batch.strokes == IGNORE)
     assert taught[unlabelled].float().mean() > 0.9
 
 
@@ -137,7 +138,59 @@ def test_the_boundary_reaches_the_final_segmentation(batch) -> None:
         assert not torch.allclose(method(batch.image), before)
 
 
+def test_dice_is_over_the_pseudo_labels_of_both_segmentations(batch) -> None:
+    method = _method(dice_weight=0.5)
+    terms = _terms(method, batch)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        final, initial, _ = method.segment(batch.image)
+    pseudo = batch.maps["pseudo_labels"]
+    expected = 0.5 * (partial_dice(final, pseudo) + partial_dice(initial, pseudo)) / 2
+    assert terms["dice"] == pytest.approx(float(expected))
+    del terms["dice"]
+    assert terms == _terms(_method(), batch)
+
+
 # The network
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sbpm", [True, False])
+def test_without_full_resolution_any_size_has_its_logits(sbpm) -> None:
+    method = _method(full_resolution=False, flat_heads=True, head_width=3, sbpm=sbpm).eval()
+    image = torch.randn(1, 1, 3, 33, 47)
+    final, initial, boundary = method.segment(image)
+    assert final.shape == initial.shape == (1, 3, 3, 33, 47)
+    assert (boundary.shape == (1, 1, 3, 33, 47)) if sbpm else (boundary is None)
+
+
+def test_a_residual_head_adds_the_first_segmentation(batch) -> None:
+    method = _method(residual_head=True).eval()
+    nn.init.zeros_(method.final.head.weight)
+    nn.init.zeros_(method.final.head.bias)
+    with torch.no_grad():
+        final, initial, _ = method.segment(batch.image)
+    torch.testing.assert_close(final, initial)
+
+
+def test_norms_of_the_heads_add_to_the_published_weights() -> None:
+    """A pair of weights per channel after every convolution but the last of a head."""
+    plain, normed = (
+        {n: p.shape for n, p in _method(head_norm=norm).named_parameters()}
+        for norm in (False, True)
+    )
+    count = lambda shapes: sum(s.numel() for s in shapes.values())  # noqa: E731
+    width = 2 * SMALL["base_width"]
+    assert count(normed) - count(plain) == 2 * (8 * width + 2 * 2 * width)
+
+
+def test_options_of_the_quick_preset_leave_the_paper_as_it_was() -> None:
+    """The checkpoints of 0.1.0 know nothing of them."""
+    known = Scribble2D5Config()
+    added = ("head_width", "flat_heads", "full_resolution", "dropout", "dice_weight", "tau")
+    added += ("head_norm", "residual_head")
+    assert [getattr(known, n) for n in added] == [None, False, True, 0.1, 0.0, 0.99, False, False]
+    assert SPEC.presets["paper"].options == Scribble2D5Config(anisotropy=4.0)
 
 
 def test_the_backbone_is_the_published_one_without_its_own_head() -> None:
@@ -191,6 +244,47 @@ def test_labels_grow_as_the_option_says() -> None:
     np.testing.assert_array_equal(walked, seeds)
 
 
+def test_a_surer_walker_labels_less() -> None:
+    case = two_ball_case(shape=(4, 32, 32))
+    labels = [
+        Scribble2D5.prepare(case, Scribble2D5Config(lpm="random_walker", tau=tau))["pseudo_labels"]
+        for tau in (0.8, 0.99)
+    ]
+    sure = labels[1] != IGNORE
+    assert (labels[0][sure] == labels[1][sure]).all()
+    assert (labels[0] != IGNORE).sum() > sure.sum()
+
+
+def test_both_keep_structures_where_supervoxels_and_walker_agree() -> None:
+    """Background is the walker's where it is surer than tau; strokes keep their class."""
+    case = two_ball_case(shape=(4, 32, 32))
+    image, targets = case.image.array, targets_of(case.scribbles)
+    both, grown = (
+        Scribble2D5.prepare(case, Scribble2D5Config(lpm=lpm, tau=0.9))["pseudo_labels"]
+        for lpm in ("both", "supervoxels")
+    )
+    walked = np.stack(
+        [random_walker_probabilities(image[z], targets[z], 130.0) for z in range(len(image))], 1
+    )
+    drawn, likeliest = targets != IGNORE, walked.argmax(0)
+    assert (both[drawn] == targets[drawn]).all()
+    structures = ~drawn & (both > 0)
+    assert structures.any()
+    np.testing.assert_array_equal(structures, ~drawn & (grown > 0) & (likeliest == grown))
+    background = ~drawn & (both == 0)
+    np.testing.assert_array_equal(background, ~drawn & (likeliest == 0) & (walked[0] > 0.9))
+
+
+def test_a_slice_without_strokes_stays_unlabelled_where_both_must_agree() -> None:
+    case = two_ball_case(shape=(4, 32, 32))
+    scribbles = case.scribbles.copy()
+    scribbles[1] = 0
+    blank = replace(case, scribbles=scribbles)
+    labels = Scribble2D5.prepare(blank, Scribble2D5Config(lpm="both"))["pseudo_labels"]
+    assert (labels[1] == IGNORE).all()
+    assert (labels[2] != IGNORE).any()
+
+
 def test_flags_change_what_they_name_of_what_is_prepared() -> None:
     case = two_ball_case(shape=(4, 32, 32))
     full = Scribble2D5.prepare(case, Scribble2D5Config())
@@ -198,7 +292,7 @@ def test_flags_change_what_they_name_of_what_is_prepared() -> None:
     assert set(full) - set(bare) == {"edges"}
     for name, array in bare.items():
         np.testing.assert_array_equal(array, full[name])
-    for name in ("lpm", "sbpm", "supervoxel_mm3", "compactness", "edges"):
+    for name in ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges"):
         assert name in Scribble2D5.prepared_from
 
 

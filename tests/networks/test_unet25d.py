@@ -6,15 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from napari_scribseg.networks.unet25d import (
-    LEVELS,
-    Attention,
+from napari_scribseg.networks.boundary_heads import (
     BoundaryHead,
     ChannelAttention,
     FinalHead,
     InitialHead,
+)
+from napari_scribseg.networks.unet25d import (
+    LEVELS,
+    Attention,
     UNet25D,
     flat_levels,
+    gathered,
     padded,
 )
 
@@ -106,6 +109,27 @@ def test_heads_give_logits_at_full_resolution() -> None:
     assert boundary.shape == (1, 1, 8, 64, 64)
     assert FinalHead(3, 4, boundary=True)(initial, boundary).shape == initial.shape
     assert FinalHead(3, 4, boundary=False)(initial, None).shape == initial.shape
+
+
+@torch.no_grad()
+def test_a_backbone_that_begins_at_half_resolution_lacks_the_first_level() -> None:
+    whole, half = (UNet25D(None, base_width=4, first=first) for first in (0, 1))
+    assert half.divisor == whole.divisor
+    assert len(half.encoder) == LEVELS - 1
+    assert half.encoder[0].shortcut.weight.shape == (8, 4, 1, 1, 1)
+    decoder = half.eval()(torch.zeros(1, 1, 8, 64, 96)).decoder
+    assert {level: tuple(x.shape[1:]) for level, x in decoder.items()} == {
+        level: tuple(x.shape[1:])
+        for level, x in whole.eval()(torch.zeros(1, 1, 8, 64, 96)).decoder.items()
+        if level
+    }
+
+
+def test_four_pixels_become_the_channels_of_one() -> None:
+    image = torch.arange(32.0).reshape(1, 1, 2, 4, 4)
+    one = gathered(image, 1)
+    assert one.shape == (1, 4, 2, 2, 2)
+    assert one[0, :, 1, 0, 1].tolist() == [18, 19, 22, 23]
 
 
 def test_a_backbone_that_ends_early_has_no_idle_weights() -> None:

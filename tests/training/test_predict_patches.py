@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
+from small_runs import phantom_run
 from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import image_slices
@@ -15,8 +16,13 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import Preset
 from napari_scribseg.methods.base import Method
+from napari_scribseg.methods.full_25d.method import Full25D
+from napari_scribseg.methods.registry import all_methods
+from napari_scribseg.networks.slice_convolutions import SliceConv3d
 from napari_scribseg.training.machine import choose_machine
-from napari_scribseg.training.predict import image_probabilities
+from napari_scribseg.training.predict import image_probabilities, load_model
+from napari_scribseg.training.train import train
+from napari_scribseg.training.windows import window_means
 
 DEPTH = 4
 MACHINE = choose_machine("cpu", "float32")
@@ -32,7 +38,7 @@ class _Seeing(Method):
     def __init__(self) -> None:
         super().__init__(TWO_BALLS.n_classes, MethodConfig())
         torch.manual_seed(0)
-        self.layer = nn.Conv3d(1, self.n_classes, 3, padding=1)
+        self.layer: nn.Module = nn.Conv3d(1, self.n_classes, 3, padding=1)
         self.seen: list[Tensor] = []
 
     @classmethod
@@ -121,3 +127,80 @@ def test_volumes_are_not_learnt_in_bfloat16_on_the_cpu() -> None:
     with pytest.raises(InvalidInput, match="bfloat16"):
         choose_machine("cpu", "bfloat16", volumes=True)
     assert choose_machine("cpu", "bfloat16").dtype is torch.bfloat16
+
+
+def test_methods_that_convolve_over_slices_are_learnt_in_bfloat16_on_the_cpu() -> None:
+    assert _Seeing.unsafe_in_bfloat16()
+    assert not any(kind.unsafe_in_bfloat16() for kind in all_methods())
+    for kind in (k for k in all_methods() if k.sample == "patch"):
+        with torch.device("meta"):
+            network = kind(3, kind.spec.presets["quick"].options)
+        volumes = {type(m) for m in network.modules() if isinstance(m, nn.Conv3d)}
+        assert volumes == {SliceConv3d}
+
+
+# In-plane, where the engine has told how wide the patches of training were
+
+
+def test_windows_are_as_wide_as_patches_and_overlap_by_half() -> None:
+    method = _Seeing().eval()
+    method.patch = (16, 16)
+    probabilities, uncertainty, shown = _predicted(method, DEPTH)
+    assert shown.shape[3:] == (20, 24)
+    assert {tuple(seen.shape[3:]) for seen in method.seen} == {(16, 16)}
+    places = [
+        (y, x)
+        for seen in method.seen
+        for y in range(5)
+        for x in range(9)
+        if torch.equal(shown[..., y : y + 16, x : x + 16], seen)
+    ]
+    assert places == [(0, 0), (0, 8), (4, 0), (4, 8)]
+    np.testing.assert_allclose(probabilities.sum(0), 1, atol=1e-6)
+    assert uncertainty.shape == probabilities.shape[1:]
+
+
+def test_overlaps_in_plane_are_averaged_with_gaussian_weights() -> None:
+    """Pixel (0, 10) is seen by the windows at x = 0 and 8: at 10 and at 2 of their 16 columns."""
+    method = _Seeing().eval()
+    method.patch = (32, 16)
+    probabilities, _, _ = _predicted(method, DEPTH)
+    first, second = (np.exp(-((8 * (x - 7.5) / 16) ** 2) / 2) for x in (10, 2))
+    with torch.no_grad():
+        seen = [method(image)[0].softmax(0) for image in tuple(method.seen)]
+    assert len(seen) == 2  # 20 rows are fewer than 32: air goes around them, six above
+    mixed = (first * seen[0][:, 2, 6, 10] + second * seen[1][:, 2, 6, 2]) / (first + second)
+    np.testing.assert_allclose(probabilities[:, 2, 0, 10], mixed, atol=1e-6)
+
+
+def test_slices_smaller_than_a_patch_lie_in_the_middle_of_air() -> None:
+    method = _Seeing().eval()
+    method.patch = (96, 96)
+    _, _, shown = _predicted(method, DEPTH)
+    (seen,) = method.seen
+    assert seen.shape[3:] == (32, 32)  # as `SliceSet.patch` cuts a patch
+    assert torch.equal(seen[..., 6:26, 4:28], shown)
+    assert (seen[..., :6, :] == shown.min()).all()
+
+
+def test_a_method_whose_norm_sees_the_window_answers_the_same_wherever_it_lies() -> None:
+    """Whole slices of 128 pixels would change the statistics of group norm: windows don't."""
+    method = _Seeing().eval()
+    method.layer = nn.Sequential(
+        nn.Conv3d(1, 4, 3, padding=1), nn.GroupNorm(1, 4), nn.Conv3d(4, 3, 1)
+    )
+    method.patch = (16, 16)
+    rng = np.random.default_rng(0)
+    small = rng.standard_normal((DEPTH, 16, 16)).astype(np.float32)
+    wide = np.concatenate([small, 30 + small], 2)
+    several = [
+        torch.cat([p for _, p in window_means(method, torch.from_numpy(a)[:, None], MACHINE)], 1)
+        for a in (small, wide)
+    ]
+    torch.testing.assert_close(several[1][..., 0], several[0][..., 0])
+
+
+def test_patches_of_a_run_become_windows_of_its_model(tmp_path) -> None:
+    run = phantom_run(tmp_path, Full25D, steps=1)
+    list(train(run))
+    assert load_model(run).method.patch == run.record.training.patch

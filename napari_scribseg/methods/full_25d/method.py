@@ -21,11 +21,19 @@ class Full25D(UNet25DMethod):
     spec = SPEC
 
     uses_unlabelled = True
+    sliced_convolutions = True
 
     def __init__(self, n_classes: int, options: UNet25DConfig) -> None:
         super().__init__(n_classes, options)
         flat = flat_levels(self.anisotropy)
-        self.network = SegmentingUNet25D(n_classes, flat, options.base_width, options.norm)
+        self.network = SegmentingUNet25D(
+            n_classes,
+            flat,
+            options.base_width,
+            options.norm,
+            int(not options.full_resolution),
+            options.dropout,
+        )
 
     @classmethod
     def unsupported(cls, task: Task) -> str | None:

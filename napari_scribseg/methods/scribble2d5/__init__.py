@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from napari_scribseg.core.config import Fraction, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.config import Fraction, NonNegative, Positive, PositiveInt, TrainConfig
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.methods.recipes import SCRIBBLE2D5
 from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
@@ -15,9 +15,14 @@ from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
 class Scribble2D5Config(UNet25DConfig):
     """The paper's numbers; where it is silent, those of its code or of our measurements."""
 
-    lpm: Literal["supervoxels", "random_walker", "none"] = Field(
+    lpm: Literal["supervoxels", "random_walker", "both", "none"] = Field(
         default="supervoxels",
-        description="Label propagation: how strokes grow before training; none = strokes only.",
+        description="Label propagation: how strokes grow before training; both = structures where "
+        "supervoxels and the random walker agree, background as the walker has it; none = strokes "
+        "only.",
+    )
+    tau: Fraction = Field(
+        default=0.99, description="Label propagation: how sure the random walker must be."
     )
     sbpm: bool = Field(
         default=True, description="Static boundary prediction: a branch that learns image edges."
@@ -50,6 +55,27 @@ class Scribble2D5Config(UNet25DConfig):
         description="Edge detector of the static boundary: gradient, or the name of one that an "
         "installed package offers.",
     )
+    dice_weight: NonNegative = Field(
+        default=0.0, description="Weight of a Dice over the labelled voxels; 0 in the paper."
+    )
+    head_width: PositiveInt | None = Field(
+        default=None,
+        description="Channels of a branch of the boundary, half of those that join in the final "
+        "segmentation; empty = as published, base_width.",
+    )
+    flat_heads: bool = Field(
+        default=False,
+        description="The heads look within slices only, where most of the arithmetic is.",
+    )
+    head_norm: bool = Field(
+        default=False,
+        description="A norm after the convolutions of both segmentations; the paper has none, and "
+        "they are slow to learn.",
+    )
+    residual_head: bool = Field(
+        default=False,
+        description="The final segmentation corrects the first one, whose logits are added.",
+    )
     balance: Fraction = Field(
         default=0.0,
         description="Cross-entropy: 0 = every labelled voxel counts the same (paper), 1 = every "
@@ -71,9 +97,18 @@ SPEC: Final = MethodSpec(
     # Quick for a CPU; paper as published.
     presets={
         "quick": Preset(
-            "A quarter of the width and small patches: for a CPU, where it wants an hour.",
-            Scribble2D5Config(base_width=4, norm="group", balance=0.5),
-            TrainConfig(batch_size=2, patch=(96, 96), learning_rate=4e-3),
+            "Half the width, from half resolution, labels by the random walker: for a CPU.",
+            Scribble2D5Config(
+                base_width=8,
+                full_resolution=False,
+                flat_heads=True,
+                dropout=0.0,
+                lpm="random_walker",
+                tau=0.8,
+                dice_weight=1.0,
+                balance=0.5,
+            ),
+            TrainConfig(batch_size=2, patch=(128, 128), learning_rate=3e-3, outer_background=4.0),
         ),
         "paper": Preset(
             "As published: 200 epochs of 140 volumes, for a GPU.",

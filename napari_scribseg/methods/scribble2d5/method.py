@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
-from napari_scribseg.losses.partial import class_weights, partial_cross_entropy
+from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
 from napari_scribseg.methods.base import Maps
 from napari_scribseg.methods.scribble2d5 import SPEC, Scribble2D5Config
 from napari_scribseg.methods.unet25d_method import UNet25DMethod
-from napari_scribseg.networks.unet25d import (
-    BoundaryHead,
-    FinalHead,
-    InitialHead,
-    UNet25D,
-    cropped,
-    flat_levels,
-    padded,
-)
+from napari_scribseg.networks.boundary_heads import BoundaryHead, FinalHead, InitialHead
+from napari_scribseg.networks.slice_convolutions import resized
+from napari_scribseg.networks.unet25d import UNet25D, cropped, flat_levels, padded
 from napari_scribseg.propagate.edges import edge_function, edge_map
-from napari_scribseg.propagate.random_walker import random_walker_seeds
+from napari_scribseg.propagate.random_walker import random_walker_probabilities, random_walker_seeds
 from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
-_TAU, _BETA = 0.99, 130.0
-"""Of the random walker, as the method of that name has them."""
+_BETA = 130.0
+"""Of the random walker, as the method of that name has it."""
 
 
 class Scribble2D5(UNet25DMethod):
@@ -37,19 +31,40 @@ class Scribble2D5(UNet25DMethod):
 
     spec = SPEC
 
-    prepared_from = ("lpm", "sbpm", "supervoxel_mm3", "compactness", "edges")
+    sliced_convolutions = True
+    prepared_from = ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges")
     options: Scribble2D5Config
 
     def __init__(self, n_classes: int, options: Scribble2D5Config) -> None:
         super().__init__(n_classes, options)
-        width, norm = options.base_width, options.norm
+        width, norm, flat = options.base_width, options.norm, options.flat_heads
+        head, first = options.head_width or width, int(not options.full_resolution)
         # Nothing asks for the full resolution of the backbone but the boundary.
         self.backbone = UNet25D(
-            None, flat_levels(self.anisotropy), width, norm, top=0 if options.sbpm else 1
+            None,
+            flat_levels(self.anisotropy),
+            width,
+            norm,
+            top=0 if options.sbpm else 1,
+            first=first,
+            dropout=options.dropout,
         )
-        self.initial = InitialHead(n_classes, width)
-        self.boundary = BoundaryHead(width, norm) if options.sbpm else None
-        self.final = FinalHead(n_classes, width, boundary=options.sbpm)
+        inner = norm if options.head_norm else None
+        self.initial = InitialHead(n_classes, width, flat=flat, norm=inner)
+        self.boundary = None
+        if options.sbpm:
+            self.boundary = BoundaryHead(
+                width, norm, head, first=first, flat=flat, dropout=options.dropout
+            )
+        self.final = FinalHead(
+            n_classes,
+            head,
+            boundary=options.sbpm,
+            flat=flat,
+            norm=inner,
+            residual=options.residual_head,
+        )
+        self.to_image = ToImage(2**first)
 
     @classmethod
     def prepare(cls, case: Case, options: MethodConfig) -> Maps:
@@ -73,9 +88,14 @@ class Scribble2D5(UNet25DMethod):
         """Final logits, initial logits (B, K, Z, Y, X), and boundary logits (B, 1, Z, Y, X)."""
         shown = padded(image, self.backbone.divisor)
         decoder = self.backbone(shown).decoder
-        initial = cropped(self.initial(decoder, shown.shape[2:]), image)
-        boundary = None if self.boundary is None else cropped(self.boundary(decoder), image)
-        return self.final(initial, boundary), initial, boundary
+        step = self.to_image.step
+        own = image[..., ::step, ::step]
+        z, y, x = shown.shape[2:]
+        initial = cropped(self.initial(decoder, (z, y // step, x // step)), own)
+        boundary = None if self.boundary is None else cropped(self.boundary(decoder), own)
+        final = self.final(initial, boundary)
+        final, initial = self.to_image(final, image), self.to_image(initial, image)
+        return final, initial, None if boundary is None else self.to_image(boundary, image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy of both segmentations, static and active boundary."""
@@ -91,6 +111,9 @@ class Scribble2D5(UNet25DMethod):
             "segmentation": partial_cross_entropy(final, pseudo, class_weights=weights),
             "initial": partial_cross_entropy(initial, pseudo, class_weights=weights),
         }
+        if options.dice_weight:
+            both = partial_dice(final, pseudo) + partial_dice(initial, pseudo)
+            terms["dice"] = options.dice_weight * both / 2
         if boundary is not None:
             loss = static_boundary(boundary, batch.maps["edges"], inside)
             terms["boundary"] = options.boundary_weight * loss
@@ -107,6 +130,23 @@ class Scribble2D5(UNet25DMethod):
         return terms
 
 
+class ToImage(nn.Module):
+    """Logits brought to the pixels of the image.
+
+    Args:
+        step: pixels y and x of the image that are one of the network.
+    """
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, logits: Tensor, image: Tensor) -> Tensor:
+        """Logits (B, C, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        z, y, x = logits.shape[2:]
+        return cropped(resized(logits, (z, self.step * y, self.step * x)), image)
+
+
 def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     """Targets (z, y, x) that the chosen propagation makes of the strokes."""
     if case.scribbles is None:
@@ -115,7 +155,26 @@ def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     if options.lpm == "none" or (targets == IGNORE).all():
         return targets
     if options.lpm == "random_walker":
-        return random_walker_seeds(image, targets, tau=_TAU, beta=_BETA)
+        return random_walker_seeds(image, targets, tau=options.tau, beta=_BETA)
     spacing = case.image.spacing
     segments = supervoxels(image, spacing, options.supervoxel_mm3, options.compactness)
-    return grown_labels(segments, targets)
+    grown = grown_labels(segments, targets)
+    return _agreed(grown, image, targets, options.tau) if options.lpm == "both" else grown
+
+
+def _agreed(grown: np.ndarray, image: np.ndarray, targets: np.ndarray, tau: float) -> np.ndarray:
+    """Structures where supervoxels and the random walker agree, background as the walker has it.
+
+    Args:
+        grown: (z, y, x), targets that supervoxels made.
+        image: (z, y, x).
+        targets: (z, y, x), the strokes; they keep their class.
+        tau: smallest probability of the walker's background.
+    """
+    agreed = np.full_like(grown, IGNORE)
+    for z in np.flatnonzero((targets != IGNORE).any((1, 2))):
+        probabilities = random_walker_probabilities(image[z], targets[z], _BETA)
+        likeliest = probabilities.argmax(0)
+        agreed[z] = np.where((grown[z] > 0) & (likeliest == grown[z]), grown[z], IGNORE)
+        agreed[z][(likeliest == 0) & (probabilities[0] > tau)] = 0
+    return np.where(targets == IGNORE, agreed, targets).astype(np.int16)
