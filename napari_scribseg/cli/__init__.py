@@ -24,6 +24,7 @@ from napari_scribseg.cli import (
     exporting,
     maps,
     predicting,
+    serving,
     training,
 )
 from napari_scribseg.cli.answer import Answer, printable
@@ -104,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     groups = (demo, app, checking, training, estimating, maps, predicting, exporting, experiments)
     for group in groups:
         group.add_commands(commands, common)
+    serving.add_commands(commands, common, parser.parse_args)
     return parser
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from napari_scribseg.core.labels import LabelSchema
     from napari_scribseg.core.volume import Grid
-    from napari_scribseg.training.predict import Prediction
+    from napari_scribseg.training.predict import Model, Prediction
 
+    Loader = Callable[[RunFolder | Path, str], Model]
 
 NOTHING_FOUND: Final = (
     "No structure was found: all of it is background. The run may be too short, or the image "
@@ -141,8 +142,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     evaluate.set_defaults(run=run_evaluate)
 
 
-def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
-    """Segment the inputs."""
+def run_predict(
+    arguments: argparse.Namespace, display: Display, load: Loader | None = None
+) -> Answer:
+    """Segment the inputs; `load` as in `predict_into`."""
     described(arguments.folder)  # before torch is loaded
     if not unfinished.is_unfinished(arguments.out):
         refuse_existing(arguments.out)
@@ -160,6 +163,7 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
             ),
         ),
         device=arguments.device,
+        load=load,
     )
 
 
@@ -171,10 +175,11 @@ def predict_into(
     wanted: Wanted = Wanted(),
     *,
     device: str = "auto",
+    load: Loader | None = None,
 ) -> Answer:
     """Segment every item into a folder; what fails is told at the end.
 
-    `source` is what `training.predict.load_model` takes.
+    `source` is what `training.predict.load_model` takes; `load` may be given in its place.
 
     Raises:
         InvalidInput: the folder has something else in it than what the same command left there
@@ -185,7 +190,7 @@ def predict_into(
 
     items = given.items
     schema = source.schema if isinstance(source, RunFolder) else described(source)[1]
-    model = load_model(source, device=device)
+    model = (load or load_model)(source, device)
     names = {item.id: wanted.names(item.id, schema) for item in items}
     asked = unfinished.Asked(
         weights_sha256=unfinished.sum_of_file(weights_of(source)),

@@ -22,7 +22,7 @@ import numpy as np
 import platformdirs
 
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.labels import UNLABELLED, ScribbleConvention
+from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, CaseKey, put_on_grid
@@ -348,18 +348,6 @@ def _whole(array: Array, shape: tuple[int, int, int], z: int | None) -> Array:
     whole = np.zeros(shape, array.dtype)
     whole[z] = array[0]
     return whole
-
-
-def count_drawn(scribbles: Array) -> dict[int, int]:
-    """Voxels by scribble value, without the unlabelled ones.
-
-    Slice by slice, so that a painting GUI thread never waits long for the interpreter.
-    """
-    totals = np.zeros(256, np.int64)
-    for piece in scribbles:
-        inside = piece[(piece >= 0) & (piece <= 255)] if piece.dtype != np.uint8 else piece
-        totals += np.bincount(inside.ravel(), minlength=256)
-    return {int(v): int(totals[v]) for v in np.flatnonzero(totals) if v != UNLABELLED}
 
 
 class Children:

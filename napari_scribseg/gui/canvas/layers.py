@@ -20,13 +20,14 @@ import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils import DirectLabelColormap
 
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layer_grid
+from napari_scribseg.gui.canvas.label_look import TRANSPARENT, label_look
 from napari_scribseg.gui.canvas.world import placement
 
 Role = Literal[
@@ -38,7 +39,7 @@ Role = Literal[
     "uncertainty",
     "preview",
     "proposal",
-    "growth",
+    "automatic",
     "difference",
     "doubt",
     "probabilities",
@@ -55,8 +56,6 @@ OUTLINE_WIDTH = 1
 
 DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
 """Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
-
-TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
 def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> LayerData:
@@ -123,12 +122,6 @@ def proposal_data(grid: Grid, schema: LabelSchema, *, case: CaseKey, array: Arra
     """The layer of strokes that may become scribbles (z, y, x), fainter than those."""
     more = {**label_look(schema, schema.scribble_colors), "opacity": 0.6}
     return _data(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
-
-
-def growth_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
-    """The faint layer of strokes grown over their slice."""
-    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
-    return _data(volume, "labels", "growth", case, "grown strokes", more, schema)
 
 
 def difference_data(volume: Volume, *, case: CaseKey) -> LayerData:
@@ -350,33 +343,10 @@ def set_outline(layer: Layer, *, outline: bool) -> None:
     cast("Labels", layer).contour = OUTLINE_WIDTH if outline else 0
 
 
-def key_of(value: int) -> str:
-    """The digit that chooses a scribble value, "" for the tenth class and later ones."""
-    if value == BACKGROUND:
-        return "0"
-    return str(value) if value <= 9 else ""
-
-
 def as_labels(array: Array) -> Array:
     """Whole numbers as uint8 when they fit, else as uint16."""
     small = float(array.max()) <= np.iinfo(np.uint8).max
     return np.rint(array).astype(np.uint8 if small else np.uint16)
-
-
-def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
-    """The settings of a labels layer that shows these values in these colours, with their names."""
-    names = {**dict(enumerate(schema.names)), **schema.scribble_values}
-    values = [UNLABELLED, *colors]
-    return {
-        "colormap": DirectLabelColormap(
-            color_dict={None: TRANSPARENT, UNLABELLED: TRANSPARENT, **colors}
-        ),
-        "features": {
-            "index": values,
-            "name": ["" if v == UNLABELLED else names[v] for v in values],
-            "key": ["" if v == UNLABELLED else key_of(v) for v in values],
-        },
-    }
 
 
 def _data(

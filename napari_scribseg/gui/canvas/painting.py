@@ -10,6 +10,7 @@ from napari.layers import Labels, Layer
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.label_look import label_look
 
 _BRUSH_SIZE = 3
 """Voxels: napari's 10 covers half a ventricle."""
@@ -29,7 +30,7 @@ def dress(layer: Layer, schema: LabelSchema) -> None:
         schema: the structures.
     """
     labels = cast("Labels", layer)
-    look = layers.label_look(schema, schema.scribble_colors)
+    look = label_look(schema, schema.scribble_colors)
     labels.colormap = look["colormap"]
     labels.features = look["features"]
     layers.note(labels, role="scribbles", schema=schema.model_dump())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
@@ -79,6 +79,34 @@ def why_not_interpolated(facts: Sequence[SliceFacts]) -> str | None:
         if any(above - below > 1 for below, above in pairwise(drawn)):
             return None
     return "Draw a class on two slices that have others between them."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who made the automatic mask.
+
+    Args:
+        name: "walk", "network", or "" as long as there is none.
+        scores: Dice at held-out strokes by name; empty when there were too few.
+        step: of the network's weights, None without one.
+    """
+
+    name: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    step: int | None = None
+
+
+def told_source(source: Source) -> str:
+    """Who made the automatic mask and why, in a sentence; "" = there is none."""
+    if not source.name:
+        return ""
+    walk, network = source.scores.get("walk"), source.scores.get("network")
+    numbers = ""
+    if walk is not None and network is not None:
+        numbers = f" On strokes that neither has seen, network {network:.2f}, walk {walk:.2f}."
+    if source.name == "network":
+        return f"From the network at step {source.step}.{numbers}"
+    return f"Grown from the strokes by random walk.{numbers}"
 
 
 def counted(n: int) -> str:

@@ -13,11 +13,12 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
+from napari_scribseg.gui.scribble.automatic import AutomaticMask
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
 from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
 from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
 from napari_scribseg.gui.scribble.drawing import Drawing
-from napari_scribseg.gui.scribble.growth import Growth
+from napari_scribseg.gui.scribble.habits import DrawingHabits, keep_habits, load_habits
 from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
 from napari_scribseg.gui.scribble.presenter import chip_counts, why_not_interpolated, why_not_schema
@@ -50,7 +51,7 @@ class ScribbleTab(Tab):
         for panel in (self.classes, self.brush, self.strokes, self.checklist):
             self.column.addWidget(panel)
         self.scan = StrokeScan(session)
-        self.growth = Growth(session)
+        self.automatic = AutomaticMask(session)
         self.proposal = Proposal(session)
         self.pen = KeyboardPen(session)
         self.drawing = Drawing(
@@ -58,7 +59,7 @@ class ScribbleTab(Tab):
             self.scan,
             {
                 "interpolate": self.proposal.interpolate,
-                "grow": lambda: self.growth.switch(on=not self.growth.is_on),
+                "grow": lambda: self._switch_automatic(not self.automatic.is_on),
                 "accept": self.proposal.accept,
                 "drop": self.proposal.drop,
                 "keyboard_pen": self.pen.switch,
@@ -69,11 +70,12 @@ class ScribbleTab(Tab):
         self._connect_brush()
         self._connect_strokes()
         self._show_scan()
+        self.automatic.switch(on=load_habits().automatic_mask)
 
     def end(self) -> None:
         """Follow nothing any more."""
         self._session.viewer.dims.events.current_step.disconnect(self._show_counts)
-        self.growth.end()
+        self.automatic.end()
         self.proposal.end()
         self.pen.end()
         self.drawing.end()
@@ -104,11 +106,12 @@ class ScribbleTab(Tab):
     def _connect_strokes(self) -> None:
         panel, session = self.strokes, self._session
         panel.interpolate_asked.connect(self.proposal.interpolate)
-        panel.grow_switched.connect(self._set_growing)
+        panel.automatic_switched.connect(self._switch_automatic)
         panel.simulate_asked.connect(self._simulate)
         panel.accept_asked.connect(self.proposal.accept)
         panel.drop_asked.connect(self.proposal.drop)
-        self.growth.switched.connect(self._show_growing)
+        self.automatic.switched.connect(self._show_automatic)
+        self.automatic.told.connect(panel.tell_source)
         self.proposal.changed.connect(self._show_helpers)
         self.scan.scanned.connect(self._show_scan)
         session.selected_changed.connect(self._show_helpers)
@@ -160,8 +163,9 @@ class ScribbleTab(Tab):
     def _set_filling(self, fills: bool) -> None:
         self.drawing.fills_contours = fills
 
-    def _set_growing(self, on: bool) -> None:
-        self.growth.switch(on=on)
+    def _switch_automatic(self, on: bool) -> None:
+        self.automatic.switch(on=on)
+        keep_habits(DrawingHabits(automatic_mask=on))
 
     def _simulate(self, style: Style, every: int) -> None:
         self.proposal.simulate(style, every)
@@ -211,8 +215,8 @@ class ScribbleTab(Tab):
         except ScribsegError:
             return  # the Case tab tells what is wrong with the layer
 
-    def _show_growing(self, on: bool) -> None:
-        self.strokes.show_growing(on=on)
+    def _show_automatic(self, on: bool) -> None:
+        self.strokes.show_automatic(on=on)
 
     def _show_helpers(self) -> None:
         chosen = self._session.selected

@@ -110,7 +110,7 @@ def test_a_stroke_is_kept_within_two_seconds_and_saved_on_demand(opened, project
     (path,) = journal.private_folder().glob("*.strokes")
     np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
     np.testing.assert_array_equal(stored(project), before)
-    assert dock.status.saved.text() == "● unsaved strokes"
+    assert dock.status.saved.text() == "strokes kept"
     QTest.keyClick(dock.window(), Qt.Key.Key_F2)
     qtbot.waitUntil(lambda: not dock.tab.autosave.state.unsaved)
     np.testing.assert_array_equal(stored(project), drawn)
@@ -254,7 +254,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(opened, project, monkeypatch, q
         patch.setattr(journal.os, "write", full)
         drawn = draw(dock)
         qtbot.waitUntil(lambda: "in memory only" in dock.status.text())
-        assert dock.status.saved.text() == "● unsaved strokes"
+        assert dock.status.saved.text() == "● strokes not kept"
     dock.tab.opener.open_case("patient01")
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))

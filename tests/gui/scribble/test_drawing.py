@@ -216,25 +216,30 @@ def test_simulated_strokes_fit_the_reference_and_can_be_taken_back(dock, qtbot):
     assert not layer.data.any()
 
 
-def test_the_grown_slice_follows_the_pen_and_goes_when_switched_off(dock, viewer, qtbot):
+def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, viewer, qtbot):
     layer, tab = scribbles(dock), dock.scribble_tab
     show_slice(viewer, layer, 2)
     press(dock, Qt.Key.Key_G)
-    assert tab.growth.is_on
-    assert tab.strokes._grow.isChecked()
+    assert tab.automatic.is_on
+    assert tab.strokes._automatic.isChecked()
     brush.write(layer, CASE.scribbles[2], 2)
-    qtbot.waitUntil(lambda: tab.growth.layer is not None and tab.growth.layer.data[2].any())
-    grown, truth = tab.growth.layer.data[2], CASE.reference[2]
-    assert 2 * ((grown == 1) & (truth == 1)).sum() > 0.9 * ((grown == 1).sum() + (truth == 1).sum())
-    assert not tab.growth.layer.data[3].any()
+    qtbot.waitUntil(lambda: tab.automatic.labels is not None, timeout=60_000)
+    found, truth = tab.automatic.labels[2], CASE.reference[2]
+    assert 2 * ((found == 1) & (truth == 1)).sum() > 0.9 * ((found == 1).sum() + (truth == 1).sum())
+    shown = tab.automatic.layer
+    assert shown.data[2].any()
+    assert (shown.data[2] > 0).sum() < (found > 0).sum() / 2, "an outline only"
     assert viewer.layers.selection.active is layer
-    show_slice(viewer, layer, 3)
+    assert "random walk" in tab.strokes._source.text()
+    assert dock.session.warm.starts == 1
     brush.write(layer, CASE.scribbles[3], 3)
-    qtbot.waitUntil(lambda: bool(tab.growth.layer.data[3].any()))
-    assert not tab.growth.layer.data[2].any(), "only the shown slice"
+    show_slice(viewer, layer, 3)
+    before = tab.automatic.labels
+    qtbot.waitUntil(lambda: tab.automatic.labels is not before, timeout=60_000)
+    assert dock.session.warm.starts == 1, "the child stays warm"
     press(dock, Qt.Key.Key_G)
-    assert tab.growth.layer is None
-    assert layers.find(viewer.layers, "growth") is None
+    assert tab.automatic.layer is None
+    assert layers.find(viewer.layers, "automatic") is None
 
 
 def test_the_keyboard_pen_draws_without_a_mouse(dock, viewer):
