@@ -20,11 +20,12 @@ from qtpy.QtCore import QObject, QTimer
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
+from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept, region_of
 from napari_scribseg.gui.canvas.stroke_feed import Look
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
@@ -74,6 +75,8 @@ class Drawing:
     project: Path
     fresh_ids: MutableMapping[Layer, tuple[Path, str]]
     """Ids that were given in a thread just now and are not noted on the layers yet."""
+    region: Region | None = None
+    """Everything outside of it is background."""
     planes: Planes | None = None
     """`array` as it was seen last; None = something was drawn since."""
 
@@ -125,6 +128,7 @@ class Autosave(QObject):
         self._saving.start()
         session.strokes_drawn.connect(self._drew)
         session.strokes_counted.connect(self._looked)
+        session.region_changed.connect(self._changed_region)
         session.selected_changed.connect(self._selected)
         session.schema_changed.connect(self._changed_schema)
 
@@ -246,6 +250,10 @@ class Autosave(QObject):
             self._drew()
             self._keeping.ask()
 
+    def _changed_region(self, _region: object) -> None:
+        self._drew()
+        self._keeping.ask()
+
     def _selected(self) -> None:
         """Other layers: save what was drawn on those before."""
         before, now = self._current, self._drawing()
@@ -274,6 +282,7 @@ class Autosave(QObject):
         self._current = Drawing(
             layer=chosen.scribbles,
             array=scribbles.array,
+            region=region_of(chosen.scribbles),
             planes=self._seen(chosen.scribbles),
             case=case,
             image=image,
@@ -352,6 +361,7 @@ def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
         drawn = drawing.array if drawing.planes is None else drawing.planes
         kept = store.keep(drawing.kept_as, drawing.case.id, drawn, drawing.schema)
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
+        store.keep_region(kept.case, drawing.region)
         return kept, store.lacks(kept.case)
 
 
@@ -359,7 +369,9 @@ def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
     """Give the project the case of strokes that are kept already; False = it has it."""
     key = drawing.case
     case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
-    return store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+    is_new = store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+    store.keep_region(case_id, drawing.region)
+    return is_new
 
 
 def _is_oriented(image: Layer) -> bool:

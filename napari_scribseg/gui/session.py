@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import recent, work
 from napari_scribseg.gui.background import Background
@@ -24,7 +25,9 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     Slot,
     kept_as,
     mismatch_of,
+    note_region,
     problem_of,
+    region_of,
     snapshot_of,
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
@@ -59,6 +62,8 @@ class Session(QObject):
     """Something was drawn on the chosen scribbles just now; comes with every movement."""
     strokes_counted = Signal(object)
     """A Look: slices of the chosen scribbles changed; `drawn` is up to date."""
+    region_changed = Signal(object)
+    """A Region outside of which everything is background, or None."""
     value_selected = Signal(int)
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
@@ -163,7 +168,20 @@ class Session(QObject):
         """Which case a case of a project is in this window: it stays what it was at first."""
         return self._identities.get(kept, kept)
 
+    @property
+    def region(self) -> Region | None:
+        """The region of interest of the chosen scribbles: outside everything is background."""
+        return region_of(self.selected.scribbles)
+
     # What may be asked
+
+    def set_region(self, region: Region | None) -> None:
+        """Let everything outside of a region be background; None = the whole image counts."""
+        scribbles = self.selected.scribbles
+        if scribbles is None or region == self.region:
+            return
+        note_region(scribbles, region)
+        self.region_changed.emit(region)
 
     def know_as(self, kept: CaseKey, case: CaseKey) -> None:
         """The project keeps a case from elsewhere from now on; it stays the same case."""

@@ -37,6 +37,7 @@ from napari_scribseg.project.folder import Project, run_folder_name
 from napari_scribseg.runs import children as processes
 from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
 from napari_scribseg.runs.model_file import described
+from napari_scribseg.runs.warm_child import WarmChild
 
 _MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
 """Ends the name of a map that lies beside a segmentation."""
@@ -84,6 +85,7 @@ def write_run(
         scribbles=scribbles,
         reference=reference,
         reference_convention=ScribbleConvention.unlabelled_255(snapshot.schema.n_classes - 1),
+        region=snapshot.region,
     )
     run = RunFolder.create(
         folder,
@@ -156,7 +158,9 @@ def predict(
                 *("--uncertainty", "--device", device, "--json"),
                 *(("--probabilities",) if probabilities else ()),
                 *(() if z is None else ("--slice", str(z))),
-            ]
+                *(() if snapshot.region is None else ("--region", str(snapshot.region))),
+            ],
+            warm=True,
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
@@ -351,10 +355,18 @@ def _whole(array: Array, shape: tuple[int, int, int], z: int | None) -> Array:
 
 
 class Children:
-    """Runs our command line in child processes, and ends them all when asked to."""
+    """Runs our command line in child processes, and ends them all when asked to.
 
-    def __init__(self, command: Sequence[str] = processes.PROGRAM) -> None:
+    Args:
+        command: the words in front of a command.
+        warm: a child that runs predictions, so that no process is started for them.
+    """
+
+    def __init__(
+        self, command: Sequence[str] = processes.PROGRAM, warm: WarmChild | None = None
+    ) -> None:
         self._command = tuple(command)
+        self._warm = warm
         self._alive: set[processes.Child] = set()
         self._lock = threading.Lock()
         self._ended = False
@@ -364,16 +376,21 @@ class Children:
         """How many children run now."""
         return len(self._alive)
 
-    def run(self, arguments: Sequence[str], tolerated: int = 0) -> dict[str, Any]:
+    def run(
+        self, arguments: Sequence[str], tolerated: int = 0, *, warm: bool = False
+    ) -> dict[str, Any]:
         """The JSON document that a command prints.
 
         Args:
             arguments: the words behind the program's name.
             tolerated: an exit code that is no failure besides 0.
+            warm: whether the warm child may run it: it is `predict`, and short.
 
         Raises:
             RunError: the command failed; the message is what it said last.
         """
+        if warm and self._warm is not None and not self._ended:
+            return self._asked(self._warm, arguments, tolerated)
         known: list[processes.Child] = []
 
         def begun(child: processes.Child) -> None:
@@ -398,6 +415,14 @@ class Children:
             document = {}
         if answer.code not in (0, tolerated) or "error" in document or not document:
             raise RunError(_complaint(document, answer.last_line))
+        return document
+
+    def _asked(self, warm: WarmChild, arguments: Sequence[str], tolerated: int) -> dict[str, Any]:
+        """What the warm child answers to a command."""
+        answer = warm.ask("predict", {"words": list(arguments)})
+        document: dict[str, Any] = json.loads(str(answer.fields["document"]))
+        if answer.fields["code"] not in (0, tolerated):
+            raise RunError(_complaint(document, ""))
         return document
 
     def end(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
@@ -335,6 +336,17 @@ class ProjectStore:
             if one is not None:
                 one.settle(one.recorded, self._header(case_id, saved.shape, schema))
             return Kept(case_id, unsaved=False)
+
+    def keep_region(self, case_id: str, region: Region | None) -> None:
+        """Note the region of interest of a case that the project has.
+
+        Raises:
+            InvalidInput: the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            if case_id in project.case_ids and not project.read_only:
+                project.set_region(case_id, region)
 
     def differs(self, case_id: str | None, scribbles: Array) -> bool:
         """Whether scribbles differ from what is saved in the project; quick."""

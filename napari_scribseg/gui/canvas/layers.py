@@ -45,6 +45,7 @@ Role = Literal[
     "probabilities",
     "learnt",
     "comparison",
+    "region",
 ]
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -190,7 +191,10 @@ def case_data(case: Case, schema: LabelSchema, key: CaseKey | None = None) -> li
     if case.reference is not None:
         reference = Volume(case.reference, case.grid)
         layers.append(reference_data(reference, schema, case=key))
-    layers.append(scribbles_data(case.grid, schema, case=key, array=case.scribbles))
+    drawn, settings, kind = scribbles_data(case.grid, schema, case=key, array=case.scribbles)
+    if case.region is not None:
+        settings["metadata"][METADATA_KEY]["region"] = case.region.model_dump()
+    layers.append((drawn, settings, kind))
     return layers
 
 

@@ -24,7 +24,7 @@ class BackgroundPredictions:
         self.presenter: ResultsPresenter | None = None
         """Whom to report to; set once, right after both are made."""
         self._session = session
-        self._children = work.Children()
+        self._children = work.Children(warm=session.warm)
         self._listed = 0
         self._judged: dict[tuple[CaseKey, Path | None], int] = {}
 
@@ -105,7 +105,7 @@ class BackgroundPredictions:
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""
-        children, self._children = self._children, work.Children()
+        children, self._children = self._children, work.Children(warm=self._session.warm)
         children.end()
 
     def end(self) -> None:

@@ -16,6 +16,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
@@ -78,6 +79,7 @@ class AutomaticMask(QObject):
         session.strokes_counted.connect(self._ask_volume)
         session.run_chosen.connect(self._ask_volume)
         session.run_completed.connect(self._ask_volume)
+        session.region_changed.connect(self._ask_volume)
         session.selected_changed.connect(self._start_anew)
 
     @property
@@ -155,13 +157,14 @@ class AutomaticMask(QObject):
         drawn = voxels_of(what.layer)[first : z + NEIGHBOURS + 1].astype(np.uint8)
         if not drawn[z - first].any():
             return None  # the volume's mask says what is known here
-        warm, fields = self._session.warm, {"z": z, "first": first, "source": self._source.name}
+        warm, region = self._session.warm, self._session.region
+        fields = {"z": z, "first": first, "source": self._source.name}
 
         def work() -> Array | None:
             answer = warm.ask(
                 "slice", {**_place(what.image), **fields}, {"drawn": drawn}, shared=_shared(what)
             )
-            return _lines(answer, what.image.spacing)
+            return _lines(_inside(answer, region, z), what.image.spacing)
 
         return Job(work, lambda lines: self._show_slice(what, z, lines))
 
@@ -173,6 +176,7 @@ class AutomaticMask(QObject):
         warm, project, names = session.warm, session.project_folder, session.schema.names
         stored = session.stored
         case = "" if stored is None else stored.id_among(project)
+        region = session.region
 
         def work() -> tuple[Message, Array | None]:
             run = newest_run(project, names)
@@ -183,7 +187,8 @@ class AutomaticMask(QObject):
                 {"drawn": look.planes.array().astype(np.uint8)},
                 shared=_shared(what),
             )
-            return answer, _lines(answer, what.image.spacing)
+            inside = _inside(answer, region)
+            return inside, _lines(inside, what.image.spacing)
 
         return Job(work, lambda made: self._show_volume(what, *made))
 
@@ -235,6 +240,19 @@ def _place(image: Volume) -> dict[str, Any]:
 
 def _shared(what: _Asked) -> dict[str, tuple[str, Array]]:
     return {"image": (what.key, what.image.array)}
+
+
+def _inside(answer: Message, region: Region | None, z: int | None = None) -> Message:
+    """An answer whose mask is background outside of the region of interest."""
+    labels = answer.arrays.get("labels")
+    if labels is None or region is None:
+        return answer
+    kept = np.zeros_like(labels)
+    if z is None:
+        kept[region.slices] = labels[region.slices]
+    elif region.z[0] <= z < region.z[1]:
+        kept[region.slices[1:]] = labels[region.slices[1:]]
+    return Message(answer.fields, {**answer.arrays, "labels": kept})
 
 
 def _lines(answer: Message, spacing: tuple[float, float, float]) -> Array | None:

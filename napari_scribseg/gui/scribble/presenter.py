@@ -19,6 +19,8 @@ KeyAction = Literal[
     "accept",
     "drop",
     "keyboard_pen",
+    "nothing_here",
+    "sphere",
 ]
 """What a key does while one draws."""
 
@@ -107,6 +109,26 @@ def told_source(source: Source) -> str:
     if source.name == "network":
         return f"From the network at step {source.step}.{numbers}"
     return f"Grown from the strokes by random walk.{numbers}"
+
+
+def why_not_empty(facts: Sequence[SliceFacts], slices: Sequence[int], schema: LabelSchema) -> str:
+    """Why slices can't be marked as background as a whole, in a sentence; "" = they can."""
+    for z in slices:
+        structures = [v for v in facts[z].voxels if v != BACKGROUND] if z < len(facts) else []
+        if structures:
+            names = ", ".join(schema.scribble_values.get(v, str(v)) for v in structures)
+            return f"Slice {z} has strokes of {names}: erase them first, if nothing of it is there."
+    return ""
+
+
+def outward(facts: Sequence[SliceFacts], z: int) -> range:
+    """This slice and those beyond it, away from the slices with structures; only it among those."""
+    with_structures = [i for i, f in enumerate(facts) if any(v != BACKGROUND for v in f.voxels)]
+    if with_structures and z < with_structures[0]:
+        return range(z + 1)
+    if with_structures and z > with_structures[-1]:
+        return range(z, len(facts))
+    return range(z, z + 1)
 
 
 def counted(n: int) -> str:

@@ -23,11 +23,13 @@ from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
 from napari_scribseg.gui.scribble.presenter import chip_counts, why_not_interpolated, why_not_schema
 from napari_scribseg.gui.scribble.proposal import Proposal
+from napari_scribseg.gui.scribble.region import RegionOfInterest
+from napari_scribseg.gui.scribble.region_panel import RegionPanel
 from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.scribble.strokes_panel import StrokesPanel
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.style import Tab
+from napari_scribseg.gui.widgets.style import Fold, Tab
 from napari_scribseg.io.documents import load_document, save_document
 
 _FILES = "Label schemas (*.json)"
@@ -48,8 +50,11 @@ class ScribbleTab(Tab):
         self.brush = BrushPanel(keys["fill_contour"])
         self.strokes = StrokesPanel(keys)
         self.checklist = ChecklistPanel()
-        for panel in (self.classes, self.brush, self.strokes, self.checklist):
+        self.region_panel = RegionPanel(keys["nothing_here"])
+        for panel in (self.classes, self.brush, self.strokes):
             self.column.addWidget(panel)
+        self.column.addWidget(Fold("Where nothing is", self.region_panel))
+        self.column.addWidget(self.checklist)
         self.scan = StrokeScan(session)
         self.automatic = AutomaticMask(session)
         self.proposal = Proposal(session)
@@ -65,6 +70,8 @@ class ScribbleTab(Tab):
                 "keyboard_pen": self.pen.switch,
             },
         )
+        self.region = RegionOfInterest(session, self.region_panel)
+        self.region_panel.nothing_asked.connect(self.drawing.nothing_here)
         self.classes.set_schema(session.schema)
         self._connect_classes()
         self._connect_brush()
@@ -76,6 +83,7 @@ class ScribbleTab(Tab):
         """Follow nothing any more."""
         self._session.viewer.dims.events.current_step.disconnect(self._show_counts)
         self.automatic.end()
+        self.region.end()
         self.proposal.end()
         self.pen.end()
         self.drawing.end()
@@ -97,6 +105,7 @@ class ScribbleTab(Tab):
         panel.tool_asked.connect(drawing.take_tool)
         panel.protect_changed.connect(drawing.protect)
         panel.fill_changed.connect(self._set_filling)
+        panel.sphere_changed.connect(drawing.set_sphere)
         panel.undo_asked.connect(drawing.undo)
         panel.redo_asked.connect(drawing.redo)
         panel.fill_asked.connect(drawing.fill_contour)
@@ -203,7 +212,11 @@ class ScribbleTab(Tab):
         layer = self.drawing.layer
         self.brush.set_value(self.drawing.widths)
         if layer is not None:
-            self.brush.show_tool(brush.tool_of(layer), protects=brush.is_protecting(layer))
+            self.brush.show_tool(
+                brush.tool_of(layer),
+                protects=brush.is_protecting(layer),
+                sphere=brush.is_sphere(layer),
+            )
             self._show_voxel()
 
     def _show_voxel(self) -> None:
