@@ -64,10 +64,8 @@ def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 def is_empty_slice(drawn: Array) -> bool:
     """Whether a slice (y, x) of scribbles is marked as background as a whole."""
-    marked = drawn[hatching(drawn.shape)]
-    return bool((marked == BACKGROUND).all()) and bool(
-        np.isin(drawn, (UNLABELLED, BACKGROUND)).all()
-    )
+    has_structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
+    return bool((drawn[hatching(drawn.shape)] == BACKGROUND).all()) and not has_structures.any()
 
 
 def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:

@@ -24,6 +24,16 @@ def tool_of(layer: Layer) -> Tool | None:
     return "paint" if mode == "paint" else "erase" if mode == "erase" else None
 
 
+def uses_value(layer: Layer) -> bool:
+    """Whether a click would draw the chosen value, rather than erase or move the view."""
+    return str(cast("Labels", layer).mode) in ("paint", "fill", "polygon")
+
+
+def is_idle(layer: Layer) -> bool:
+    """Whether no tool at all is in the hand: a click moves the view."""
+    return str(cast("Labels", layer).mode) == "pan_zoom"
+
+
 def take_tool(layer: Layer, tool: Tool) -> None:
     """Paint or erase from now on."""
     cast("Labels", layer).mode = tool

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_scribseg.annotation.outer_background import hatching
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
 from napari_scribseg.gui.canvas import brush, painting
-from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
+from napari_scribseg.gui.canvas.slices import show_slice, shown_slice, step_slice
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble import keys
@@ -55,6 +55,11 @@ class Drawing(QObject):
         """The layer that is drawn on."""
         return self._layer
 
+    @property
+    def actions(self) -> Mapping[str, Callable[[], None]]:
+        """What our keys do besides choosing a class, by napari's names of the keys."""
+        return self._actions
+
     def set_widths(self, widths: Widths) -> None:
         """Give brush and eraser these widths."""
         self.widths = widths
@@ -72,17 +77,33 @@ class Drawing(QObject):
         if self._layer is not None:
             brush.protect(self._layer, others=others)
 
+    def take_up(self) -> None:
+        """Take the brush, unless another tool is in the hand."""
+        if self._layer is not None and brush.is_idle(self._layer):
+            self.take_tool("paint")
+
     def undo(self) -> None:
-        """Take back the last step."""
-        if self._has_layer():
-            brush.undo(self._chosen())
-            self._session.touch_strokes()
+        """Take back the last step, and show where."""
+        self._step_in_history(brush.undo, "Undo")
 
     def redo(self) -> None:
-        """Do again what was taken back."""
-        if self._has_layer():
-            brush.redo(self._chosen())
-            self._session.touch_strokes()
+        """Do again what was taken back, and show where."""
+        self._step_in_history(brush.redo, "Redo")
+
+    def _step_in_history(self, step: Callable[[Layer], None], name: str) -> None:
+        if not self._has_layer():
+            return
+        layer, look = self._chosen(), self._session.look
+        known = None if look is None or self._session.has_new_strokes else look.planes
+        step(layer)
+        self._session.touch_strokes()
+        if known is None or known.shape != layer.data.shape:
+            return  # the stroke is so new that it is on the shown slice
+        pairs = zip(known.slices, np.asarray(layer.data), strict=True)
+        changed = [z for z, (old, new) in enumerate(pairs) if not np.array_equal(old, new)]
+        if changed and shown_slice(self._session.viewer, layer) not in changed:
+            show_slice(self._session.viewer, layer, changed[0])
+            self._session.say(f"{name} changed slice {changed[0]}, which is shown now.")
 
     def fill_contour(self) -> None:
         """Fill what the chosen class encloses on the shown slice."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDialog, QFileDialog
 
 from napari_scribseg.annotation.checklist import checklist, voxels_of
 from napari_scribseg.annotation.simulate import Style
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
+from napari_scribseg.gui.canvas.key_relay import KeyRelay
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble.automatic import AutomaticMask
@@ -70,6 +72,13 @@ class ScribbleTab(Tab):
                 "keyboard_pen": self.pen.switch,
             },
         )
+        self.relay = KeyRelay(
+            session.viewer,
+            lambda: session.selected.scribbles,
+            self._press_digit,
+            lambda: self.drawing.actions,
+            session.say,
+        )
         self.region = RegionOfInterest(session, self.region_panel)
         self.region_panel.nothing_asked.connect(self.drawing.nothing_here)
         self.classes.set_schema(session.schema)
@@ -84,6 +93,7 @@ class ScribbleTab(Tab):
         self._session.viewer.dims.events.current_step.disconnect(self._show_counts)
         self.automatic.end()
         self.region.end()
+        self.relay.end()
         self.proposal.end()
         self.pen.end()
         self.drawing.end()
@@ -96,7 +106,8 @@ class ScribbleTab(Tab):
         self.classes.import_asked.connect(self._import_schema)
         self.classes.export_asked.connect(self._export_schema)
         session.schema_changed.connect(self._show_schema)
-        session.value_selected.connect(self.classes.set_value)
+        session.value_selected.connect(self._show_value)
+        session.selected_changed.connect(self._take_brush)
 
     def _connect_brush(self) -> None:
         panel, drawing = self.brush, self.drawing
@@ -127,7 +138,21 @@ class ScribbleTab(Tab):
         session.viewer.dims.events.current_step.connect(self._show_counts)
         self.checklist.slice_asked.connect(self._go_to)
 
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Who opens this tab wants to draw."""
+        super().showEvent(a0)
+        self._take_brush()
+
     # What the user asks
+
+    def _take_brush(self) -> None:
+        if self.isVisible():
+            self.drawing.take_up()
+
+    def _press_digit(self, digit: int) -> None:
+        value = BACKGROUND if digit == 0 else digit
+        if value in self._session.schema.scribble_values:
+            self._session.choose_value(value)
 
     def _ask_for_schema(self, schema: LabelSchema) -> None:
         problem = why_not_schema(schema, self._session.schema, voxels_of(self.scan.facts))
@@ -191,7 +216,7 @@ class ScribbleTab(Tab):
         self.classes.set_schema(schema)
         scribbles = self._session.selected.scribbles
         if scribbles is not None:
-            self.classes.set_value(painting.selected_value(scribbles))
+            self._show_value(painting.selected_value(scribbles))
         self._show_scan()
 
     def _show_scan(self) -> None:
@@ -217,7 +242,14 @@ class ScribbleTab(Tab):
                 protects=brush.is_protecting(layer),
                 sphere=brush.is_sphere(layer),
             )
+            self._show_value(painting.selected_value(layer))
             self._show_voxel()
+
+    def _show_value(self, value: int) -> None:
+        """Light a class only while a click would draw it."""
+        layer = self._session.selected.scribbles
+        is_used = layer is not None and brush.uses_value(layer)
+        self.classes.set_value(value if is_used else UNLABELLED)
 
     def _show_voxel(self) -> None:
         layer = self.drawing.layer

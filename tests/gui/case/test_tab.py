@@ -122,7 +122,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     dock = opened
     drawn = draw(dock, value=2)
     alt = Qt.KeyboardModifier.AltModifier
-    QTest.keyClick(dock.window(), Qt.Key.Key_Down, alt)
+    QTest.keyClick(dock.window(), Qt.Key.Key_PageDown, alt)
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
     assert len(dock.session.viewer.layers) == 3
@@ -130,7 +130,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].progress == "reviewed")
     QTest.keyClick(dock.window(), Qt.Key.Key_G, alt)
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].flagged)
-    QTest.keyClick(dock.window(), Qt.Key.Key_Up, alt)
+    QTest.keyClick(dock.window(), Qt.Key.Key_PageUp, alt)
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     np.testing.assert_array_equal(dock.scribbles.data, drawn)
     segmentation = two_ball_case().reference
