@@ -3,10 +3,10 @@
     python benchmarks/automatic_mask.py DATASET [--cases 20] [--every 1]
 
 A dataset with scribbles and references. The strokes of a volume arrive slice by slice, from the
-middle outwards, as if somebody drew them; after each slice the warm child is asked for the mask of that
-slice, as the window does, and after the last one for that of the volume. Scored with Dice against the
-reference: each slice when it was drawn, and the volume at the end. With --every 3 only every third slice
-is drawn, and the volume has to be filled in.
+middle outwards, as if somebody drew them; after each slice the warm child is asked for the mask of
+that slice, as the window does, and after the last one for that of the volume. Scored with Dice
+against the reference: each slice when it was drawn, and the volume at the end. With --every 3 only
+every third slice is drawn, and the volume has to be filled in.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def main() -> None:
     for n, files in enumerate(chosen):
         case = files.load(dataset.schema)
         at_once, at_end = drawn(case, warm, arguments.every, waits, first=n == 0)
-        slices.append(dice(at_once, case.reference, dataset.schema))
+        asked = at_once >= 0  # slices that nobody drew on are not scored
+        slices.append(dice(at_once[asked], case.reference[asked], dataset.schema))
         volumes.append(dice(at_end, case.reference, dataset.schema))
         print(f"{n + 1}/{len(chosen)}", end="\r", flush=True)
     warm.end()
@@ -68,7 +69,7 @@ def drawn(
     place = {"affine": case.grid.affine.tolist(), "oriented": case.grid.oriented}
     shared = {"image": (case.id, case.image.array)}
     so_far = np.zeros_like(case.scribbles)
-    at_once = np.zeros_like(case.scribbles)
+    at_once = np.full(case.scribbles.shape, -1, np.int16)
     n = len(so_far)
     order = sorted(range(n // 2 % every, n, every), key=lambda z: abs(z - n // 2))
     source = "walk"
@@ -84,12 +85,10 @@ def drawn(
         )
         if not first:  # the first volume waits for the process to start
             waits["slice"].append(time.perf_counter() - began)
-        at_once[z] = answer.arrays.get("labels", at_once[z])
+        at_once[z] = answer.arrays.get("labels", 0)
     began = time.perf_counter()
     answer = warm.ask("volume", place, {"drawn": so_far}, shared=shared)
     waits["volume"].append(time.perf_counter() - began)
-    if every > 1:  # slices that nobody drew on were not asked for
-        at_once[[z for z in range(n) if z not in order]] = 0
     return at_once, answer.arrays.get("labels", np.zeros_like(so_far))
 
 

@@ -164,4 +164,5 @@ def _masked(mask: Mask | None) -> Message:
         return Message({"source": ""})
     fields = {"source": mask.source, "scores": mask.scores, "step": mask.step}
     sureness = np.rint(mask.sureness * 255).astype(np.uint8)
-    return Message(fields, {"labels": mask.labels, "sureness": sureness})
+    said = {} if mask.said is None else {"said": mask.said}
+    return Message(fields, {"labels": mask.labels, "sureness": sureness, **said})

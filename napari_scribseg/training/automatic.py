@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from napari_scribseg.annotation.held_out import Fold, folds, mean_dice, stroke_dice
+from napari_scribseg.annotation.outer_background import empty_slices
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.core.types import Array
@@ -47,6 +48,8 @@ class Mask:
     source: str
     scores: dict[str, float]
     step: int | None = None
+    said: Array | None = None
+    """(z, y, x): what the network says, also where something else was drawn."""
 
 
 class Candidate(Protocol):
@@ -85,7 +88,7 @@ class Automatic:
             said = self._said[1]
             return _with_strokes(said.labels[z], said.sureness[z], slab[z - first], NETWORK)
         image_slab = image.array[first : first + len(slab)]
-        walked = walk_volume(image_slab, slab, image.spacing)
+        walked = _without_empty(walk_volume(image_slab, slab, image.spacing), drawn)
         at = z - first
         return None if walked is None else Mask(walked.labels[at], walked.sureness[at], WALK, {})
 
@@ -114,7 +117,7 @@ class Automatic:
         targets = targets_of(drawn)
         walk = _Walk(image, cancelled)
         network = None if run is None else self._network(image, key, run, device)
-        walked = walk.answer(targets)
+        walked = _without_empty(walk.answer(targets), drawn)
         if network is None or run is None:
             return None if walked is None else Mask(walked.labels, walked.sureness, WALK, {})
         scores = scores_of((walk, network), folds(targets, _learnt(run, case, image.shape)))
@@ -122,8 +125,10 @@ class Automatic:
         if walked is not None and not is_better:
             return Mask(walked.labels, walked.sureness, WALK, scores, network.step)
         said = network.said
+        said = _without_empty(said, drawn) or said
         chosen = _with_strokes(said.labels, said.sureness, targets, NETWORK)
-        return Mask(chosen.labels, chosen.sureness, NETWORK, scores, network.step)
+        known = network.said.labels
+        return Mask(chosen.labels, chosen.sureness, NETWORK, scores, network.step, known)
 
     def _network(self, image: Volume, key: str, run: Path, device: str) -> _Network | None:
         """What the run's newest weights say of the volume; None = they can't be used now."""
@@ -221,6 +226,15 @@ def _learnt(run: Path, case: str, shape: tuple[int, ...]) -> Array | None:
             if scribbles is not None and scribbles.shape == shape:
                 return targets_of(scribbles)
     return None
+
+
+def _without_empty(made: Walked | None, drawn: Array) -> Walked | None:
+    """A mask that has nothing on slices that were marked as background as a whole."""
+    if made is None or not (empty := empty_slices(drawn)).any():
+        return made
+    labels, sureness = made.labels.copy(), made.sureness.copy()
+    labels[empty], sureness[empty] = 0, 1.0
+    return Walked(labels, sureness)
 
 
 def _with_strokes(labels: Array, sureness: Array, targets: Array, source: str) -> Mask:

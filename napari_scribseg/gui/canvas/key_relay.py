@@ -94,9 +94,7 @@ class KeyRelay(QObject):
             return False  # the layer's own keys
         key = _name_of(event)
         is_digit = len(key) == 1 and key.isdigit()
-        if isinstance(focused, _FIELDS) or (
-            isinstance(focused, QComboBox) and focused.isEditable()
-        ):
+        if _takes_text(focused):
             if is_digit:
                 self._say(f"{key} went into a field of the dock: click the image, then press it.")
             return False
@@ -118,6 +116,11 @@ class KeyRelay(QObject):
     def _canvas(self) -> QObject | None:
         window = self._viewer.window
         return window._qt_window._qt_viewer.canvas.native  # noqa: SLF001  no public way
+
+
+def _takes_text(widget: QObject | None) -> bool:
+    is_editable = isinstance(widget, QComboBox) and widget.isEditable()
+    return is_editable or isinstance(widget, _FIELDS)
 
 
 def _name_of(event: QKeyEvent) -> str:

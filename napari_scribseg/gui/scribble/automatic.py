@@ -66,6 +66,7 @@ class AutomaticMask(QObject):
         self._is_on = False
         self._source: Source = Source()
         self._keys: WeakKeyDictionary[Layer, tuple[int, str]] = WeakKeyDictionary()
+        self._network: Array | None = None
         self.labels: Array | None = None
         """The mask of the volume (z, y, x), class indices; None = there is none yet."""
         run = session.background.run
@@ -86,6 +87,11 @@ class AutomaticMask(QObject):
     def is_on(self) -> bool:
         """Whether it follows the strokes."""
         return self._is_on
+
+    @property
+    def network(self) -> Array | None:
+        """The mask of the volume if a network made it, which the drawn voxels do not overrule."""
+        return self._network
 
     @property
     def layer(self) -> Layer | None:
@@ -119,7 +125,7 @@ class AutomaticMask(QObject):
         """Other layers: what was made of those before is of no use."""
         self._slice.forget()
         self._volume.forget()
-        self._source, self.labels = Source(), None
+        self._source, self.labels, self._network = Source(), None, None
         known = self._session.viewer.layers
         for old in [one for one in known if layers.role_of(one) == "automatic"]:
             if not self._is_on or layers.case_of(old) != self._session.case:
@@ -210,6 +216,7 @@ class AutomaticMask(QObject):
             str(fields.get("source", "")), dict(fields.get("scores", {})), fields.get("step")
         )
         self.labels = answer.arrays.get("labels")
+        self._network = answer.arrays.get("said")
         self.told.emit(told_source(self._source))
         if lines is None and self.layer is None:
             return

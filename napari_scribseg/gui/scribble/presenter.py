@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from napari_scribseg.annotation.checklist import SliceFacts, voxels_of
+from napari_scribseg.annotation.checklist import Item, SliceFacts, voxels_of
+from napari_scribseg.annotation.suspicious import Suspicion
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 
 KeyAction = Literal[
@@ -23,6 +24,10 @@ KeyAction = Literal[
     "sphere",
 ]
 """What a key does while one draws."""
+
+
+MOST_SUSPICIONS = 5
+"""Lines of the checklist for strokes to look at."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,22 @@ def outward(facts: Sequence[SliceFacts], z: int) -> range:
     if with_structures and z > with_structures[-1]:
         return range(z, len(facts))
     return range(z, z + 1)
+
+
+def suspicion_items(found: Sequence[Suspicion], schema: LabelSchema) -> tuple[Item, ...]:
+    """Lines of the checklist for strokes to look at."""
+    names = schema.scribble_values
+    return tuple(
+        Item(
+            f"suspicious {n}",
+            "advice",
+            f"A stroke of {names.get(one.value, one.value)} on slice {one.z} looks like "
+            f"{schema.names[one.looks_like]} ({one.by}): is it meant so?",
+            one.z,
+        )
+        for n, one in enumerate(found[:MOST_SUSPICIONS])
+        if one.looks_like < schema.n_classes
+    )
 
 
 def counted(n: int) -> str:

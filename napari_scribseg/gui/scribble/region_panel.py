@@ -9,6 +9,10 @@ from napari_scribseg.core.region import Region
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame
 
+_INSIDE = (
+    "Everything outside is background, in training and in predictions of this case. To move the "
+    "rectangle choose its layer, then napari's tool for selecting shapes."
+)
 _WHOLE = "The whole image counts. Outside of a region everything is background."
 
 
@@ -52,15 +56,11 @@ class RegionPanel(QWidget):
         for one in (QLabel("Slices"), self._first, QLabel("to"), self._last):
             slices.addWidget(one)
         slices.addStretch()
-        buttons = QHBoxLayout()
-        buttons.setSpacing(GAP)
-        for one in (around, self._whole, nothing):
-            buttons.addWidget(one)
-        buttons.addStretch()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(GAP)
-        column.addLayout(buttons)
+        column.addLayout(_row(note_label("This slice:"), nothing))
+        column.addLayout(_row(note_label("Region:"), around, self._whole))
         column.addWidget(self._slices)
         column.addWidget(self._note)
         self.set_value(None, 1)
@@ -72,10 +72,7 @@ class RegionPanel(QWidget):
         if region is None:
             self._note.setText(_WHOLE)
             return
-        self._note.setText(
-            "Everything outside counts as background, in training and in predictions of this case. "
-            "Its rectangle can be dragged: choose its layer, then the tool for selecting."
-        )
+        self._note.setText(_INSIDE)
         for spin, value in ((self._first, region.z[0]), (self._last, region.z[1] - 1)):
             with QSignalBlocker(spin):
                 spin.setRange(0, n_slices - 1)
@@ -84,3 +81,12 @@ class RegionPanel(QWidget):
     def _entered(self, _value: int) -> None:
         first, last = sorted((self._first.value(), self._last.value()))
         self.slices_changed.emit(first, last)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(GAP)
+    for one in widgets:
+        row.addWidget(one)
+    row.addStretch()
+    return row

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.checklist import SliceFacts, near_edges, scan_slice
+from napari_scribseg.annotation.suspicious import Suspicion, suspicions
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array, Mask
@@ -28,6 +30,7 @@ class _Scan:
     near_edge: Mask | None
     planes: Planes
     facts: tuple[SliceFacts, ...]
+    suspicions: tuple[Suspicion, ...]
 
 
 class StrokeScan(QObject):
@@ -44,6 +47,8 @@ class StrokeScan(QObject):
         super().__init__()
         self._session = session
         self._last: _Scan | None = None
+        self.network: Callable[[], Array | None] = lambda: None
+        """Gives what a network says of the volume (z, y, x), if there is one."""
         self._scanning = LatestOnly(
             self, session.background.run, self._prepare, session.refuse, delay_ms=_DELAY_MS
         )
@@ -55,6 +60,15 @@ class StrokeScan(QObject):
     def facts(self) -> tuple[SliceFacts, ...]:
         """Of every slice; empty when no scribbles are chosen or they were not scanned yet."""
         return self._last.facts if self._last is not None else ()
+
+    @property
+    def suspicions(self) -> tuple[Suspicion, ...]:
+        """Strokes to look at, as of the last scan."""
+        return self._last.suspicions if self._last is not None else ()
+
+    def ask(self, _news: object = None) -> None:
+        """Scan again soon: the network says something else."""
+        self._scanning.ask()
 
     def seen(self, z: int) -> Array | None:
         """A slice (y, x) of the scribbles as it was at the last look."""
@@ -72,8 +86,8 @@ class StrokeScan(QObject):
             return None  # the Case tab tells what is wrong with the layers
         if image is not None and image.shape != look.planes.shape:
             image = None
-        last = self._last
-        return Job(lambda: _scan(look.planes, pixel, image, last), self._take)
+        last, network = self._last, self.network()
+        return Job(lambda: _scan(look.planes, pixel, image, last, network), self._take)
 
     def _image(self) -> Volume | None:
         """The volume to look for edges in; None for a series, in which no frame is meant."""
@@ -81,7 +95,11 @@ class StrokeScan(QObject):
         return None if image is None or layers.is_series(image) else layers.volume_of(image)
 
     def _take(self, result: _Scan) -> None:
-        is_news = self._last is None or result.facts != self._last.facts
+        is_news = (
+            self._last is None
+            or result.facts != self._last.facts
+            or result.suspicions != self._last.suspicions
+        )
         self._last = result
         if is_news:
             self.scanned.emit()
@@ -94,7 +112,11 @@ class StrokeScan(QObject):
 
 
 def _scan(
-    planes: Planes, pixel: tuple[float, float], image: Volume | None, last: _Scan | None
+    planes: Planes,
+    pixel: tuple[float, float],
+    image: Volume | None,
+    last: _Scan | None,
+    network: Array | None,
 ) -> _Scan:
     """Scan the slices that differ from the last time; all of them when the image is another."""
     shown = None if image is None else image.array
@@ -110,4 +132,6 @@ def _scan(
         else before.facts[z]
         for z, drawn in enumerate(planes.slices)
     )
-    return _Scan(shown, near, planes, facts)
+    usable = network if network is not None and network.shape == planes.shape else None
+    found = () if image is None else suspicions(image.array, planes.slices, usable)
+    return _Scan(shown, near, planes, facts, found)

@@ -23,7 +23,12 @@ from napari_scribseg.gui.scribble.drawing import Drawing
 from napari_scribseg.gui.scribble.habits import DrawingHabits, keep_habits, load_habits
 from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
-from napari_scribseg.gui.scribble.presenter import chip_counts, why_not_interpolated, why_not_schema
+from napari_scribseg.gui.scribble.presenter import (
+    chip_counts,
+    suspicion_items,
+    why_not_interpolated,
+    why_not_schema,
+)
 from napari_scribseg.gui.scribble.proposal import Proposal
 from napari_scribseg.gui.scribble.region import RegionOfInterest
 from napari_scribseg.gui.scribble.region_panel import RegionPanel
@@ -132,6 +137,8 @@ class ScribbleTab(Tab):
         panel.drop_asked.connect(self.proposal.drop)
         self.automatic.switched.connect(self._show_automatic)
         self.automatic.told.connect(panel.tell_source)
+        self.scan.network = lambda: self.automatic.network
+        self.automatic.told.connect(self.scan.ask)
         self.proposal.changed.connect(self._show_helpers)
         self.scan.scanned.connect(self._show_scan)
         session.selected_changed.connect(self._show_helpers)
@@ -221,9 +228,11 @@ class ScribbleTab(Tab):
 
     def _show_scan(self) -> None:
         """Show what the last scan found: numbers, checklist, what can be asked."""
-        facts = self.scan.facts
+        facts, schema = self.scan.facts, self._session.schema
         self.checklist.set_value(
-            checklist(facts, self._session.schema) if facts else (),
+            (*checklist(facts, schema), *suspicion_items(self.scan.suspicions, schema))
+            if facts
+            else (),
             has_layer=self._session.selected.scribbles is not None,
         )
         self._show_counts()
