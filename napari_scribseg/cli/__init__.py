@@ -105,11 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
     groups = (demo, app, checking, training, estimating, maps, predicting, exporting, experiments)
     for group in groups:
         group.add_commands(commands, common)
-    serving.add_commands(commands, common, parser.parse_args)
     return parser
 
 
 def _answer(words: Sequence[str]) -> Answer:
+    if words[:1] == [serving.COMMAND]:  # of no use to people, so no parser lists it
+        serving.serve(build_parser().parse_args)
     arguments = build_parser().parse_args(words)
     if arguments.lifeline and not getattr(arguments, "stops_in_order", _never)(arguments):
         watch_lifeline()

@@ -14,11 +14,10 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
 
 import numpy as np
 
-from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
@@ -30,23 +29,15 @@ from napari_scribseg.runs.worker import sentence_of
 if TYPE_CHECKING:
     from napari_scribseg.training.automatic import Mask
 
+COMMAND: Final = "serve"
 _LANES: Final = ("slice", "volume", "predict")
 """What can be asked for: a mask of a slice, one of the volume, a command `predict`."""
 
 Parse = Callable[[list[str]], argparse.Namespace]
 
 
-def add_commands(commands: Any, common: argparse.ArgumentParser, parse: Parse) -> None:
-    """Add serve; `parse` reads the words of other commands."""
-    serve = commands.add_parser("serve", parents=[common])
-    serve.set_defaults(
-        run=lambda *_: _run(parse),
-        stops_in_order=lambda _: True,  # it reads its lifeline itself
-    )
-
-
-def _run(parse: Parse) -> Answer:
-    """Answer until the input closes."""
+def serve(parse: Parse) -> NoReturn:
+    """Answer until the input closes; `parse` reads the words of a command."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints must not end up among the answers
     server = Server(answers, parse)
