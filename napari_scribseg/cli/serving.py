@@ -22,7 +22,7 @@ from napari_scribseg.cli.progress import Display
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.runs.children import GRACE_SECONDS
+from napari_scribseg.runs.children import GRACE_SECONDS, let_this_thread_yield
 from napari_scribseg.runs.messages import Message, receive, send
 from napari_scribseg.runs.worker import sentence_of
 
@@ -89,6 +89,8 @@ class Server:
         self._idle["predict"].wait(GRACE_SECONDS)
 
     def _work(self, lane: str) -> None:
+        if lane != "slice":
+            let_this_thread_yield()
         make = {"slice": self._slice, "volume": self._volume, "predict": self._predict}[lane]
         while True:
             request = self._waiting[lane].get()

@@ -116,7 +116,10 @@ class _Connection:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
         with os.fdopen(write, "wb") as output:
             try:
-                self._child = children.start(words, output=output, errors=self._log)
+                # Somebody waits for its answers with the pen in the hand; a training does not.
+                self._child = children.start(
+                    words, output=output, errors=self._log, priority="normal"
+                )
             except BaseException:
                 os.close(read)
                 self._log.close()
