@@ -12,6 +12,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NoReturn
@@ -95,12 +96,14 @@ class Server:
         while True:
             request = self._waiting[lane].get()
             self._idle[lane].clear()
+            began = time.thread_time()
             try:
                 answer = make(request)
             except Exception as error:  # noqa: BLE001  whoever asked must learn of all of them
                 kind = type(error).__name__ if isinstance(error, ScribsegError) else ""
                 answer = Message({"error": sentence_of(error), "type": kind})
-            self._answer(request, answer)
+            spent = {"processor_s": time.thread_time() - began}
+            self._answer(request, Message({**answer.fields, **spent}, answer.arrays))
             self._idle[lane].set()
 
     def _answer(self, request: Message, answer: Message) -> None:

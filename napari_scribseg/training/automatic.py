@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from napari_scribseg.annotation.held_out import Fold, folds, mean_dice, stroke_dice
-from napari_scribseg.annotation.outer_background import empty_slices
+from napari_scribseg.annotation.outer_background import empty_slices, is_empty_slice
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import IGNORE, targets_of
 from napari_scribseg.core.types import Array
@@ -79,17 +79,19 @@ class Automatic:
             first: index of the first of them.
             source: who made the newest mask of the volume: its network, if it was one, answers.
         """
-        slab = targets_of(drawn)
+        slab, at = targets_of(drawn), z - first
+        if is_empty_slice(drawn[at]):
+            nothing = np.zeros(slab[at].shape, np.uint8)
+            return Mask(nothing, np.ones(nothing.shape, np.float32), source or WALK, {})
         if (
             source == NETWORK
             and self._said is not None
             and self._said[1].labels.shape == image.shape
         ):
             said = self._said[1]
-            return _with_strokes(said.labels[z], said.sureness[z], slab[z - first], NETWORK)
+            return _with_strokes(said.labels[z], said.sureness[z], slab[at], NETWORK)
         image_slab = image.array[first : first + len(slab)]
-        walked = _without_empty(walk_volume(image_slab, slab, image.spacing), drawn)
-        at = z - first
+        walked = walk_volume(image_slab, slab, image.spacing)
         return None if walked is None else Mask(walked.labels[at], walked.sureness[at], WALK, {})
 
     def of_volume(
