@@ -1,10 +1,10 @@
-"""What a stroke costs the window: napari alone, and with counts, checklist, growing and filling on.
+"""What a stroke costs the window: napari alone, and with checklist, automatic mask and filling on.
 
     xvfb-run -a -s "-screen 0 1366x768x24" python benchmarks/drawing.py [strokes]
 
 Strokes of 20 mouse movements are drawn on a synthetic case of 10 x 256 x 256 voxels, on slice after
 slice. A timer of 10 ms notes how late it comes; what the Scribble tab does in the GUI thread is
-timed by itself.
+timed by itself, and so is the time from lifting the pen to the updated mask of the slice.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.slices import show_slice
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.scribble.automatic import AutomaticMask
 from napari_scribseg.gui.scribble.drawing import Drawing
-from napari_scribseg.gui.scribble.growth import Growth
 from napari_scribseg.gui.scribble.tab import ScribbleTab
 
 SHAPE = (10, 256, 256)
@@ -47,7 +47,8 @@ TICK_MS = 10
 PARTS = {
     "the end of a stroke (contours)": (Drawing, "_fill_closed"),
     "counts and checklist": (ScribbleTab, "_show_scan"),
-    "the grown slice": (Growth, "_show"),
+    "the automatic mask of the slice": (AutomaticMask, "_show_slice"),
+    "the automatic mask of the volume": (AutomaticMask, "_show_volume"),
 }
 """What the Scribble tab does in the GUI thread."""
 MOVES = 20
@@ -69,20 +70,26 @@ def main(strokes: int) -> None:
     QTest.qWait(1000)
     report("napari alone", stalls(viewer, made[-1], strokes))
     own: dict[str, list[float]] = {part: [] for part in PARTS}
+    shown: list[float] = []
     with ExitStack() as watching:
         for part, (owner, name) in PARTS.items():
             watched = stopwatch(getattr(owner, name), own[part])
             watching.enter_context(patch.object(owner, name, watched))
+        show = AutomaticMask._show_slice  # noqa: SLF001  nobody else knows when
+        noted = noting(show, shown)
+        watching.enter_context(patch.object(AutomaticMask, "_show_slice", noted))
         dock = ScribbleDock(viewer, Path(tempfile.mkdtemp()))
         viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
         dock.tabs.setCurrentWidget(dock.scribble_tab)
-        dock.scribble_tab.growth.switch(on=True)
+        dock.scribble_tab.automatic.switch(on=True)
         dock.scribble_tab.drawing.fills_contours = True
         QTest.qWait(5000)
         made[-1].mode = "paint"
         for seconds in own.values():
             seconds.clear()
-        report("with everything on", stalls(viewer, made[-1], strokes))
+        ups: list[float] = []
+        report("with everything on", stalls(viewer, made[-1], strokes, ups))
+        report("  pen up to the mask of the slice", waits(ups, shown))
         for part, seconds in own.items():
             report(f"  {part}", seconds)
         viewer.close()  # Qt still calls the watched methods
@@ -97,8 +104,30 @@ def padded(case: Case) -> Case:
     return replace(case, image=Volume(image, grid), scribbles=strokes, reference=truth)
 
 
-def stalls(viewer: napari.Viewer, layer: Any, strokes: int) -> list[float]:
-    """How late a timer came, again and again, while strokes are drawn."""
+def noting(call: Callable[..., Any], times: list[float]) -> Callable[..., Any]:
+    """The same function, that notes when it was done."""
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        result = call(*arguments, **named)
+        times.append(time.perf_counter())
+        return result
+
+    return watched
+
+
+def waits(ups: list[float], shown: list[float]) -> list[float]:
+    """From every lifting of the pen to the next mask; none where none came before the next one."""
+    found: list[float] = []
+    for up, following in zip(ups, [*ups[1:], np.inf], strict=True):
+        after = [at for at in shown if up < at < following]
+        found += [after[0] - up] if after else []
+    return found
+
+
+def stalls(
+    viewer: napari.Viewer, layer: Any, strokes: int, ups: list[float] | None = None
+) -> list[float]:
+    """How late a timer came, again and again, while strokes are drawn; `ups` notes their ends."""
     canvas = viewer.window._qt_window._qt_viewer.canvas.native  # noqa: SLF001  no other way
     gaps: list[float] = []
     last = [time.perf_counter()]
@@ -125,6 +154,8 @@ def stalls(viewer: napari.Viewer, layer: Any, strokes: int) -> list[float]:
             QTest.mouseMove(canvas, at)
             QTest.qWait(PAUSE_MS)
         QTest.mouseRelease(canvas, button, none, at)
+        if ups is not None:
+            ups.append(time.perf_counter())
         QTest.qWait(REST_MS)
     timer.stop()
     return gaps

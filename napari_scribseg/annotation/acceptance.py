@@ -55,12 +55,18 @@ def accepted(
         uncertainty: (z, y, x), 0 to 1; needed when the acceptance has a limit for it.
 
     Raises:
-        InvalidInput: shapes differ, a value is not in the schema, there is no such slice, or the
-            uncertainty is missing.
+        InvalidInput: shapes differ, a value is not in the schema, there is no such slice, the
+            uncertainty is missing, or there is no structure to accept.
     """
     schema.check_segmentation(segmentation, "The prediction")
     _check(segmentation, scribbles, uncertainty, acceptance)
     slices = range(len(segmentation)) if acceptance.z is None else (acceptance.z,)
+    if not segmentation[list(slices)].any():
+        where = "it" if acceptance.z is None else f"slice {acceptance.z}"
+        raise InvalidInput(
+            f"The prediction has no structure, so all of {where} would become background. If there "
+            "is nothing of any structure, say so in the Scribble tab with Nothing here."
+        )
     added = np.full(scribbles.shape, UNLABELLED, np.uint8)
     for z in slices:
         wanted = scribbles[z] == UNLABELLED

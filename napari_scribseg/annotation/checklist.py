@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from napari_scribseg.annotation.outer_background import outside_of
+from napari_scribseg.annotation.outer_background import is_empty_slice, outside_of
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.core.types import Array, Mask
 
@@ -134,6 +134,8 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
     places = np.argwhere(drawn != UNLABELLED)
     if not len(places):
         return EMPTY
+    if is_empty_slice(drawn):
+        return SliceFacts({BACKGROUND: len(places)}, {BACKGROUND: 0}, FIELDS**2, 0, frozenset())
     values = drawn[tuple(places.T)]
     along = _along_borders(places, values, near_edge, spacing)
     voxels = {int(v): int((values == v).sum()) for v in np.unique(values)}

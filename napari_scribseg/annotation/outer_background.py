@@ -14,6 +14,7 @@ strokes enclose, drawn by people who had not been asked to, 0.3 % of the structu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -26,6 +27,12 @@ from napari_scribseg.data.case import Case
 
 MARGIN_MM: Final = 10.0
 """How far outside the strokes the added background begins."""
+_HATCH_EVERY: Final = 12
+_HATCH_WIDTH: Final = 2
+"""Pixels along the axes between lines, and how wide they are."""
+_LATTICE: Final = 16
+_DOT: Final = 2
+"""A dot of 2 x 2 pixels in every 16 x 16: 1.6 % of a slice, about what people draw."""
 _ENCLOSED: Final = 0.98
 """Share of the structures' drawn pixels that must lie inside: a stroke may cross the ring."""
 _WIDEST_GAP: Final = np.pi / 2
@@ -34,10 +41,56 @@ most, people who were not asked for a ring 31 degrees where their strokes enclos
 
 
 def outer_background_of(case: Case) -> npt.NDArray[np.bool_] | None:
-    """Where a case is background although nobody drew there (z, y, x); None without scribbles."""
+    """Where a case is background although nobody drew there (z, y, x); None without scribbles.
+
+    Outside of strokes that enclose all structures of a slice, outside of the region of interest,
+    and everywhere on slices that were marked as background as a whole.
+    """
     if case.scribbles is None:
         return None
-    return np.stack([outside_of(drawn, case.image.spacing[1:]) for drawn in case.scribbles])
+    spacing = case.image.spacing[1:]
+    outside = np.stack([outside_of(drawn, spacing) for drawn in case.scribbles])
+    outside[empty_slices(case.scribbles)] = True
+    if case.region is not None:
+        outside |= case.region.outside(case.scribbles.shape)
+    return outside
+
+
+def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """The pixels (y, x) that mark a slice on which there is nothing: lines that let it be seen."""
+    y, x = np.indices(shape)
+    return (y + x) % _HATCH_EVERY < _HATCH_WIDTH
+
+
+def is_empty_slice(drawn: Array) -> bool:
+    """Whether a slice (y, x) of scribbles is marked as background as a whole."""
+    has_structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
+    return bool((drawn[hatching(drawn.shape)] == BACKGROUND).all()) and not has_structures.any()
+
+
+def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:
+    """Which slices (z,) are background as a whole: nothing of any structure is there."""
+    return np.array([is_empty_slice(drawn) for drawn in scribbles], dtype=bool)
+
+
+def with_few_voxels_of_the_outside(case: Case) -> Case:
+    """The case with a thin lattice of background strokes on slices that are all background.
+
+    So many voxels must not outweigh the strokes of all other slices, nor must a slice without any
+    be left out: of the rest of it every batch shows other pixels, see `outer_background_of`.
+    """
+    if case.scribbles is None:
+        return case
+    beyond = empty_slices(case.scribbles)
+    if case.region is not None:
+        outside = case.region.outside(case.scribbles.shape).all(axis=(1, 2))
+        beyond |= outside & ~case.scribbles.any(axis=(1, 2))
+    if not beyond.any():
+        return case
+    rows, columns = np.indices(case.scribbles.shape[1:]) % _LATTICE < _DOT
+    scribbles = case.scribbles.copy()
+    scribbles[beyond] = np.where(rows & columns, BACKGROUND, UNLABELLED)
+    return replace(case, scribbles=scribbles)
 
 
 def outside_of(drawn: Array, spacing: tuple[float, float]) -> npt.NDArray[np.bool_]:

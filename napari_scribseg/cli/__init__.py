@@ -25,6 +25,7 @@ from napari_scribseg.cli import (
     finding,
     maps,
     predicting,
+    serving,
     tables,
     training,
 )
@@ -113,6 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _answer(words: Sequence[str]) -> Answer:
+    if words[:1] == [serving.COMMAND]:  # of no use to people, so no parser lists it
+        serving.serve(build_parser().parse_args)
     arguments = build_parser().parse_args(words)
     if arguments.lifeline and not getattr(arguments, "stops_in_order", _never)(arguments):
         watch_lifeline()

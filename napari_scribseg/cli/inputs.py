@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from napari_scribseg.core.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from napari_scribseg.core.region import Region
     from napari_scribseg.core.volume import Volume
     from napari_scribseg.data.case import CaseFiles, Dataset
 
@@ -28,6 +29,7 @@ class Item:
             for the screen only.
         image: the file or DICOM folder.
         frame: of it, where it is a time series.
+        region: outside of which everything is background.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Item:
     name: str = ""
     image: Path | None = None
     frame: int | None = None
+    region: Region | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def dataset_items(dataset: Dataset, split: str) -> Items:
             name=renamed_from(files.id, files.image),
             image=files.image,
             frame=files.frame,
+            region=files.region,
         )
         for files in images
     ]

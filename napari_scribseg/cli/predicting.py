@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from napari_scribseg.cli.runs import add_frame
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import CONVENTIONS, LabelSchema
 from napari_scribseg.core.notes import Notes
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.names import distinct_slugs
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.runs.folder import RunFolder
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from napari_scribseg.core.labels import LabelSchema
-    from napari_scribseg.core.volume import Grid
-    from napari_scribseg.training.predict import Prediction
+    from napari_scribseg.core.volume import Grid, Volume
+    from napari_scribseg.training.predict import Model, Prediction
 
+    Loader = Callable[[RunFolder | Path, str], Model]
 
 NOTHING_FOUND: Final = (
     "No structure was found: all of it is background. The run may be too short, or the image "
@@ -44,12 +46,14 @@ class Wanted:
         probabilities: also the map of every class.
         uncertainty: also this map.
         z: only this slice.
+        region: outside of which everything is background; None = what is known of the case.
         cleaning: of the segmentation.
     """
 
     probabilities: bool = False
     uncertainty: bool = False
     z: int | None = None
+    region: Region | None = None
     cleaning: PostProcessing = field(default_factory=PostProcessing)
 
     @property
@@ -59,6 +63,7 @@ class Wanted:
             "probabilities": self.probabilities,
             "uncertainty": self.uncertainty,
             "slice": self.z,
+            **({} if self.region is None else {"region": str(self.region)}),
             **self.cleaning.model_dump(mode="json"),
         }
 
@@ -119,6 +124,13 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     predict.add_argument(
         "--slice", type=int, metavar="N", help="only this slice (from 0), as of the whole volume"
     )
+    predict.add_argument(
+        "--region",
+        type=Region.parse,
+        metavar="Z0:Z1,Y0:Y1,X0:X1",
+        help="everything outside this box of voxels is background (from 0, the ends not included); "
+        "default: the region of interest that a project knows of a case",
+    )
     predict.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     predict.set_defaults(run=run_predict)
 
@@ -149,8 +161,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     evaluate.set_defaults(run=run_evaluate)
 
 
-def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
-    """Segment the inputs."""
+def run_predict(
+    arguments: argparse.Namespace, display: Display, load: Loader | None = None
+) -> Answer:
+    """Segment the inputs; `load` as in `predict_into`."""
     described(arguments.folder)  # before torch is loaded
     if not unfinished.is_unfinished(arguments.out):
         refuse_existing(arguments.out)
@@ -163,6 +177,7 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
             probabilities=arguments.probabilities,
             uncertainty=arguments.uncertainty,
             z=arguments.slice,
+            region=arguments.region,
             cleaning=PostProcessing(
                 anatomy=arguments.clean_up == "anatomy",
                 largest_component=arguments.largest_component,
@@ -170,6 +185,7 @@ def run_predict(arguments: argparse.Namespace, display: Display) -> Answer:
             ),
         ),
         device=arguments.device,
+        load=load,
     )
 
 
@@ -181,10 +197,11 @@ def predict_into(
     wanted: Wanted = Wanted(),
     *,
     device: str = "auto",
+    load: Loader | None = None,
 ) -> Answer:
     """Segment every item into a folder; what fails is told at the end.
 
-    `source` is what `training.predict.load_model` takes.
+    `source` is what `training.predict.load_model` takes; `load` may be given in its place.
 
     Raises:
         InvalidInput: the folder has something else in it than what the same command left there
@@ -196,7 +213,7 @@ def predict_into(
 
     items = given.items
     schema = source.schema if isinstance(source, RunFolder) else described(source)[1]
-    model = load_model(source, device=device)
+    model = (load or load_model)(source, device)
     names = {item.id: wanted.names(item.id, schema) for item in items}
     asked = unfinished.Asked(
         weights_sha256=unfinished.sum_of_file(weights_of(source)),
@@ -225,6 +242,7 @@ def predict_into(
                 probabilities=wanted.probabilities,
                 uncertainty=wanted.uncertainty,
             )
+            prediction = _inside(prediction, wanted.region or item.region, image, wanted.z)
             _refuse_taken(names[item.id], written)
             maps = _maps(prediction, wanted, schema)
             _write(folder, names[item.id], maps, prediction.grid)
@@ -266,6 +284,23 @@ def predict_into(
         text += f" Cleaned up: {', '.join(done_to)}."
     text += told_names({item.id: item.name for item in items if item.name})
     return Answer(document, with_notes(text, notes), tuple(problems), code)
+
+
+def _inside(
+    prediction: Prediction, region: Region | None, image: Volume, z: int | None
+) -> Prediction:
+    """The prediction, with sure background everywhere outside of a region of the image."""
+    if region is None:
+        return prediction
+    outside = region.outside(image.shape)
+    outside = outside if z is None else outside[z : z + 1]
+    prediction.segmentation[outside] = 0
+    if prediction.probabilities is not None:
+        prediction.probabilities[:, outside] = 0.0
+        prediction.probabilities[0, outside] = 1.0
+    if prediction.uncertainty is not None:
+        prediction.uncertainty[outside] = 0.0
+    return prediction
 
 
 def _maps(prediction: Prediction, wanted: Wanted, schema: LabelSchema) -> list[npt.NDArray[Any]]:

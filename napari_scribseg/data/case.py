@@ -26,6 +26,7 @@ from napari_scribseg.core.labels import (
     LabelSchema,
     ScribbleConvention,
 )
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.doubts import stroke_doubts
@@ -118,6 +119,8 @@ class CaseFiles(BaseModel):
     """How the scribble file is written; None = ours."""
     reference_convention: ScribbleConvention | None = None
     """How the reference file is written; None = class indices, every voxel labelled."""
+    region: Region | None = None
+    """Everything outside of it is background."""
 
     @property
     def key(self) -> CaseKey:
@@ -153,6 +156,7 @@ class CaseFiles(BaseModel):
             reference,
             tuple(dict.fromkeys(notes)),
             source=self.key.source,
+            region=self.region,
         )
 
     def _read_labels(self, path: Path) -> Volume:
@@ -178,6 +182,7 @@ class Case:
             where it says nothing.
         notes: what was noticed while reading, in sentences.
         source: where it comes from, see `CaseKey`.
+        region: outside of it everything is background.
     """
 
     id: str
@@ -187,6 +192,7 @@ class Case:
     reference: Array | None = None
     notes: tuple[str, ...] = ()
     source: str = ""
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         for name, array in (("scribbles", self.scribbles), ("reference", self.reference)):

@@ -114,7 +114,10 @@ class Turn:
             name: None if array is None else self.applied(array)
             for name, array in (("scribbles", case.scribbles), ("reference", case.reference))
         }
-        return replace(case, image=self.volume(case.image), **drawings)
+        region = case.region
+        if region is not None:
+            region = region.turned(self.axes, self.reversed, case.image.shape)
+        return replace(case, image=self.volume(case.image), region=region, **drawings)
 
     def slice_seen(self, z: int, n: int) -> tuple[int, int]:
         """Where the network has stored slice z of n: along which of its axes, and where on it."""

@@ -19,21 +19,23 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.planes import Planes
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
+from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept, region_of
+from napari_scribseg.gui.canvas.stroke_feed import Look
+from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.store import Kept, ProjectStore
 
 T = TypeVar("T")
 
-QUIET_MS: Final = 400
-"""A stroke has ended when nothing was drawn for this long."""
-LONGEST_MS: Final = 1200
-"""Somebody who never pauses is interrupted by the journal (in the background) this often."""
+KEEP_MS: Final = 200
+"""The journal is written so soon after strokes were found to have changed."""
 LAST_WAIT_S: Final = 10.0
 """A window that closes waits this long for a slow drive; the journal has everything anyway."""
 SAVE_MS: Final = 3 * 60 * 1000
@@ -46,11 +48,13 @@ class SaveState:
 
     Args:
         unsaved: whether the project lacks something.
+        kept: whether the journal has all that the project lacks, so that nothing can be lost.
         saved_at: time of day of the last save in this sitting; "" = none yet.
         read_only: whether the project can't be written.
     """
 
     unsaved: bool = False
+    kept: bool = True
     saved_at: str = ""
     read_only: bool = False
 
@@ -71,6 +75,10 @@ class Drawing:
     project: Path
     fresh_ids: MutableMapping[Layer, tuple[Path, str]]
     """Ids that were given in a thread just now and are not noted on the layers yet."""
+    region: Region | None = None
+    """Everything outside of it is background."""
+    planes: Planes | None = None
+    """`array` as it was seen last; None = something was drawn since."""
 
     @property
     def kept_as(self) -> str | None:
@@ -103,21 +111,24 @@ class Autosave(QObject):
         self.state = SaveState()
         self._session = session
         self._store = store
-        self._busy = False
-        self._again = False
+        self._is_fresh = False
+        """Whether something was drawn that is neither in the journal nor in the project yet."""
         self._leaves_unsaved = False
         self._current: Drawing | None = None
         self._threads: list[threading.Thread] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
         self.unsaved: dict[CaseKey, Drawing] = {}
         """What is being saved or could not be saved, by the case of the project."""
-        self._quiet = _timer(self, QUIET_MS, self.keep)
-        self._longest = _timer(self, LONGEST_MS, self.keep)
+        self._keeping = LatestOnly(
+            self, self._run, self._keeping_job, self._failed, delay_ms=KEEP_MS
+        )
         self._saving = QTimer(self)
         self._saving.setInterval(SAVE_MS)
         self._saving.timeout.connect(self._save_now_and_then)
         self._saving.start()
         session.strokes_drawn.connect(self._drew)
+        session.strokes_counted.connect(self._looked)
+        session.region_changed.connect(self._changed_region)
         session.selected_changed.connect(self._selected)
         session.schema_changed.connect(self._changed_schema)
 
@@ -125,17 +136,7 @@ class Autosave(QObject):
 
     def keep(self) -> None:
         """Write what was drawn into the journal, in the background."""
-        self._quiet.stop()
-        self._longest.stop()
-        if self._busy:
-            self._again = True
-            return
-        drawing = self._drawing()
-        if drawing is None:
-            return
-        self._busy = True
-        store = self._store
-        self._run(lambda: _keep(store, drawing), lambda kept: self._kept(drawing, *kept))
+        self._keeping.begin()
 
     def save(self, done: Callable[[], None] | None = None) -> None:
         """Save the shown scribbles into the project, in the background.
@@ -164,7 +165,8 @@ class Autosave(QObject):
             if kept.note:
                 self._session.say(kept.note, "warning")
             if kept.voxels and self._shows(drawing):
-                self._tell(SaveState(kept.unsaved, _now(), self._store.read_only))
+                self._is_fresh = self._session.has_new_strokes
+                self._tell(SaveState(kept.unsaved, True, _now(), self._store.read_only))
             if kept.voxels:
                 self.cases_changed.emit()
             if done is not None:
@@ -203,17 +205,17 @@ class Autosave(QObject):
         if drawing is None or self._store.read_only:
             return False
         if drawing.kept_as is None:  # what came from elsewhere counts once it was drawn on
-            return self.state.unsaved or self._busy or self._quiet.isActive()
+            return self.state.unsaved or self._is_fresh
         return self._store.differs(drawing.kept_as, drawing.array)
 
     def end(self) -> None:
         """Save, unless that was declined; stop the clocks, and wait for what is being written."""
         if not self._leaves_unsaved:
-            if self._quiet.isActive() and not self._store.read_only:
+            if self._is_fresh and not self._store.read_only:
                 self.save()
             self._save_now_and_then()
-        for timer in (self._quiet, self._longest, self._saving):
-            timer.stop()
+        self._keeping.forget()
+        self._saving.stop()
         self.wait()
 
     def wait(self) -> None:
@@ -225,20 +227,32 @@ class Autosave(QObject):
 
     # Inside
 
-    def _run(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
-        thread = self._session.background.run(job, done, self._failed)
+    def _run(
+        self,
+        job: Callable[[], T],
+        done: Callable[[T], None],
+        failed: Callable[[str], None] | None = None,
+    ) -> None:
+        thread = self._session.background.run(job, done, failed or self._failed)
         self._threads = [one for one in self._threads if one.is_alive()] + [thread]
 
     def _drew(self) -> None:
         self._leaves_unsaved = False
-        self._quiet.start()
-        if not self._longest.isActive():
-            self._longest.start()
+        self._is_fresh = True
+
+    def _looked(self, look: Look) -> None:
+        if not look.is_first or self._is_fresh:
+            self._keeping.ask()
 
     def _changed_schema(self, _schema: LabelSchema) -> None:
         """Other structures are worth keeping like strokes, on a case that is kept."""
         if self._current is not None and self._current.kept_as is not None:
             self._drew()
+            self._keeping.ask()
+
+    def _changed_region(self, _region: object) -> None:
+        self._drew()
+        self._keeping.ask()
 
     def _selected(self) -> None:
         """Other layers: save what was drawn on those before."""
@@ -247,11 +261,10 @@ class Autosave(QObject):
         if (before and before.layer) is (now and now.layer):
             return
         if before is not None and (
-            before.kept_as is not None or self.state.unsaved or self._quiet.isActive()
+            before.kept_as is not None or self.state.unsaved or self._is_fresh
         ):
             self.save_drawing(before)
-        self._quiet.stop()
-        self._longest.stop()
+        self._is_fresh = False
         self._tell(SaveState(read_only=self._store.read_only))
 
     def _drawing(self) -> Drawing | None:
@@ -269,6 +282,8 @@ class Autosave(QObject):
         self._current = Drawing(
             layer=chosen.scribbles,
             array=scribbles.array,
+            region=region_of(chosen.scribbles),
+            planes=self._seen(chosen.scribbles),
             case=case,
             image=image,
             reference=_fitting(chosen.reference, image),
@@ -279,15 +294,29 @@ class Autosave(QObject):
         )
         return self._current
 
+    def _seen(self, layer: Layer) -> Planes | None:
+        look = self._session.look
+        is_newest = look is not None and look.layer is layer and not self._session.has_new_strokes
+        return look.planes if look is not None and is_newest else None
+
+    def _keeping_job(self) -> Job[tuple[Kept, bool]] | None:
+        drawing = self._drawing()
+        if drawing is None:
+            return None
+        store = self._store
+        return Job(lambda: _keep(store, drawing), lambda kept: self._kept(drawing, *kept))
+
     def _shows(self, drawing: Drawing) -> bool:
         return self._session.selected.scribbles is drawing.layer
 
     def _kept(self, drawing: Drawing, kept: Kept, is_new: bool) -> None:
-        self._busy = False
         if kept.case and kept.case != kept_as(drawing.layer, drawing.project):
             self._note_kept(drawing, kept.case, is_new=is_new)
-        if self._shows(drawing) and kept.unsaved != self.state.unsaved:
-            self._tell(SaveState(kept.unsaved, self.state.saved_at, self._store.read_only))
+        if self._shows(drawing):
+            self._is_fresh = self._session.has_new_strokes
+            if (kept.unsaved, True) != (self.state.unsaved, self.state.kept):
+                at, read_only = self.state.saved_at, self._store.read_only
+                self._tell(SaveState(kept.unsaved, True, at, read_only))
         if kept.note:
             self._session.say(kept.note, "warning")
         if is_new:
@@ -297,7 +326,6 @@ class Autosave(QObject):
                 self.cases_changed.emit()
 
             self._run(lambda: _add(store, case_id, drawing), added)
-        self._go_on()
 
     def _note_kept(self, drawing: Drawing, case_id: str, *, is_new: bool) -> None:
         """Note where strokes are kept; a new case of the project is made of the drawing's image."""
@@ -306,14 +334,8 @@ class Autosave(QObject):
             self._session.know_as(CaseKey.in_project(drawing.project, case_id), drawing.case)
 
     def _failed(self, message: str) -> None:
-        self._busy = False
         self._session.say(message, "error")
-        self._tell(SaveState(True, self.state.saved_at, self._store.read_only))
-
-    def _go_on(self) -> None:
-        if self._again:
-            self._again = False
-            self._quiet.start()
+        self._tell(SaveState(True, False, self.state.saved_at, self._store.read_only))
 
     def _save_now_and_then(self) -> None:
         """Save what is shown, and try again what could not be saved."""
@@ -336,8 +358,10 @@ def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
         return Kept("", unsaved=False), False
     with store.alone():
         store.ensure_project(drawing.project, drawing.schema)
-        kept = store.keep(drawing.kept_as, drawing.case.id, drawing.array, drawing.schema)
+        drawn = drawing.array if drawing.planes is None else drawing.planes
+        kept = store.keep(drawing.kept_as, drawing.case.id, drawn, drawing.schema)
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
+        store.keep_region(kept.case, drawing.region)
         return kept, store.lacks(kept.case)
 
 
@@ -345,7 +369,9 @@ def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
     """Give the project the case of strokes that are kept already; False = it has it."""
     key = drawing.case
     case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
-    return store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+    is_new = store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
+    store.keep_region(case_id, drawing.region)
+    return is_new
 
 
 def _is_oriented(image: Layer) -> bool:
@@ -375,11 +401,3 @@ def _save(store: ProjectStore, drawing: Drawing) -> Kept:
 
 def _now() -> str:
     return f"{datetime.now().astimezone():%H:%M}"
-
-
-def _timer(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(call)
-    return timer

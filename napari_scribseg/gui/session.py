@@ -5,7 +5,7 @@ The tabs read it, ask it to change, and hear from it; they don't know each other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.background import Background
@@ -24,13 +25,16 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     Slot,
     kept_as,
     mismatch_of,
+    note_region,
     problem_of,
+    region_of,
     snapshot_of,
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
-from napari_scribseg.gui.canvas.stroke_watch import StrokeWatch
+from napari_scribseg.gui.canvas.stroke_feed import Look, StrokeFeed
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
+from napari_scribseg.runs.warm_child import WarmChild
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -56,8 +60,10 @@ class Session(QObject):
     """A LabelSchema."""
     strokes_drawn = Signal()
     """Something was drawn on the chosen scribbles just now; comes with every movement."""
-    strokes_counted = Signal()
-    """`drawn` is up to date."""
+    strokes_counted = Signal(object)
+    """A Look: slices of the chosen scribbles changed; `drawn` is up to date."""
+    region_changed = Signal(object)
+    """A Region outside of which everything is background, or None."""
     value_selected = Signal(int)
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
@@ -80,14 +86,15 @@ class Session(QObject):
         self.viewer = viewer
         self.project_folder = project_folder or recent.newest_project() or recent.default_project()
         self.background = Background()
+        self.warm = WarmChild()
         self.schema: LabelSchema = PRESETS["cardiac"]
         self.selected = Selected()
         self.case: CaseKey | None = None
         self._identities: dict[CaseKey, CaseKey] = {}
         """What cases of a project were when they came into the window; see `know_as`."""
-        self._strokes = StrokeWatch(self, self.background, self.refuse)
+        self._strokes = StrokeFeed(self, self.background, self.refuse)
         self._strokes.drawn_on.connect(self.strokes_drawn)
-        self._strokes.counted.connect(self.strokes_counted)
+        self._strokes.looked.connect(self.strokes_counted)
         self._strokes.value_selected.connect(self.value_selected)
         events = viewer.layers.events
         events.inserted.connect(self._layer_inserted)
@@ -100,9 +107,19 @@ class Session(QObject):
     # What is there
 
     @property
-    def drawn(self) -> dict[int, int] | None:
+    def look(self) -> Look | None:
+        """The strokes as they were seen last; None = not looked at yet."""
+        return self._strokes.last
+
+    @property
+    def drawn(self) -> Mapping[int, int] | None:
         """Voxels of the chosen scribbles by scribble value; None = not counted yet."""
-        return self._strokes.drawn
+        return None if self._strokes.last is None else self._strokes.last.drawn
+
+    @property
+    def has_new_strokes(self) -> bool:
+        """Whether something was drawn that was not looked at yet."""
+        return self._strokes.is_behind
 
     @property
     def frame(self) -> int:
@@ -155,7 +172,20 @@ class Session(QObject):
         """Which case a case of a project is in this window: it stays what it was at first."""
         return self._identities.get(kept, kept)
 
+    @property
+    def region(self) -> Region | None:
+        """The region of interest of the chosen scribbles: outside everything is background."""
+        return region_of(self.selected.scribbles)
+
     # What may be asked
+
+    def set_region(self, region: Region | None) -> None:
+        """Let everything outside of a region be background; None = the whole image counts."""
+        scribbles = self.selected.scribbles
+        if scribbles is None or region == self.region:
+            return
+        note_region(scribbles, region)
+        self.region_changed.emit(region)
 
     def know_as(self, kept: CaseKey, case: CaseKey) -> None:
         """The project keeps a case from elsewhere from now on; it stays the same case."""
@@ -241,7 +271,7 @@ class Session(QObject):
         self.schema = schema
         if self.selected.scribbles is not None:
             painting.dress(self.selected.scribbles, schema)
-            self._strokes.count()
+            self._strokes.look()
         if self.selected.reference is not None:
             layers.recolour(self.selected.reference, schema)
         self.schema_changed.emit(schema)
@@ -321,6 +351,7 @@ class Session(QObject):
     def end(self) -> None:
         """Hear and tell nothing any more."""
         self.background.end()
+        self.warm.end()
         self._strokes.end()
         events = self.viewer.layers.events
         events.inserted.disconnect(self._layer_inserted)

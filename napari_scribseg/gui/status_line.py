@@ -28,7 +28,10 @@ class StatusLine(QFrame):
         self.case, self.device, self.saved = ElidedLabel(), QLabel(), QLabel()
         self.case.setToolTip("The case that is worked on")
         self.device.setToolTip("What computes at the moment")
-        self.saved.setToolTip("Whether the strokes are saved in the project; F2 saves them")
+        self.saved.setToolTip(
+            "Whether the strokes are safe. Kept: they are on the disk and come back after a crash; "
+            "they go into the project by F2, every 3 minutes, and when you open another case."
+        )
         row = QHBoxLayout()
         row.setSpacing(2 * GAP)
         for label in (self.case, self.device, self.saved):
@@ -72,8 +75,10 @@ class StatusLine(QFrame):
         color = ""
         if state.read_only:
             text = "read-only"
+        elif not state.kept:
+            text, color = "● strokes not kept", LEVEL_COLORS["warning"]
         elif state.unsaved:
-            text, color = "● unsaved strokes", LEVEL_COLORS["warning"]
+            text = "strokes kept"
         else:
             text = f"saved {state.saved_at}" if state.saved_at else "nothing unsaved"
         self.saved.setText(text)

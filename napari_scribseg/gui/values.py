@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
@@ -73,6 +74,8 @@ class Snapshot:
     schema: LabelSchema
     kept: CaseKey | None = None
     file: Path | None = None
+    region: Region | None = None
+    """Everything outside of it is background."""
 
     @property
     def stored(self) -> CaseKey:

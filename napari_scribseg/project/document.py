@@ -20,6 +20,7 @@ from pydantic import (
 from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import Case, CaseFiles, CaseId
 from napari_scribseg.io.regular_file import open_own
@@ -72,6 +73,8 @@ class ProjectCase(BaseModel):
     """Who has set progress or flag last; "" = nobody, or a program."""
     comments: tuple[CaseComment, ...] = ()
     """The newest last."""
+    region: Region | None = None
+    """Everything outside of it is background."""
     oriented: bool = True
     """Whether it is known where left and right are."""
 

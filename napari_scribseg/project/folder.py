@@ -33,6 +33,7 @@ from napari_scribseg import io
 from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
@@ -374,6 +375,17 @@ class Project:
             entry = self._entry(case_id)
             self._change(entry.model_copy(update={"comments": (*entry.comments, comment)}))
 
+    def set_region(self, case_id: str, region: Region | None) -> None:
+        """Note outside which part of a case everything is background; None = of no part.
+
+        Raises:
+            InvalidInput: no such case, or the project is read-only or changed elsewhere.
+        """
+        with self._one_change:
+            entry = self._entry(case_id)
+            if entry.region != region:
+                self._change(entry.model_copy(update={"region": region}))
+
     def set_phase(self, case_id: str, phase: str | None) -> None:
         """Note which phase (ED, ES) the frame of a case is; one frame of an image has it.
 
@@ -504,6 +516,7 @@ class Project:
             group=entry.group,
             phase=entry.phase,
             frame=entry.frame,
+            region=entry.region,
             # A partial reference is kept as it is in memory: 255 where it says nothing.
             reference_convention=ScribbleConvention.unlabelled_255(
                 self.schema_of(entry.id).n_classes - 1

@@ -24,7 +24,6 @@ import secrets
 import struct
 import time
 import zlib
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,19 +36,26 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.names import slug
 from napari_scribseg.io.lock import LockHolder
 from napari_scribseg.io.regular_file import read_regular, reason, shown
+from napari_scribseg.project.journal_records import (
+    DIFFERENCE,
+    HEADER,
+    SCHEMA,
+    apply,
+    as_bytes,
+    checked_shape,
+    packed,
+    record,
+    records,
+)
+from napari_scribseg.project.private_files import BINARY, make_private, sync_folder, write_all
 
 _ENDING: Final = ".strokes"
-_HEAD: Final = struct.Struct("<4sII")
-"""Kind, length of the packed content, CRC-32 of kind and packed content."""
-_SLICE: Final = struct.Struct("<II")
-"""Index of a slice and how many of its voxels changed."""
-_HEADER, _DIFFERENCE, _SCHEMA = b"SJh1", b"SJd1", b"SJs1"
 _MOST_BYTES: Final = 4 * 1024**3
-_MOST_VOXELS: Final = 2**31
 _SLOW_SECONDS: Final = 2.0
 
 
@@ -146,14 +152,15 @@ class Journal:
     Args:
         folder: the private folder; made when it is needed.
         header: what the journal belongs to.
-        saved: (z, y, x) whole numbers 0..255, the scribbles as they are saved; a copy is kept.
+        saved: (z, y, x) whole numbers 0..255, the scribbles as they are saved; an array is copied,
+            planes are shared.
     """
 
-    def __init__(self, folder: Path, header: JournalHeader, saved: Array) -> None:
+    def __init__(self, folder: Path, header: JournalHeader, saved: Array | Planes) -> None:
         self.header = header
         self._folder = folder
         self._labels = header.labels
-        self._known = _as_bytes(saved).copy()
+        self._known = _planes(saved)
         self._path: Path | None = None
         self._length = 0
 
@@ -167,16 +174,25 @@ class Journal:
         """Whether there is something that was not saved yet."""
         return self._path is not None
 
+    @property
+    def recorded(self) -> Planes:
+        """The scribbles as of the last record."""
+        return self._known
+
     def differs(self, scribbles: Array) -> bool:
         """Whether scribbles differ from the last record; writes nothing."""
-        return not np.array_equal(self._known, scribbles)
+        if scribbles.shape != self._known.shape:
+            return True
+        pairs = zip(self._known.slices, scribbles, strict=True)
+        return any(not np.array_equal(known, now) for known, now in pairs)
 
-    def record(self, scribbles: Array, labels: LabelSchema | None = None) -> Recorded:
+    def record(self, scribbles: Array | Planes, labels: LabelSchema | None = None) -> Recorded:
         """Keep what differs from the record before; it is on the disk when this returns.
 
         Args:
-            scribbles: (z, y, x) whole numbers 0..255; may be drawn on meanwhile, what comes later
-                is then part of the next record.
+            scribbles: (z, y, x) whole numbers 0..255. An array may be drawn on meanwhile, what
+                comes later is then part of the next record; planes are shared, and only those that
+                are not known yet are looked at.
             labels: the structures, when they may have changed.
 
         Raises:
@@ -189,25 +205,34 @@ class Journal:
                 f"The strokes of case {self.header.case} have the shape {scribbles.shape}, "
                 f"expected {self._known.shape}."
             )
-        changes = dict(_changed_slices(self._known, scribbles))
+        now = scribbles if isinstance(scribbles, Planes) else self._known.follow(scribbles)
+        changes = self._changes(now)
         other_labels = labels is not None and labels != self._labels
         if not changes and not other_labels:
+            self._known = now
             return Recorded(0, 0.0)
-        records = self._opening()
+        before = {z: as_bytes(self._known.slices[z]) for z in changes}
+        content = self._opening()
         if changes:
-            records += _record(_DIFFERENCE, _packed(self._known, changes))
+            content += record(DIFFERENCE, packed(before, changes))
         if labels is not None and other_labels:
-            records += _record(_SCHEMA, labels.model_dump_json().encode())
-        self._append(records)
-        voxels = 0
-        for z, piece in changes.items():
-            voxels += int(np.count_nonzero(self._known[z] != piece))
-            self._known[z] = piece
+            content += record(SCHEMA, labels.model_dump_json().encode())
+        self._append(content)
+        voxels = sum(int(np.count_nonzero(before[z] != piece)) for z, piece in changes.items())
+        self._known = now
         self._labels = labels or self._labels
         seconds = time.monotonic() - began
         return Recorded(voxels, seconds, _slow(self._folder, seconds))
 
-    def settle(self, saved: Array, header: JournalHeader | None = None) -> None:
+    def _changes(self, now: Planes) -> dict[int, Array]:
+        """Slices that differ from the last record, as bytes, by index."""
+        return {
+            z: as_bytes(now.slices[z])
+            for z in now.changed_since(self._known)
+            if not np.array_equal(self._known.slices[z], now.slices[z])
+        }
+
+    def settle(self, saved: Array | Planes, header: JournalHeader | None = None) -> None:
         """These scribbles are saved now: what was kept of them is not needed any more.
 
         Args:
@@ -220,7 +245,7 @@ class Journal:
         if self._path is not None:
             discard(self._path)
         self._path, self._length = None, 0
-        self._known = _as_bytes(saved).copy()
+        self._known = _planes(saved)
         self.header = header or self.header
         self._labels = self.header.labels
 
@@ -230,10 +255,10 @@ class Journal:
             return b""
         self._path, self._length = None, 0
         header = self.header.model_copy(update={"labels": self._labels})
-        everything = {z: piece for z, piece in enumerate(self._known) if piece.any()}
-        nothing = np.zeros_like(self._known)
-        return _record(_HEADER, header.model_dump_json().encode()) + _record(
-            _DIFFERENCE, _packed(nothing, everything)
+        drawn = {z: as_bytes(piece) for z, piece in enumerate(self._known.slices) if piece.any()}
+        nothing = {z: np.zeros_like(piece) for z, piece in drawn.items()}
+        return record(HEADER, header.model_dump_json().encode()) + record(
+            DIFFERENCE, packed(nothing, drawn)
         )
 
     def _is_in_place(self, path: Path) -> bool:
@@ -247,17 +272,17 @@ class Journal:
         path = self._path
         try:
             if path is None:
-                _make_private(self._folder)
+                make_private(self._folder)
                 path = self._folder / _name(self.header)
-                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | _BINARY, 0o600)
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | BINARY, 0o600)
             else:
-                descriptor = os.open(path, os.O_RDWR | _BINARY)
+                descriptor = os.open(path, os.O_RDWR | BINARY)
             try:
                 self._write(descriptor, records)
             finally:
                 os.close(descriptor)
             if self._path is None:
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
         except OSError as error:
             if self._path is None and path is not None:
                 with contextlib.suppress(OSError):
@@ -269,7 +294,7 @@ class Journal:
     def _write(self, descriptor: int, records: bytes) -> None:
         try:
             os.lseek(descriptor, self._length, os.SEEK_SET)
-            _write_all(descriptor, records)
+            write_all(descriptor, records)
             os.fsync(descriptor)
         except OSError:
             # A half-written record would hide all that come after it.
@@ -291,16 +316,16 @@ def read(path: Path) -> Restored:
     content = read_regular(path, _MOST_BYTES)
     changed = path.stat().st_mtime
     try:
-        for kind, packed, at in _records(content):
-            payload = zlib.decompress(packed)
-            if kind == _HEADER and header is None:
+        for kind, content_of_record, at in records(content):
+            payload = zlib.decompress(content_of_record)
+            if kind == HEADER and header is None:
                 header = JournalHeader.model_validate_json(payload, strict=True)
                 labels = header.labels
-                scribbles = np.zeros(_checked_shape(header.shape), np.uint8)
-            elif kind == _SCHEMA:
+                scribbles = np.zeros(checked_shape(header.shape), np.uint8)
+            elif kind == SCHEMA:
                 labels = LabelSchema.model_validate_json(payload, strict=True)
-            elif kind == _DIFFERENCE and header is not None:
-                _apply(payload, scribbles)
+            elif kind == DIFFERENCE and header is not None:
+                apply(payload, scribbles)
                 strokes += 1
             end = at
     except (ValidationError, ValueError, zlib.error, struct.error, MemoryError) as error:
@@ -344,113 +369,13 @@ def discard(path: Path) -> None:
         raise InvalidInput(f"{shown(path)} can't be removed: {reason(error)}.") from error
 
 
-_BINARY: Final = getattr(os, "O_BINARY", 0)
-
-
-def _changed_slices(known: Array, scribbles: Array) -> Iterator[tuple[int, Array]]:
-    """Slices that differ, as copies: the originals may be drawn on at this moment."""
-    for z in range(len(known)):
-        if not np.array_equal(known[z], scribbles[z]):
-            piece = _as_bytes(scribbles[z].copy())
-            yield z, piece
-
-
-def _as_bytes(scribbles: Array) -> npt.NDArray[np.uint8]:
-    if scribbles.dtype != np.uint8 and scribbles.size:
-        low, high = int(scribbles.min()), int(scribbles.max())
-        if scribbles.dtype.kind not in "iub" or low < 0 or high > np.iinfo(np.uint8).max:
-            raise InvalidInput(
-                f"Scribbles are whole numbers from 0 to 255, got {scribbles.dtype} from {low} to "
-                f"{high}."
-            )
-    return scribbles.astype(np.uint8, copy=False)
-
-
-def _packed(before: Array, changes: dict[int, Array]) -> bytes:
-    """Changed slices: number of slices, then for each its index, voxels (as steps), values."""
-    parts = [struct.pack("<I", len(changes))]
-    for z, piece in changes.items():
-        voxels = np.flatnonzero(piece.ravel() != before[z].ravel())
-        steps = np.diff(voxels, prepend=0).astype("<u4")
-        parts += [_SLICE.pack(z, len(voxels)), steps.tobytes(), piece.ravel()[voxels].tobytes()]
-    return b"".join(parts)
-
-
-def _apply(payload: bytes, scribbles: Array) -> None:
-    """Change scribbles in place by a difference, or not at all.
-
-    Raises:
-        ValueError: the difference does not fit.
-    """
-    (n_slices,) = struct.unpack_from("<I", payload)
-    at = 4
-    found: list[tuple[int, Array, Array]] = []
-    for _ in range(n_slices):
-        z, count = _SLICE.unpack_from(payload, at)
-        at += _SLICE.size
-        voxels = np.cumsum(np.frombuffer(payload, "<u4", count, at).astype(np.int64))
-        values = np.frombuffer(payload, np.uint8, count, at + 4 * count)
-        at += 5 * count
-        if z >= len(scribbles) or (count and voxels[-1] >= scribbles[0].size):
-            raise ValueError("the difference lies outside of the volume")
-        found.append((z, voxels, values))
-    for z, voxels, values in found:
-        scribbles[z].ravel()[voxels] = values
-
-
-def _record(kind: bytes, payload: bytes) -> bytes:
-    packed = zlib.compress(payload, 1)
-    return _HEAD.pack(kind, len(packed), zlib.crc32(packed, zlib.crc32(kind))) + packed
-
-
-def _records(content: bytes) -> Generator[tuple[bytes, bytes, int]]:
-    """Whole records and where each ends; stops before the first one that is cut or damaged."""
-    at = 0
-    while at + _HEAD.size <= len(content):
-        kind, length, check = _HEAD.unpack_from(content, at)
-        packed = content[at + _HEAD.size : at + _HEAD.size + length]
-        if len(packed) < length or zlib.crc32(packed, zlib.crc32(kind)) != check:
-            return
-        at += _HEAD.size + length
-        yield kind, packed, at
-
-
-def _checked_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    if min(shape) < 1 or np.prod([float(n) for n in shape]) > _MOST_VOXELS:
-        raise ValueError(f"{shape} is no shape of a volume")
-    return shape
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        written = os.write(descriptor, rest)
-        if written <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        rest = rest[written:]
+def _planes(scribbles: Array | Planes) -> Planes:
+    return scribbles if isinstance(scribbles, Planes) else Planes.of(as_bytes(scribbles))
 
 
 def _name(header: JournalHeader) -> str:
     where = hashlib.sha256(header.project.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"{slug(header.case)}-{where}-{secrets.token_hex(4)}{_ENDING}"
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if os.name != "nt" and folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk, where the file system can."""
-    if os.name == "nt":
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _not_kept(folder: Path, error: OSError) -> str:

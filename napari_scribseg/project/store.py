@@ -16,6 +16,8 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.planes import Planes
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
@@ -257,13 +259,15 @@ class ProjectStore:
 
     # Strokes
 
-    def keep(self, case_id: str | None, wanted: str, scribbles: Array, schema: LabelSchema) -> Kept:
+    def keep(
+        self, case_id: str | None, wanted: str, scribbles: Array | Planes, schema: LabelSchema
+    ) -> Kept:
         """Write what was drawn into the journal; it is on the disk when this returns.
 
         Args:
             case_id: where the strokes belong; None = to a case that is not in the project yet.
             wanted: the id that a new case gets, if it is free.
-            scribbles: (z, y, x), may be drawn on meanwhile.
+            scribbles: (z, y, x); an array may be drawn on meanwhile.
             schema: the structures.
 
         Raises:
@@ -335,10 +339,10 @@ class ProjectStore:
                 one.record(scribbles, schema)
                 if not one.is_pending:
                     return Kept(case_id, unsaved=False)
-            saved = np.array(scribbles)
+            saved = np.array(scribbles) if one is None else one.recorded.array()
             project.save_scribbles(case_id, saved, schema=schema)
             if one is not None:
-                one.settle(saved, self._header(case_id, saved.shape, schema))
+                one.settle(one.recorded, self._header(case_id, saved.shape, schema))
             return Kept(case_id, unsaved=False)
 
     def keep_reference(self, case_id: str, reference: Array) -> None:
@@ -349,6 +353,17 @@ class ProjectStore:
         """
         with self._one_call:
             self._open.save_reference(case_id, reference)
+
+    def keep_region(self, case_id: str, region: Region | None) -> None:
+        """Note the region of interest of a case that the project has.
+
+        Raises:
+            InvalidInput: the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            if case_id in project.case_ids and not project.read_only:
+                project.set_region(case_id, region)
 
     def differs(self, case_id: str | None, scribbles: Array) -> bool:
         """Whether scribbles differ from what is saved in the project; quick."""

@@ -42,7 +42,7 @@ def random_walker_probabilities(image: Array, targets: Array, beta: float) -> Ar
     markers = np.zeros(image.shape, np.int32)
     for marker, class_index in enumerate(present, start=1):
         markers[targets == class_index] = marker
-    scaled = _scaled(image)
+    scaled = between_percentiles(image)
     if scaled.std() == 0:
         # No edge anywhere. scikit-image divides by the contrast, so show it one and take beta = 0.
         scaled, beta = np.arange(scaled.size, dtype=np.float64).reshape(image.shape), 0.0
@@ -90,7 +90,7 @@ def random_walker_seeds(
     return seeds
 
 
-def _scaled(image: Array) -> npt.NDArray[np.float64]:
+def between_percentiles(image: Array) -> npt.NDArray[np.float64]:
     """The slice between 0 and 1 by robust percentiles; a constant slice becomes zeros.
 
     NaN and infinite pixels stay out of the statistics and become 0.

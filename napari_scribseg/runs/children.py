@@ -31,8 +31,8 @@ from napari_scribseg.io.regular_file import open_own
 PROGRAM: Final = (sys.executable, "-P", "-m", "napari_scribseg")
 """The words in front of a command of ours; -P: the current folder is no place for modules."""
 
-Priority = Literal["low", "idle"]
-"""Behind other programs, or only when nobody else wants to compute."""
+Priority = Literal["normal", "low", "idle"]
+"""Like other programs, behind them, or only when nobody else wants to compute."""
 
 GRACE_SECONDS: Final = 3.0
 """Time to end in an orderly way, after the starter is gone."""
@@ -241,6 +241,13 @@ def watch_lifeline(
     return thread
 
 
+def let_this_thread_yield() -> None:
+    """Let what this thread computes yield to other programs and threads, where the system can."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
 @contextlib.contextmanager
 def helper_pool(workers: int, begin: Callable[[], None]) -> Generator[ProcessPoolExecutor]:
     """Processes that compute for this one, and end with it.
@@ -304,7 +311,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 def _lower(pid: int, priority: Priority) -> None:
     """Let a child yield to other programs; on Windows it was started like that."""
-    if _WINDOWS:
+    if _WINDOWS or priority == "normal":
         return
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)

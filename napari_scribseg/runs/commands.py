@@ -9,13 +9,22 @@ from typing import Any, cast
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.runs import children as processes
+from napari_scribseg.runs.warm_child import WarmChild
 
 
 class Children:
-    """Runs our command line in child processes, and ends them all when asked to."""
+    """Runs our command line in child processes, and ends them all when asked to.
 
-    def __init__(self, command: Sequence[str] = processes.PROGRAM) -> None:
+    Args:
+        command: the words in front of a command.
+        warm: a child that runs predictions, so that no process is started for them.
+    """
+
+    def __init__(
+        self, command: Sequence[str] = processes.PROGRAM, warm: WarmChild | None = None
+    ) -> None:
         self._command = tuple(command)
+        self._warm = warm
         self._alive: set[processes.Child] = set()
         self._lock = threading.Lock()
         self._ended = False
@@ -25,16 +34,21 @@ class Children:
         """How many children run now."""
         return len(self._alive)
 
-    def run(self, arguments: Sequence[str], tolerated: int = 0) -> dict[str, Any]:
+    def run(
+        self, arguments: Sequence[str], tolerated: int = 0, *, warm: bool = False
+    ) -> dict[str, Any]:
         """The JSON document that a command prints.
 
         Args:
             arguments: the words behind the program's name.
             tolerated: an exit code that is no failure besides 0.
+            warm: whether the warm child may run it: it is `predict`, and short.
 
         Raises:
             RunError: the command failed; the message is what it said last.
         """
+        if warm and self._warm is not None and not self._ended:
+            return self._asked(self._warm, arguments, tolerated)
         known: list[processes.Child] = []
 
         def begun(child: processes.Child) -> None:
@@ -59,6 +73,14 @@ class Children:
             document = {}
         if answer.code not in (0, tolerated) or "error" in document or not document:
             raise RunError(_complaint(document, answer.last_line))
+        return document
+
+    def _asked(self, warm: WarmChild, arguments: Sequence[str], tolerated: int) -> dict[str, Any]:
+        """What the warm child answers to a command."""
+        answer = warm.ask("predict", {"words": list(arguments)})
+        document: dict[str, Any] = json.loads(str(answer.fields["document"]))
+        if answer.fields["code"] not in (0, tolerated):
+            raise RunError(_complaint(document, ""))
         return document
 
     def end(self) -> None:

@@ -14,7 +14,10 @@ from typing import Literal
 
 import torch
 
-from napari_scribseg.annotation.outer_background import outer_background_of
+from napari_scribseg.annotation.outer_background import (
+    outer_background_of,
+    with_few_voxels_of_the_outside,
+)
 from napari_scribseg.batches.patches import SampleSet
 from napari_scribseg.batches.slices import choose_spacing
 from napari_scribseg.core.config import MethodConfig
@@ -191,7 +194,8 @@ def _fill(
         maps[item.case.id] = item.maps
         outside = outer_background_of(item.case) if learns_outside else None
         enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
-        slices.add(item.case, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
+        seen = with_few_voxels_of_the_outside(item.case) if learns_outside else item.case
+        slices.add(seen, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     return maps, enclosed_slices
 

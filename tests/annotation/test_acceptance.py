@@ -102,3 +102,13 @@ def test_other_grids_and_values_are_refused():
         accepted(square(), np.zeros((1, 9, 9)), SPACING, SCHEMA, Acceptance())
     with pytest.raises(InvalidInput, match="not in the schema"):
         accepted(square() + 5, square(), SPACING, SCHEMA, Acceptance())
+
+
+def test_nothing_is_accepted_from_a_slice_without_structures():
+    """All of it would become background, unasked; the volume as a whole has its structures."""
+    segmentation = square()
+    segmentation[1] = 0
+    nothing = np.zeros_like(segmentation)
+    with pytest.raises(InvalidInput, match="no structure, so all of slice 1"):
+        accepted(segmentation, nothing, SPACING, SCHEMA, Acceptance(z=1))
+    assert (accepted(segmentation, nothing, SPACING, SCHEMA, Acceptance())[1] == BACKGROUND).all()

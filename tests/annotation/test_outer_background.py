@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from napari_scribseg.annotation.outer_background import MARGIN_MM, outer_background_of, outside_of
+from napari_scribseg.annotation.checklist import scan_slice
+from napari_scribseg.annotation.outer_background import (
+    MARGIN_MM,
+    empty_slices,
+    hatching,
+    outer_background_of,
+    outside_of,
+    with_few_voxels_of_the_outside,
+)
 from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 
@@ -70,3 +81,36 @@ def test_a_case_is_asked_slice_by_slice():
 
 def test_a_case_without_scribbles_says_nothing():
     assert outer_background_of(Case("c", "p", case(ring()).image)) is None
+
+
+def hatched() -> np.ndarray:
+    return np.where(hatching((80, 80)), BACKGROUND, 0).astype(np.uint8)
+
+
+def test_a_hatched_slice_is_background_as_a_whole():
+    drawn = case(ring(), hatched())
+    assert empty_slices(drawn.scribbles).tolist() == [False, True]
+    assert outer_background_of(drawn)[1].all()
+    few = with_few_voxels_of_the_outside(drawn).scribbles
+    assert (few[1] == BACKGROUND).sum() == 100, "4 pixels in each of 25 squares of 16 x 16"
+    np.testing.assert_array_equal(few[0], drawn.scribbles[0])
+    facts = scan_slice(hatched(), None, SPACING[1:])
+    assert (facts.specks, facts.thin, facts.fields) == (0, frozenset(), 16)
+
+
+def test_a_slice_with_a_structure_or_with_a_hole_in_its_marks_is_not_empty():
+    with_stroke, erased = hatched(), hatched()
+    with_stroke[40, 40:50] = 1
+    erased[0, 0] = 0
+    assert empty_slices(np.stack([with_stroke, erased])).tolist() == [False, False]
+
+
+def test_outside_of_a_region_is_background():
+    region = Region(z=(1, 2), y=(20, 60), x=(10, 70))
+    drawn = replace(case(np.zeros((80, 80), np.uint8), ring(), hatched()), region=region)
+    outside = outer_background_of(drawn)
+    assert outside[0].all()
+    assert outside[1, :20].all()
+    assert not outside[1, 30:50, 30:50].any()
+    few = with_few_voxels_of_the_outside(drawn).scribbles
+    assert (few[0] == BACKGROUND).any(), "a slice beyond the region is learnt from"

@@ -30,6 +30,7 @@ from napari_scribseg.core.config import MethodConfig, TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Saved, Started, Stepped, Validated
 from napari_scribseg.core.labels import ScribbleConvention
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.samples import sample_folder
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.dataset import read_dataset
@@ -78,6 +79,7 @@ COMMANDS = {
         "--largest-component",
         "--fill-holes",
         "--slice",
+        "--region",
         "--device",
     },
     "export-model": {"--out"},
@@ -657,6 +659,35 @@ def test_predict_takes_the_cases_of_a_project(run: RunFolder, tmp_path: Path, ca
     code, document, _ = call(capsys, *words)
     assert code == 0
     assert list(document["written"]) == [case.id for case in dataset.cases[:2]]
+
+
+def test_outside_of_a_region_everything_is_background(
+    run: RunFolder, tmp_path: Path, capsys: Any
+) -> None:
+    """By an option, or as a project knows it of a case."""
+    image, out = f"{SAMPLE}/images/heart05_ED.nii.gz", tmp_path / "out"
+    words = ("predict", run.path, image, "--out", out, "--probabilities", "--region", "1:9,0:9,0:9")
+    assert call(capsys, *words)[0] == 0
+    assert not read_labels(out / "heart05_ED.nii.gz").array.any()
+    background = read_volume(out / "heart05_ED_probabilities_background.nii.gz").array
+    assert background[0].min() == 1.0
+    assert math.isclose(background[1, 0, 0], 0.25, abs_tol=0.001)
+    code, document, _ = call(capsys, *words[:4], tmp_path / "other", "--region", "3:1,0:9,0:9")
+    assert code == 2
+    assert "is no region; expected z0:z1" in document["error"]
+    dataset = read_dataset(SAMPLE)
+    first, second = dataset.cases[:2]
+    with Project.create(tmp_path / "project", dataset.schema) as project:
+        for case in (first, second):
+            project.add_case(case, copy=False)
+        project.set_region(first.id, Region(z=(1, 9), y=(0, 9), x=(0, 9)))
+    with Project.open(tmp_path / "project") as project:
+        assert [str(c.region) for c in project.dataset().cases] == ["1:9,0:9,0:9", "None"]
+    assert (
+        call(capsys, "predict", run.path, tmp_path / "project", "--out", tmp_path / "all")[0] == 0
+    )
+    assert not read_labels(tmp_path / "all" / f"{first.id}.nii.gz").array.any()
+    assert read_labels(tmp_path / "all" / f"{second.id}.nii.gz").array.any()
 
 
 def test_predict_cleans_up_by_what_the_classes_say_unless_told_not_to(

@@ -213,9 +213,11 @@ def test_no_frame_of_a_series_is_used_unasked(viewer, tmp_path, qtbot):
     dock.session.set_selected(Selected(image=series, scribbles=strokes))
     scan = dock.scribble_tab.scan
     qtbot.waitUntil(lambda: len(scan.facts) == CASE.image.shape[0], timeout=20_000)
-    dock.scribble_tab.growth.switch(on=True)
-    qtbot.waitUntil(lambda: "press Work on this frame" in dock.status.text(), timeout=20_000)
-    assert dock.scribble_tab.growth.layer is None
+    dock.scribble_tab.automatic.switch(on=True)
+    dock.session.touch_strokes()
+    qtbot.wait(500)
+    assert dock.scribble_tab.automatic.layer is None
+    dock.scribble_tab.automatic.switch(on=False)
     strokes_of_time = viewer.add_labels(np.zeros(series.data.shape, np.uint8), name="4D strokes")
     dock.session.use_frame()
     image = dock.session.selected.image

@@ -13,10 +13,8 @@ import numpy as np
 import pytest
 from phantoms import TWO_BALLS, two_ball_case
 
-from napari_scribseg.annotation import counts
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.results import predictions, saved_predictions
@@ -87,13 +85,6 @@ def test_images_of_any_type_can_be_trained_on(tmp_path, kind):
     run = new_run.write_run(tmp_path, snapshot(image=image), CHOICE)
     (files,) = run.files("train")
     assert np.array_equal(files.load(run.schema).image.array, image.array.astype(np.float32))
-
-
-def test_counting_leaves_out_what_is_not_drawn():
-    scribbles = np.zeros((2, 3, 3), np.uint8)
-    scribbles[0, 0], scribbles[1, 2, 2] = 2, BACKGROUND
-    assert counts.count_drawn(scribbles) == {2: 3, BACKGROUND: 1}
-    assert counts.count_drawn(scribbles.astype(np.int32) - 1) == {1: 3, BACKGROUND - 1: 1}
 
 
 class TestChildren:

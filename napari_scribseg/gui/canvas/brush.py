@@ -15,11 +15,23 @@ from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.types import Array
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 
+_FLAT = 2
+
 
 def tool_of(layer: Layer) -> Tool | None:
     """Which of our tools is in the hand."""
     mode = str(cast("Labels", layer).mode)
     return "paint" if mode == "paint" else "erase" if mode == "erase" else None
+
+
+def uses_value(layer: Layer) -> bool:
+    """Whether a click would draw the chosen value, rather than erase or move the view."""
+    return str(cast("Labels", layer).mode) in ("paint", "fill", "polygon")
+
+
+def is_idle(layer: Layer) -> bool:
+    """Whether no tool at all is in the hand: a click moves the view."""
+    return str(cast("Labels", layer).mode) == "pan_zoom"
 
 
 def take_tool(layer: Layer, tool: Tool) -> None:
@@ -48,6 +60,16 @@ def is_protecting(layer: Layer) -> bool:
 def protect(layer: Layer, *, others: bool) -> None:
     """Leave the strokes of other classes alone from now on, or paint over them."""
     cast("Labels", layer).preserve_labels = others
+
+
+def is_sphere(layer: Layer) -> bool:
+    """Whether the brush is a ball through neighbouring slices."""
+    return int(cast("Labels", layer).n_edit_dimensions) > _FLAT
+
+
+def set_sphere(layer: Layer, *, sphere: bool) -> None:
+    """Give the brush the shape of a ball, round in mm, or of a disc."""
+    cast("Labels", layer).n_edit_dimensions = layer.ndim if sphere else _FLAT
 
 
 def undo(layer: Layer) -> None:
@@ -90,7 +112,9 @@ def paint_at(layer: Layer, voxel: tuple[int, int, int]) -> None:
 def watch_tool(layer: Layer, changed: Callable[[], None]) -> Callable[[], None]:
     """Follow tool, width and protection of a layer; gives what ends that."""
     events = layer.events
-    return _watch((events.mode, events.brush_size, events.preserve_labels), changed)
+    return _watch(
+        (events.mode, events.brush_size, events.preserve_labels, events.n_edit_dimensions), changed
+    )
 
 
 def watch_strokes(layer: Layer, finished: Callable[[], None]) -> Callable[[], None]:

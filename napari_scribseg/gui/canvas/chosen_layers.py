@@ -11,6 +11,7 @@ from napari.layers import Layer
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
@@ -58,7 +59,19 @@ def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = No
         schema=schema,
         kept=kept,
         file=file_of(chosen.image),
+        region=region_of(chosen.scribbles),
     )
+
+
+def region_of(scribbles: Layer | None) -> Region | None:
+    """The region of interest that is noted on scribbles: outside everything is background."""
+    stored = None if scribbles is None else layers.notes(scribbles).get("region")
+    return None if stored is None else Region.model_validate(stored)
+
+
+def note_region(scribbles: Layer, region: Region | None) -> None:
+    """Note the region of interest on scribbles."""
+    layers.note(scribbles, region=None if region is None else region.model_dump())
 
 
 def kept_as(layer: Layer, project: Path) -> str | None:

@@ -18,14 +18,14 @@ from typing import Any, Literal, cast
 
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils import DirectLabelColormap
 
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui.canvas import layer_grid
+from napari_scribseg.gui.canvas.label_look import label_look
 from napari_scribseg.gui.canvas.world import placement
 
 Role = Literal[
@@ -37,12 +37,13 @@ Role = Literal[
     "uncertainty",
     "preview",
     "proposal",
-    "growth",
+    "automatic",
     "difference",
     "doubt",
     "probabilities",
     "learnt",
     "comparison",
+    "region",
 ]
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -55,8 +56,6 @@ REFERENCE_WIDTH = 2
 """Width of the outline of a reference: where a segmentation is right, it lies on its outer half."""
 _PALE = 0.6
 """Share of white in the colours of a reference, which tells it from what a run says."""
-
-TRANSPARENT = (0.0, 0.0, 0.0, 0.0)
 
 
 def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> LayerData:
@@ -119,12 +118,6 @@ def proposal_data(grid: Grid, schema: LabelSchema, *, case: CaseKey, array: Arra
     return made(Volume(array, grid), "labels", "proposal", case, "proposal", more, schema)
 
 
-def growth_data(volume: Volume, schema: LabelSchema, *, case: CaseKey) -> LayerData:
-    """The faint layer of strokes grown over their slice."""
-    more = {**label_look(schema, schema.segmentation_colors), "opacity": 0.3}
-    return made(volume, "labels", "growth", case, "grown strokes", more, schema)
-
-
 def plain_labels_data(volume: Volume, *, case: CaseKey) -> LayerData:
     """A labels layer without a role, that may be chosen as scribbles or as reference.
 
@@ -147,7 +140,10 @@ def case_data(case: Case, schema: LabelSchema, key: CaseKey | None = None) -> li
     if case.reference is not None:
         reference = Volume(case.reference, case.grid)
         layers.append(reference_data(reference, schema, case=key))
-    layers.append(scribbles_data(case.grid, schema, case=key, array=case.scribbles))
+    drawn, settings, kind = scribbles_data(case.grid, schema, case=key, array=case.scribbles)
+    if case.region is not None:
+        settings["metadata"][METADATA_KEY]["region"] = case.region.model_dump()
+    layers.append((drawn, settings, kind))
     return layers
 
 
@@ -303,33 +299,10 @@ def set_outline(layer: Layer, *, outline: bool) -> None:
     labels.opacity = 1.0 if outline else 0.6
 
 
-def key_of(value: int) -> str:
-    """The digit that chooses a scribble value, "" for the tenth class and later ones."""
-    if value == BACKGROUND:
-        return "0"
-    return str(value) if value <= 9 else ""
-
-
 def as_labels(array: Array) -> Array:
     """Whole numbers as uint8 when they fit, else as uint16."""
     small = float(array.max()) <= np.iinfo(np.uint8).max
     return np.rint(array).astype(np.uint8 if small else np.uint16)
-
-
-def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
-    """The settings of a labels layer that shows these values in these colours, with their names."""
-    names = {**dict(enumerate(schema.names)), **schema.scribble_values}
-    values = [UNLABELLED, *colors]
-    return {
-        "colormap": DirectLabelColormap(
-            color_dict={None: TRANSPARENT, UNLABELLED: TRANSPARENT, **colors}
-        ),
-        "features": {
-            "index": values,
-            "name": ["" if v == UNLABELLED else names[v] for v in values],
-            "key": ["" if v == UNLABELLED else key_of(v) for v in values],
-        },
-    }
 
 
 def made(

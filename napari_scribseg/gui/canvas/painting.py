@@ -10,9 +10,12 @@ from napari.layers import Labels, Layer
 
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.label_look import label_look
 
 _BRUSH_SIZE = 3
 """Voxels: napari's 10 covers half a ventricle."""
+
+_KEYS = "digits: class, 0: background, P: paint, E: erase, F: fill, L: pick, Z: move the view"
 
 _guarded: WeakSet[Labels] = WeakSet()
 """Layers whose selected value is kept inside their schema."""
@@ -29,7 +32,7 @@ def dress(layer: Layer, schema: LabelSchema) -> None:
         schema: the structures.
     """
     labels = cast("Labels", layer)
-    look = layers.label_look(schema, schema.scribble_colors)
+    look = label_look(schema, schema.scribble_colors)
     labels.colormap = look["colormap"]
     labels.features = look["features"]
     layers.note(labels, role="scribbles", schema=schema.model_dump())
@@ -39,7 +42,9 @@ def dress(layer: Layer, schema: LabelSchema) -> None:
         _guarded.add(labels)
         labels.brush_size = _BRUSH_SIZE
         labels.events.selected_label.connect(lambda: _keep_inside(labels))
+        labels.events.help.connect(lambda: _tell_keys(labels))
     _keep_inside(labels)
+    _tell_keys(labels)
 
 
 def select_value(layer: Layer, value: int) -> None:
@@ -83,6 +88,11 @@ def _ignoring_the_event(call: Callable[[], None]) -> Callable[[Any], None]:
         call()
 
     return react
+
+
+def _tell_keys(layer: Labels) -> None:
+    """Napari's own line says what digits do on other layers; here they are classes."""
+    layer.help = _KEYS
 
 
 def _keep_inside(layer: Labels) -> None:

@@ -23,8 +23,8 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, tame
 from napari_scribseg.project.document import ProjectCase, Status
 
-PREVIOUS_KEY: Final = "Alt+Up"
-NEXT_KEY: Final = "Alt+Down"
+PREVIOUS_KEY: Final = "Alt+PgUp"
+NEXT_KEY: Final = "Alt+PgDown"
 REVIEWED_KEY: Final = "Alt+D"
 FLAG_KEY: Final = "Alt+G"
 

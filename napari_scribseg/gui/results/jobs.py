@@ -29,7 +29,7 @@ class BackgroundPredictions:
         """Whom to report to; set once, right after both are made."""
         self._session = session
         self._running = WidgetJobs(session.background)
-        self._children = Children()
+        self._children = Children(warm=session.warm)
         self._listed = 0
         self._looked = 0
         self._judged: dict[tuple[CaseKey, Path], int] = {}
@@ -129,7 +129,7 @@ class BackgroundPredictions:
 
     def stop(self) -> None:
         """End the child that predicts; new ones can be started."""
-        children, self._children = self._children, Children()
+        children, self._children = self._children, Children(warm=self._session.warm)
         children.end()
 
     def end(self) -> None:

@@ -31,6 +31,7 @@ class BrushPanel(Panel):
     tool_asked = Signal(str)
     protect_changed = Signal(bool)
     fill_changed = Signal(bool)
+    sphere_changed = Signal(bool)
     undo_asked = Signal()
     redo_asked = Signal()
     fill_asked = Signal()
@@ -72,9 +73,14 @@ class BrushPanel(Panel):
         self._fill = QCheckBox("Fill contours")
         self._fill.setToolTip("A contour that a stroke closes is filled with its class at once")
         self._fill.toggled.connect(self.fill_changed)
+        self._sphere = QCheckBox("Ball")
+        self._sphere.setToolTip(
+            "The brush reaches into neighbouring slices, round in mm (key S); off: a disc"
+        )
+        self._sphere.toggled.connect(self.sphere_changed)
         switches = QHBoxLayout()
-        switches.addWidget(self._protect)
-        switches.addWidget(self._fill)
+        for one in (self._protect, self._fill, self._sphere):
+            switches.addWidget(one)
         steps = QHBoxLayout()
         steps.setSpacing(GAP)
         self.undo = button("Undo", "Take back the last step, 100 steps across slices (Ctrl+Z)")
@@ -114,12 +120,14 @@ class BrushPanel(Panel):
         self._voxel_mm = side_mm
         self._show_widths()
 
-    def show_tool(self, tool: Tool | None, *, protects: bool) -> None:
-        """Show which tool is in the hand, and whether it protects; nothing is emitted."""
+    def show_tool(self, tool: Tool | None, *, protects: bool, sphere: bool = False) -> None:
+        """Show which tool is in the hand, and how it draws; nothing is emitted."""
         for name, one in self._tools.items():
             one.setChecked(name == tool)
         with QSignalBlocker(self._protect):
             self._protect.setChecked(protects)
+        with QSignalBlocker(self._sphere):
+            self._sphere.setChecked(sphere)
 
     def _ask_for_tool(self, tool: Tool, *_checked: bool) -> None:
         self.tool_asked.emit(tool)

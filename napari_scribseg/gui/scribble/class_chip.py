@@ -6,7 +6,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QAbstractButton, QSizePolicy
 
-from napari_scribseg.gui.canvas.layers import key_of
+from napari_scribseg.gui.canvas.label_look import key_of
 from napari_scribseg.gui.scribble.presenter import ChipCounts, counted
 
 _HEIGHT = 40

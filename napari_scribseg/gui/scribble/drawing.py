@@ -8,13 +8,14 @@ import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
 
-from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.annotation.outer_background import hatching
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
 from napari_scribseg.gui.canvas import brush, painting
-from napari_scribseg.gui.canvas.slices import shown_slice, step_slice
+from napari_scribseg.gui.canvas.slices import show_slice, shown_slice, step_slice
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble import keys
-from napari_scribseg.gui.scribble.presenter import KeyAction
+from napari_scribseg.gui.scribble.presenter import KeyAction, outward, why_not_empty
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed
@@ -54,6 +55,11 @@ class Drawing(QObject):
         """The layer that is drawn on."""
         return self._layer
 
+    @property
+    def actions(self) -> Mapping[str, Callable[[], None]]:
+        """What our keys do besides choosing a class, by napari's names of the keys."""
+        return self._actions
+
     def set_widths(self, widths: Widths) -> None:
         """Give brush and eraser these widths."""
         self.widths = widths
@@ -71,17 +77,33 @@ class Drawing(QObject):
         if self._layer is not None:
             brush.protect(self._layer, others=others)
 
+    def take_up(self) -> None:
+        """Take the brush, unless another tool is in the hand."""
+        if self._layer is not None and brush.is_idle(self._layer):
+            self.take_tool("paint")
+
     def undo(self) -> None:
-        """Take back the last step."""
-        if self._has_layer():
-            brush.undo(self._chosen())
-            self._session.touch_strokes()
+        """Take back the last step, and show where."""
+        self._step_in_history(brush.undo, "Undo")
 
     def redo(self) -> None:
-        """Do again what was taken back."""
-        if self._has_layer():
-            brush.redo(self._chosen())
-            self._session.touch_strokes()
+        """Do again what was taken back, and show where."""
+        self._step_in_history(brush.redo, "Redo")
+
+    def _step_in_history(self, step: Callable[[Layer], None], name: str) -> None:
+        if not self._has_layer():
+            return
+        layer, look = self._chosen(), self._session.look
+        known = None if look is None or self._session.has_new_strokes else look.planes
+        step(layer)
+        self._session.touch_strokes()
+        if known is None or known.shape != layer.data.shape:
+            return  # the stroke is so new that it is on the shown slice
+        pairs = zip(known.slices, np.asarray(layer.data), strict=True)
+        changed = [z for z, (old, new) in enumerate(pairs) if not np.array_equal(old, new)]
+        if changed and shown_slice(self._session.viewer, layer) not in changed:
+            show_slice(self._session.viewer, layer, changed[0])
+            self._session.say(f"{name} changed slice {changed[0]}, which is shown now.")
 
     def fill_contour(self) -> None:
         """Fill what the chosen class encloses on the shown slice."""
@@ -95,6 +117,34 @@ class Drawing(QObject):
         n = brush.write(layer, enclosed(np.asarray(layer.data)[z], value) * np.uint8(value), z)
         if not n:
             self._session.say("The chosen class encloses nothing here: close its contour first.")
+
+    def nothing_here(self, *, beyond: bool = False) -> None:
+        """Mark the shown slice as background as a whole, or also those beyond it."""
+        layer, facts = self._layer, self._scan.facts
+        z = shown_slice(self._session.viewer, layer)
+        if layer is None or z is None:
+            self._session.say("Choose scribbles and a slice first.", "warning")
+            return
+        slices = outward(facts, z) if beyond else range(z, z + 1)
+        problem = why_not_empty(facts, slices, self._session.schema)
+        if problem:
+            self._session.say(problem, "warning")
+            return
+        marks = np.zeros(layer.data.shape, np.uint8)
+        marks[slices.start : slices.stop, hatching(layer.data.shape[1:])] = BACKGROUND
+        brush.write(layer, marks)
+        which = f"slice {z}" if len(slices) == 1 else f"slices {slices[0]} to {slices[-1]}"
+        self._session.say(f"Nothing of any structure is on {which}. Undo takes the marks back.")
+
+    def switch_sphere(self) -> None:
+        """Draw with a ball through neighbouring slices from now on, or with a disc again."""
+        if self._has_layer():
+            self.set_sphere(not brush.is_sphere(self._chosen()))
+
+    def set_sphere(self, sphere: bool) -> None:
+        """Draw with a ball through neighbouring slices, or with a disc."""
+        if self._layer is not None:
+            brush.set_sphere(self._layer, sphere=sphere)
 
     def end(self) -> None:
         """Follow nothing any more."""
@@ -156,6 +206,8 @@ class Drawing(QObject):
             "previous_slice": lambda: self._step(-1),
             "next_slice": lambda: self._step(1),
             "fill_contour": self.fill_contour,
+            "nothing_here": self.nothing_here,
+            "sphere": self.switch_sphere,
         }
 
     def _keys(
@@ -167,6 +219,8 @@ class Drawing(QObject):
             for action, key in keys.chosen_keys().items()
             if action in key_actions
         }
+        chosen = keys.chosen_keys()
+        actions[f"Shift-{chosen['nothing_here']}"] = lambda: self.nothing_here(beyond=True)
         return {**actions, "Control-Z": self.undo, "Control-Shift-Z": self.redo}
 
     def _step(self, by: int) -> None:

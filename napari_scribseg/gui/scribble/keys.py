@@ -16,6 +16,8 @@ DEFAULTS: Final[dict[KeyAction, str]] = {
     "accept": "Y",
     "drop": "U",
     "keyboard_pen": "K",
+    "nothing_here": "O",
+    "sphere": "S",
 }
 """Letters that napari leaves free on a labels layer. The same names stand in napari.yaml."""
 

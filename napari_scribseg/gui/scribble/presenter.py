@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
-from napari_scribseg.annotation.checklist import SliceFacts, voxels_of
+from napari_scribseg.annotation.checklist import Item, SliceFacts, voxels_of
+from napari_scribseg.annotation.suspicious import Suspicion
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 
 KeyAction = Literal[
@@ -19,8 +20,14 @@ KeyAction = Literal[
     "accept",
     "drop",
     "keyboard_pen",
+    "nothing_here",
+    "sphere",
 ]
 """What a key does while one draws."""
+
+
+MOST_SUSPICIONS = 5
+"""Lines of the checklist for strokes to look at."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,70 @@ def why_not_interpolated(facts: Sequence[SliceFacts]) -> str | None:
         if any(above - below > 1 for below, above in pairwise(drawn)):
             return None
     return "Draw a class on two slices that have others between them."
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who made the automatic mask.
+
+    Args:
+        name: "walk", "network", or "" as long as there is none.
+        scores: Dice at held-out strokes by name; empty when there were too few.
+        step: of the network's weights, None without one.
+    """
+
+    name: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    step: int | None = None
+
+
+def told_source(source: Source) -> str:
+    """Who made the automatic mask and why, in a sentence; "" = there is none."""
+    if not source.name:
+        return ""
+    walk, network = source.scores.get("walk"), source.scores.get("network")
+    numbers = ""
+    if walk is not None and network is not None:
+        numbers = f" On strokes that neither has seen, network {network:.2f}, walk {walk:.2f}."
+    if source.name == "network":
+        return f"From the network at step {source.step}.{numbers}"
+    return f"Grown from the strokes by random walk.{numbers}"
+
+
+def why_not_empty(facts: Sequence[SliceFacts], slices: Sequence[int], schema: LabelSchema) -> str:
+    """Why slices can't be marked as background as a whole, in a sentence; "" = they can."""
+    for z in slices:
+        structures = [v for v in facts[z].voxels if v != BACKGROUND] if z < len(facts) else []
+        if structures:
+            names = ", ".join(schema.scribble_values.get(v, str(v)) for v in structures)
+            return f"Slice {z} has strokes of {names}: erase them first, if nothing of it is there."
+    return ""
+
+
+def outward(facts: Sequence[SliceFacts], z: int) -> range:
+    """This slice and those beyond it, away from the slices with structures; only it among those."""
+    with_structures = [i for i, f in enumerate(facts) if any(v != BACKGROUND for v in f.voxels)]
+    if with_structures and z < with_structures[0]:
+        return range(z + 1)
+    if with_structures and z > with_structures[-1]:
+        return range(z, len(facts))
+    return range(z, z + 1)
+
+
+def suspicion_items(found: Sequence[Suspicion], schema: LabelSchema) -> tuple[Item, ...]:
+    """Lines of the checklist for strokes to look at."""
+    names = schema.scribble_values
+    return tuple(
+        Item(
+            f"suspicious {n}",
+            "advice",
+            f"A stroke of {names.get(one.value, one.value)} on slice {one.z} looks like "
+            f"{schema.names[one.looks_like]} ({one.by}): is it meant so?",
+            one.z,
+        )
+        for n, one in enumerate(found[:MOST_SUSPICIONS])
+        if one.looks_like < schema.n_classes
+    )
 
 
 def counted(n: int) -> str:

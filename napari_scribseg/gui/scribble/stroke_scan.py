@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-import numpy as np
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.checklist import SliceFacts, near_edges, scan_slice
+from napari_scribseg.annotation.suspicious import Suspicion, suspicions
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array, Mask
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 
-_DELAY_MS = 200
-"""Strokes are scanned when nothing was drawn for this long."""
+_DELAY_MS = 60
+"""The feed waits for the end of a stroke already."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +28,13 @@ class _Scan:
 
     image: Array | None
     near_edge: Mask | None
-    seen: Array
+    planes: Planes
     facts: tuple[SliceFacts, ...]
+    suspicions: tuple[Suspicion, ...]
 
 
 class StrokeScan(QObject):
-    """Follows the chosen scribbles and scans the slices that changed.
+    """Scans the slices of the chosen scribbles of which the session tells that they changed.
 
     Args:
         session: what the window works on.
@@ -44,12 +47,12 @@ class StrokeScan(QObject):
         super().__init__()
         self._session = session
         self._last: _Scan | None = None
-        self._is_scanning = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_DELAY_MS)
-        self._timer.timeout.connect(self.scan)
-        session.strokes_drawn.connect(self._timer.start)
+        self.network: Callable[[], Array | None] = lambda: None
+        """Gives what a network says of the volume (z, y, x), if there is one."""
+        self._scanning = LatestOnly(
+            self, session.background.run, self._prepare, session.refuse, delay_ms=_DELAY_MS
+        )
+        session.strokes_counted.connect(self._scanning.ask)
         session.selected_changed.connect(self._start_anew)
         self._start_anew()
 
@@ -58,71 +61,77 @@ class StrokeScan(QObject):
         """Of every slice; empty when no scribbles are chosen or they were not scanned yet."""
         return self._last.facts if self._last is not None else ()
 
-    def seen(self, z: int) -> Array | None:
-        """A slice (y, x) of the scribbles as it was at the last scan."""
-        return None if self._last is None else self._last.seen[z]
+    @property
+    def suspicions(self) -> tuple[Suspicion, ...]:
+        """Strokes to look at, as of the last scan."""
+        return self._last.suspicions if self._last is not None else ()
 
-    def scan(self) -> None:
-        """Scan now; `scanned` tells when that is done."""
-        if self._is_scanning:
-            self._timer.start()
-            return
-        chosen = self._session.selected
-        if chosen.scribbles is None:
-            return
+    def ask(self, _news: object = None) -> None:
+        """Scan again soon: the network says something else."""
+        self._scanning.ask()
+
+    def seen(self, z: int) -> Array | None:
+        """A slice (y, x) of the scribbles as it was at the last look."""
+        look = self._session.look
+        return None if look is None else look.planes.slices[z]
+
+    def _prepare(self) -> Job[_Scan] | None:
+        look, chosen = self._session.look, self._session.selected
+        if look is None or look.layer is not chosen.scribbles:
+            return None  # the look is to come
         try:
-            scribbles = layers.volume_of(chosen.scribbles)
+            pixel = layers.grid_of(look.layer).spacing[1:]
             image = self._image()
         except ScribsegError:
-            return  # the Case tab tells what is wrong with the layers
-        if image is not None and image.shape != scribbles.shape:
+            return None  # the Case tab tells what is wrong with the layers
+        if image is not None and image.shape != look.planes.shape:
             image = None
-        self._is_scanning = True
-        self._session.background.run(
-            partial(_scan, scribbles, image, self._last),
-            partial(self._take, chosen.scribbles),
-            self._fail,
-        )
+        last, network = self._last, self.network()
+        return Job(lambda: _scan(look.planes, pixel, image, last, network), self._take)
 
     def _image(self) -> Volume | None:
         """The volume to look for edges in; None for a series, in which no frame is meant."""
         image = self._session.selected.image
         return None if image is None or layers.is_series(image) else layers.volume_of(image)
 
-    def _take(self, layer: object, result: _Scan) -> None:
-        self._is_scanning = False
-        if layer is not self._session.selected.scribbles:
-            self.scan()
-            return
-        is_news = self._last is None or result.facts != self._last.facts
+    def _take(self, result: _Scan) -> None:
+        is_news = (
+            self._last is None
+            or result.facts != self._last.facts
+            or result.suspicions != self._last.suspicions
+        )
         self._last = result
         if is_news:
             self.scanned.emit()
 
-    def _fail(self, message: str) -> None:
-        self._is_scanning = False
-        self._session.refuse(message)
-
     def _start_anew(self) -> None:
         self._last = None
         self.scanned.emit()
-        self.scan()
+        self._scanning.forget()
+        self._scanning.ask()
 
 
-def _scan(scribbles: Volume, image: Volume | None, last: _Scan | None) -> _Scan:
+def _scan(
+    planes: Planes,
+    pixel: tuple[float, float],
+    image: Volume | None,
+    last: _Scan | None,
+    network: Array | None,
+) -> _Scan:
     """Scan the slices that differ from the last time; all of them when the image is another."""
-    now = scribbles.array.copy()
     shown = None if image is None else image.array
     same_image = last is not None and last.image is shown
     near = last.near_edge if last is not None and same_image else None
     if near is None and image is not None:
         near = near_edges(image.array, image.spacing)
-    usable = last is not None and same_image and last.seen.shape == now.shape
-    facts: list[SliceFacts] = []
-    for z, drawn in enumerate(now):
-        if usable and last is not None and np.array_equal(drawn, last.seen[z]):
-            facts.append(last.facts[z])
-        else:
-            edges = None if near is None else near[z]
-            facts.append(scan_slice(drawn, edges, scribbles.spacing[1:]))
-    return _Scan(shown, near, now, tuple(facts))
+    before = last if same_image else None
+    changed = set(planes.changed_since(None if before is None else before.planes))
+    facts = tuple(
+        scan_slice(drawn, None if near is None else near[z], pixel)
+        if before is None or z in changed
+        else before.facts[z]
+        for z, drawn in enumerate(planes.slices)
+    )
+    usable = network if network is not None and network.shape == planes.shape else None
+    found = () if image is None else suspicions(image.array, planes.slices, usable)
+    return _Scan(shown, near, planes, facts, found)

@@ -28,7 +28,7 @@ class StrokesPanel(Panel):
     """
 
     interpolate_asked = Signal()
-    grow_switched = Signal(bool)
+    automatic_switched = Signal(bool)
     simulate_asked = Signal(str, int)
     """Style, every how many slices."""
     accept_asked = Signal()
@@ -40,18 +40,21 @@ class StrokesPanel(Panel):
             f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
         )
         self._interpolate = button("Interpolate slices", self._interpolate_tip)
-        self._grow = QCheckBox("Grow this slice")
-        self._grow.setToolTip(
-            "Show what the strokes of this slice grow to, by random walk, while you draw "
-            f"(key {keys['grow']}). It is only shown, not drawn."
+        self._automatic = QCheckBox("Automatic mask")
+        self._automatic.setToolTip(
+            "Show while you draw what the strokes so far amount to, as an outline: solid where it "
+            f"is sure, dashed where it is not (key {keys['grow']}). It is only shown, not drawn."
         )
+        self._source = note_label("")
+        self._source.hide()
         first = QHBoxLayout()
         first.setSpacing(GAP)
         first.addWidget(self._interpolate)
-        first.addWidget(self._grow, 1)
+        first.addWidget(self._automatic, 1)
         self._interpolate.clicked.connect(self.interpolate_asked)
-        self._grow.toggled.connect(self.grow_switched)
+        self._automatic.toggled.connect(self.automatic_switched)
         self.body.addLayout(first)
+        self.body.addWidget(self._source)
         self.body.addWidget(self._answer(keys))
         self.body.addWidget(Fold("Simulate from a reference", self._simulation()))
         self.set_state(None, None, has_proposal=False, busy=False)
@@ -71,10 +74,15 @@ class StrokesPanel(Panel):
         self._simulate.setToolTip(why_not_simulate or "Propose strokes that fit the reference")
         self._bar.setVisible(has_proposal)
 
-    def show_growing(self, *, on: bool) -> None:
-        """Show whether the slice is grown; nothing is emitted."""
-        with QSignalBlocker(self._grow):
-            self._grow.setChecked(on)
+    def show_automatic(self, *, on: bool) -> None:
+        """Show whether the automatic mask is on; nothing is emitted."""
+        with QSignalBlocker(self._automatic):
+            self._automatic.setChecked(on)
+
+    def tell_source(self, sentence: str) -> None:
+        """Show who made the automatic mask; "" = there is none."""
+        self._source.setText(sentence)
+        self._source.setVisible(bool(sentence))
 
     def _answer(self, keys: Mapping[KeyAction, str]) -> QWidget:
         self._bar = QWidget()

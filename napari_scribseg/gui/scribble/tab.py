@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDialog, QFileDialog
 
 from napari_scribseg.annotation.checklist import checklist, voxels_of
 from napari_scribseg.annotation.simulate import Style
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
+from napari_scribseg.gui.canvas.key_relay import KeyRelay
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
+from napari_scribseg.gui.scribble.automatic import AutomaticMask
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
 from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
 from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
 from napari_scribseg.gui.scribble.drawing import Drawing
-from napari_scribseg.gui.scribble.growth import Growth
+from napari_scribseg.gui.scribble.habits import DrawingHabits, keep_habits, load_habits
 from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
-from napari_scribseg.gui.scribble.presenter import chip_counts, why_not_interpolated, why_not_schema
+from napari_scribseg.gui.scribble.presenter import (
+    chip_counts,
+    suspicion_items,
+    why_not_interpolated,
+    why_not_schema,
+)
 from napari_scribseg.gui.scribble.proposal import Proposal
+from napari_scribseg.gui.scribble.region import RegionOfInterest
+from napari_scribseg.gui.scribble.region_panel import RegionPanel
 from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.scribble.strokes_panel import StrokesPanel
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.style import Tab
+from napari_scribseg.gui.widgets.style import Fold, Tab
 from napari_scribseg.io.documents import load_document, save_document
 
 _FILES = "Label schemas (*.json)"
@@ -47,10 +57,13 @@ class ScribbleTab(Tab):
         self.brush = BrushPanel(keys["fill_contour"])
         self.strokes = StrokesPanel(keys)
         self.checklist = ChecklistPanel()
-        for panel in (self.classes, self.brush, self.strokes, self.checklist):
+        self.region_panel = RegionPanel(keys["nothing_here"])
+        for panel in (self.classes, self.brush, self.strokes):
             self.column.addWidget(panel)
+        self.column.addWidget(Fold("Where nothing is", self.region_panel))
+        self.column.addWidget(self.checklist)
         self.scan = StrokeScan(session)
-        self.growth = Growth(session)
+        self.automatic = AutomaticMask(session)
         self.proposal = Proposal(session)
         self.pen = KeyboardPen(session)
         self.drawing = Drawing(
@@ -58,22 +71,34 @@ class ScribbleTab(Tab):
             self.scan,
             {
                 "interpolate": self.proposal.interpolate,
-                "grow": lambda: self.growth.switch(on=not self.growth.is_on),
+                "grow": lambda: self._switch_automatic(not self.automatic.is_on),
                 "accept": self.proposal.accept,
                 "drop": self.proposal.drop,
                 "keyboard_pen": self.pen.switch,
             },
         )
+        self.relay = KeyRelay(
+            session.viewer,
+            lambda: session.selected.scribbles,
+            self._press_digit,
+            lambda: self.drawing.actions,
+            session.say,
+        )
+        self.region = RegionOfInterest(session, self.region_panel)
+        self.region_panel.nothing_asked.connect(self.drawing.nothing_here)
         self.classes.set_schema(session.schema)
         self._connect_classes()
         self._connect_brush()
         self._connect_strokes()
         self._show_scan()
+        self.automatic.switch(on=load_habits().automatic_mask)
 
     def end(self) -> None:
         """Follow nothing any more."""
         self._session.viewer.dims.events.current_step.disconnect(self._show_counts)
-        self.growth.end()
+        self.automatic.end()
+        self.region.end()
+        self.relay.end()
         self.proposal.end()
         self.pen.end()
         self.drawing.end()
@@ -86,7 +111,8 @@ class ScribbleTab(Tab):
         self.classes.import_asked.connect(self._import_schema)
         self.classes.export_asked.connect(self._export_schema)
         session.schema_changed.connect(self._show_schema)
-        session.value_selected.connect(self.classes.set_value)
+        session.value_selected.connect(self._show_value)
+        session.selected_changed.connect(self._take_brush)
 
     def _connect_brush(self) -> None:
         panel, drawing = self.brush, self.drawing
@@ -95,6 +121,7 @@ class ScribbleTab(Tab):
         panel.tool_asked.connect(drawing.take_tool)
         panel.protect_changed.connect(drawing.protect)
         panel.fill_changed.connect(self._set_filling)
+        panel.sphere_changed.connect(drawing.set_sphere)
         panel.undo_asked.connect(drawing.undo)
         panel.redo_asked.connect(drawing.redo)
         panel.fill_asked.connect(drawing.fill_contour)
@@ -104,18 +131,35 @@ class ScribbleTab(Tab):
     def _connect_strokes(self) -> None:
         panel, session = self.strokes, self._session
         panel.interpolate_asked.connect(self.proposal.interpolate)
-        panel.grow_switched.connect(self._set_growing)
+        panel.automatic_switched.connect(self._switch_automatic)
         panel.simulate_asked.connect(self._simulate)
         panel.accept_asked.connect(self.proposal.accept)
         panel.drop_asked.connect(self.proposal.drop)
-        self.growth.switched.connect(self._show_growing)
+        self.automatic.switched.connect(self._show_automatic)
+        self.automatic.told.connect(panel.tell_source)
+        self.scan.network = lambda: self.automatic.network
+        self.automatic.told.connect(self.scan.ask)
         self.proposal.changed.connect(self._show_helpers)
         self.scan.scanned.connect(self._show_scan)
         session.selected_changed.connect(self._show_helpers)
         session.viewer.dims.events.current_step.connect(self._show_counts)
         self.checklist.slice_asked.connect(self._go_to)
 
+    def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
+        """Who opens this tab wants to draw."""
+        super().showEvent(a0)
+        self._take_brush()
+
     # What the user asks
+
+    def _take_brush(self) -> None:
+        if self.isVisible():
+            self.drawing.take_up()
+
+    def _press_digit(self, digit: int) -> None:
+        value = BACKGROUND if digit == 0 else digit
+        if value in self._session.schema.scribble_values:
+            self._session.choose_value(value)
 
     def _ask_for_schema(self, schema: LabelSchema) -> None:
         problem = why_not_schema(schema, self._session.schema, voxels_of(self.scan.facts))
@@ -160,8 +204,9 @@ class ScribbleTab(Tab):
     def _set_filling(self, fills: bool) -> None:
         self.drawing.fills_contours = fills
 
-    def _set_growing(self, on: bool) -> None:
-        self.growth.switch(on=on)
+    def _switch_automatic(self, on: bool) -> None:
+        self.automatic.switch(on=on)
+        keep_habits(DrawingHabits(automatic_mask=on))
 
     def _simulate(self, style: Style, every: int) -> None:
         self.proposal.simulate(style, every)
@@ -178,14 +223,16 @@ class ScribbleTab(Tab):
         self.classes.set_schema(schema)
         scribbles = self._session.selected.scribbles
         if scribbles is not None:
-            self.classes.set_value(painting.selected_value(scribbles))
+            self._show_value(painting.selected_value(scribbles))
         self._show_scan()
 
     def _show_scan(self) -> None:
         """Show what the last scan found: numbers, checklist, what can be asked."""
-        facts = self.scan.facts
+        facts, schema = self.scan.facts, self._session.schema
         self.checklist.set_value(
-            checklist(facts, self._session.schema) if facts else (),
+            (*checklist(facts, schema), *suspicion_items(self.scan.suspicions, schema))
+            if facts
+            else (),
             has_layer=self._session.selected.scribbles is not None,
         )
         self._show_counts()
@@ -199,8 +246,19 @@ class ScribbleTab(Tab):
         layer = self.drawing.layer
         self.brush.set_value(self.drawing.widths)
         if layer is not None:
-            self.brush.show_tool(brush.tool_of(layer), protects=brush.is_protecting(layer))
+            self.brush.show_tool(
+                brush.tool_of(layer),
+                protects=brush.is_protecting(layer),
+                sphere=brush.is_sphere(layer),
+            )
+            self._show_value(painting.selected_value(layer))
             self._show_voxel()
+
+    def _show_value(self, value: int) -> None:
+        """Light a class only while a click would draw it."""
+        layer = self._session.selected.scribbles
+        is_used = layer is not None and brush.uses_value(layer)
+        self.classes.set_value(value if is_used else UNLABELLED)
 
     def _show_voxel(self) -> None:
         layer = self.drawing.layer
@@ -211,8 +269,8 @@ class ScribbleTab(Tab):
         except ScribsegError:
             return  # the Case tab tells what is wrong with the layer
 
-    def _show_growing(self, on: bool) -> None:
-        self.strokes.show_growing(on=on)
+    def _show_automatic(self, on: bool) -> None:
+        self.strokes.show_automatic(on=on)
 
     def _show_helpers(self) -> None:
         chosen = self._session.selected

@@ -80,6 +80,7 @@ def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> 
         scribbles=data / "scribbles.mha",
         reference=data / "reference.mha" if learns_from_it else None,
         reference_convention=ScribbleConvention.unlabelled_255(snapshot.schema.n_classes - 1),
+        region=snapshot.region,
     )
 
 

@@ -110,7 +110,7 @@ def test_a_stroke_is_kept_within_two_seconds_and_saved_on_demand(opened, project
     (path,) = journal.private_folder().glob("*.strokes")
     np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
     np.testing.assert_array_equal(stored(project), before)
-    assert dock.status.saved.text() == "● unsaved strokes"
+    assert dock.status.saved.text() == "strokes kept"
     QTest.keyClick(dock.window(), Qt.Key.Key_F2)
     qtbot.waitUntil(lambda: not dock.tab.autosave.state.unsaved)
     np.testing.assert_array_equal(stored(project), drawn)
@@ -122,7 +122,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     dock = opened
     drawn = draw(dock, value=2)
     alt = Qt.KeyboardModifier.AltModifier
-    QTest.keyClick(dock.window(), Qt.Key.Key_Down, alt)
+    QTest.keyClick(dock.window(), Qt.Key.Key_PageDown, alt)
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
     assert len(dock.session.viewer.layers) == 3
@@ -130,7 +130,7 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].progress == "reviewed")
     QTest.keyClick(dock.window(), Qt.Key.Key_G, alt)
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[1].flagged)
-    QTest.keyClick(dock.window(), Qt.Key.Key_Up, alt)
+    QTest.keyClick(dock.window(), Qt.Key.Key_PageUp, alt)
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
     np.testing.assert_array_equal(dock.scribbles.data, drawn)
     segmentation = two_ball_case().reference
@@ -282,7 +282,7 @@ def test_a_full_disk_is_told_and_nothing_is_lost(opened, project, monkeypatch, q
         patch.setattr(journal.os, "write", full)
         drawn = draw(dock)
         qtbot.waitUntil(lambda: "in memory only" in dock.status.text())
-        assert dock.status.saved.text() == "● unsaved strokes"
+        assert dock.status.saved.text() == "● strokes not kept"
     dock.tab.opener.open_case("patient01")
     qtbot.waitUntil(lambda: str(dock.session.case) == "patient01")
     qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from phantoms import TWO_BALLS, two_ball_case
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QEvent, QPoint, Qt
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtTest import QTest
 
+from napari_scribseg.annotation.outer_background import empty_slices
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
@@ -216,25 +218,30 @@ def test_simulated_strokes_fit_the_reference_and_can_be_taken_back(dock, qtbot):
     assert not layer.data.any()
 
 
-def test_the_grown_slice_follows_the_pen_and_goes_when_switched_off(dock, viewer, qtbot):
+def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, viewer, qtbot):
     layer, tab = scribbles(dock), dock.scribble_tab
     show_slice(viewer, layer, 2)
     press(dock, Qt.Key.Key_G)
-    assert tab.growth.is_on
-    assert tab.strokes._grow.isChecked()
+    assert tab.automatic.is_on
+    assert tab.strokes._automatic.isChecked()
     brush.write(layer, CASE.scribbles[2], 2)
-    qtbot.waitUntil(lambda: tab.growth.layer is not None and tab.growth.layer.data[2].any())
-    grown, truth = tab.growth.layer.data[2], CASE.reference[2]
-    assert 2 * ((grown == 1) & (truth == 1)).sum() > 0.9 * ((grown == 1).sum() + (truth == 1).sum())
-    assert not tab.growth.layer.data[3].any()
+    qtbot.waitUntil(lambda: tab.automatic.labels is not None, timeout=60_000)
+    found, truth = tab.automatic.labels[2], CASE.reference[2]
+    assert 2 * ((found == 1) & (truth == 1)).sum() > 0.9 * ((found == 1).sum() + (truth == 1).sum())
+    shown = tab.automatic.layer
+    assert shown.data[2].any()
+    assert (shown.data[2] > 0).sum() < (found > 0).sum() / 2, "an outline only"
     assert viewer.layers.selection.active is layer
-    show_slice(viewer, layer, 3)
+    assert "random walk" in tab.strokes._source.text()
+    assert dock.session.warm.starts == 1
     brush.write(layer, CASE.scribbles[3], 3)
-    qtbot.waitUntil(lambda: bool(tab.growth.layer.data[3].any()))
-    assert not tab.growth.layer.data[2].any(), "only the shown slice"
+    show_slice(viewer, layer, 3)
+    before = tab.automatic.labels
+    qtbot.waitUntil(lambda: tab.automatic.labels is not before, timeout=60_000)
+    assert dock.session.warm.starts == 1, "the child stays warm"
     press(dock, Qt.Key.Key_G)
-    assert tab.growth.layer is None
-    assert layers.find(viewer.layers, "growth") is None
+    assert tab.automatic.layer is None
+    assert layers.find(viewer.layers, "automatic") is None
 
 
 def test_the_keyboard_pen_draws_without_a_mouse(dock, viewer):
@@ -293,3 +300,90 @@ def test_keys_go_back_to_napari_when_the_dock_is_closed(dock, viewer):
     press(dock, Qt.Key.Key_D)
     assert shown_slice(viewer, layer) == z
     dock.deleteLater()
+
+
+def test_one_key_says_that_nothing_is_on_a_slice(dock, viewer, qtbot):
+    layer, tab = scribbles(dock), dock.scribble_tab
+    brush.write(layer, CASE.scribbles[2], 2)
+    qtbot.waitUntil(lambda: bool(drawn(dock)))
+    show_slice(viewer, layer, 2)
+    press(dock, Qt.Key.Key_O)
+    assert "erase them first" in dock.status.text()
+    show_slice(viewer, layer, 4)
+    press(dock, Qt.Key.Key_O, Qt.KeyboardModifier.ShiftModifier)
+    assert empty_slices(layer.data).tolist() == [False] * 4 + [True] * 2
+    assert "slices 4 to 5" in dock.status.text()
+    qtbot.waitUntil(lambda: not dock.session.has_new_strokes)
+    show_slice(viewer, layer, 1)
+    tab.drawing.undo()
+    assert not empty_slices(layer.data).any()
+    assert shown_slice(viewer, layer) == 4, "what is undone is shown"
+    assert "Undo changed slice 4" in dock.status.text()
+
+
+def test_class_keys_work_wherever_the_mouse_draws(dock, viewer):
+    layer = scribbles(dock)
+    relay = dock.scribble_tab.relay
+
+    def key(focused, number: Qt.Key, text: str) -> bool:
+        modifiers = Qt.KeyboardModifier.NoModifier
+        return relay.take(focused, QKeyEvent(QEvent.Type.KeyPress, number, modifiers, text))
+
+    viewer.mouse_over_canvas = True
+    assert not key(canvas(dock), Qt.Key.Key_2, "2"), "the layer has it itself"
+    assert key(dock.tabs, Qt.Key.Key_2, "2")
+    assert layer.selected_label == 2
+    shapes = viewer.add_shapes([np.array([[0, 0], [5, 5]])], shape_type="rectangle")
+    viewer.layers.selection.active = shapes
+    assert key(canvas(dock), Qt.Key.Key_0, "0")
+    assert layer.selected_label == BACKGROUND
+    assert viewer.layers.selection.active is layer
+    viewer.layers.selection.active = shapes
+    assert not key(canvas(dock), Qt.Key.Key_S, "s"), "letters are the shapes' own"
+    other = viewer.add_labels(np.zeros(layer.data.shape, np.uint8), name="mine")
+    viewer.layers.selection.active = other
+    assert not key(canvas(dock), Qt.Key.Key_1, "1")
+    assert "layer 'mine'" in dock.status.text()
+    viewer.mouse_over_canvas = False
+    viewer.layers.selection.active = layer
+    assert not key(dock.tabs, Qt.Key.Key_1, "1")
+
+
+def test_the_tab_takes_the_brush_and_lights_a_class_only_while_it_is_drawn(dock, viewer):
+    layer, tab = scribbles(dock), dock.scribble_tab
+    layer.mode = "pan_zoom"
+    assert tab.classes.value() is None
+    assert "digits: class" in layer.help
+    dock.tabs.setCurrentWidget(dock.case_tab)
+    dock.tabs.setCurrentWidget(tab)
+    assert str(layer.mode) == "paint"
+    assert tab.classes.value() == layer.selected_label
+    layer.mode = "erase"
+    assert tab.classes.value() is None
+    assert "digits: class" in layer.help
+
+
+def test_a_region_goes_around_the_strokes_and_travels_with_the_case(dock, viewer, qtbot):
+    layer, tab = scribbles(dock), dock.scribble_tab
+    brush.write(layer, CASE.scribbles[2], 2)
+    qtbot.waitUntil(lambda: bool(drawn(dock)))
+    tab.region.around_strokes()
+    region = dock.session.region
+    assert region.z == (1, 4)
+    assert dock.session.snapshot().region == region
+    (shapes,) = [one for one in viewer.layers if one.name == "region of interest"]
+    assert viewer.layers.selection.active is layer
+    shapes.data = [np.array([(9.5, 9.5), (9.5, 29.5), (19.5, 29.5), (19.5, 9.5)])]
+    assert (dock.session.region.y, dock.session.region.x) == ((10, 20), (10, 30))
+    tab.region_panel.whole_asked.emit()
+    assert dock.session.region is None
+    assert shapes not in viewer.layers
+
+
+def test_the_brush_can_be_a_ball(dock):
+    layer = scribbles(dock)
+    press(dock, Qt.Key.Key_S)
+    assert layer.n_edit_dimensions == 3
+    assert dock.scribble_tab.brush._sphere.isChecked()
+    press(dock, Qt.Key.Key_S)
+    assert layer.n_edit_dimensions == 2

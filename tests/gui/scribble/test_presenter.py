@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 
 from napari_scribseg.annotation.checklist import EMPTY, SliceFacts
+from napari_scribseg.annotation.suspicious import Suspicion
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
 from napari_scribseg.gui.canvas.tools import Widths, voxels_of_width, width_of_voxels
 from napari_scribseg.gui.scribble.presenter import (
     ChipCounts,
+    Source,
     chip_counts,
     counted,
+    outward,
+    suspicion_items,
+    told_source,
+    why_not_empty,
     why_not_interpolated,
     why_not_removed,
     why_not_schema,
@@ -91,3 +97,33 @@ class TestInterpolation:
         assert why_not_interpolated((one, EMPTY, other)) is not None
         assert why_not_interpolated((one, EMPTY, one)) is None
         assert why_not_interpolated((one, other, one)) is None
+
+
+class TestNothingHere:
+    FACTS = (EMPTY, facts(v255=4), facts(v1=5), facts(v2=2, v255=1), EMPTY, EMPTY)
+
+    @pytest.mark.parametrize(("z", "slices"), [(1, [0, 1]), (2, [2]), (3, [3]), (4, [4, 5])])
+    def test_beyond_is_away_from_the_structures(self, z, slices):
+        assert list(outward(self.FACTS, z)) == slices
+
+    def test_where_nothing_is_drawn_only_the_slice_itself_is_meant(self):
+        assert list(outward((EMPTY,) * 4, 2)) == [2]
+
+    def test_a_slice_with_structures_is_refused(self):
+        assert why_not_empty(self.FACTS, [0, 1], HEART) == ""
+        assert why_not_empty(self.FACTS, [3], HEART).startswith("Slice 3 has strokes of MYO")
+
+
+def test_who_made_the_automatic_mask_is_told_with_its_numbers():
+    assert told_source(Source()) == ""
+    assert told_source(Source("walk")) == "Grown from the strokes by random walk."
+    scores = {"walk": 0.804, "network": 0.861}
+    assert told_source(Source("network", scores, 300)) == (
+        "From the network at step 300. On strokes that neither has seen, network 0.86, walk 0.80."
+    )
+
+
+def test_suspicious_strokes_are_lines_that_lead_to_their_slice():
+    (item,) = suspicion_items((Suspicion(4, 3, 2, "grey levels"),), HEART)
+    assert (item.state, item.z) == ("advice", 4)
+    assert item.text.startswith("A stroke of LV on slice 4 looks like MYO (grey levels)")
