@@ -13,6 +13,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.slice_metrics import COMPARISON_NAMES, EXTRA, MISSED, WRONG_CLASS
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.label_look import TRANSPARENT, label_look
 
 DIFFERENCE_COLORS = {MISSED: "#0072b2", EXTRA: "#d55e00", WRONG_CLASS: "#cc79a7"}
 """Blue, vermilion and purple of Okabe & Ito, 2008: apart for every kind of colour vision."""
@@ -35,8 +36,8 @@ def difference_data(volume: Volume, *, case: CaseKey) -> layers.LayerData:
     more = {
         "colormap": DirectLabelColormap(
             color_dict={
-                None: layers.TRANSPARENT,
-                UNLABELLED: layers.TRANSPARENT,
+                None: TRANSPARENT,
+                UNLABELLED: TRANSPARENT,
                 **DIFFERENCE_COLORS,
             }
         ),
@@ -72,7 +73,7 @@ def learnt_data(
 ) -> layers.LayerData:
     """The layer of labels that a run learns from, or of another map that it has made."""
     drawn = volume.array.dtype == np.uint8
-    look = layers.label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
+    look = label_look(schema, schema.scribble_colors) if drawn else {"colormap": "inferno"}
     kind = "labels" if drawn else "image"
     array, settings, _ = layers.made(volume, kind, "learnt", case, name, {**look, "opacity": 0.5})
     settings["metadata"][layers.METADATA_KEY]["run"] = name

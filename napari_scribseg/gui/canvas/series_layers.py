@@ -12,6 +12,7 @@ from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.label_look import TRANSPARENT
 from napari_scribseg.io import FrameAxis
 from napari_scribseg.io.decoded import Segment
 
@@ -50,7 +51,7 @@ def segments_data(
     }
     colors = {one.value: one.color for one in segments}
     if all(colors.values()):
-        clear = {None: layers.TRANSPARENT, UNLABELLED: layers.TRANSPARENT}
+        clear = {None: TRANSPARENT, UNLABELLED: TRANSPARENT}
         settings["colormap"] = DirectLabelColormap(color_dict={**clear, **colors})
     return array, settings, kind
 
