@@ -1,4 +1,4 @@
-"""Layers leave while the canvas's own drawing context is current: else napari's commands are lost."""
+"""Layers leave while the canvas's drawing context is current: else commands are lost."""
 
 from __future__ import annotations
 
