@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from napari_scribseg.data.found import counted
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
+from napari_scribseg.gui.canvas.drawing_context import keep_current
 from napari_scribseg.gui.case.canvas_letters import CanvasLetters
 from napari_scribseg.gui.case.case_list import (
     FLAG_KEY,
@@ -83,6 +85,7 @@ class CaseTab(Tab):
         self.cine = Cine(self.frames, session, self.store, self.opener, self.projects)
         self.inputs = InputsPanel()
         self._guard: CloseGuard | None = None
+        self._end_context: Callable[[], None] = _nothing
         self._keys: list[QShortcut] = []
         self._state: ProjectState | None = None
         self._project, self._facts, self._notes = note_label(), note_label(), note_label()
@@ -104,6 +107,7 @@ class CaseTab(Tab):
         self.autosave.end()
         self.cine.end()
         self.letters.end()
+        self._end_context()
         self._session.viewer.layers.events.inserted.disconnect(self._note_prediction)
         self.store.close()
 
@@ -114,6 +118,7 @@ class CaseTab(Tab):
         if window is None or self._guard is not None:
             return
         self.letters.attach(window)
+        self._end_context = keep_current(self._session.viewer, window)
         self._guard = CloseGuard(
             window, self.leaving, self._has_layers, last_words=self.autosave.wait
         )
@@ -293,3 +298,7 @@ class CaseTab(Tab):
             self._notes.setVisible(False)
         if self._state is not None:
             self.cases.set_cases(self._state.cases, self._shown_case(), self._state.names)
+
+
+def _nothing() -> None:
+    """Nothing is to be ended yet."""
