@@ -14,8 +14,8 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, put_on_grid
 from napari_scribseg.evaluation.tables import plain_text
+from napari_scribseg.experiment.comparisons import MEAN
 from napari_scribseg.experiment.experiment import REPORT, Experiment
-from napari_scribseg.experiment.results import MEAN
 from napari_scribseg.experiment.worst_slices import PickedSlice, picked_slices, prediction_path
 from napari_scribseg.io import read_labels
 
