@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
+
+from napari_scribseg.runs import children
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 """What tells CUDA which GPUs there are; numbers or names."""
@@ -101,15 +102,12 @@ def _installed() -> tuple[str, ...]:
     if program is None:
         return ()
     try:
-        told = subprocess.run(  # noqa: S603  the driver's own program, no shell
-            [program, "--query-gpu=uuid", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=_ASK_SECONDS,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        answer = children.ask(
+            [program, "--query-gpu=uuid", "--format=csv,noheader"], seconds=_ASK_SECONDS
+        )
+    except OSError:
         return ()
+    told = answer.output.decode(errors="replace") if answer.code == 0 else ""
     return tuple(line.strip() for line in told.splitlines() if line.strip())
 
 

@@ -47,7 +47,7 @@ def checked_address(text: str) -> str:
 
     Args:
         text: such as "tcp://10.0.0.1:8786", "ssh://me@gpu1" or, where `scribseg` is not on the
-            path there, "ssh://me@gpu1/home/me/venv/bin/scribseg".
+            path there, "ssh://me@gpu1/opt/venv/bin/scribseg".
 
     Raises:
         InvalidInput: it is none.
