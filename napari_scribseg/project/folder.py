@@ -272,7 +272,7 @@ class Project:
             self._save(self._document.model_copy(update={"cases": (*self._document.cases, entry)}))
 
     def save_reference(self, case_id: str, reference: Array) -> None:
-        """Give a case a dense truth, in the place of the one it has.
+        """Give a case a dense truth; the one that it had is kept in a file beside it.
 
         Args:
             case_id: one of `case_ids`.
@@ -293,6 +293,8 @@ class Project:
                 )
             self.schema_of(case_id).check_reference(reference, name)
             path = self._inside(f"cases/{case_id}/reference.nii.gz")
+            if path.is_file():
+                copy_aside(path)
             write_labels(path, reference, entry.grid)
 
     def save_scribbles(

@@ -80,13 +80,14 @@ def write_labels(path: Path, array: Array, grid: Grid) -> None:
 
 
 def copy_aside(path: Path) -> str:
-    """Keep a copy of a scribbles file beside it; gives its name.
+    """Keep a copy of a file of scribbles, or of a reference, beside it; gives its name.
 
     Raises:
         InvalidInput: there is no such file, or the copy can't be written.
     """
     now = datetime.now().astimezone()
-    aside = path.with_name(f"scribbles.until-{now:%Y-%m-%dT%H-%M-%S}.nii.gz")
+    stem = path.name.partition(".")[0]
+    aside = path.with_name(f"{stem}.until-{now:%Y-%m-%dT%H-%M-%S}.nii.gz")
     write_bytes(aside, read_regular(path))
     return aside.name
 

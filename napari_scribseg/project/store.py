@@ -346,7 +346,7 @@ class ProjectStore:
             return Kept(case_id, unsaved=False)
 
     def keep_reference(self, case_id: str, reference: Array) -> None:
-        """Give a case of the project a reference, in the place of the one it has.
+        """Give a case of the project a reference; see `Project.save_reference`.
 
         Raises:
             InvalidInput: no such case, it does not fit, or the project can't be changed.

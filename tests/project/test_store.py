@@ -138,6 +138,8 @@ def test_a_reference_that_is_given_later_belongs_to_the_case(store, files, tmp_p
     again = store.load(case_id).case
     np.testing.assert_array_equal(again.reference, other)
     np.testing.assert_array_equal(again.scribbles, before.scribbles)
+    (aside,) = (tmp_path / "project" / "cases" / case_id).glob("reference.until-*.nii.gz")
+    np.testing.assert_array_equal(read_labels(aside).array, before.reference)
     with pytest.raises(InvalidInput, match="7"):
         store.keep_reference(case_id, np.full_like(other, 7))
     with pytest.raises(InvalidInput, match="shape"):

@@ -243,7 +243,7 @@ class ResultsPresenter:
         prediction = comparison.prediction
         key = key_of(prediction)
         if prediction.case == self.case:
-            if prediction.run == self._wanted_run or self._shown_run is None:
+            if prediction.run == self._wanted_run or not self._has_shown():
                 self._shown_run, self._wanted_run = prediction.run, None
             self._show()
         if self._awaited == key:
@@ -355,9 +355,12 @@ class ResultsPresenter:
 
     def _show(self) -> None:
         """Put the segmentations of the case into the viewer."""
-        found = self.compared_of_case()
-        if found and self._shown_run is not None:
-            self.view.show_segmentations(found, self._shown_run)
+        if self._shown_run is not None and self._has_shown():
+            self.view.show_segmentations(self.compared_of_case(), self._shown_run)
+
+    def _has_shown(self) -> bool:
+        """Whether the shown run's comparison is still in memory."""
+        return (self.case, self._shown_run) in self.kept.comparisons
 
     def _show_runs(self) -> None:
         self.view.show_runs(self.choice.runs, self.choice.ticked)

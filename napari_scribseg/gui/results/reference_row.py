@@ -11,6 +11,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, QTimer
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
@@ -137,7 +138,7 @@ class ReferenceController:
             snapshot = Snapshot(
                 layers.identified(image), layers.volume_of(image), None, None, schema
             )
-        except ValueError as error:
+        except ScribsegError as error:
             session.refuse(str(error))
             return
         session.run(lambda: load_reference(path, snapshot.image, schema), show)

@@ -226,6 +226,9 @@ class TestAfterARestart:
         presenter.cases_predicted(ONE, 1, {})
         assert presenter.kept.predictions == {}, "the folder holds something newer"
         jobs.load_newest.assert_called_once()
+        answer(presenter, outcome(TWO))
+        assert table(presenter) == ("second", TWO, (TWO,)), "what was forgotten is in no one's way"
+        presenter.cases_predicted(ONE, 1, {})
         assert said(presenter) == (
             "1 case segmented by first. Each shows its segmentation and scores when it is opened.",
             "good",
