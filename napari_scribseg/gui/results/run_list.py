@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data import names
+from napari_scribseg.methods.registry import title_of
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.model_file import IN_FOLDER, model_path, read_document
 
@@ -19,7 +20,7 @@ class RunEntry:
 
     Args:
         folder: of the run.
-        title: method and time ("effdnet · 20 Nov 21:03").
+        title: method and time ("EFFDNet · 20 Nov 21:03").
         about: the rest, in a line.
     """
 
@@ -46,7 +47,7 @@ def entry_of(folder: Path) -> RunEntry | None:
         if model is not None:
             document = read_document(model)
             structures = ", ".join(document.labels.names[1:])
-            title = f"{document.record.method} · model {folder.name}"
+            title = f"{title_of(document.record.method)} · model {folder.name}"
             return RunEntry(folder, title, f"model file; {structures}")
         run = RunFolder.open(folder)
         if not run.weights.exists():
@@ -55,7 +56,7 @@ def entry_of(folder: Path) -> RunEntry | None:
     except (ScribsegError, OSError, ValueError):
         return None
     structures = ", ".join(run.schema.names[1:])
-    title = f"{run.record.method} · {created:%d %b %H:%M}"
+    title = f"{title_of(run.record.method)} · {created:%d %b %H:%M}"
     return RunEntry(folder, title, f"{run.record.preset} preset; {structures}; {folder.name}")
 
 

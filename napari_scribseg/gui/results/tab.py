@@ -80,6 +80,7 @@ class ResultsTab(Tab):
     def show_screen(self, screen: ResultsScreen) -> None:
         """Show a state."""
         self.predict.show_screen(screen)
+        self._session.computing("prediction", "predicting" if screen.predicting else "")
         self.scores.set_caption(screen.caption)
         self.scores.set_cleaning(self.presenter.cleaning)
         outcomes = self.presenter.outcomes_of_case()

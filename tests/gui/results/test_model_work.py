@@ -37,7 +37,7 @@ def test_a_model_file_becomes_an_entry_of_the_list(model, tmp_path):
     assert model_work.take_model(project, model) == folder, "the same one is not copied again"
     (entry,) = runs_with_weights(project)
     assert entry.folder == folder
-    assert entry.title.startswith("partial_ce · model ")
+    assert entry.title.startswith("Partial cross-entropy · model ")
     assert entry.about == "model file; bright, dim"
 
 
