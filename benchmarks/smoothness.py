@@ -149,9 +149,9 @@ def main() -> None:
     found["drawing"] = measured(hand, watch, seconds, saved)
     tab.training.change_training(minutes=(seconds + 120) / 60)
     tab.training.train_asked.emit()
-    wait(lambda: len(tab.runs.losses.points("total")) > 2, 300)
+    wait(lambda: len(tab.runs.losses.points("total loss")) > 2, 300)
     found["drawing and training"] = measured(hand, watch, seconds, saved)
-    steps = tab.runs.losses.points("total")[-1][0]
+    steps = tab.runs.losses.points("total loss")[-1][0]
     sys.stdout.write(
         json.dumps(
             {**found, "strokes": hand.strokes, "saves": len(saved), "training steps": steps},

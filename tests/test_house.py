@@ -31,6 +31,7 @@ NEED_NO_TORCH = [
     "napari_scribseg.gui.plugin",
     "napari_scribseg.gui.results.presenter",
     "napari_scribseg.gui.train.presenter",
+    "napari_scribseg.gui.train.runs_presenter",
     "napari_scribseg.io",
     "napari_scribseg.project.journal",
     "napari_scribseg.core.labels",

@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.methods.registry import spec_named
-
-
-def method_title(name: str) -> str:
-    """The title of a method; its name where no such method is installed."""
-    try:
-        return spec_named(name).title
-    except InvalidInput:
-        return name
+from napari_scribseg.methods.registry import title_of
 
 
 def run_title(method: str, created: str) -> str:
@@ -29,4 +20,4 @@ def run_title(method: str, created: str) -> str:
     Raises:
         ValueError: it is no date.
     """
-    return f"{method_title(method)} · {datetime.fromisoformat(created).astimezone():%d %b %H:%M}"
+    return f"{title_of(method)} · {datetime.fromisoformat(created).astimezone():%d %b %H:%M}"

@@ -90,6 +90,7 @@ class Session(QObject):
         self.schema: LabelSchema = PRESETS["cardiac"]
         self.selected = Selected()
         self.case: CaseKey | None = None
+        self._computing: dict[str, str] = {}
         self._identities: dict[CaseKey, CaseKey] = {}
         """What cases of a project were when they came into the window; see `know_as`."""
         self._strokes = StrokeFeed(self, self.background, self.refuse)
@@ -205,6 +206,11 @@ class Session(QObject):
     def refuse(self, message: str) -> None:
         """Tell the user what went wrong."""
         self.say(message, "error")
+
+    def computing(self, who: str, what: str) -> None:
+        """Tell what one part of the window computes now, "" = nothing."""
+        self._computing[who] = what
+        self.device_used.emit(" · ".join(filter(None, self._computing.values())))
 
     def run(self, job: Callable[[], T], done: Callable[[T], None]) -> None:
         """Do something slow in the background, then `done` with its result; errors are told."""

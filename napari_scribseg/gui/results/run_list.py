@@ -9,8 +9,9 @@ from typing import Literal
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data import names
-from napari_scribseg.gui.run_titles import method_title, run_title
+from napari_scribseg.gui.run_titles import run_title
 from napari_scribseg.gui.widgets.numbers import counted
+from napari_scribseg.methods.registry import title_of
 from napari_scribseg.runs.folder import RunFolder, Status
 from napari_scribseg.runs.model_file import IN_FOLDER, model_path, read_document
 
@@ -68,7 +69,7 @@ def entry_of(folder: Path) -> RunEntry | None:
         if model is not None:
             document = read_document(model)
             structures = ", ".join(document.labels.names[1:])
-            title = f"{method_title(document.record.method)} · model {folder.name}"
+            title = f"{title_of(document.record.method)} · model {folder.name}"
             return RunEntry(folder, title, f"model file; {structures}", "model")
         run = RunFolder.open(folder)
         if not run.weights.exists():

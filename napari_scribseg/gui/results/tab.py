@@ -114,6 +114,7 @@ class ResultsTab(Tab):
         self.correcting.follow(self.presenter.case, run)
         self.measuring.offer_phases()
         self.export.offer(segmentation=run is not None, model=self.presenter.run is not None)
+        self._session.computing("prediction", "predicting" if screen.predicting else "")
 
     def show_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
         """List the runs that can predict."""

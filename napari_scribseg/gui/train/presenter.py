@@ -21,9 +21,8 @@ from napari_scribseg.gui.train.interfaces import TrainingJobs, TrainingView
 from napari_scribseg.gui.train.run_cards import Action
 from napari_scribseg.gui.train.runs_presenter import RunsPresenter
 from napari_scribseg.gui.train.screen import Phase, TrainingScreen
-from napari_scribseg.gui.train.told import before_and_after, told_of, why_not_train
+from napari_scribseg.gui.train.told import before_and_after, ending_of, told_of, why_not_train
 from napari_scribseg.gui.values import Choice, Inputs, Level, Snapshot
-from napari_scribseg.gui.widgets.numbers import duration
 from napari_scribseg.methods.registry import title_of, usual_steps
 from napari_scribseg.runs.history import History
 
@@ -165,12 +164,7 @@ class TrainingPresenter:
         self._update()
 
     def run_started(self, run: Path, continues: Path | None = None) -> None:
-        """The run folder is written and its training process has been started.
-
-        Args:
-            run: its folder.
-            continues: the run whose weights it begins with.
-        """
+        """A run is written and its process started; it may begin with the weights of another."""
         self.run, self._continues, self._announced = run, continues, False
         self.runs.begin(run, History(), look=self._looks)
         stopping = self.screen.phase is Phase.STOPPING
@@ -319,22 +313,12 @@ class TrainingPresenter:
 
     def _finished(self, event: Finished) -> None:
         self.view.device_used("")
-        title, took = self.screen.title, duration(event.seconds)
         self._note_speed(event)
+        text, level = ending_of(event, self.screen.title, waits=self.screen.queue_on)
+        more = {"queue_on": False} if event.outcome == "stopped" else {}
+        self._enter(Phase.IDLE, text, level=level, paused=False, result=text, **more)
         if event.outcome == "completed":
-            text = f"{title}: trained {event.step} steps in {took}."
-            if "early" in event.message:
-                text = f"{title}: {event.message}"
-            self._enter(Phase.IDLE, text, level="good", paused=False, result=text)
             self._show_what_was_learnt()
-        elif event.outcome == "stopped":
-            text = f"{title}: stopped after {event.step} steps ({took})."
-            rest = " The runs that wait stay where they are." if self.screen.queue_on else ""
-            self._enter(Phase.IDLE, text + rest, paused=False, result=text + rest, queue_on=False)
-        else:
-            self._enter(
-                Phase.IDLE, event.message, level="error", paused=False, result=event.message
-            )
         self.runs.end()
         if self.screen.queue_on:
             self.jobs.train_next()

@@ -261,11 +261,6 @@ class RunsPanel(Panel):
         """What the buttons offer now."""
         return [action for action, made in self._buttons.items() if not made.isHidden()]
 
-    @property
-    def foot(self) -> QWidget:
-        """The lowest part of the card."""
-        return self.losses if self.scores.isHidden() else self.scores
-
     def button(self, action: Action) -> QWidget:
         """The button of an action."""
         return self._buttons[action]

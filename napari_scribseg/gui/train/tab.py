@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices, QGuiApplication, QShowEvent
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import ScribsegError
@@ -76,8 +76,8 @@ class TrainTab(Tab):
         self._guest_timer = QTimer(self)
         self._guest_timer.setInterval(_GUEST_MS)
         self._guest_timer.timeout.connect(self.runs_presenter.look_at_guest)
-        self._is_fresh = False
-        """The curves of a training or of a visited run are scrolled to once they are there."""
+        self._unseen: list[QWidget] = []
+        """Curves of a new training or a visited run, each scrolled to once when it is there."""
         # After the first paint: the dock shows at once, the methods come when they come.
         QTimer.singleShot(0, self._load_methods)
         # Bound to the jobs and not to this object, which is gone by then.
@@ -108,7 +108,7 @@ class TrainTab(Tab):
         """Show a run that does not belong to the project, such as a trial of an experiment."""
         self.runs_presenter.visit(run)
         self._guest_timer.start()
-        self._is_fresh = True
+        self._unseen = [self.runs.losses, self.runs.scores]
 
     # What the presenters ask for
 
@@ -117,7 +117,7 @@ class TrainTab(Tab):
         before = self._phase
         self._phase = screen.phase
         if screen.phase is Phase.TRAINING and before is not Phase.TRAINING:
-            self._is_fresh = True
+            self._unseen = [self.runs.losses, self.runs.scores]
         if screen.phase is Phase.PREPARING and before is Phase.IDLE:
             self._make_preview_layer()
         self.training.show_screen(screen)
@@ -137,15 +137,14 @@ class TrainTab(Tab):
         colors = schema.segmentation_colors
         names = {name: colors[i] for i, name in enumerate(schema.names) if i in colors}
         self.runs.show_history(history, names)
-        if self._is_fresh and history is not None and history.losses:
-            self._is_fresh = False
-            self.reveal(self.runs.foot)
+        self._reveal_curves()
 
     def show_previews(
         self, steps: Sequence[int], scores: Mapping[int, Mapping[str, float | None]]
     ) -> None:
         """Offer the previews of these steps, and show the Dice of those that could be scored."""
         self.runs.show_previews(steps, scores)
+        self._reveal_curves()
 
     def show_preview(self, step: int, segmentation: Array | None) -> None:
         """Show a preview on the image it was made of; None = take it away."""
@@ -169,7 +168,7 @@ class TrainTab(Tab):
 
     def device_used(self, text: str) -> None:
         """Say what computes now."""
-        self._session.device_used.emit(text)
+        self._session.computing("training", text)
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence."""
@@ -222,6 +221,12 @@ class TrainTab(Tab):
         card.pause_asked.connect(self._pause)
         card.finish_asked.connect(lambda: presenter.stop(keep_going_to_best=True))
         card.abort_asked.connect(lambda: presenter.stop(keep_going_to_best=False))
+
+    def _reveal_curves(self) -> None:
+        """Scroll to what has come to sight just now; later the user scrolls."""
+        for curve in [one for one in self._unseen if not one.isHidden()]:
+            self._unseen.remove(curve)
+            self.reveal(curve)
 
     def _make_preview_layer(self) -> None:
         """Make the layer now: a new layer costs a quarter of a second, later somebody draws."""

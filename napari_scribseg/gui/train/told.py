@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_scribseg.core.events import (
     Event,
+    Finished,
     Prepared,
     Relabelled,
     Started,
@@ -16,8 +17,8 @@ from napari_scribseg.core.events import (
     Warned,
 )
 from napari_scribseg.gui.train.screen import Phase
-from napari_scribseg.gui.values import Inputs
-from napari_scribseg.gui.widgets.numbers import progress_text
+from napari_scribseg.gui.values import Inputs, Level
+from napari_scribseg.gui.widgets.numbers import duration, progress_text
 from napari_scribseg.runs.history import History
 
 _MOST_WARNINGS = 3
@@ -81,6 +82,25 @@ def _beginning(event: Started) -> str:
         f"{text} Background goes around everything on {event.enclosed_slices} of them: what lies "
         "outside counts as background, too."
     )
+
+
+def ending_of(event: Finished, title: str, *, waits: bool) -> tuple[str, Level]:
+    """How a training has ended, in a sentence.
+
+    Args:
+        event: its last.
+        title: of the method.
+        waits: whether other runs would have followed.
+    """
+    took = duration(event.seconds)
+    if event.outcome == "completed":
+        early = "early" in event.message
+        trained = event.message if early else f"trained {event.step} steps in {took}."
+        return f"{title}: {trained}", "good"
+    if event.outcome == "stopped":
+        rest = " The runs that wait stay where they are." if waits else ""
+        return f"{title}: stopped after {event.step} steps ({took}).{rest}", "info"
+    return event.message, "error"
 
 
 def before_and_after(history: History) -> tuple[str, float, float] | None:
