@@ -7,7 +7,7 @@ written beside the result: scores with and without are different numbers.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,10 @@ class PostProcessing(Config):
             )
             if on
         )
+
+
+CLEAN_UP: Final = PostProcessing(anatomy=True)
+"""What is done unless somebody says otherwise."""
 
 
 def largest_components(segmentation: Segmentation) -> Segmentation:

@@ -59,7 +59,7 @@ def compare(
     """
     raw, schema = prediction.segmentation, prediction.schema
     cleaning = PostProcessing() if prediction.corrected else cleaning
-    shown = cleaning.applied(raw.array)
+    shown = cleaning.applied(raw.array, schema)
     part = slice(None) if prediction.z is None else slice(prediction.z, prediction.z + 1)
     note, scores, truth = "", None, None
     if reference is not None:
@@ -88,16 +88,8 @@ def caption_of(comparison: Comparison, title: str) -> str:
         parts.append(f"slice {prediction.z} only")
     if prediction.corrected:
         parts.append("corrected by hand")
-    done = [
-        words
-        for words, on in (
-            ("largest component", cleaning.largest_component),
-            ("holes filled", cleaning.fill_holes),
-        )
-        if on
-    ]
-    if done:
-        parts.append(f"with {' and '.join(done)}")
+    if done := cleaning.in_words(prediction.schema):
+        parts.append(f"cleaned up by {' and '.join(done)}")
     share = comparison.scores[0].reference_share if comparison.scores else 1.0
     if share < 1:
         parts.append(f"partial reference: scored on the {share:.2%} of the voxels that it labels")

@@ -67,6 +67,7 @@ def predict(
         document = children.run(
             [
                 *("predict", str(run), str(image), "--out", str(out)),
+                *("--clean-up", "none"),  # the window does, so that it can be switched off
                 *("--uncertainty", "--device", device, "--json"),
                 *(("--probabilities",) if probabilities else ()),
                 *(() if z is None else ("--slice", str(z))),
@@ -125,7 +126,10 @@ def predict_project(
     threading.Thread(target=watch, name="scribseg-progress", daemon=True).start()
     try:
         document = children.run(
-            ["predict", str(run), str(project), "--out", str(out), "--device", device, "--json"],
+            [
+                *("predict", str(run), str(project), "--out", str(out), "--device", device),
+                *("--clean-up", "none", "--json"),
+            ],
             tolerated=1,
         )
     finally:

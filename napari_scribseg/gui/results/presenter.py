@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.comparison import Comparison, caption_of, told_of, told_of_several
 from napari_scribseg.gui.results.kept import Kept, Key, key_of
@@ -44,7 +44,7 @@ class ResultsPresenter:
     kept: Kept = field(default_factory=Kept)
     inputs: Inputs | None = None
     case: CaseKey | None = None
-    cleaning: PostProcessing = field(default_factory=PostProcessing)
+    cleaning: PostProcessing = CLEAN_UP
     probabilities: bool = False
     _shown_run: Path | None = None
     """The run in the table; it stays until the user wants another one."""

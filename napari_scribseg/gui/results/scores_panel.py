@@ -10,7 +10,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGridLayout, QHBoxLayout, QWidget
 
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.gui.canvas.layers import pale
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
@@ -51,7 +51,7 @@ class ScoresPanel(Panel):
         self._legend = Legend()
         self._shown: Shown | None = None
         self._choices: tuple[tuple[Path, str], ...] = ()
-        self._cleaning_now = PostProcessing()
+        self._cleaning_now = CLEAN_UP
         self._was_unscored = True
         self.measure = QComboBox()
         self.measure.addItems(_MEASURES)
@@ -133,6 +133,7 @@ class ScoresPanel(Panel):
     def _set_cleaning(self, cleaning: PostProcessing) -> None:
         self._cleaning_now = cleaning
         for box, on in (
+            (self._anatomy, cleaning.anatomy),
             (self._largest, cleaning.largest_component),
             (self._holes, cleaning.fill_holes),
         ):
@@ -156,6 +157,12 @@ class ScoresPanel(Panel):
         grid = QGridLayout(made)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(GAP)
+        self._anatomy = _box(
+            "Clean up by anatomy",
+            "Remove what contradicts what the classes say: further pieces of a structure that is "
+            "one, and what should lie inside another. Classes say so in the Scribble tab",
+            checked=True,
+        )
         self._largest = _box("Largest component", "Keep only the largest piece of each class")
         self._holes = _box("Fill holes", "Fill background that a slice's structures enclose")
         self._outline = _box("Outline", "Show segmentations as outlines, or filled", checked=True)
@@ -175,12 +182,15 @@ class ScoresPanel(Panel):
             "Show the seeds and labels that the shown run has made of this case, as layers",
         )
         learnt.clicked.connect(self.learnt_asked)
-        places = (self._largest, self._holes, self._outline, self._difference, self._side_by_side)
+        places = (
+            *(self._anatomy, self._outline, self._largest, self._holes),
+            *(self._difference, self._side_by_side),
+        )
         for place, widget in enumerate(places):
             grid.addWidget(widget, place // 2, place % 2)
         grid.addWidget(self.correct, 3, 0)
         grid.addWidget(learnt, 3, 1)
-        for box in (self._largest, self._holes):
+        for box in (self._anatomy, self._largest, self._holes):
             box.toggled.connect(self._cleaning)
         self._outline.toggled.connect(self.outline_changed)
         self._difference.toggled.connect(self.difference_changed)
@@ -189,6 +199,7 @@ class ScoresPanel(Panel):
 
     def _cleaning(self, _on: bool) -> None:
         wanted = {
+            "anatomy": self._anatomy.isChecked(),
             "largest_component": self._largest.isChecked(),
             "fill_holes": self._holes.isChecked(),
         }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from napari_scribseg.core.types import Array
-from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.gui.results.run_list import RunEntry
@@ -57,7 +57,7 @@ class ResultsScreen:
     progress: str = ""
     shown: Shown | None = None
     choices: tuple[tuple[Path, str], ...] = ()
-    cleaning: PostProcessing = field(default_factory=PostProcessing)
+    cleaning: PostProcessing = CLEAN_UP
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class RunCard:
         return f"{self.method_title}  {when} ({self.preset})"
 
     @property
-    def title_of(self) -> str:
+    def method_title(self) -> str:
         """The name of its method as the paper writes it."""
         return title_of(self.method)
 
