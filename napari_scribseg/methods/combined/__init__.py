@@ -6,8 +6,9 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive, TrainConfig
+from napari_scribseg.core.config import Fraction, MethodConfig, NonNegative, Positive
 from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import QUICK
 
 
 class CombinedConfig(MethodConfig):
@@ -74,6 +75,6 @@ SPEC: Final = MethodSpec(
     ),
     group="baseline",
     Config=CombinedConfig,
-    presets={"quick": Preset("Minutes on a CPU.", CombinedConfig(), TrainConfig(dropout=0.0))},
+    presets={"quick": Preset("Minutes on a CPU.", CombinedConfig(), QUICK)},
     code="napari_scribseg.methods.combined.method:Combined",
 )

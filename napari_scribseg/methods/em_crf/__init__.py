@@ -165,7 +165,6 @@ SPEC: Final = MethodSpec(
                 crf="none",
                 base_width=16,
                 normalised_logits=False,
-                up_channels=16,
                 passes=10,
                 balance=0.5,
             ),
