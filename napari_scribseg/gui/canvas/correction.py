@@ -7,8 +7,9 @@ is taken back, the strokes that were there before come back, too.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from napari.layers import Labels, Layer
@@ -16,7 +17,16 @@ from napari.layers import Labels, Layer
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.gui.canvas import brush
 
+if TYPE_CHECKING:
+    import napari.viewer
+
 _BRUSH_VOXELS = 5
+
+
+def focus_canvas(viewer: napari.viewer.Viewer) -> None:
+    """Give the keyboard to the canvas; napari has no public way."""
+    with contextlib.suppress(AttributeError):
+        viewer.window._qt_window._qt_viewer.canvas.native.setFocus()  # noqa: SLF001
 
 
 class Correction:

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui.canvas.correction import Correction
+from napari_scribseg.gui.canvas.correction import Correction, focus_canvas
 from napari_scribseg.gui.results.kept import Key, key_of
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
@@ -140,6 +140,7 @@ class CorrectionController:
             layer, session.selected.scribbles, prediction.schema, self._painted
         )
         session.viewer.layers.selection.active = layer
+        focus_canvas(session.viewer)  # the keys of the layer work from now on
         names = prediction.schema.names
         session.say(
             f"Painting adds {names[1]}; the keys 1 to {min(9, len(names) - 1)} choose a structure, "
