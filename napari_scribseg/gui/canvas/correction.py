@@ -25,8 +25,9 @@ _BRUSH_VOXELS = 5
 
 def focus_canvas(viewer: napari.viewer.Viewer) -> None:
     """Give the keyboard to the canvas; napari has no public way."""
+    window: Any = viewer.window
     with contextlib.suppress(AttributeError):
-        viewer.window._qt_window._qt_viewer.canvas.native.setFocus()  # noqa: SLF001
+        window._qt_window._qt_viewer.canvas.native.setFocus()  # noqa: SLF001
 
 
 class Correction:

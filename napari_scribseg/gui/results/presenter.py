@@ -71,7 +71,8 @@ class ResultsPresenter:
         if case != self.case:
             self.case = case
             self._is_chosen, self._wanted_run = False, None
-            self._shown_run = self._newest_run()
+            found = self.kept.compared_of_case(case)
+            self._shown_run = found[-1].prediction.run if found else None
             self.view.forget_results()
             self._show()
         self._update()
@@ -119,10 +120,6 @@ class ResultsPresenter:
             return
         self._is_chosen = False
         self._begin(scope, z, self.choice.ticked)
-
-    def show_saved(self) -> None:
-        """Show what the ticked runs have predicted of this case before, from their folders."""
-        self.predict("saved")
 
     def stop(self) -> None:
         """End what is being predicted; what is done stays."""
@@ -348,10 +345,6 @@ class ResultsPresenter:
         if self._is_chosen and comparison.prediction.run != self._shown_run:
             text += " Choose it in Scores to see it."
         self.view.say(text, level)
-
-    def _newest_run(self) -> Path | None:
-        found = self.kept.compared_of_case(self.case)
-        return found[-1].prediction.run if found else None
 
     def _show(self) -> None:
         """Put the segmentations of the case into the viewer."""

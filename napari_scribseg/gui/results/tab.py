@@ -161,7 +161,7 @@ class ResultsTab(Tab):
     def _connect_panels(self) -> None:
         panel, scores, presenter = self.predict, self.scores, self.presenter
         panel.predict_asked.connect(self._predict)
-        panel.saved_asked.connect(presenter.show_saved)
+        panel.saved_asked.connect(partial(self._predict, "saved"))
         panel.stop_asked.connect(presenter.stop)
         panel.ticked_changed.connect(presenter.tick)
         panel.probabilities_changed.connect(self._set_probabilities)

@@ -373,7 +373,7 @@ def test_no_slice_no_prediction(presenter, jobs):
 
 def test_saved_predictions_of_the_ticked_runs_are_shown(presenter, jobs):
     presenter.tick((ONE, TWO))
-    presenter.show_saved()
+    presenter.predict("saved")
     answer(presenter, outcome(ONE))
     assert [call.args[0] for call in jobs.load_saved.call_args_list] == [ONE, TWO]
     presenter.failed("two has no saved prediction of mr: predict it.")
