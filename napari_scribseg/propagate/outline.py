@@ -46,10 +46,11 @@ def outline(labels: Array, sureness: Array, spacing: tuple[float, float]) -> npt
     lines[edge] = labels[edge]
     sure = sureness >= SURE
     size = [2 * max(1, round(NEAR_MM / s)) + 1 for s in spacing]
-    dashes = np.add(*np.indices(labels.shape)) // _DASH % 2 == 0
+    rows, columns = np.indices(labels.shape)
+    dashes = (rows + columns) // _DASH % 2 == 0
     for index in np.unique(labels[edge]):
-        own = ndimage.maximum_filter(sure & (labels == index), size)
-        others = ndimage.maximum_filter(sure & (labels != index), size)
+        own = np.asarray(ndimage.maximum_filter(sure & (labels == index), size), dtype=bool)
+        others = np.asarray(ndimage.maximum_filter(sure & (labels != index), size), dtype=bool)
         unsure = edge & (labels == index) & ~(own & others)
         lines[unsure] = np.where(dashes[unsure], index + UNSURE, 0)
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,7 @@ def quick_walk(
     return found.reshape(n_classes, *seeds.shape)
 
 
-def _laplacian(grey: Array, beta: float) -> sparse.csr_matrix:
+def _laplacian(grey: Array, beta: float) -> Any:
     """The graph of neighbouring voxels; edges of the image make weak links."""
     ids = np.arange(grey.size).reshape(grey.shape)
     contrast = float(grey.std()) or 1.0

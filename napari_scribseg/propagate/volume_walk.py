@@ -149,4 +149,5 @@ def _stretched(
     share: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
     wide = share.reshape([-1 if a == axis else 1 for a in range(values.ndim)])
-    return values.take(low, axis) * (1 - wide) + values.take(high, axis) * wide
+    mixed = values.take(low, axis) * (1 - wide) + values.take(high, axis) * wide
+    return mixed.astype(np.float32, copy=False)

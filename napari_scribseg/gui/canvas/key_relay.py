@@ -14,9 +14,11 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QDockWidget,
     QLineEdit,
     QPlainTextEdit,
     QTextEdit,
@@ -89,7 +91,7 @@ class KeyRelay(QObject):
         active = self._viewer.layers.selection.active
         if layer is None or not self._viewer.mouse_over_canvas or event.isAutoRepeat():
             return False
-        is_on_canvas = focused is self._canvas()
+        is_on_canvas = _is_canvas(focused)
         if is_on_canvas and active is layer:
             return False  # the layer's own keys
         key = _name_of(event)
@@ -113,9 +115,14 @@ class KeyRelay(QObject):
         action()
         return True
 
-    def _canvas(self) -> QObject | None:
-        window = self._viewer.window
-        return window._qt_window._qt_viewer.canvas.native  # noqa: SLF001  no public way
+
+def _is_canvas(widget: QObject | None) -> bool:
+    """Whether napari gives the keys of a widget to the active layer: it is in no dock, no slider."""
+    if isinstance(widget, QAbstractSlider):
+        return False
+    while isinstance(widget, QWidget) and not isinstance(widget, QDockWidget):
+        widget = widget.parentWidget()
+    return not isinstance(widget, QDockWidget)
 
 
 def _takes_text(widget: QObject | None) -> bool:
