@@ -20,11 +20,11 @@ class SharedPReLU(nn.PReLU):
     def __init__(self) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Features of the same shape."""
-        if x.device.type != "cpu":
-            return super().forward(x)
-        return _LeakyWithSlope.apply(x, self.weight)
+        if input.device.type != "cpu":
+            return super().forward(input)
+        return _LeakyWithSlope.apply(input, self.weight)
 
 
 class _LeakyWithSlope(torch.autograd.Function):
@@ -39,9 +39,11 @@ class _LeakyWithSlope(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Any
+    ) -> tuple[Tensor, Tensor]:
         """Of the features, and of the slope: what lay below zero times what is asked of it."""
-        (x,) = ctx.saved_tensors
+        (x,), (gradient,) = ctx.saved_tensors, grad_outputs
         exact = torch.promote_types(x.dtype, torch.float32)
         below = (gradient * x.clamp_max(0)).sum(dtype=exact).reshape(1)
         return torch.ops.aten.leaky_relu_backward(gradient, x, ctx.slope, False), below

@@ -30,12 +30,12 @@ class SliceConv3d(nn.Conv3d):
     slices deep, and there is no dilation.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Features (B, C, Z, Y, X)."""
         deep = self.kernel_size[0] == _DEEP
-        if x.device.type != "cpu" or (deep and not _in_half(x)):
-            return super().forward(x)
-        return self.over_slices(x)
+        if input.device.type != "cpu" or (deep and not _in_half(input)):
+            return super().forward(input)
+        return self.over_slices(input)
 
     def over_slices(self, x: Tensor) -> Tensor:
         """The same, as one 2D convolution."""
@@ -62,11 +62,15 @@ class SliceConvTranspose3d(nn.ConvTranspose3d):
     slice, at every odd place what its ends make of two neighbours.
     """
 
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+    def forward(
+        self,
+        input: Tensor,  # noqa: A002
+        output_size: list[int] | None = None,
+    ) -> Tensor:
         """Features (B, C, Z, Y, X)."""
-        if x.device.type != "cpu" or output_size is not None:
-            return super().forward(x, output_size)
-        return self.over_slices(x)
+        if input.device.type != "cpu" or output_size is not None:
+            return super().forward(input, output_size)
+        return self.over_slices(input)
 
     def over_slices(self, x: Tensor) -> Tensor:
         """The same, as one or two 2D convolutions."""
