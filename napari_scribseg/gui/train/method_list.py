@@ -31,8 +31,8 @@ _WIDEST: Final = 620
 
 def grouped(entries: Sequence[MethodEntry]) -> list[tuple[str, list[MethodEntry]]]:
     """The methods by group: the proposed one first, then those of the papers, baselines, bounds."""
-    first, *others = entries
-    groups = [("Proposed", [first])]
+    first, others = entries[:1], entries[1:]
+    groups = [("Proposed", list(first))] if first else []
     for group, title in GROUP_TITLES.items():
         members = [entry for entry in others if entry.group == group]
         groups += [(title, members)] if members else []
