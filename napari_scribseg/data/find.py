@@ -20,7 +20,7 @@ from napari_scribseg.data.find_volumes import VolumeFile, cases_of_volumes, desc
 from napari_scribseg.data.found import Found, FoundCase, LeftOut, from_dataset
 from napari_scribseg.data.label_values import LabelKind, LabelValues, look_into, with_names
 from napari_scribseg.data.names import few
-from napari_scribseg.io import extension_of
+from napari_scribseg.io import EXTENSIONS, extension_of
 from napari_scribseg.io.decoded import Segment
 from napari_scribseg.io.dicom_folder import MAX_FILES, scan_own
 from napari_scribseg.io.headers import read_header
@@ -167,7 +167,7 @@ def _take_file(path: Path, root: Path, gathered: _Gathered, *, is_given: bool) -
     name, suffix = _name(path, root), path.suffix.lower()
     if path.name.lower() in _DOCUMENTS:
         return True
-    if extension_of(path) is not None:
+    if extension_of(path) in EXTENSIONS:
         try:
             gathered.volumes.append(VolumeFile(path, root, read_header(path)))
         except InvalidInput as error:

@@ -45,7 +45,11 @@ SAMPLE = str(sample_folder("cardiac"))
 COMMANDS = {
     "demo": {"--out"},
     "app": set(),
-    "check": {"--convention", "--patient-pattern", "--patient-table", "--frame"},
+    "find": set(),
+    "check": {
+        *("--convention", "--reference-convention", "--patient-pattern", "--patient-table"),
+        "--frame",
+    },
     "methods": set(),
     "train": {
         "--method",
@@ -65,6 +69,8 @@ COMMANDS = {
         "--set",
         "--resume",
         "--continue-from",
+        "--on",
+        "--reference-convention",
     },
     "estimate": {"--method", "--preset", "--classes", "--set"},
     "stop": set(),
@@ -82,9 +88,14 @@ COMMANDS = {
         "--region",
         "--device",
     },
-    "export-model": {"--out"},
+    "export-model": {"--out", "--format"},
+    "export-segmentation": {"--out", "--format", "--labels", "--series", "--by-hand", "--frame"},
+    "paper-tables": set(),
     "card": {"--out"},
-    "export": {"--layout", "--out", "--case", "--predictions", "--reference-images", "--frame"},
+    "export": {
+        *("--layout", "--out", "--case", "--predictions", "--reference-images", "--frame"),
+        "--bids-suffix",
+    },
     "evaluate": {"--out", "--split", "--convention", "--frame"},
     "simulate": {"--out", "--style", "--random-seed", "--frame"},
     "experiment": {
@@ -93,6 +104,8 @@ COMMANDS = {
         *("--patients", "--folds", "--fold-seed", "--published", "--train-split", "--test-split"),
         *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
         *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table", "--frame"),
+        *("--cell", "--log-to", "--plan", "--reference-convention", "--shortened", "--strict"),
+        *("--sweep", "--table", "--tables", "--trial", "--trials-per-gpu", "--wait", "--watch"),
     },
 }
 
