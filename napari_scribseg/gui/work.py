@@ -367,6 +367,7 @@ class Children:
     ) -> None:
         self._command = tuple(command)
         self._warm = warm
+        self._asking = 0
         self._alive: set[processes.Child] = set()
         self._lock = threading.Lock()
         self._ended = False
@@ -374,7 +375,7 @@ class Children:
     @property
     def running(self) -> int:
         """How many children run now."""
-        return len(self._alive)
+        return len(self._alive) + self._asking
 
     def run(
         self, arguments: Sequence[str], tolerated: int = 0, *, warm: bool = False
@@ -419,7 +420,13 @@ class Children:
 
     def _asked(self, warm: WarmChild, arguments: Sequence[str], tolerated: int) -> dict[str, Any]:
         """What the warm child answers to a command."""
-        answer = warm.ask("predict", {"words": list(arguments)})
+        with self._lock:
+            self._asking += 1
+        try:
+            answer = warm.ask("predict", {"words": list(arguments)})
+        finally:
+            with self._lock:
+                self._asking -= 1
         document: dict[str, Any] = json.loads(str(answer.fields["document"]))
         if answer.fields["code"] not in (0, tolerated):
             raise RunError(_complaint(document, ""))
@@ -431,6 +438,8 @@ class Children:
             self._ended = True
             for child in self._alive:
                 child.kill()
+            if self._asking and self._warm is not None:
+                self._warm.interrupt()
 
 
 def _complaint(document: dict[str, Any], last_line: str) -> str:
