@@ -159,8 +159,7 @@ def predict(
                 *(("--probabilities",) if probabilities else ()),
                 *(() if z is None else ("--slice", str(z))),
                 *(() if snapshot.region is None else ("--region", str(snapshot.region))),
-            ],
-            warm=True,
+            ]
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
@@ -359,7 +358,7 @@ class Children:
 
     Args:
         command: the words in front of a command.
-        warm: a child that runs predictions, so that no process is started for them.
+        warm: a child that predicts single images, so that no process is started for them.
     """
 
     def __init__(
@@ -377,21 +376,19 @@ class Children:
         """How many children run now."""
         return len(self._alive) + self._asking
 
-    def run(
-        self, arguments: Sequence[str], tolerated: int = 0, *, warm: bool = False
-    ) -> dict[str, Any]:
+    def run(self, arguments: Sequence[str], tolerated: int = 0) -> dict[str, Any]:
         """The JSON document that a command prints.
 
         Args:
             arguments: the words behind the program's name.
             tolerated: an exit code that is no failure besides 0.
-            warm: whether the warm child may run it: it is `predict`, and short.
 
         Raises:
             RunError: the command failed; the message is what it said last.
         """
-        if warm and self._warm is not None and not self._ended:
-            return self._asked(self._warm, arguments, tolerated)
+        is_short = arguments[0] == "predict" and not tolerated  # not that of a whole project
+        if is_short and self._warm is not None and not self._ended:
+            return self._asked(self._warm, arguments)
         known: list[processes.Child] = []
 
         def begun(child: processes.Child) -> None:
@@ -418,7 +415,7 @@ class Children:
             raise RunError(_complaint(document, answer.last_line))
         return document
 
-    def _asked(self, warm: WarmChild, arguments: Sequence[str], tolerated: int) -> dict[str, Any]:
+    def _asked(self, warm: WarmChild, arguments: Sequence[str]) -> dict[str, Any]:
         """What the warm child answers to a command."""
         with self._lock:
             self._asking += 1
@@ -428,7 +425,7 @@ class Children:
             with self._lock:
                 self._asking -= 1
         document: dict[str, Any] = json.loads(str(answer.fields["document"]))
-        if answer.fields["code"] not in (0, tolerated):
+        if answer.fields["code"] != 0:
             raise RunError(_complaint(document, ""))
         return document
 
