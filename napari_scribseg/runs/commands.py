@@ -17,7 +17,7 @@ class Children:
 
     Args:
         command: the words in front of a command.
-        warm: a child that runs predictions, so that no process is started for them.
+        warm: a child that predicts single images, so that no process is started for them.
     """
 
     def __init__(
@@ -25,6 +25,7 @@ class Children:
     ) -> None:
         self._command = tuple(command)
         self._warm = warm
+        self._asking = 0
         self._alive: set[processes.Child] = set()
         self._lock = threading.Lock()
         self._ended = False
@@ -32,23 +33,21 @@ class Children:
     @property
     def running(self) -> int:
         """How many children run now."""
-        return len(self._alive)
+        return len(self._alive) + self._asking
 
-    def run(
-        self, arguments: Sequence[str], tolerated: int = 0, *, warm: bool = False
-    ) -> dict[str, Any]:
+    def run(self, arguments: Sequence[str], tolerated: int = 0) -> dict[str, Any]:
         """The JSON document that a command prints.
 
         Args:
             arguments: the words behind the program's name.
             tolerated: an exit code that is no failure besides 0.
-            warm: whether the warm child may run it: it is `predict`, and short.
 
         Raises:
             RunError: the command failed; the message is what it said last.
         """
-        if warm and self._warm is not None and not self._ended:
-            return self._asked(self._warm, arguments, tolerated)
+        is_short = arguments[:1] == ["predict"] and not tolerated  # not that of a whole project
+        if is_short and self._warm is not None and not self._ended:
+            return self._asked(self._warm, arguments)
         known: list[processes.Child] = []
 
         def begun(child: processes.Child) -> None:
@@ -57,6 +56,8 @@ class Children:
                 self._alive.add(child)
                 if self._ended:
                     child.kill()
+            if self._asking and self._warm is not None:
+                self._warm.interrupt()
 
         if self._ended:
             raise RunError("The window is closing.")
@@ -75,11 +76,17 @@ class Children:
             raise RunError(_complaint(document, answer.last_line))
         return document
 
-    def _asked(self, warm: WarmChild, arguments: Sequence[str], tolerated: int) -> dict[str, Any]:
+    def _asked(self, warm: WarmChild, arguments: Sequence[str]) -> dict[str, Any]:
         """What the warm child answers to a command."""
-        answer = warm.ask("predict", {"words": list(arguments)})
+        with self._lock:
+            self._asking += 1
+        try:
+            answer = warm.ask("predict", {"words": list(arguments)})
+        finally:
+            with self._lock:
+                self._asking -= 1
         document: dict[str, Any] = json.loads(str(answer.fields["document"]))
-        if answer.fields["code"] not in (0, tolerated):
+        if answer.fields["code"] != 0:
             raise RunError(_complaint(document, ""))
         return document
 
@@ -89,6 +96,8 @@ class Children:
             self._ended = True
             for child in self._alive:
                 child.kill()
+            if self._asking and self._warm is not None:
+                self._warm.interrupt()
 
 
 def _complaint(document: dict[str, Any], last_line: str) -> str:

@@ -24,6 +24,10 @@ from napari_scribseg.runs.messages import Message, receive, send
 _ERRORS: Final = {"InvalidInput": InvalidInput, "RunError": RunError}
 
 
+class _Ended(RunError):
+    """The process ended before it had answered."""
+
+
 class _Waiting:
     """Somebody who waits for an answer."""
 
@@ -73,7 +77,12 @@ class WarmChild:
             InvalidInput, RunError: the child's own complaint, or it ended, or can't be started.
         """
         message = Message({**(fields or {}), "kind": kind}, arrays or {})
-        answer = self._connected().ask(message, shared or {})
+        try:
+            answer = self._connected().ask(message, shared or {})
+        except _Ended:
+            if kind == "predict":  # somebody may have stopped it
+                raise
+            answer = self._connected().ask(message, shared or {})
         complaint = answer.fields.get("error")
         if complaint is not None:
             raise _ERRORS.get(str(answer.fields.get("type")), RunError)(str(complaint))
@@ -87,6 +96,12 @@ class WarmChild:
                 self._connected()
 
         threading.Thread(target=start, name="scribseg-warm", daemon=True).start()
+
+    def interrupt(self) -> None:
+        """End the child with whatever it does now; the next request starts another one."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.end()
 
     def end(self) -> None:
         """End the child, and start no more."""
@@ -152,7 +167,7 @@ class _Connection:
         waiting.arrived.wait()
         if waiting.answer is None:
             why = f" ({self.last_words})" if self.last_words else ""
-            raise RunError(f"The process that computes in the background ended by itself{why}.")
+            raise _Ended(f"The process that computes in the background ended by itself{why}.")
         return waiting.answer
 
     def _complete(

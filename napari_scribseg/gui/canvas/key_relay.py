@@ -117,7 +117,7 @@ class KeyRelay(QObject):
 
 
 def _is_canvas(widget: QObject | None) -> bool:
-    """Whether napari gives the keys of a widget to the active layer: in no dock, no slider."""
+    """Whether napari gives a widget's keys to the active layer: it is in no dock, and no slider."""
     if isinstance(widget, QAbstractSlider):
         return False
     while isinstance(widget, QWidget) and not isinstance(widget, QDockWidget):

@@ -72,8 +72,7 @@ def predict(
                 *(("--probabilities",) if probabilities else ()),
                 *(() if z is None else ("--slice", str(z))),
                 *(() if snapshot.region is None else ("--region", str(snapshot.region))),
-            ],
-            warm=True,
+            ]
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
