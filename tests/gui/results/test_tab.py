@@ -89,6 +89,11 @@ def tab(viewer, tmp_path, qtbot, monkeypatch):
     session.end()
 
 
+def soon(qtbot, until) -> None:
+    """A busy machine may take its time."""
+    qtbot.waitUntil(until, timeout=20_000)
+
+
 def show(session: Session, case: Case) -> None:
     session.viewer.layers.clear()
     for data in layers.case_data(case, HEART):
@@ -97,7 +102,7 @@ def show(session: Session, case: Case) -> None:
 
 def predict(tab: ResultsTab, qtbot) -> None:
     tab.presenter.predict()
-    qtbot.waitUntil(lambda: not tab.presenter.screen.predicting)
+    soon(qtbot, lambda: not tab.presenter.screen.predicting)
 
 
 def of_role(viewer, role: str) -> list:
@@ -123,7 +128,7 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     viewer.window._qt_window.activateWindow()
     canvas.setFocus()
     QTest.keyClick(canvas, Qt.Key.Key_N)
-    qtbot.waitUntil(lambda: tab.advice.list.count() == 1)
+    soon(qtbot, lambda: tab.advice.list.count() == 1)
     QTest.keyClick(canvas, Qt.Key.Key_N)
     assert tab.shown_slice() == 2
     assert viewer.layers.selection.active is scribbles
@@ -144,7 +149,7 @@ def test_two_runs_are_compared_and_the_doubtful_slice_is_one_key_away(tab, viewe
     assert [(layer, layer.visible) for layer in viewer.layers] == before
 
     tab.exporting.save_table(tmp_path / "t.csv")
-    qtbot.waitUntil((tmp_path / "t.csv").exists)
+    soon(qtbot, (tmp_path / "t.csv").exists)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         assert {row["run"] for row in csv.DictReader(file)} == {"one", "two"}
 
@@ -161,7 +166,7 @@ def test_a_case_that_is_opened_again_shows_its_newest_segmentation_and_scores(
     made = Prediction(case.key, Volume(case.reference, GRID), unsure, HEART, run, corrected=True)
     keep_corrected(made, snapshot, corrected_file(run))
     show(tab._session, case)
-    qtbot.waitUntil(lambda: tab.presenter.shown is not None)
+    soon(qtbot, lambda: tab.presenter.shown is not None)
     assert tab.scores.table.item(2, 1).text() == "1.000"
     assert "corrected by hand" in tab.presenter.screen.shown.caption
     (segmentation,) = (x for x in of_role(viewer, "segmentation") if x.visible)
@@ -189,14 +194,14 @@ def test_a_reference_that_is_chosen_or_drawn_on_is_scored_at_once(tab, viewer, q
     assert row.box.currentText() == reference.name
     row.box.setCurrentIndex(0)
     row.box.activated.emit(0)
-    qtbot.waitUntil(lambda: tab.presenter.shown.scores is None)
+    soon(qtbot, lambda: tab.presenter.shown.scores is None)
     assert tab.scores.table.rowCount() == 0
     row.box.setCurrentIndex(1)
     row.box.activated.emit(1)
-    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    soon(qtbot, lambda: tab.scores.table.rowCount() == 4)
     assert tab.scores.table.item(2, 1).text() == "1.000"
     reference.data_setitem((np.array([1]), np.array([12]), np.array([12])), np.array([0], np.uint8))
-    qtbot.waitUntil(lambda: tab.scores.table.item(2, 1).text() == "0.999")
+    soon(qtbot, lambda: tab.scores.table.item(2, 1).text() == "0.999")
 
 
 def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot, tmp_path):
@@ -208,16 +213,16 @@ def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot
     values[0, 0, 0] = 90  # a third structure, as another program numbers them
     write_volume(tmp_path / "truth.nii.gz", Volume(values, GRID))
     tab.reference.load(tmp_path / "truth.nii.gz")
-    qtbot.waitUntil(lambda: bool(kept))
+    soon(qtbot, lambda: bool(kept))
     assert sorted(np.unique(kept[0])) == [0, 1, 2, 3], "in their order, and it is said"
-    qtbot.waitUntil(lambda: tab.scores.table.rowCount() == 4)
+    soon(qtbot, lambda: tab.scores.table.rowCount() == 4)
     assert tab.scores.table.item(2, 1).text() == "1.000"
     far = Grid.from_spacing((5, 24, 24), (8.0, 1.5, 1.5))
     write_volume(tmp_path / "far.nii.gz", Volume(np.zeros((5, 24, 24), np.uint8), far))
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.reference.load(tmp_path / "far.nii.gz")
-    qtbot.waitUntil(lambda: any(level == "error" for _, level in said))
+    soon(qtbot, lambda: any(level == "error" for _, level in said))
     assert "far.nii.gz" in said[-1][0]
 
 
@@ -241,13 +246,13 @@ class TestCorrecting:
             (np.full(len(wrong), 2), wrong[:, 0], wrong[:, 1]), truth[tuple(wrong.T)]
         )
         layer.events.paint(value=[])  # as napari tells at the end of a stroke
-        qtbot.waitUntil(lambda: "corrected by hand" in tab.presenter.screen.shown.caption)
+        soon(qtbot, lambda: "corrected by hand" in tab.presenter.screen.shown.caption)
         assert tab.scores.table.item(2, 1).text() == "1.000"
         drawn = scribbles.data[2][tuple(wrong.T)]
         assert (drawn == np.where(truth[tuple(wrong.T)] == 0, 255, truth[tuple(wrong.T)])).all()
         assert of_role(viewer, "segmentation") == [layer], "the layer stays, with its history"
         tab.scores.correct.setChecked(False)
-        qtbot.waitUntil(lambda: bool(kept))
+        soon(qtbot, lambda: bool(kept))
         assert np.array_equal(kept[0].segmentation.array[2], truth)
         assert viewer.layers.selection.active is scribbles
         assert (scribbles.data != before).any()
@@ -283,12 +288,12 @@ def test_a_segmentation_is_exported_as_it_is_shown(tab, viewer, qtbot, tmp_path)
     tab.presenter.tick((ONE,))
     predict(tab, qtbot)
     tab.exporting.export_segmentation(tmp_path / "seg", "nifti")
-    qtbot.waitUntil((tmp_path / "seg.nii.gz").exists)
+    soon(qtbot, (tmp_path / "seg.nii.gz").exists)
     assert np.array_equal(read_labels(tmp_path / "seg.nii.gz").array, heart("p", 7).reference)
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.exporting.export_segmentation(tmp_path / "seg", "dicom-seg", tmp_path / "none")
-    qtbot.waitUntil(lambda: bool(said) and said[-1][1] == "error")
+    soon(qtbot, lambda: bool(said) and said[-1][1] == "error")
 
 
 def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
@@ -298,7 +303,7 @@ def test_accepting_is_one_step_and_never_overwrites(tab, viewer, qtbot):
     before = scribbles.data.copy()
     before[1, 12, 12] = scribbles.data[1, 12, 12] = 1
     tab.accepting.accept()
-    qtbot.waitUntil(lambda: bool((scribbles.data != before).any()))
+    soon(qtbot, lambda: bool((scribbles.data != before).any()))
     assert (scribbles.data[before > 0] == before[before > 0]).all()
     assert (scribbles.data[[0, 2, 3]] == before[[0, 2, 3]]).all(), "the shown slice only"
     assert (scribbles.data[1] == 2).any()
@@ -324,7 +329,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     form = tab.measurements
     assert (form.diastole.currentText(), form.systole.currentText()) == ("p_ED", "p_ES")
     tab.measuring.measure_function()
-    qtbot.waitUntil(lambda: form.table.rowCount() == 6)
+    soon(qtbot, lambda: form.table.rowCount() == 6)
     found = {form.table.item(y, 0).text(): form.table.item(y, 1).text() for y in range(6)}
     voxel = 8 * 1.5 * 1.5 / 1000
     edv, esv = (int((heart("x", r).reference == 3).sum()) * voxel for r in (7, 5))
@@ -337,7 +342,7 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     said = []
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.measuring.measure_function()
-    qtbot.waitUntil(lambda: any("swapped" in text for text, _ in said))
+    soon(qtbot, lambda: any("swapped" in text for text, _ in said))
 
 
 def test_probabilities_come_when_asked(tab, viewer, qtbot):
@@ -468,8 +473,8 @@ def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot,
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (given, ""))
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (given, ""))
     tab.predict.model_asked.emit()
-    qtbot.waitUntil(lambda: tab.presenter.choice.ticked == (taken,))
+    soon(qtbot, lambda: tab.presenter.choice.ticked == (taken,))
     assert asked == [Path(given)]
     tab.exporting.ask_for_model()
-    qtbot.waitUntil(lambda: len(asked) == 2)
+    soon(qtbot, lambda: len(asked) == 2)
     assert asked[1] == (taken, Path(given))
