@@ -56,8 +56,6 @@ class Children:
                 self._alive.add(child)
                 if self._ended:
                     child.kill()
-            if self._asking and self._warm is not None:
-                self._warm.interrupt()
 
         if self._ended:
             raise RunError("The window is closing.")
