@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def canvas_in(window: QWidget) -> QOpenGLWidget | None:
     """The canvas of napari's main window."""
     centre = cast("QMainWindow", window).centralWidget()
-    return None if centre is None else centre.findChild(QOpenGLWidget)
+    return None if centre is None else cast("Any", centre).findChild(QOpenGLWidget)
 
 
 def keep_current(viewer: napari.viewer.Viewer, window: QWidget) -> Callable[[], None]:
