@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-def canvas_in(window: QWidget) -> QOpenGLWidget | None:
-    """The canvas of napari's main window."""
+def canvas_in(window: QWidget) -> Any:
+    """The canvas of napari's main window, a QOpenGLWidget; None where there is none."""
     centre = cast("QMainWindow", window).centralWidget()
     return None if centre is None else cast("Any", centre).findChild(QOpenGLWidget)
 
