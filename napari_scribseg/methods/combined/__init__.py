@@ -67,7 +67,7 @@ class CombinedConfig(MethodConfig):
 SPEC: Final = MethodSpec(
     name="combined",
     title="Combined",
-    summary="Strokes, grown seeds, then the network's own sure labels: our own, the best of them.",
+    summary="Strokes, grown seeds, then the network's own sure labels: a combination of our own.",
     source=(
         "this project; seeds and relabelling after Can et al., DLMIA 2018 (EM-CRF), partial "
         "cross-entropy and Dice after Gotkowski et al., arXiv 2403.12834, teacher and separation "
