@@ -168,3 +168,18 @@ def problem_of(chosen: Selected) -> str | None:
     except ScribsegError as error:
         return str(error)
     return None
+
+
+def is_oriented(image: Layer) -> bool:
+    """Whether it is known how an image lies in the patient."""
+    noted = layers.notes(image)
+    return noted.get("affine") is not None and bool(noted.get("oriented", True))
+
+
+def fitting_reference(reference: Layer | None, image: Volume) -> Array | None:
+    """The voxels of a reference, if they lie on the image."""
+    try:
+        array = None if reference is None else layers.volume_of(reference).array
+    except ScribsegError:
+        return None
+    return array if array is not None and array.shape == image.shape else None
