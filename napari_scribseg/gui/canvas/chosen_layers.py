@@ -13,6 +13,7 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.gui.values import Snapshot
