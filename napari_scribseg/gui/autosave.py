@@ -25,7 +25,13 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept, region_of
+from napari_scribseg.gui.canvas.chosen_layers import (
+    fitting_reference,
+    is_oriented,
+    kept_as,
+    note_kept,
+    region_of,
+)
 from napari_scribseg.gui.canvas.stroke_feed import Look
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
@@ -286,8 +292,8 @@ class Autosave(QObject):
             planes=self._seen(chosen.scribbles),
             case=case,
             image=image,
-            reference=_fitting(chosen.reference, image),
-            oriented=_is_oriented(chosen.image),
+            reference=fitting_reference(chosen.reference, image),
+            oriented=is_oriented(chosen.image),
             schema=self._session.schema,
             project=self._session.project_folder,
             fresh_ids=self._fresh_ids,
@@ -372,20 +378,6 @@ def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
     is_new = store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
     store.keep_region(case_id, drawing.region)
     return is_new
-
-
-def _is_oriented(image: Layer) -> bool:
-    noted = layers.notes(image)
-    return noted.get("affine") is not None and bool(noted.get("oriented", True))
-
-
-def _fitting(reference: Layer | None, image: Volume) -> Array | None:
-    """The voxels of a reference, if they lie on the image."""
-    try:
-        array = None if reference is None else layers.volume_of(reference).array
-    except ScribsegError:
-        return None
-    return array if array is not None and array.shape == image.shape else None
 
 
 def _save(store: ProjectStore, drawing: Drawing) -> Kept:

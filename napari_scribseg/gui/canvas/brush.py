@@ -122,6 +122,22 @@ def watch_strokes(layer: Layer, finished: Callable[[], None]) -> Callable[[], No
     return _watch((layer.events.paint,), finished)
 
 
+def watch_press(layer: Layer, pressed: Callable[[], None]) -> Callable[[], None]:
+    """Have something called when the mouse is pressed, before it draws; gives what ends that."""
+
+    def react(_layer: Layer, _event: Any) -> None:
+        pressed()
+
+    callbacks = cast("Labels", layer).mouse_drag_callbacks
+    callbacks.insert(0, react)
+
+    def end() -> None:
+        if react in callbacks:
+            callbacks.remove(react)
+
+    return end
+
+
 def bind(layer: Layer, actions: Mapping[str, Callable[[], None]]) -> None:
     """Bind keys on a layer; they win over napari's own while it is the active one."""
 

@@ -13,6 +13,7 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema, reference_of_scribbles
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
 from napari_scribseg.gui.values import Snapshot
@@ -168,3 +169,18 @@ def problem_of(chosen: Selected) -> str | None:
     except ScribsegError as error:
         return str(error)
     return None
+
+
+def is_oriented(image: Layer) -> bool:
+    """Whether it is known how an image lies in the patient."""
+    noted = layers.notes(image)
+    return noted.get("affine") is not None and bool(noted.get("oriented", True))
+
+
+def fitting_reference(reference: Layer | None, image: Volume) -> Array | None:
+    """The voxels of a reference, if they lie on the image."""
+    try:
+        array = None if reference is None else layers.volume_of(reference).array
+    except ScribsegError:
+        return None
+    return array if array is not None and array.shape == image.shape else None

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_scribseg.annotation.outer_background import hatching
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.types import Array
 from napari_scribseg.gui.canvas import brush, painting
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice, step_slice
 from napari_scribseg.gui.canvas.tools import Tool, Widths
@@ -166,6 +167,7 @@ class Drawing(QObject):
             brush.bind(layer, self._actions)
             self._ends = [
                 brush.watch_tool(layer, self._tool_changed),
+                brush.watch_press(layer, self._pressed),
                 brush.watch_strokes(layer, self._stroke_finished),
             ]
         self.tool_changed.emit()
@@ -184,6 +186,14 @@ class Drawing(QObject):
     _tool: Tool | None = None
     """The tool whose width the layer has now."""
 
+    _before: tuple[int, Array] | None = None
+    """The shown slice and what was drawn on it when the mouse was pressed."""
+
+    def _pressed(self) -> None:
+        z = shown_slice(self._session.viewer, self._layer)
+        if self.fills_contours and self._layer is not None and z is not None:
+            self._before = z, np.array(self._layer.data[z])
+
     def _stroke_finished(self) -> None:
         if self.fills_contours:
             # napari still has the history open: what is written now would be lost from it.
@@ -197,7 +207,8 @@ class Drawing(QObject):
         if z is None or value == UNLABELLED:
             return
         now = np.asarray(layer.data)[z]
-        before = self._scan.seen(z)
+        known, self._before = self._before, None
+        before = known[1] if known is not None and known[0] == z else self._scan.seen(z)
         inside = enclosed(now, value) if before is None else newly_enclosed(before, now, value)
         brush.write(layer, inside * np.uint8(value), z)
 
