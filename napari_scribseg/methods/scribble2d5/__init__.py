@@ -69,12 +69,12 @@ class Scribble2D5Config(UNet25DConfig):
     )
     head_norm: bool = Field(
         default=False,
-        description="A norm after the convolutions of both segmentations; the paper has none, and "
-        "they are slow to learn.",
+        description="A norm after the convolutions of both segmentations; the paper has none.",
     )
     residual_head: bool = Field(
         default=False,
-        description="The final segmentation corrects the first one, whose logits are added.",
+        description="The final segmentation corrects the first one, whose logits are added; not "
+        "in the paper.",
     )
     balance: Fraction = Field(
         default=0.0,
