@@ -32,6 +32,3 @@ class UNet25DConfig(MethodConfig):
         description="Whether the network begins at full resolution, as in the paper; else its "
         "first level is the second, of 2 x 2 pixels each, and its result is enlarged.",
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.1, description="Share of the features that a step leaves out; 0.1 in the paper."
-    )

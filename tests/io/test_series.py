@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pydicom
 import pytest
 from dicom_files import AXES, NORMAL, ORIGIN, SERIES, SHAPE, STEP, VOXELS, write_slice, write_stack
 from pydicom.uid import generate_uid
@@ -220,10 +219,3 @@ def test_random_damage_ends_in_a_sentence_or_a_volume(tmp_path):
         except InvalidInput as error:
             refused = str(error)
     assert refused
-
-
-def test_the_wrong_kind_of_path_is_advised(tmp_path):
-    path = write_slice(tmp_path, 0)
-    assert pydicom.dcmread(path).Rows == 5
-    with pytest.raises(InvalidInput, match="folder of the series"):
-        read_volume(path)

@@ -26,6 +26,7 @@ PARTIAL_TERMS: dict[str, dict[str, str]] = {
     "partial_ce": {"scribbles": "target"},
     "partial_ce_dice": {"cross_entropy": "target", "dice": "target"},
     "random_walker": {"cross_entropy": "seeds", "dice": "seeds"},
+    "combined": {"strokes_cross_entropy": "target", "strokes_dice": "target"},
     "effdnet": {"scribbles": "target"},
     "em_crf": {"cross_entropy": "targets"},
     "exmod": {"scribbles": "target"},

@@ -187,9 +187,9 @@ def test_norms_of_the_heads_add_to_the_published_weights() -> None:
 def test_options_of_the_quick_preset_leave_the_paper_as_it_was() -> None:
     """The checkpoints of 0.1.0 know nothing of them."""
     known = Scribble2D5Config()
-    added = ("head_width", "flat_heads", "full_resolution", "dropout", "dice_weight", "tau")
+    added = ("head_width", "flat_heads", "full_resolution", "dice_weight", "tau")
     added += ("head_norm", "residual_head")
-    assert [getattr(known, n) for n in added] == [None, False, True, 0.1, 0.0, 0.99, False, False]
+    assert [getattr(known, n) for n in added] == [None, False, True, 0.0, 0.99, False, False]
     assert SPEC.presets["paper"].options == Scribble2D5Config(anisotropy=4.0)
 
 

@@ -25,8 +25,14 @@ SPEC: Final = MethodSpec(
     presets={
         "quick": Preset(
             "Half the width, from half resolution, like that of Scribble2D5: for a CPU.",
-            UNet25DConfig(base_width=8, full_resolution=False, dropout=0.0),
-            TrainConfig(batch_size=2, patch=(128, 128), learning_rate=3e-3),
+            UNet25DConfig(base_width=8, full_resolution=False),
+            TrainConfig(
+                batch_size=2,
+                patch=(128, 128),
+                learning_rate=3e-3,
+                outer_background=4.0,
+                dropout=0.0,
+            ),
         ),
         "paper": Preset(
             "As Scribble2D5: 200 epochs of 140 volumes, for a GPU.",

@@ -32,7 +32,6 @@ class Full25D(UNet25DMethod):
             options.base_width,
             options.norm,
             int(not options.full_resolution),
-            options.dropout,
         )
 
     @classmethod

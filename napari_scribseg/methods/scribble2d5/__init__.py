@@ -69,12 +69,12 @@ class Scribble2D5Config(UNet25DConfig):
     )
     head_norm: bool = Field(
         default=False,
-        description="A norm after the convolutions of both segmentations; the paper has none, and "
-        "they are slow to learn.",
+        description="A norm after the convolutions of both segmentations; the paper has none.",
     )
     residual_head: bool = Field(
         default=False,
-        description="The final segmentation corrects the first one, whose logits are added.",
+        description="The final segmentation corrects the first one, whose logits are added; not "
+        "in the paper.",
     )
     balance: Fraction = Field(
         default=0.0,
@@ -102,13 +102,18 @@ SPEC: Final = MethodSpec(
                 base_width=8,
                 full_resolution=False,
                 flat_heads=True,
-                dropout=0.0,
                 lpm="random_walker",
                 tau=0.8,
                 dice_weight=1.0,
                 balance=0.5,
             ),
-            TrainConfig(batch_size=2, patch=(128, 128), learning_rate=3e-3, outer_background=4.0),
+            TrainConfig(
+                batch_size=2,
+                patch=(128, 128),
+                learning_rate=3e-3,
+                outer_background=4.0,
+                dropout=0.0,
+            ),
         ),
         "paper": Preset(
             "As published: 200 epochs of 140 volumes, for a GPU.",

@@ -47,15 +47,12 @@ class Scribble2D5(UNet25DMethod):
             norm,
             top=0 if options.sbpm else 1,
             first=first,
-            dropout=options.dropout,
         )
         inner = norm if options.head_norm else None
         self.initial = InitialHead(n_classes, width, flat=flat, norm=inner)
         self.boundary = None
         if options.sbpm:
-            self.boundary = BoundaryHead(
-                width, norm, head, first=first, flat=flat, dropout=options.dropout
-            )
+            self.boundary = BoundaryHead(width, norm, head, first=first, flat=flat)
         self.final = FinalHead(
             n_classes,
             head,
