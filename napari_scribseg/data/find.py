@@ -82,7 +82,7 @@ def find_cases(paths: Sequence[Path]) -> Found:
     if not told and cases:
         told = {"named in dataset.json"}
     return Found(
-        title=next(iter(roots)).name if roots else "",
+        title=_title(list(roots)),
         cases=_without_bad_labels(cases, bad),
         left_out=tuple(left_out),
         projects=tuple(gathered.projects),
@@ -91,6 +91,14 @@ def find_cases(paths: Sequence[Path]) -> Found:
         patients_from="; ".join(sorted(told)),
         notes=tuple(dict.fromkeys((*gathered.notes, *volumes.notes, *series.notes))),
     )
+
+
+def _title(roots: Sequence[Path]) -> str:
+    """What was given: its name, of several the name of the folder that they lie in."""
+    if len(roots) == 1:
+        return roots[0].name
+    parents = {path.parent for path in roots}
+    return parents.pop().name if len(parents) == 1 else next((path.name for path in roots), "")
 
 
 def _roots(paths: Sequence[Path]) -> dict[Path, Path]:

@@ -51,7 +51,7 @@ LEARNT: dict[str, tuple[int, float]] = {
     "partial_ce": (150, 0.7),
     "partial_ce_dice": (100, 0.75),
     "random_walker": (60, 0.85),
-    "combined": (60, 0.85),
+    "combined": (60, 0.75),
     "effdnet": (150, 0.75),
     "em_crf": (80, 0.8),
     "exmod": (80, 0.7),

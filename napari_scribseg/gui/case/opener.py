@@ -345,11 +345,16 @@ class CaseOpener(QObject):
 
         def job() -> list[str]:
             problems: list[str] = []
+            state = store.state()
+            there = set() if state is None else {case.id for case in state.cases}
             for done, case in enumerate(others, start=2):
                 if store.folder != folder:
                     return [*problems, "another project was opened meanwhile"]
                 try:
-                    store.bring_in(case.given(), request.schema_of(case))
+                    found = store.bring_in(case.given(), request.schema_of(case))
+                    if found in there:
+                        problems.append(f"{case.name}: the same image as {found}, which is there")
+                    there.add(found)
                 except (ScribsegError, OSError) as error:
                     problems.append(f"{case.name}: {error}")
                 if done % _TELL_EVERY == 0:

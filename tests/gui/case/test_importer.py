@@ -21,8 +21,8 @@ CASE = two_ball_case((2, 24, 24))
 
 @pytest.fixture
 def tree(tmp_path):
-    for name in ("p1", "p2"):
-        write_nifti(tmp_path / "tree" / name / "image.nii.gz", CASE.image.array, CASE.grid)
+    for i, name in enumerate(("p1", "p2")):
+        write_nifti(tmp_path / "tree" / name / "image.nii.gz", CASE.image.array + i, CASE.grid)
         reference = np.asarray(CASE.reference).astype(np.uint16) * 200
         write_nifti(tmp_path / "tree" / name / "seg.nii.gz", reference, CASE.grid)
     return tmp_path / "tree"

@@ -320,7 +320,7 @@ def test_the_table_tells_run_and_clean_up(presenter):
     assert "Mean Dice 1.000" in said(presenter)[0]
     cleaned = compare(outcome(), reference, PostProcessing(largest_component=True))
     presenter.compared(cleaned)
-    assert presenter.screen.shown.caption == "mr by first · with largest component"
+    assert presenter.screen.shown.caption == "mr by first · cleaned up by largest component"
 
 
 def test_a_clean_up_is_judged_anew(presenter, jobs):
