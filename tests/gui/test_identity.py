@@ -79,11 +79,11 @@ class TestInTheWindow:
         self, viewer, tmp_path, files, qtbot
     ):
         project = tmp_path / "project"
+        first, second = drop(viewer, *files)  # before the dock, which would take them in itself
         dock = ScribbleDock(viewer, project)
         viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
         session, results = dock.session, dock.results_tab
         session.set_schema(TWO_BALLS)
-        first, second = drop(viewer, *files)
         assert [first.name, second.name] == ["p1/image", "p2/image"]
         assert dock.status.case.text() == "p2/image"
 

@@ -162,8 +162,6 @@ def test_proposals_can_be_answered_only_while_there_are_some(qtbot):
     assert "key I" in panel._interpolate.toolTip()
     assert not panel._bar.isHidden()
     assert not panel._simulate.isEnabled()
-    with qtbot.assertNotEmitted(panel.grow_switched):
-        panel.show_growing(on=True)
 
 
 def test_the_checklist_leads_to_the_slice(qtbot):
