@@ -62,7 +62,7 @@ def test_a_tree_becomes_a_project_of_its_own_and_the_next_image_is_asked_nothing
     assert {path: path.read_bytes() for path in before} == before
     with Project.open(folder, read_only=True) as project:
         assert {entry.patient for entry in project.cases} == {"p1", "p2"}
-    single = write_nifti(tmp_path / "one.nii.gz", CASE.image.array + 1, CASE.grid)
+    single = write_nifti(tmp_path / "one.nii.gz", CASE.image.array + 7, CASE.grid)
     dock.case_tab.importer.open_paths([single])
     qtbot.waitUntil(lambda: str(dock.session.case) == "one", timeout=30_000)
     assert not [one for one in shown(ImportDialog) if one.isVisible()]
