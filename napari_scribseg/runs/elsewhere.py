@@ -92,15 +92,16 @@ def train_elsewhere(run: RunFolder, address: str, *, resume: bool = False) -> It
     heart = run.heart
     if heart is None or heart.process is None or heart.process.pid != os.getpid():
         process.refuse_when_running(run)  # by anybody but us, for whoever has started us
-    since = run.position
+    since, ended = run.position, False
     with there(run, address, resume) as remote:
         try:
             for event in run.follow(_POLL_SECONDS, _Over(remote), since=since):
+                ended = isinstance(event, Finished)
                 yield event
-                if isinstance(event, Finished):
+                if ended:
                     return
         finally:
-            if not remote.is_over():
+            if not ended and not remote.is_over():
                 with contextlib.suppress(OSError):
                     run.request("stop")
         raise RunError(f"The training on {remote.host} has ended: {remote.said()}")

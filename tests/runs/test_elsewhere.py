@@ -73,6 +73,7 @@ def test_events_come_back_as_files(run, tmp_path, monkeypatch, program):
     *_, end = train_elsewhere(run, address)
     assert isinstance(end, Finished)
     assert (end.outcome, end.step) == ("completed", 3)
+    assert run.requested is None, "nobody asked it to stop"
 
 
 @posix
