@@ -112,6 +112,7 @@ def _protocol(experiment: Experiment) -> list[tuple[str, str]]:
         ("Split", split),
         ("Training", f"{' or '.join(budgets)} per run, CPU threads: {recipe.threads}"),
         ("Began with", _beginnings(experiment)),
+        ("Clean-up", "none: segmentations are scored as predicted"),
         ("Random seeds", ", ".join(map(str, recipe.random_seeds))),
     ]
     if recipe.shares != (1.0,):
