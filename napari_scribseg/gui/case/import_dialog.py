@@ -43,6 +43,8 @@ _SIZE: Final = (820, 560)
 _ROW_HEIGHT: Final = 22
 _WIDEST: Final = (320, 170)
 """Pixels: of the first column, and of each of the others."""
+_TICK: Final = 28
+"""Pixels of the box before a name, which Qt forgets when it measures."""
 _FEWEST_FOR_FILTER: Final = 6
 
 
@@ -210,7 +212,7 @@ class ImportDialog(QDialog):
                     self.table.setItem(row, column, item)
         self.table.resizeColumnsToContents()
         for column in range(len(_COLUMNS)):
-            width = self.table.columnWidth(column) + 2 * GAP
+            width = self.table.columnWidth(column) + 2 * GAP + (0 if column else _TICK)
             self.table.setColumnWidth(column, min(width, _WIDEST[min(column, 1)]))
         for widget in (self.search, self.all):
             widget.setVisible(len(cases) >= _FEWEST_FOR_FILTER)

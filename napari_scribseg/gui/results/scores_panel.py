@@ -42,6 +42,7 @@ class ScoresPanel(Panel):
         super().__init__("Scores")
         self.reference = ReferenceRow()
         self.runs = QComboBox()
+        self.runs.hide()
         self.runs.setToolTip("The run whose scores and segmentation are shown")
         tame(self.runs)
         self.runs.activated.connect(self._choose_run)
