@@ -200,5 +200,5 @@ def _damaged(path: Path, why: str) -> RunError:
 def _no_weights(method: type[Method]) -> TaskNotSupported:
     return TaskNotSupported(
         f"There are no weights that know anatomy for the network of {method.spec.title} with these "
-        "options: choose start=random, or the options of its preset quick."
+        "options: choose start=random, or another method (docs: Weights that know anatomy)."
     )

@@ -71,7 +71,7 @@ def fit_head(
     if not heads:
         raise TaskNotSupported(
             f"The last layer of {method.spec.title} with these options can't be fitted to the "
-            "strokes: choose start=random, or the options of its preset quick."
+            "strokes: choose start=random."
         )
     known = known_pixels(method, heads[0], samples, config, machine)
     weights, constants = fit_logistic(known, method.n_classes)
