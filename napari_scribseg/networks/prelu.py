@@ -22,7 +22,7 @@ class SharedPReLU(nn.PReLU):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Features of the same shape."""
-        if input.device.type != "cpu":
+        if input.device.type != "cpu" or torch.jit.is_tracing():  # exported as PyTorch's own
             return super().forward(input)
         return _LeakyWithSlope.apply(input, self.weight)
 

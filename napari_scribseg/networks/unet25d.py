@@ -249,4 +249,7 @@ def gathered(image: Tensor, halvings: int) -> Tensor:
     """
     if not halvings:
         return image
-    return F.pixel_unshuffle(image.transpose(1, 2), 2**halvings).transpose(1, 2)
+    b, c, z, y, x = image.shape
+    n = 2**halvings
+    parts = image.reshape(b, c, z, y // n, n, x // n, n).permute(0, 1, 4, 6, 2, 3, 5)
+    return parts.reshape(b, c * n * n, z, y // n, x // n)
