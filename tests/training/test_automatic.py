@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,10 @@ from napari_scribseg.training import automatic
 from napari_scribseg.training.automatic import Automatic
 
 CASE = two_ball_case((6, 48, 48))
+NOISE = replace(
+    CASE.image, array=np.random.default_rng(0).normal(size=CASE.image.shape).astype(np.float32)
+)
+"""In which a walk finds no border."""
 PERFECT = Walked(CASE.reference, np.ones(CASE.image.shape, np.float32))
 EMPTY = Walked(np.zeros_like(CASE.reference), np.ones(CASE.image.shape, np.float32))
 
@@ -30,11 +35,11 @@ def run(tmp_path):
     return made
 
 
-def asked(monkeypatch, run, says: Walked, drawn=CASE.scribbles, case: str = ""):
+def asked(monkeypatch, run, says: Walked, drawn=CASE.scribbles, case: str = "", image=CASE.image):
     monkeypatch.setattr(automatic, "_predicted", lambda *_: says)
     one = Automatic()
     monkeypatch.setattr(one.models, "get", lambda *_: SimpleNamespace(step=7))
-    return one, one.of_volume(CASE.image, drawn, key="a", run=run.path, case=case)
+    return one, one.of_volume(image, drawn, key="a", run=run.path, case=case)
 
 
 def test_without_a_network_the_walk_answers():
@@ -44,7 +49,7 @@ def test_without_a_network_the_walk_answers():
 
 
 def test_a_better_network_answers_and_then_for_slices_too(monkeypatch, run):
-    one, mask = asked(monkeypatch, run, PERFECT)
+    one, mask = asked(monkeypatch, run, PERFECT, image=NOISE)
     assert (mask.source, mask.step) == ("network", 7)
     assert mask.scores["network"] == 1.0 > mask.scores["walk"]
     np.testing.assert_array_equal(mask.labels, CASE.reference)
