@@ -31,6 +31,7 @@ def phantom_run(
     patients: int = 2,
     validate: int = 0,
     folder: str = "run",
+    options: dict[str, Any] | None = None,
     **settings: Any,
 ) -> RunFolder:
     """A run on two-ball cases, ready to be trained with the method's quick preset.
@@ -41,6 +42,7 @@ def phantom_run(
         patients: training cases.
         validate: validation cases.
         folder: name of the run folder.
+        options: of the method, over its quick preset.
         settings: of TrainConfig, over TINY.
     """
     data = tmp_path / "data"
@@ -51,7 +53,7 @@ def phantom_run(
     return RunFolder.create(
         tmp_path / folder,
         method=method.spec.name,
-        options=preset.options.model_dump(mode="json"),
+        options=preset.options.updated(options or {}).model_dump(mode="json"),
         training=preset.training.updated({**tiny(method), **settings}),
         schema=TWO_BALLS,
         cases=tuple(
