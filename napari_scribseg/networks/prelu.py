@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from napari_scribseg.networks.slice_convolutions import is_computed_here
+
 
 class SharedPReLU(nn.PReLU):
     """`nn.PReLU` with one slope for all channels: same function, same weight.
@@ -22,7 +24,7 @@ class SharedPReLU(nn.PReLU):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Features of the same shape."""
-        if input.device.type != "cpu" or torch.jit.is_tracing():  # exported as PyTorch's own
+        if not is_computed_here(input):
             return super().forward(input)
         return _LeakyWithSlope.apply(input, self.weight)
 

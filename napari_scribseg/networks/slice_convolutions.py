@@ -33,7 +33,7 @@ class SliceConv3d(nn.Conv3d):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         """Features (B, C, Z, Y, X)."""
         deep = self.kernel_size[0] == _DEEP
-        if not _is_computed_here(input) or (deep and not _in_half(input)):
+        if not is_computed_here(input) or (deep and not _in_half(input)):
             return super().forward(input)
         return self.over_slices(input)
 
@@ -68,7 +68,7 @@ class SliceConvTranspose3d(nn.ConvTranspose3d):
         output_size: list[int] | None = None,
     ) -> Tensor:
         """Features (B, C, Z, Y, X)."""
-        if not _is_computed_here(input) or output_size is not None:
+        if not is_computed_here(input) or output_size is not None:
             return super().forward(input, output_size)
         return self.over_slices(input)
 
@@ -93,9 +93,11 @@ class SliceConvTranspose3d(nn.ConvTranspose3d):
         )
 
 
-def _is_computed_here(x: Tensor) -> bool:
+def is_computed_here(x: Tensor) -> bool:
     """Whether this CPU computes: on a GPU, and in exported networks, PyTorch's own layers do."""
-    return x.device.type == "cpu" and not torch.jit.is_tracing()
+    # Public in the documentation, but not in the types.
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    return x.device.type == "cpu" and not traced
 
 
 def slices_of(x: Tensor) -> Tensor:
@@ -112,7 +114,7 @@ def resized(x: Tensor, size: Sequence[int]) -> Tensor:
     """Features (B, C, Z, Y, X) brought to the size (Z, Y, X), linearly along every axis."""
     if tuple(x.shape[-3:]) == tuple(size):
         return x
-    if _is_computed_here(x) and x.shape[-3] == size[0]:
+    if is_computed_here(x) and x.shape[-3] == size[0]:
         wanted = tuple(size[1:])
         slices = F.interpolate(slices_of(x), wanted, mode="bilinear", align_corners=False)
         return volumes_of(slices, len(x))
