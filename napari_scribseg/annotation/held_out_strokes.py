@@ -31,25 +31,24 @@ class HeldOut:
         learnt: all cases, without the strokes that are held out.
         held: the cases with strokes that are held out, with nothing but those, and no reference.
         strokes: how many are held out.
-        kept_whole: names of the drawn classes that have too few strokes to hold one out.
+        too_few: names of the drawn classes that have too few strokes to hold one out; then none of
+            the others is held out either.
     """
 
     learnt: tuple[Case, ...]
     held: tuple[Case, ...]
     strokes: int
-    kept_whole: tuple[str, ...]
+    too_few: tuple[str, ...]
 
     @property
     def sentence(self) -> str:
         """What is held out, for whoever watches the training."""
-        if not self.strokes:
+        if self.too_few:
             return (
-                "No stroke is held out, since every class has too few of them: nothing validates. "
-                "Draw on more slices, or compare with a reference."
+                f"No stroke is held out to validate on: too few of {', '.join(self.too_few)}. Draw "
+                "on more slices, or compare with a reference."
             )
-        many = f"{self.strokes} strokes are" if self.strokes > 1 else "1 stroke is"
-        rest = f" None of {', '.join(self.kept_whole)}: too few strokes." if self.kept_whole else ""
-        return f"{many} held out to validate on.{rest}"
+        return f"{self.strokes} strokes are held out to validate on."
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,9 @@ def hold_out_strokes(
 ) -> HeldOut:
     """Part the strokes of some cases into those to learn from and those to validate on.
 
-    Of every class the share of its strokes, rounded, over all cases together; so with a fifth, a
-    class of one or two strokes keeps them all.
+    Of every class the share of its strokes, rounded, over all cases together. With a fifth, a class
+    of one or two strokes has none to spare. Then nothing is held out: agreement on the others would
+    choose weights that know nothing of this class, and little is drawn as it is.
 
     Args:
         cases: are not modified.
@@ -95,14 +95,16 @@ def hold_out_strokes(
                 ]
                 strokes.setdefault(value, []).extend(found)
     held: list[_Stroke] = []
-    kept_whole: list[str] = []
+    too_few: list[str] = []
     for value, ours in sorted(strokes.items()):
         count = min(int(share * len(ours) + 0.5), len(ours) - 1)
         held += sorted(ours, key=lambda stroke: stroke.order)[:count]
         if not count:
-            kept_whole.append(schema.scribble_values[value])
+            too_few.append(schema.scribble_values[value])
+    if too_few:
+        held = []
     learnt, validating = _parted(cases, held, pieces)
-    return HeldOut(learnt, validating, len(held), tuple(kept_whole))
+    return HeldOut(learnt, validating, len(held), tuple(too_few))
 
 
 def _parted(

@@ -248,7 +248,9 @@ def predict_into(
             _write(folder, names[item.id], maps, prediction.grid)
             written[item.id] = list(names[item.id])
             empty = () if maps[0].any() else (NOTHING_FOUND,)
-            odd = anatomy_findings(maps[0], schema, prediction.grid.spacing)
+            odd: tuple[str, ...] = ()
+            if wanted.cleaning.anatomy:  # what the clean-up can't mend
+                odd = anatomy_findings(maps[0], schema, prediction.grid.spacing)
             seen = list(dict.fromkeys((*image.notes, *prediction.notes, *empty, *odd)))
             notes.add(item.id, seen)
             by_image |= {item.id: seen} if seen else {}

@@ -44,14 +44,14 @@ def test_whole_strokes_are_held_out_and_of_every_class_the_share() -> None:
             assert np.array_equal(held.scribbles[z] == value, CASE.scribbles[z] == value)
 
 
-def test_a_class_of_two_strokes_keeps_them_and_this_is_told() -> None:
+def test_with_a_class_of_two_strokes_nothing_is_held_out_and_this_is_told() -> None:
     row = slice(4, 6)
     several = [(1, z, row, slice(4, 12)) for z in range(5)]
     case = replace(CASE, scribbles=drawn(*several, (2, 0, row, row), (2, 1, row, row)))
     parted = hold_out_strokes([case], 0.2, TWO_BALLS, 0)
-    assert parted.strokes == 1
-    assert parted.kept_whole == ("dim",)
-    assert parted.sentence == "1 stroke is held out to validate on. None of dim: too few strokes."
+    assert (parted.strokes, parted.held, parted.too_few) == (0, (), ("dim",))
+    assert np.array_equal(parted.learnt[0].scribbles, case.scribbles)
+    assert "No stroke is held out to validate on: too few of dim." in parted.sentence
 
 
 def test_where_nothing_can_be_held_out_this_is_told() -> None:
@@ -59,7 +59,7 @@ def test_where_nothing_can_be_held_out_this_is_told() -> None:
     parted = hold_out_strokes([case], 0.2, TWO_BALLS, 0)
     assert parted.held == ()
     assert np.array_equal(parted.learnt[0].scribbles, case.scribbles)
-    assert "nothing validates" in parted.sentence
+    assert "too few of bright" in parted.sentence
 
 
 def test_pieces_that_touch_at_a_corner_are_one_stroke() -> None:

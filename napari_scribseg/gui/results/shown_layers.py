@@ -57,7 +57,7 @@ class ShownLayers:
             if of_case and layers.role_of(layer) == "segmentation":
                 of_run = layers.notes(layer).get("run") == str(run)
                 layer.visible = of_run and (is_new or layer.visible)
-            elif of_case and is_new and layers.role_of(layer) == "preview":
+            elif of_case and is_new and layers.role_of(layer) in ("preview", "automatic"):
                 layer.visible = False  # what a run says at last takes its place
         self._show_maps(shown)
         if self.side_by_side.is_on:

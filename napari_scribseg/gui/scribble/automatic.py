@@ -203,6 +203,7 @@ class AutomaticMask(QObject):
             return
         layer = self._shown(what.image)
         layer.data[z] = lines
+        layer.visible = True  # somebody draws: Results may have hidden it
         layer.refresh(extent=False)
         if not self._source.name:
             self._source = Source("walk")

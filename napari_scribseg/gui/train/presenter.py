@@ -173,6 +173,7 @@ class TrainingPresenter:
             "Starting the training process …",
             share=None,
         )
+        self.view.device_used("training")
 
     def continued(self, history: History) -> None:
         """The run that is trained has been trained before: its curves go on."""
