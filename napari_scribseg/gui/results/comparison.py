@@ -55,10 +55,13 @@ def compare(
     """Clean up a prediction and compare it with the reference.
 
     A reference that can't be compared costs the scores only; the note says why. What somebody has
-    corrected by hand is not cleaned up: that would take corrections away.
+    corrected by hand is not cleaned up: that would take corrections away. Nor is a single slice by
+    anatomy: whether a structure is one piece only the whole volume tells.
     """
     raw, schema = prediction.segmentation, prediction.schema
     cleaning = PostProcessing() if prediction.corrected else cleaning
+    if prediction.z is not None:
+        cleaning = cleaning.model_copy(update={"anatomy": False})
     shown = cleaning.applied(raw.array, schema)
     part = slice(None) if prediction.z is None else slice(prediction.z, prediction.z + 1)
     note, scores, truth = "", None, None

@@ -14,7 +14,7 @@ from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
-from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
 from napari_scribseg.gui.results.advice import advise
 from napari_scribseg.gui.results.comparison import caption_of, compare
@@ -116,6 +116,18 @@ def test_what_was_corrected_by_hand_is_not_cleaned_up_and_its_caption_says_so():
     found = compare(corrected, None, PostProcessing(largest_component=True))
     assert found.shown.array[0, 7, 7] == 1
     assert caption_of(found, "run") == "p by run · corrected by hand"
+
+
+def test_one_slice_is_not_cleaned_by_anatomy_since_its_pieces_may_meet_in_another():
+    schema = SCHEMA.with_anatomy(a={"one_piece": True})
+    parted = np.zeros(GRID.shape, np.uint8)
+    parted[0, 1:3, 1:3] = parted[0, 5:7, 5:7] = 1
+    slice_only = compare(made(parted, z=0, schema=schema), None, CLEAN_UP)
+    assert slice_only.shown.array[0].sum() == 8
+    assert caption_of(slice_only, "run") == "p by run · slice 0 only"
+    whole = compare(made(parted, schema=schema), None, CLEAN_UP)
+    assert whole.shown.array[0].sum() == 4
+    assert caption_of(whole, "run") == "p by run · cleaned up by anatomy (a: one piece)"
 
 
 def test_probabilities_decide_where_all_runs_brought_them():
