@@ -18,6 +18,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
+from napari_scribseg.evaluation.anatomy import anatomy_findings
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.results.saved_predictions import new_predictions, newest_predictions
 from napari_scribseg.gui.values import Prediction, Snapshot
@@ -76,12 +77,15 @@ def predict(
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
+    found = read_labels(out / names[0]).array
+    # What the classes rule out is told of what is shown, once it is cleaned up.
+    odd = anatomy_findings(found, schema, grid.spacing)
     # On the image's own grid: a NIfTI header has fewer digits.
     maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
     return Prediction(
         case=snapshot.case,
         segmentation=Volume(
-            _whole(read_labels(out / names[0]).array, grid.shape, z),
+            _whole(found, grid.shape, z),
             grid,
             frame=snapshot.image.frame,
         ),
@@ -90,7 +94,7 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(document.get("notes", ())),
+        doubts=tuple(note for note in document.get("notes", ()) if not note.endswith(odd)),
     )
 
 

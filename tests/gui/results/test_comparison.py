@@ -130,6 +130,15 @@ def test_one_slice_is_not_cleaned_by_anatomy_since_its_pieces_may_meet_in_anothe
     assert caption_of(whole, "run") == "p by run · cleaned up by anatomy (a: one piece)"
 
 
+def test_what_the_classes_rule_out_is_told_of_what_is_shown():
+    schema = SCHEMA.with_anatomy(a={"one_piece": True})
+    parted = np.zeros(GRID.shape, np.uint8)
+    parted[:, 1:4, 1:4], parted[:, 5:8, 5:8] = 1, 1
+    assert compare(made(parted, schema=schema), None, CLEAN_UP).doubts == ()
+    (raw,) = compare(made(parted, schema=schema), None, PostProcessing()).doubts
+    assert raw.startswith("a should be one piece")
+
+
 def test_probabilities_decide_where_all_runs_brought_them():
     half = np.full((2, *GRID.shape), 0.5, np.float32)
     other = pieces()
