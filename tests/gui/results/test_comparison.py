@@ -153,7 +153,8 @@ def test_runs_of_other_structures_are_not_compared():
 
 
 def test_everything_is_in_one_table(tmp_path):
-    verdict = compare(made(pieces()), pieces(), PostProcessing(fill_holes=True))
+    cleaning = PostProcessing(anatomy=True, fill_holes=True)  # nothing is said of the anatomy
+    verdict = compare(made(pieces()), pieces(), cleaning)
     measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
     save_table(tmp_path / "t.csv", {"first": verdict}, measured)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
