@@ -18,11 +18,13 @@ from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.anatomy import anatomy_findings
+from napari_scribseg.evaluation.post_processing import CLEAN_UP
 from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
-from napari_scribseg.io import write_volume
+from napari_scribseg.io import read_labels, write_volume
+from napari_scribseg.project.folder import Project
 from napari_scribseg.runs import commands
 from napari_scribseg.runs.folder import RunFolder
 
@@ -225,9 +227,36 @@ class TestPredict:
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert len(list(second.glob("predictions/*"))) == 2, "what the run itself said stays"
 
+    def test_what_is_exported_is_cleaned_up_as_what_is_shown(self, tmp_path):
+        name = TWO_BALLS.names[1]
+        schema = TWO_BALLS.with_anatomy(**{name: {"one_piece": True}})
+        with Project.create(tmp_path, schema) as project:
+            project.add_case(replace(two_ball_case(), id="p"))
+        taken = snapshot(schema=schema, case=CaseKey.in_project(tmp_path, "p"))
+        run = new_run.write_run(tmp_path, taken, CHOICE).path
+        parted = taken.reference.copy()
+        parted[0, 0, 0] = 1
+        made = predictions.predict(run, taken, _Answering(parted))
+
+        def exported(out):
+            predictions.export_project(
+                tmp_path, tmp_path / out, "nifti", run, copy_images=False, cleaning=CLEAN_UP
+            )
+            (path,) = (tmp_path / out / "predictions").rglob("*.nii.gz")
+            return read_labels(path).array
+
+        assert np.array_equal(exported("clean"), CLEAN_UP.applied(parted, schema))
+        for folder in run.glob("predictions/*"):  # it was made earlier
+            folder.rename(folder.with_name(f"2020{folder.name[4:]}"))
+        corrected = replace(made, corrected=True)
+        saved_predictions.keep_corrected(corrected, taken, saved_predictions.corrected_file(run))
+        assert exported("corrected")[0, 0, 0] == 1
+
     def test_exporting_needs_a_project(self, tmp_path):
         with pytest.raises(InvalidInput, match="no cases that are saved yet"):
-            predictions.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
+            predictions.export_project(
+                tmp_path, tmp_path / "out", "nifti", None, copy_images=True, cleaning=CLEAN_UP
+            )
 
     def test_no_copy_of_the_image_stays_behind(self, tmp_path):
         taken = snapshot()
