@@ -12,8 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.types import Array
@@ -46,7 +44,7 @@ class PreviewDice:
         """
         with self._lock:
             before = self._against
-            self._against = against = sha256(np.ascontiguousarray(reference)).digest()
+            self._against = against = sha256(reference.tobytes()).digest()
             fresh = [path for path in previews.values() if (against, path) not in self._known]
             for path in fresh:
                 self._known[against, path] = _dice_of(path, reference, schema)
