@@ -14,6 +14,7 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey
+from napari_scribseg.evaluation.post_processing import CLEAN_UP
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.autosave import Drawing
 from napari_scribseg.gui.canvas import layers
@@ -306,7 +307,9 @@ class TestInTheFiles:
         with pytest.raises(InvalidInput, match="no saved prediction"):
             saved_predictions.saved_prediction(run, cases[other])
         out = tmp_path / "export"
-        done = predictions.export_project(tmp_path / "theirs", out, "nifti", run, copy_images=True)
+        done = predictions.export_project(
+            tmp_path / "theirs", out, "nifti", run, copy_images=True, cleaning=CLEAN_UP
+        )
         assert done.written == ["image"]
         assert (out / "predictions").exists() is (name == "theirs")
 

@@ -17,11 +17,14 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
+from napari_scribseg.evaluation.anatomy import anatomy_findings
+from napari_scribseg.evaluation.post_processing import CLEAN_UP
 from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.run_cards import choice_of
 from napari_scribseg.gui.values import Choice, Snapshot
-from napari_scribseg.io import write_volume
+from napari_scribseg.io import read_labels, write_volume
+from napari_scribseg.project.folder import Project
 from napari_scribseg.runs import commands
 from napari_scribseg.runs.folder import RunFolder
 
@@ -129,9 +132,9 @@ class TestChildren:
 class _Answering(commands.Children):
     """Writes what `scribseg predict` would write, without torch."""
 
-    def __init__(self, segmentation) -> None:
+    def __init__(self, segmentation, notes=()) -> None:
         super().__init__()
-        self.segmentation = segmentation
+        self.segmentation, self.notes = segmentation, notes
 
     def run(self, arguments, tolerated=0):
         assert Path(arguments[2]).is_file()
@@ -143,7 +146,7 @@ class _Answering(commands.Children):
         write_volume(folder / "p.nii.gz", Volume(self.segmentation, grid))
         sure = np.zeros(grid.shape, np.float32)
         write_volume(folder / "p_uncertainty.nii.gz", Volume(sure, grid))
-        return {"written": {"p": ["p.nii.gz", "p_uncertainty.nii.gz"]}}
+        return {"written": {"p": ["p.nii.gz", "p_uncertainty.nii.gz"]}, "notes": self.notes}
 
 
 class TestPredict:
@@ -156,6 +159,16 @@ class TestPredict:
         assert outcome.uncertainty.array.max() == 0
         assert outcome.run == run.path
         assert outcome.probabilities is None
+
+    def test_what_the_clean_up_may_take_away_is_not_told_of_the_raw_segmentation(self, tmp_path):
+        taken = snapshot(schema=TWO_BALLS.with_anatomy(**{TWO_BALLS.names[1]: {"one_piece": True}}))
+        run = new_run.write_run(tmp_path, taken, CHOICE)
+        parted = taken.reference.copy()
+        parted[:, :4, :4] = 1
+        (odd,) = anatomy_findings(parted, taken.schema, taken.image.grid.spacing)
+        notes = ["p: It is turned.", f"p: {odd}"]
+        outcome = predictions.predict(run.path, taken, _Answering(parted, notes))
+        assert outcome.doubts == ("p: It is turned.",)
 
     def test_one_slice_comes_back_in_its_place(self, tmp_path):
         taken = snapshot()
@@ -214,9 +227,36 @@ class TestPredict:
         assert np.array_equal(back.uncertainty.array, made.uncertainty.array)
         assert len(list(second.glob("predictions/*"))) == 2, "what the run itself said stays"
 
+    def test_what_is_exported_is_cleaned_up_as_what_is_shown(self, tmp_path):
+        name = TWO_BALLS.names[1]
+        schema = TWO_BALLS.with_anatomy(**{name: {"one_piece": True}})
+        with Project.create(tmp_path, schema) as project:
+            project.add_case(replace(two_ball_case(), id="p"))
+        taken = snapshot(schema=schema, case=CaseKey.in_project(tmp_path, "p"))
+        run = new_run.write_run(tmp_path, taken, CHOICE).path
+        parted = taken.reference.copy()
+        parted[0, 0, 0] = 1
+        made = predictions.predict(run, taken, _Answering(parted))
+
+        def exported(out):
+            predictions.export_project(
+                tmp_path, tmp_path / out, "nifti", run, copy_images=False, cleaning=CLEAN_UP
+            )
+            (path,) = (tmp_path / out / "predictions").rglob("*.nii.gz")
+            return read_labels(path).array
+
+        assert np.array_equal(exported("clean"), CLEAN_UP.applied(parted, schema))
+        for folder in run.glob("predictions/*"):  # it was made earlier
+            folder.rename(folder.with_name(f"2020{folder.name[4:]}"))
+        corrected = replace(made, corrected=True)
+        saved_predictions.keep_corrected(corrected, taken, saved_predictions.corrected_file(run))
+        assert exported("corrected")[0, 0, 0] == 1
+
     def test_exporting_needs_a_project(self, tmp_path):
         with pytest.raises(InvalidInput, match="no cases that are saved yet"):
-            predictions.export_project(tmp_path, tmp_path / "out", "nifti", None, copy_images=True)
+            predictions.export_project(
+                tmp_path, tmp_path / "out", "nifti", None, copy_images=True, cleaning=CLEAN_UP
+            )
 
     def test_no_copy_of_the_image_stays_behind(self, tmp_path):
         taken = snapshot()

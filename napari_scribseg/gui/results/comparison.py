@@ -15,6 +15,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
+from napari_scribseg.evaluation.anatomy import anatomy_findings
 from napari_scribseg.evaluation.metrics import ClassScore, score_case
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.evaluation.slice_metrics import SliceScore, comparison_map, score_slices
@@ -38,6 +39,7 @@ class Comparison:
         note: why there are no scores although there is a reference; "" otherwise.
         slices: scores, or areas only, of every class and slice that was predicted.
         difference: (z, y, x) values of `comparison_map`; None without a usable reference.
+        doubts: what is odd about the prediction, and what contradicts the classes in what is shown.
     """
 
     prediction: Prediction
@@ -47,6 +49,7 @@ class Comparison:
     note: str
     slices: tuple[SliceScore, ...]
     difference: Array | None
+    doubts: tuple[str, ...]
 
 
 def compare(
@@ -55,10 +58,13 @@ def compare(
     """Clean up a prediction and compare it with the reference.
 
     A reference that can't be compared costs the scores only; the note says why. What somebody has
-    corrected by hand is not cleaned up: that would take corrections away.
+    corrected by hand is not cleaned up: that would take corrections away. Nor is a single slice by
+    anatomy: whether a structure is one piece only the whole volume tells.
     """
     raw, schema = prediction.segmentation, prediction.schema
     cleaning = PostProcessing() if prediction.corrected else cleaning
+    if prediction.z is not None:
+        cleaning = cleaning.model_copy(update={"anatomy": False})
     shown = cleaning.applied(raw.array, schema)
     part = slice(None) if prediction.z is None else slice(prediction.z, prediction.z + 1)
     note, scores, truth = "", None, None
@@ -77,7 +83,10 @@ def compare(
     slices = score_slices(shown[part], None if truth is None else truth[part], raw.spacing, schema)
     moved = tuple(replace(s, z=s.z + (prediction.z or 0)) for s in slices)
     volume = Volume(shown, raw.grid, frame=raw.frame)
-    return Comparison(prediction, volume, cleaning, scores, note, moved, difference)
+    is_told = prediction.z is None and not prediction.corrected  # a painter looks at it already
+    odd = anatomy_findings(shown, schema, raw.spacing) if is_told else ()
+    doubts = (*prediction.doubts, *odd)
+    return Comparison(prediction, volume, cleaning, scores, note, moved, difference, doubts)
 
 
 def caption_of(comparison: Comparison, title: str) -> str:
@@ -107,7 +116,7 @@ def told_of(comparison: Comparison, title: str) -> tuple[str, Level]:
     else:
         parts.append(comparison.note or "Choose a reference to get Dice and HD95.")
     is_empty = prediction.z is None and not np.any(comparison.shown.array)
-    doubts = [*([_NOTHING_FOUND] if is_empty else []), *prediction.doubts]
+    doubts = [*([_NOTHING_FOUND] if is_empty else []), *comparison.doubts]
     is_doubtful = bool(comparison.note or doubts)
     return " ".join([*parts, *doubts]), "warning" if is_doubtful else "good"
 
@@ -120,7 +129,7 @@ def told_of_several(found: Sequence[tuple[Comparison, str]]) -> tuple[str, Level
         f"{title} {mean_dice(one.scores)}" if one.scores else title for one, title in found
     )
     notes = list(dict.fromkeys(one.note for one, _ in found if one.note))
-    doubts = list(dict.fromkeys(doubt for one, _ in found for doubt in one.prediction.doubts))
+    doubts = list(dict.fromkeys(doubt for one, _ in found for doubt in one.doubts))
     hint = [] if is_scored or notes else ["Choose a reference to get Dice and HD95."]
     case = found[0][0].prediction.case
     parts = [f"{case} is segmented by {len(found)} runs{measure}{names}.", *hint, *notes, *doubts]

@@ -80,7 +80,7 @@ class CorrectionController:
         if self._score_soon.isActive():
             self._take_over()
         self.keep()
-        self._correction, self._key = None, None
+        self._correction, self._key, self._shown.painted = None, None, None
         correction.end()
         self._switch.blockSignals(True)
         self._switch.setChecked(False)
@@ -133,6 +133,7 @@ class CorrectionController:
             session.refuse(str(error))
             return
         self._key = key_of(prediction)
+        self._shown.painted = layer, prediction
         self._place = Snapshot(
             prediction.case, prediction.segmentation, None, None, prediction.schema, session.kept
         )

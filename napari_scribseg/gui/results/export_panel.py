@@ -227,8 +227,12 @@ class ExportController:
             self.export_cases(folder, layout, copy_images=copies)
 
     def export_cases(self, folder: Path, layout: Layout, *, copy_images: bool) -> None:
-        """Export the cases of the project, with the newest predictions of the shown run."""
+        """Export the cases of the project, with the newest predictions of the shown run.
+
+        They are cleaned up as what is shown.
+        """
         project, run = self._session.project_folder, self._presenter.run
+        cleaning = self._presenter.cleaning
 
         def tell(done: Exported) -> None:
             n = len(done.written)
@@ -240,7 +244,10 @@ class ExportController:
 
         self._session.say(f"Exporting to {folder} …")
         self._session.run(
-            lambda: export_project(project, folder, layout, run, copy_images=copy_images), tell
+            lambda: export_project(
+                project, folder, layout, run, copy_images=copy_images, cleaning=cleaning
+            ),
+            tell,
         )
 
 

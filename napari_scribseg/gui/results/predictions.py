@@ -13,13 +13,20 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
+from napari_scribseg.evaluation.anatomy import anatomy_findings
+from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.project_cases import project_of
-from napari_scribseg.gui.results.saved_predictions import new_predictions, newest_predictions
+from napari_scribseg.gui.results.saved_predictions import (
+    is_corrected,
+    new_predictions,
+    newest_predictions,
+)
 from napari_scribseg.gui.values import Prediction, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.io.atomic import temporary_name
@@ -76,12 +83,15 @@ def predict(
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
+    found = read_labels(out / names[0]).array
+    # What the classes rule out is told of what is shown, once it is cleaned up.
+    odd = anatomy_findings(found, schema, grid.spacing)
     # On the image's own grid: a NIfTI header has fewer digits.
     maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
     return Prediction(
         case=snapshot.case,
         segmentation=Volume(
-            _whole(read_labels(out / names[0]).array, grid.shape, z),
+            _whole(found, grid.shape, z),
             grid,
             frame=snapshot.image.frame,
         ),
@@ -90,7 +100,7 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(document.get("notes", ())),
+        doubts=tuple(note for note in document.get("notes", ()) if not note.endswith(odd)),
     )
 
 
@@ -162,9 +172,17 @@ def maps_of(run: Path, snapshot: Snapshot, children: Children) -> dict[str, Arra
 
 
 def export_project(
-    project: Path, folder: Path, layout: Layout, run: Path | None, *, copy_images: bool
+    project: Path,
+    folder: Path,
+    layout: Layout,
+    run: Path | None,
+    *,
+    copy_images: bool,
+    cleaning: PostProcessing,
 ) -> Exported:
     """Export the cases of a project, in the layout nifti with a run's newest predictions.
+
+    They are cleaned up as the window does it: what was corrected by hand stays as it is.
 
     Raises:
         InvalidInput: there is no project there yet, or `export` refuses.
@@ -181,7 +199,25 @@ def export_project(
         found, owner = newest_predictions(run), project_of(run)
         keys = {c.id: CaseKey.in_project(project, c.id).id_among(owner) for c in dataset.cases}
         predictions = {run.name: {i: found[key] for i, key in keys.items() if key in found}}
-    return export(dataset, folder, layout, predictions=predictions, copy_images=copy_images)
+    with TemporaryDirectory(prefix="scribseg-export-", ignore_cleanup_errors=True) as copies:
+        if run is not None and predictions:
+            schema = described(run)[1]
+            for case_id, path in predictions[run.name].items():
+                cleaned = _cleaned(path, Path(copies) / f"{case_id}.nii.gz", cleaning, schema)
+                predictions[run.name][case_id] = cleaned
+        return export(dataset, folder, layout, predictions=predictions, copy_images=copy_images)
+
+
+def _cleaned(path: Path, copy: Path, cleaning: PostProcessing, schema: LabelSchema) -> Path:
+    """A copy of a saved segmentation after its clean-up; itself where nothing is to be done."""
+    if is_corrected(path) or not cleaning.in_words(schema):
+        return path
+    try:
+        raw = read_labels(path)
+    except ScribsegError:
+        return path  # the export says what is wrong with it
+    write_volume(copy, Volume(cleaning.applied(raw.array.astype(np.uint8), schema), raw.grid))
+    return copy
 
 
 def _id_in_run(run: RunFolder, snapshot: Snapshot) -> str:

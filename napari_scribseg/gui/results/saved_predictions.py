@@ -82,6 +82,11 @@ def newest_of_case(project: Path, snapshot: Snapshot) -> Prediction | None:
     return None
 
 
+def is_corrected(path: Path) -> bool:
+    """Whether somebody has corrected this segmentation by hand."""
+    return (path.parent / CORRECTED).is_file()
+
+
 def corrected_file(run: Path) -> Path:
     """A new place among the predictions of a run for a segmentation that is corrected by hand.
 
@@ -135,7 +140,7 @@ def _read(run: Path, path: Path, case_id: str, snapshot: Snapshot) -> Prediction
         uncertainty=unsure,
         schema=described(run)[1],
         run=run,
-        corrected=(path.parent / CORRECTED).is_file(),
+        corrected=is_corrected(path),
     )
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from napari_scribseg.evaluation.anatomy import anatomy_in_words
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.io.atomic import write_text
@@ -92,7 +93,10 @@ def _slice_rows(comparison: Comparison) -> list[dict[str, str | int]]:
 
 
 def _cleaning_words(comparison: Comparison) -> str:
-    done = [name for name, on in comparison.cleaning.model_dump(exclude={"version"}).items() if on]
+    cleaning = comparison.cleaning
+    if not anatomy_in_words(comparison.prediction.schema):  # nothing is said, so nothing was done
+        cleaning = cleaning.model_copy(update={"anatomy": False})
+    done = [name for name, on in cleaning.model_dump(exclude={"version"}).items() if on]
     if comparison.prediction.corrected:
         done.insert(0, "corrected by hand")
     return " + ".join(done) or "none"

@@ -19,6 +19,7 @@ from napari_scribseg.gui.canvas.side_by_side import Cell, SideBySide
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.values import Prediction
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -41,6 +42,8 @@ class ShownLayers:
         self.side_by_side = SideBySide(session.viewer)
         self.outline = True
         self.difference = False
+        self.painted: tuple[Layer, Prediction] | None = None
+        """The segmentation layer that somebody paints on now, and what it was at first."""
         self._seen: tuple[CaseKey, Path] | None = None
         """The case and the run whose segmentation was shown last."""
 
@@ -143,7 +146,10 @@ class ShownLayers:
         prediction = comparison.prediction
         case, run = prediction.case, str(prediction.run)
         old = self.segmentation_of(comparison)
-        if old is not None and np.array_equal(np.asarray(old.data), comparison.shown.array):
+        if old is not None and (
+            self._is_ahead(old, prediction)
+            or np.array_equal(np.asarray(old.data), comparison.shown.array)
+        ):
             if old.name != title:
                 old.name = title
             return
@@ -160,6 +166,12 @@ class ShownLayers:
         if old is None:
             data[1]["visible"] = False
         self._session.put(data, "segmentation", case, run)
+
+    def _is_ahead(self, layer: Layer, prediction: Prediction) -> bool:
+        """Whether somebody paints on a layer that was made of this, so that it may be newer."""
+        if self.painted is None or layer is not self.painted[0]:
+            return False
+        return prediction.corrected or prediction is self.painted[1]
 
     def _show_maps(self, comparison: Comparison) -> None:
         prediction = comparison.prediction

@@ -12,6 +12,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
+from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.accept_panel import AcceptController, AcceptForm
@@ -166,7 +167,7 @@ class ResultsTab(Tab):
         panel.ticked_changed.connect(presenter.tick)
         panel.probabilities_changed.connect(self._set_probabilities)
         scores.run_chosen.connect(presenter.choose_shown)
-        scores.cleaning_changed.connect(presenter.set_cleaning)
+        scores.cleaning_changed.connect(self._set_cleaning)
         scores.slice_asked.connect(self._go_to_slice)
         scores.outline_changed.connect(self._set_outline)
         scores.difference_changed.connect(self._show_difference)
@@ -201,6 +202,10 @@ class ResultsTab(Tab):
     def _predict(self, scope: Scope) -> None:
         self.correcting.stop()
         self.presenter.predict(scope, self.shown_slice())
+
+    def _set_cleaning(self, cleaning: PostProcessing) -> None:
+        self.correcting.stop()  # another segmentation is shown then, unless this one was corrected
+        self.presenter.set_cleaning(cleaning)
 
     def _set_probabilities(self, wanted: bool) -> None:
         self.presenter.probabilities = wanted

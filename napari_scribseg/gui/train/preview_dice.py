@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from statistics import fmean
 
@@ -19,18 +20,21 @@ from napari_scribseg.io import read_labels
 
 
 class PreviewDice:
-    """Remembers the Dice of every preview, so that each is measured once."""
+    """Remembers the Dice of every preview, so that each is measured once with a reference."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, dict[str, float | None]] = {}
+        self._known: dict[tuple[bytes, Path], dict[str, float | None]] = {}
+        self._against = b""
+        """Tells the reference that was compared with last from others."""
         self._lock = threading.Lock()
 
     def of(self, previews: Mapping[int, Path]) -> dict[int, dict[str, float | None]]:
-        """Dice by step and class, of those that were measured."""
-        return {step: self._known[path] for step, path in previews.items() if path in self._known}
+        """Dice by step and class, of those that were measured with the last reference."""
+        keys = {step: (self._against, path) for step, path in previews.items()}
+        return {step: self._known[key] for step, key in keys.items() if key in self._known}
 
     def score(self, previews: Mapping[int, Path], reference: Array, schema: LabelSchema) -> bool:
-        """Measure those that were not yet; takes a while. Tells whether there were any.
+        """Measure those that were not yet; takes a while. Tells whether `of` has changed.
 
         Args:
             previews: files by step.
@@ -39,10 +43,12 @@ class PreviewDice:
             schema: the structures that the run has learnt.
         """
         with self._lock:
-            fresh = [path for path in previews.values() if path not in self._known]
+            before = self._against
+            self._against = against = sha256(reference.tobytes()).digest()
+            fresh = [path for path in previews.values() if (against, path) not in self._known]
             for path in fresh:
-                self._known[path] = _dice_of(path, reference, schema)
-            return bool(fresh)
+                self._known[against, path] = _dice_of(path, reference, schema)
+            return bool(fresh) or against != before
 
 
 def mean_scores(scores: Mapping[int, Mapping[str, float | None]]) -> dict[int, float]:

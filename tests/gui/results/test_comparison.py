@@ -14,7 +14,7 @@ from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
-from napari_scribseg.evaluation.post_processing import PostProcessing
+from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
 from napari_scribseg.gui.results.advice import advise
 from napari_scribseg.gui.results.comparison import caption_of, compare
@@ -118,6 +118,27 @@ def test_what_was_corrected_by_hand_is_not_cleaned_up_and_its_caption_says_so():
     assert caption_of(found, "run") == "p by run · corrected by hand"
 
 
+def test_one_slice_is_not_cleaned_by_anatomy_since_its_pieces_may_meet_in_another():
+    schema = SCHEMA.with_anatomy(a={"one_piece": True})
+    parted = np.zeros(GRID.shape, np.uint8)
+    parted[0, 1:3, 1:3] = parted[0, 5:7, 5:7] = 1
+    slice_only = compare(made(parted, z=0, schema=schema), None, CLEAN_UP)
+    assert slice_only.shown.array[0].sum() == 8
+    assert caption_of(slice_only, "run") == "p by run · slice 0 only"
+    whole = compare(made(parted, schema=schema), None, CLEAN_UP)
+    assert whole.shown.array[0].sum() == 4
+    assert caption_of(whole, "run") == "p by run · cleaned up by anatomy (a: one piece)"
+
+
+def test_what_the_classes_rule_out_is_told_of_what_is_shown():
+    schema = SCHEMA.with_anatomy(a={"one_piece": True})
+    parted = np.zeros(GRID.shape, np.uint8)
+    parted[:, 1:4, 1:4], parted[:, 5:8, 5:8] = 1, 1
+    assert compare(made(parted, schema=schema), None, CLEAN_UP).doubts == ()
+    (raw,) = compare(made(parted, schema=schema), None, PostProcessing()).doubts
+    assert raw.startswith("a should be one piece")
+
+
 def test_probabilities_decide_where_all_runs_brought_them():
     half = np.full((2, *GRID.shape), 0.5, np.float32)
     other = pieces()
@@ -132,7 +153,8 @@ def test_runs_of_other_structures_are_not_compared():
 
 
 def test_everything_is_in_one_table(tmp_path):
-    verdict = compare(made(pieces()), pieces(), PostProcessing(fill_holes=True))
+    cleaning = PostProcessing(anatomy=True, fill_holes=True)  # nothing is said of the anatomy
+    verdict = compare(made(pieces()), pieces(), cleaning)
     measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
     save_table(tmp_path / "t.csv", {"first": verdict}, measured)
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:

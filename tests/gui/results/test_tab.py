@@ -257,6 +257,26 @@ class TestCorrecting:
         assert viewer.layers.selection.active is scribbles
         assert (scribbles.data != before).any()
 
+    def test_scores_that_come_late_take_nothing_from_who_still_paints(
+        self, tab, viewer, qtbot, monkeypatch
+    ):
+        monkeypatch.setattr(correction, "corrected_file", lambda run: run / "predictions" / "x")
+        monkeypatch.setattr(correction, "keep_corrected", lambda *_: None)
+        tab.presenter.tick((TWO,))
+        predict(tab, qtbot)
+        tab.scores.correct.setChecked(True)
+        (layer,) = of_role(viewer, "segmentation")
+        layer.data_setitem((np.array([0]), np.array([0]), np.array([0])), np.array([1], np.uint8))
+        tab.presenter.compared(tab.presenter.shown)  # of what it was before this stroke
+        assert of_role(viewer, "segmentation") == [layer]
+        assert tab.correcting.is_on
+        assert layer.data[0, 0, 0] == 1
+        layer.events.paint(value=[])
+        tab.scores._anatomy.setChecked(False)
+        assert not tab.correcting.is_on, "what is cleaned up otherwise may be shown now"
+        soon(qtbot, lambda: "corrected by hand" in tab.presenter.screen.shown.caption)
+        assert of_role(viewer, "segmentation")[0].data[0, 0, 0] == 1
+
     def test_undo_takes_the_strokes_back(self, viewer):
         case = heart("p", 7)
         (_, reference, strokes) = (layers.layer_of(d) for d in layers.case_data(case, HEART))

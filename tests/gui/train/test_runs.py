@@ -216,6 +216,11 @@ def test_previews_are_scored_once_against_the_shown_reference(tmp_path):
     assert known.score({3: path}, case.reference, TWO_BALLS)
     assert known.of({3: path, 4: tmp_path / "4.nii.gz"}) == {3: {"bright": 1.0, "dim": 1.0}}
     assert not known.score({3: path}, case.reference, TWO_BALLS)
+    other = np.where(case.reference == 1, 0, case.reference)
+    assert known.score({3: path}, other, TWO_BALLS), "another reference gives other scores"
+    assert known.of({3: path}) == {3: {"bright": 0.0, "dim": 1.0}}
+    assert known.score({3: path}, case.reference, TWO_BALLS), "others are shown again"
+    assert known.of({3: path}) == {3: {"bright": 1.0, "dim": 1.0}}
 
 
 def test_whole_patients_are_held_out_where_there_are_enough_and_never_the_shown_one(tmp_path):
