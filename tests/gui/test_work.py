@@ -17,7 +17,6 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.evaluation.anatomy import anatomy_findings
 from napari_scribseg.evaluation.post_processing import CLEAN_UP
 from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.train import new_run
@@ -159,16 +158,6 @@ class TestPredict:
         assert outcome.uncertainty.array.max() == 0
         assert outcome.run == run.path
         assert outcome.probabilities is None
-
-    def test_what_the_clean_up_may_take_away_is_not_told_of_the_raw_segmentation(self, tmp_path):
-        taken = snapshot(schema=TWO_BALLS.with_anatomy(**{TWO_BALLS.names[1]: {"one_piece": True}}))
-        run = new_run.write_run(tmp_path, taken, CHOICE)
-        parted = taken.reference.copy()
-        parted[:, :4, :4] = 1
-        (odd,) = anatomy_findings(parted, taken.schema, taken.image.grid.spacing)
-        notes = ["p: It is turned.", f"p: {odd}"]
-        outcome = predictions.predict(run.path, taken, _Answering(parted, notes))
-        assert outcome.doubts == ("p: It is turned.",)
 
     def test_one_slice_comes_back_in_its_place(self, tmp_path):
         taken = snapshot()

@@ -19,7 +19,6 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.evaluation.anatomy import anatomy_findings
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.results.saved_predictions import (
@@ -83,15 +82,12 @@ def predict(
         )
     names: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
-    found = read_labels(out / names[0]).array
-    # What the classes rule out is told of what is shown, once it is cleaned up.
-    odd = anatomy_findings(found, schema, grid.spacing)
     # On the image's own grid: a NIfTI header has fewer digits.
     maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
     return Prediction(
         case=snapshot.case,
         segmentation=Volume(
-            _whole(found, grid.shape, z),
+            _whole(read_labels(out / names[0]).array, grid.shape, z),
             grid,
             frame=snapshot.image.frame,
         ),
@@ -100,7 +96,7 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(note for note in document.get("notes", ()) if not note.endswith(odd)),
+        doubts=tuple(document.get("notes", ())),
     )
 
 

@@ -39,9 +39,10 @@ class TrainingPanel(Panel):
         self._screen = TrainingScreen()
         self._usual = TrainConfig().steps
         self.form = MethodForm()
+        # The button that trains is in sight however long the settings below it are.
+        self._add_controls()
         self.body.addWidget(self.form)
         self._unfold.toggled.connect(self._fold)
-        self._add_controls()
         self.show_screen(self._screen)
 
     def value(self) -> Choice | None:
@@ -85,7 +86,7 @@ class TrainingPanel(Panel):
             usual: steps that the chosen method wants.
         """
         self._usual = usual
-        self._whole.setText(f"All {usual} steps")
+        self._whole.setText(f"Set all {usual} steps")
 
     def _fold(self, is_open: bool) -> None:
         self._unfold.setText(_ARROWS[is_open])
@@ -116,10 +117,10 @@ class TrainingPanel(Panel):
         copy = button("Copy as command", "The same training as a command for a terminal")
         copy.clicked.connect(self.command_asked)
         self._buttons = _row(self._train, self._several, copy)
-        minutes = f"{budget.SOON_MINUTES:g} min now"
-        soon = button(minutes, "A first look: train for about two minutes")
+        minutes = f"Set {budget.SOON_MINUTES:g} minutes"
+        soon = button(minutes, "A first look: fill in a training of about two minutes")
         soon.clicked.connect(lambda: self.form.change_training(budget.soon_budget()))
-        self._whole = button("All steps", "As many steps as the method wants")
+        self._whole = button("All steps", "Fill in as many steps as the method wants")
         self._whole.clicked.connect(
             lambda: self.form.change_training(budget.whole_budget(self._usual))
         )
@@ -133,12 +134,12 @@ class TrainingPanel(Panel):
         clear.clicked.connect(self.clear_asked)
         self._queue = _row(self._waiting, self._go_on, clear)
         for widget in (
-            self._budgets,
-            self._estimate,
             self._buttons,
             self._wanted,
             self._queue,
             self._warnings,
+            self._budgets,
+            self._estimate,
         ):
             self.body.addWidget(widget)
 
