@@ -25,6 +25,7 @@ from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.fitting_weights import method_with, read_weights
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
 from napari_scribseg.training.memory import refuse_too_large
+from napari_scribseg.training.test_time import TURNS, UPRIGHT, mean_over_turns, means_over_turns
 from napari_scribseg.training.windows import window_means, window_shape
 
 _SLICES_AT_ONCE = 8
@@ -134,6 +135,7 @@ def predict_case(
     *,
     probabilities: bool = True,
     uncertainty: bool = True,
+    test_time_augmentation: bool = False,
 ) -> Prediction:
     """Segmentation, probabilities and uncertainty of an image.
 
@@ -148,6 +150,8 @@ def predict_case(
         z: only this slice, as it comes out of the whole volume: the result is one slice thick.
         probabilities: keep them; they take 4 bytes per voxel and class.
         uncertainty: keep it; it takes 4 bytes per voxel.
+        test_time_augmentation: average over small turns of the image, see `test_time`; three times
+            as slow.
 
     Raises:
         InvalidInput: there is no such slice, or the memory that is free is not enough.
@@ -174,7 +178,8 @@ def predict_case(
     segmentation = np.empty(shape, np.uint8)
     kept = np.empty((method.n_classes, *shape), np.float32) if probabilities else None
     unsure = np.empty(shape, np.float32) if uncertainty else None
-    for piece in _turned_pieces(model, image, turn, z):
+    turns = TURNS if test_time_augmentation else UPRIGHT
+    for piece in _turned_pieces(model, image, turn, z, turns):
         found = piece.probabilities.numpy()
         turn.shown(segmentation)[piece.slices] = found.argmax(1)
         if kept is not None:
@@ -192,7 +197,9 @@ def _grid_of_slice(grid: Grid, z: int) -> Grid:
     return Grid((1, grid.shape[1], grid.shape[2]), affine, grid.oriented)
 
 
-def _turned_pieces(model: Model, image: Volume, turn: Turn, z: int | None) -> Iterator[_Piece]:
+def _turned_pieces(
+    model: Model, image: Volume, turn: Turn, z: int | None, turns: tuple[float, ...]
+) -> Iterator[_Piece]:
     """A prediction in pieces, in the order in which the network sees the image.
 
     Args:
@@ -200,6 +207,7 @@ def _turned_pieces(model: Model, image: Volume, turn: Turn, z: int | None) -> It
         image: as it is stored.
         turn: what brings it into the orientation that the network has learnt.
         z: only this slice of the stored image, which may lie across those that the network sees.
+        turns: degrees in the plane, averaged over.
     """
     axis, index = (0, None) if z is None else turn.slice_seen(z, image.shape[0])
     pieces = _pieces(
@@ -209,6 +217,7 @@ def _turned_pieces(model: Model, image: Volume, turn: Turn, z: int | None) -> It
         model.spacing_mm,
         model.machine,
         index if axis == 0 else None,
+        turns,
     )
     if axis == 0 or index is None:
         return pieces
@@ -279,12 +288,13 @@ def _pieces(
     spacing_mm: float,
     machine: Machine,
     z: int | None,
+    turns: tuple[float, ...] = UPRIGHT,
 ) -> Iterator[_Piece]:
     """A prediction in pieces, in order, whatever the method is shown."""
     if method.sample == "slice":
-        yield from _slice_pieces(method, image, spacing, spacing_mm, machine, z)
+        yield from _slice_pieces(method, image, spacing, spacing_mm, machine, z, turns)
         return
-    yield from _patch_pieces(method, image, spacing, spacing_mm, machine, z)
+    yield from _patch_pieces(method, image, spacing, spacing_mm, machine, z, turns)
 
 
 def _patch_pieces(
@@ -294,10 +304,14 @@ def _patch_pieces(
     spacing_mm: float,
     machine: Machine,
     z: int | None,
+    turns: tuple[float, ...],
 ) -> Iterator[_Piece]:
     """From a network that sees windows of several slices."""
     shape = (image.shape[1], image.shape[2])
-    for first, means in window_means(method, image_slices(image, spacing, spacing_mm), machine):
+    slices = image_slices(image, spacing, spacing_mm)
+    for first, means in means_over_turns(
+        lambda seen: window_means(method, seen, machine), slices, turns
+    ):
         start, shown = first, means
         if z is not None:
             if not first <= z < first + means.shape[1]:
@@ -317,19 +331,23 @@ def _slice_pieces(
     spacing_mm: float,
     machine: Machine,
     z: int | None,
+    turns: tuple[float, ...],
 ) -> Iterator[_Piece]:
     """From a network that sees slices, few of them at once."""
     slices = torch.from_numpy(normalise(image))[:, None]
     slices = slices if z is None else slices[z : z + 1]
     wanted = in_plane_shape((image.shape[0], image.shape[1], image.shape[2]), spacing, spacing_mm)
     shape, start = (image.shape[1], image.shape[2]), 0
+
+    def probabilities_of(shown: Tensor) -> Tensor:
+        with machine.autocast():
+            logits = method(shown.contiguous(memory_format=machine.memory_format))
+        return logits.float().softmax(1)
+
     for some in slices.split(_slices_at_once(wanted)):
         shown = resample_in_plane(some, wanted)
         shown = shown.to(machine.device, memory_format=machine.memory_format)
-        with machine.autocast():
-            logits = method(shown)
-        probabilities = logits.float().softmax(1)
-        del logits
+        probabilities = mean_over_turns(probabilities_of, shown, turns)
         uncertainty = method.uncertainty(probabilities)
         yield _Piece(start, *_on_grid(probabilities, uncertainty, shape))
         start += len(some)

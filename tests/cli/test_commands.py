@@ -84,6 +84,7 @@ COMMANDS = {
         "--clean-up",
         "--largest-component",
         "--fill-holes",
+        "--test-time-augmentation",
         "--slice",
         "--region",
         "--device",
@@ -701,6 +702,24 @@ def test_outside_of_a_region_everything_is_background(
     )
     assert not read_labels(tmp_path / "all" / f"{first.id}.nii.gz").array.any()
     assert read_labels(tmp_path / "all" / f"{second.id}.nii.gz").array.any()
+
+
+def test_predict_averages_over_small_turns_when_asked(
+    run: RunFolder, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, asked = sys.modules["napari_scribseg.training.predict"], []
+    whole = module.predict_case
+
+    def noted(model: str, image: Volume, z: int | None = None, **options: Any) -> SimpleNamespace:
+        asked.append(options["test_time_augmentation"])
+        return whole(model, image)
+
+    monkeypatch.setattr(module, "predict_case", noted)
+    words = ("predict", run.path, f"{SAMPLE}/images/heart05_ED.nii.gz", "--out")
+    _, plain, _ = call(capsys, *words, tmp_path / "plain")
+    _, turned, _ = call(capsys, *words, tmp_path / "turned", "--test-time-augmentation")
+    assert asked == [False, True]
+    assert [d["test_time_augmentation"] for d in (plain, turned)] == [False, True]
 
 
 def test_predict_cleans_up_by_what_the_classes_say_unless_told_not_to(
