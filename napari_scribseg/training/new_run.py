@@ -15,6 +15,7 @@ from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.methods.registry import spec_named
+from napari_scribseg.project.teamwork import effort_text
 from napari_scribseg.runs.folder import RunCase, RunFolder
 
 VALIDATION_SHARE: Final = 0.2
@@ -79,6 +80,7 @@ def prepare_run(
         dataset_folder=dataset.folder.absolute(),
         validate=validate,
         continues=continues,
+        effort=effort_text((c.files.scribbles for c in cases if c.files.scribbles), {}),
     )
 
 
