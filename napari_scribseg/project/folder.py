@@ -341,12 +341,13 @@ class Project:
             path = self._scribbles_of(case_id, annotator)
             if self._lock is None:
                 self._check_may_change()
-            found = self._unnoted(case_id) if strokes else ()
+            ledger = self._inside(f"cases/{case_id}/{strokes_ledger.LEDGER}")
+            if strokes and self._lock is not None and self._lock.is_held:
+                strokes_ledger.begin(ledger, self._unnoted(case_id))
             if annotator:
                 versions.describe(path, annotator, made)
             self._scribbles.replace(path, scribbles, entry.grid, self._check_may_change)
-            ledger = self._inside(f"cases/{case_id}/{strokes_ledger.LEDGER}")
-            strokes_ledger.append(ledger, (*found, *strokes))
+            strokes_ledger.append(ledger, strokes)
             drawn = entry.progress == "untouched" and bool(scribbles.any())
             changes = {
                 "labels": None if schema == self.schema else schema,
@@ -442,6 +443,15 @@ class Project:
         """
         self._entry(case_id)
         return sum_of(self._scribbles_of(case_id, annotator))
+
+    def saved_scribbles(self, case_id: str, annotator: str = "") -> Array | None:
+        """The saved scribbles of a case (z, y, x) as they were stored; None = there are none.
+
+        Raises:
+            InvalidInput: they can't be read.
+        """
+        path = self._scribbles_of(case_id, annotator)
+        return io.read_labels(path).array if path.is_file() else None
 
     def copy_scribbles_aside(self, case_id: str, annotator: str = "") -> str:
         """Keep a copy of the saved scribbles beside them; gives its name.

@@ -366,7 +366,7 @@ class ProjectStore:
             if case_id is None:
                 case_id = project.free_id(safe_id(wanted), self._promised_ids(project))
             if (case_id, of) not in self._followed:
-                self._follow((case_id, of), np.zeros(scribbles.shape, np.uint8), schema)
+                self._follow((case_id, of), self._saved(case_id, of, scribbles.shape), schema)
             one = self._followed[case_id, of]
             done = one.record(scribbles, schema, by=self.annotator, seconds=seconds)
             return Kept(case_id, one.is_pending, done.voxels, done.note)
@@ -543,6 +543,15 @@ class ProjectStore:
 
     def _has_unsaved(self, case_id: str, of: str) -> bool:
         return (case_id, of) in self._followed and self._followed[case_id, of].is_pending
+
+    def _saved(self, case_id: str, of: str, shape: tuple[int, ...]) -> Array:
+        """The strokes that the project has; nothing where it has none that fit."""
+        try:
+            saved = self._open.saved_scribbles(case_id, of)
+        except InvalidInput:  # the journal keeps all of them then
+            saved = None
+        fits = saved is not None and saved.shape == shape
+        return saved if saved is not None and fits else np.zeros(shape, np.uint8)
 
     def _follow(
         self, whose: tuple[str, str], saved: Array, schema: LabelSchema | None = None

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.types import Array
+from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.regular_file import open_own, read_regular, reason, shown
 from napari_scribseg.project.annotator import UNKNOWN_AUTHOR
 
@@ -113,6 +114,20 @@ def found_strokes(scribbles: Array, at: float, by: str = UNKNOWN_AUTHOR, of: str
     return stroke_of(nothing, slices, by=by, of=of).model_copy(update={"at": when})
 
 
+def begin(path: Path, found: Sequence[Stroke]) -> None:
+    """Begin the ledger of a case, if there is none yet.
+
+    Args:
+        path: the file.
+        found: what lay in the case before.
+
+    Raises:
+        InvalidInput: it can't be written.
+    """
+    if not path.is_file():
+        write_text(path, _lines(found))
+
+
 def append(path: Path, strokes: Sequence[Stroke]) -> None:
     """Bring strokes to the disk, behind those that are there.
 
@@ -121,7 +136,7 @@ def append(path: Path, strokes: Sequence[Stroke]) -> None:
     """
     if not strokes:
         return
-    text = "".join(f"{stroke.model_dump_json()}\n" for stroke in strokes)
+    text = _lines(strokes)
     try:
         with open_own(path, "a+b") as stream:
             end = stream.seek(0, os.SEEK_END)
@@ -151,6 +166,10 @@ def read(path: Path) -> tuple[Stroke, ...]:
         return ()
     lines = dict.fromkeys(read_regular(path, _MOST_BYTES).splitlines())
     return tuple(sorted(_whole(lines), key=lambda stroke: stroke.end))
+
+
+def _lines(strokes: Sequence[Stroke]) -> str:
+    return "".join(f"{stroke.model_dump_json()}\n" for stroke in strokes)
 
 
 def _whole(lines: Iterable[bytes]) -> list[Stroke]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -151,40 +152,48 @@ def save_consensus(project: Project, case_id: str, scribbles: Array, made: Made)
     project.save_scribbles(case_id, scribbles, annotator=CONSENSUS, made=made)
 
 
-def effort_text(places: Iterable[Path], unsaved: Mapping[Path, Sequence[Stroke]]) -> str:
+class Place(NamedTuple):
+    """Strokes in a project: its folder, id of the case, whose they are (see `Version.of`)."""
+
+    project: Path
+    case: str
+    of: str
+
+
+def place_in_project(path: Path) -> Place | None:
+    """Where in a project a file of scribbles lies; None = in none.
+
+    Raises:
+        InvalidInput: a document is damaged.
+    """
+    path = path.resolve()
+    case = path.parent.parents[1] if path.parent.parent.name == "annotators" else path.parent
+    project = case.parent.parent
+    if case.parent.name != "cases" or not is_project(project):
+        return None
+    found = [one for one in versions_of(project, case.name) if one.path == path]
+    return Place(project, case.name, found[0].of) if found else None
+
+
+def effort_text(
+    places: Iterable[Place], unsaved: Mapping[Place, Sequence[Stroke]] | None = None
+) -> str:
     """The effort behind the strokes that a training learns from, in a line; "" = not known.
 
     Args:
-        places: files of scribbles; those that lie in no project tell nothing.
-        unsaved: strokes that are not in the ledger yet, by the file that they will be saved in.
+        places: the strokes.
+        unsaved: those of them that are not in the ledger yet.
 
     Raises:
         InvalidInput: a ledger can't be read.
     """
-    by_case: dict[str, list[Stroke]] = {}
+    by_place: dict[str, list[Stroke]] = {}
     for place in places:
-        found = _in_project(place)
-        if found is None:
-            continue
-        project, case_id, of = found
-        people = _people(project, case_id, of)
-        known = [one for one in strokes_of_case(project, case_id) if one.of in people]
-        by_case[str(place)] = list(dict.fromkeys([*known, *unsaved.get(place, ())]))
-    return effort_sentence(by_case)
-
-
-def _in_project(place: Path) -> tuple[Path, str, str] | None:
-    """Project, case and annotator of a file of scribbles; None = it lies in no project."""
-    of, case = "", place.parent
-    if case.parent.name == "annotators":
-        case = case.parent.parent
-    project = case.parent.parent
-    if case.parent.name != "cases" or not is_project(project):
-        return None
-    if case != place.parent:
-        for version in versions_of(project, case.name):
-            of = version.of if version.path == place else of
-    return project, case.name, of
+        people = _people(*place)
+        known = [one for one in strokes_of_case(place.project, place.case) if one.of in people]
+        fresh = (unsaved or {}).get(place, ())
+        by_place[str(place)] = list(dict.fromkeys([*known, *fresh]))
+    return effort_sentence(by_place)
 
 
 def _people(project: Path, case_id: str, of: str) -> set[str]:
