@@ -91,7 +91,12 @@ class People(QObject):
         if case_id is None:
             self._show(None)
             return
-        self._run(lambda: self._store.team_of(case_id), self._show)
+
+        def looked(team: CaseTeam | None) -> None:
+            if self._case == case_id:
+                self._show(team)
+
+        self._run(lambda: self._store.team_of(case_id), looked)
 
     def saved(self, state: object) -> None:
         """Look again once strokes were saved."""
