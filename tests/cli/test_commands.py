@@ -744,6 +744,9 @@ def test_predict_cleans_up_by_what_the_classes_say_unless_told_not_to(
     assert [d.anatomy for d in done] == [False, True]
     assert raw["clean_up"] == []
     assert cleaned["clean_up"] == ["anatomy (RV, MYO, LV: one piece; LV: inside MYO)"]
+    # Two pieces of a slice may be one in the volume.
+    _, one, _ = call(capsys, "predict", run.path, image, "--out", tmp_path / "z", "--slice", "0")
+    assert one["clean_up"] == []
 
 
 def test_predict_says_where_it_found_nothing(
