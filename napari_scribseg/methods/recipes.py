@@ -7,7 +7,7 @@ from typing import Final
 from napari_scribseg.core.config import TrainConfig
 
 QUICK: Final = TrainConfig(start="anatomy", dropout=0.0)
-"""The presets `quick` of 2D networks: they begin with weights that know anatomy, and without dropout,
+"""The presets `quick` of 2D networks: from weights that know anatomy, without dropout,
 which costs time and Dice in short trainings."""
 
 WSL4MIS: Final = TrainConfig(
