@@ -34,5 +34,9 @@ def help_button(title: str, page: str) -> QToolButton:
     made.setAutoRaise(True)
     made.setToolTip(f"Explain {title} in the documentation (opens your browser)")
     made.setAccessibleName(f"Help on {title}")
-    made.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(address_of(page))))
+
+    def open_page() -> None:
+        QDesktopServices.openUrl(QUrl(address_of(page)))
+
+    made.clicked.connect(open_page)
     return made
