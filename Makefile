@@ -14,7 +14,7 @@ help:  ## List these targets
 
 install: $(VENV)/.has-test  ## Make .venv with everything that running and testing needs
 
-demo: $(VENV)/.has-test  ## Train on the synthetic heart, predict, score: about three minutes
+demo: $(VENV)/.has-test  ## Train on the synthetic heart, predict, score: about a minute
 	@$(BIN)/scribseg demo --out demo-run/$$(date +%Y-%m-%dT%H-%M-%S)
 
 app: $(VENV)/.has-test $(VENV)/.has-display  ## Open napari on the synthetic heart (needs a display)

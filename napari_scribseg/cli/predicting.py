@@ -112,7 +112,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         default="anatomy",
         help="anatomy (default) removes what contradicts what the classes say of themselves: "
         "further pieces of a structure that is one, and what should lie inside another; none "
-        "leaves the segmentation as predicted",
+        "leaves the segmentation as predicted, as it is done for a single --slice",
     )
     predict.add_argument(
         "--largest-component",
@@ -189,7 +189,8 @@ def run_predict(
             region=arguments.region,
             augmented=arguments.test_time_augmentation,
             cleaning=PostProcessing(
-                anatomy=arguments.clean_up == "anatomy",
+                # What one slice shows as two pieces may be one in the volume.
+                anatomy=arguments.clean_up == "anatomy" and arguments.slice is None,
                 largest_component=arguments.largest_component,
                 fill_holes=arguments.fill_holes,
             ),

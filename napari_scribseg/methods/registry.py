@@ -42,10 +42,10 @@ GROUP: Final = "napari_scribseg.methods"
 """The entry-point group by which other packages offer methods."""
 
 OURS: Final[tuple[MethodSpec, ...]] = (
-    random_walker.SPEC,
-    partial_ce.SPEC,
     partial_ce.PARTIAL_CE_DICE,
+    random_walker.SPEC,
     combined.SPEC,
+    partial_ce.SPEC,
     effdnet.SPEC,
     em_crf.SPEC,
     exmod.SPEC,

@@ -35,7 +35,10 @@ def _batch(progress: float = 0.5):
     [
         ({"seeds_weight": 0}, {"strokes_cross_entropy", "strokes_dice"}),
         ({"strokes_weight": 0, "relabel_from": 1.0}, {"seeds_cross_entropy", "seeds_dice"}),
-        ({"strokes_weight": 0}, {"own_labels_cross_entropy", "own_labels_dice"}),
+        (
+            {"strokes_weight": 0, "relabel_from": 0.5},
+            {"own_labels_cross_entropy", "own_labels_dice"},
+        ),
         (
             {"strokes_weight": 0, "seeds_weight": 0, "teacher_weight": 1.0},
             {"teacher_cross_entropy", "teacher_dice"},

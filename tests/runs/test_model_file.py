@@ -92,10 +92,13 @@ def test_nothing_of_the_data_the_people_or_the_machine_is_in_it(trained, model) 
         socket.gethostname(),
         str(Path.home()),
     ]
+    header = content[: 8 + int.from_bytes(content[:8], "little")]
     for secret in filter(lambda word: len(word) > 4 or word in MARKERS, secrets):
+        # Three letters stand among a million random bytes by chance.
+        searched = content if len(secret) > 4 else header
         for encoding in ("utf-8", "latin-1", "utf-16-le"):
-            assert secret.encode(encoding) not in content, secret
-        assert json.dumps(secret)[1:-1].encode() not in content, secret
+            assert secret.encode(encoding) not in searched, secret
+        assert json.dumps(secret)[1:-1].encode() not in searched, secret
     assert load_model(trained).schema.title == "Müller, Hans", "the run keeps its own"
 
 

@@ -16,7 +16,7 @@ class BatchCheckPanel(Panel):
     """Shows a `CheckReport`; hidden without one."""
 
     def __init__(self) -> None:
-        super().__init__("Check")
+        super().__init__("Check", page="guide/batch.md#check-then-run")
         self.obstacles, self.left_out = _sentences("error"), _sentences("warning")
         self.patients = _sentences("info")
         self.estimate, self.notes = _sentences("info"), _sentences("info")

@@ -61,7 +61,7 @@ class BatchPlanPanel(Panel):
     def __init__(self) -> None:
         self._file = QPushButton("File")
         self._file.setStyleSheet(SECONDARY)
-        super().__init__("Plan", self._file)
+        super().__init__("Plan", self._file, page="guide/batch.md#plan")
         self._add_menu()
         self.dataset, self.out = QLineEdit(), QLineEdit()
         self._proposed = ""

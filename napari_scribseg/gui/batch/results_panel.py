@@ -33,7 +33,7 @@ class BatchResultsPanel(Panel):
     """What was open before shall be shown again."""
 
     def __init__(self) -> None:
-        super().__init__("Results")
+        super().__init__("Results", page="guide/batch.md#results")
         self._worst: dict[str, PickedSlice] = {}
         self.report = button("Open report", "Show the report in the browser")
         self.folder = button("Show folder", "Show the folder with all tables")

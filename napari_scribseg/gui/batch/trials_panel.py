@@ -53,7 +53,7 @@ class BatchTrialsPanel(Panel):
     """The run of the trial of this name shall be shown in the main dock."""
 
     def __init__(self) -> None:
-        super().__init__("Trials")
+        super().__init__("Trials", page="guide/batch.md#while-it-runs")
         self._cards: dict[str, TrialCard] = {}
         self.table = SortedTable(_COLUMNS)
         self.table.setAccessibleName("Trials")

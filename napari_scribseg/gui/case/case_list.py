@@ -102,6 +102,7 @@ class CaseList(QWidget):
         )
         self.order.activated.connect(self._order_chosen)
         tame(self.order)
+        self.order.setMinimumContentsLength(len(ORDERS[0]) + 2)
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("Comment on this case, then Enter")
         self.comment.returnPressed.connect(self._ask_comment)

@@ -27,7 +27,7 @@ class FramesPanel(Panel):
     """Show the whole series again."""
 
     def __init__(self) -> None:
-        super().__init__("Time series")
+        super().__init__("Time series", page="guide/case.md#time-series")
         self._note = note_label()
         self._work = button(
             "Work on this frame", "Make the frame that is shown a case", primary=True

@@ -129,10 +129,10 @@ class CaseTab(Tab):
     # Inside
 
     def _lay_out(self) -> None:
-        project = Panel("Project", aside=self.open)
+        project = Panel("Project", aside=self.open, page="guide/case.md#go-through-the-cases")
         project.body.addWidget(self._project)
         project.body.addWidget(self.cases)
-        case = Panel("Case", aside=self._save)
+        case = Panel("Case", aside=self._save, page="guide/case.md#image-or-labels")
         self._case.setWordWrap(True)
         self._case.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._notes.setStyleSheet(_WARNING_STYLE)

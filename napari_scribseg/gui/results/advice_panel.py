@@ -35,7 +35,7 @@ class AdvicePanel(Panel):
     """A suggested slice is shown."""
 
     def __init__(self) -> None:
-        super().__init__("Draw here next")
+        super().__init__("Draw here next", page="guide/results.md#draw-here-next")
         self._hint = note_label(_HINT)
         find = button("Find slices", "Rank the slices by doubt, leaving out what you drew on")
         find.clicked.connect(self.advice_asked)

@@ -42,7 +42,7 @@ class ExportPanel(Panel):
     model_asked = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Export")
+        super().__init__("Export", page="guide/results.md#export")
         self.segmentation = button(
             "Segmentation …",
             "Write the shown segmentation as NIfTI, DICOM SEG, or .seg.nrrd for 3D Slicer",

@@ -50,7 +50,7 @@ class PredictPanel(Panel):
         more.setText("More")
         more.setToolTip("Runs of elsewhere, model files, saved predictions")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        super().__init__("Predict", more)
+        super().__init__("Predict", more, page="guide/results.md#predict")
         more.setMenu(self._menu())
         self._none = note_label(_NO_RUNS)
         self.runs = QListWidget()

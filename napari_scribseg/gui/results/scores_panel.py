@@ -39,7 +39,7 @@ class ScoresPanel(Panel):
     learnt_asked = Signal()
 
     def __init__(self) -> None:
-        super().__init__("Scores")
+        super().__init__("Scores", page="guide/results.md#scores")
         self.reference = ReferenceRow()
         self.runs = QComboBox()
         self.runs.hide()

@@ -43,7 +43,7 @@ class BrushPanel(Panel):
         self._unit.setAccessibleName("Unit of the widths")
         tame(self._unit)
         self._unit.currentIndexChanged.connect(self._show_widths)
-        super().__init__("Brush", aside=self._unit)
+        super().__init__("Brush", aside=self._unit, page="guide/scribble.md#brush")
         self._widths = Widths()
         self._voxel_mm = 1.0
         self._tools: dict[Tool, QPushButton] = {

@@ -34,7 +34,7 @@ class ChecklistPanel(Panel):
     def __init__(self) -> None:
         self._score = QLabel()
         self._score.setStyleSheet(QUIET)
-        super().__init__("Checklist", aside=self._score)
+        super().__init__("Checklist", aside=self._score, page="guide/scribble.md#checklist")
         self._items: tuple[Item, ...] = ()
         self._rows = QVBoxLayout()
         self._rows.setSpacing(GAP)

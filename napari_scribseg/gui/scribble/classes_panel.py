@@ -40,7 +40,7 @@ class ClassesPanel(Panel):
         row.setSpacing(GAP)
         row.addWidget(self._presets, 1)
         row.addWidget(more)
-        super().__init__("Classes", aside=aside)
+        super().__init__("Classes", aside=aside, page="guide/scribble.md#classes")
         more.setMenu(self._menu())
         self._schema = PRESETS["cardiac"]
         self._offered = list(PRESETS.values())

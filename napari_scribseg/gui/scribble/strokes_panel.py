@@ -35,7 +35,7 @@ class StrokesPanel(Panel):
     drop_asked = Signal()
 
     def __init__(self, keys: Mapping[KeyAction, str]) -> None:
-        super().__init__("Help with strokes")
+        super().__init__("Help with strokes", page="guide/scribble.md#help-with-strokes")
         self._interpolate_tip = (
             f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
         )

@@ -35,7 +35,7 @@ class TrainingPanel(Panel):
         self._unfold.setCheckable(True)
         self._unfold.setChecked(True)
         self._unfold.setText(_ARROWS[True])
-        super().__init__("Training", self._unfold)
+        super().__init__("Training", self._unfold, page="guide/train.md#before")
         self._screen = TrainingScreen()
         self._usual = TrainConfig().steps
         self.form = MethodForm()

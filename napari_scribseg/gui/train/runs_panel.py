@@ -78,7 +78,7 @@ class RunsPanel(Panel):
     """Whether previews shall be shown at all."""
 
     def __init__(self) -> None:
-        super().__init__("Runs")
+        super().__init__("Runs", page="guide/train.md#runs")
         self._cards: tuple[RunCard, ...] = ()
         self._steps: tuple[int, ...] = ()
         self._preview_scores: Mapping[int, Mapping[str, float | None]] = {}

@@ -20,6 +20,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_scribseg.gui.widgets.help import help_button
+
 GAP = 6
 """Pixels between widgets that belong together."""
 SECTION_GAP = 14
@@ -81,10 +83,17 @@ SECONDARY = "QPushButton { padding: 7px 12px; border-radius: 3px; }"
 
 
 class Panel(QWidget):
-    """A titled part of the dock; `body` is where its widgets go."""
+    """A titled part of the dock; `body` is where its widgets go.
 
-    def __init__(self, title: str, aside: QWidget | None = None) -> None:
+    Args:
+        title: its heading.
+        aside: at the right of the heading.
+        page: of the documentation, as in `help.address_of`; None = none explains it.
+    """
+
+    def __init__(self, title: str, aside: QWidget | None = None, page: str | None = None) -> None:
         super().__init__()
+        self.page = page
         self.body = QVBoxLayout()
         self.body.setSpacing(GAP)
         self.body.setContentsMargins(0, 0, 0, 0)
@@ -93,6 +102,8 @@ class Panel(QWidget):
         label = QLabel(title)
         label.setStyleSheet("font-weight: 600; font-size: 11pt;")
         head.addWidget(label)
+        if page is not None:
+            head.addWidget(help_button(title, page))
         head.addStretch()
         if aside is not None:
             head.addWidget(aside)

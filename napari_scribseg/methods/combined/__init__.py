@@ -18,11 +18,11 @@ class CombinedConfig(MethodConfig):
         default=1.0, description="Weight of cross-entropy and Dice on the strokes."
     )
     seeds_weight: NonNegative = Field(
-        default=1.0,
+        default=0.3,
         description="Weight of cross-entropy and Dice on seeds, later on the network's own labels.",
     )
     tau: Annotated[float, Field(gt=0.5, lt=1)] = Field(
-        default=0.9,
+        default=0.99,
         description="A pixel becomes a seed of a structure where it is likelier than this.",
     )
     tau_background: Annotated[float, Field(gt=0.5, lt=1)] = Field(
@@ -37,12 +37,12 @@ class CombinedConfig(MethodConfig):
         "1 = every class does.",
     )
     relabel_from: Fraction = Field(
-        default=0.5,
+        default=0.6,
         description="Share of the budget after which the network's own labels take the place of "
         "the seeds, once; 1 = never.",
     )
     sure: Annotated[float, Field(ge=0.5, lt=1)] = Field(
-        default=0.8, description="A pixel gets the network's label where it is surer than this."
+        default=0.9, description="A pixel gets the network's label where it is surer than this."
     )
     teacher_weight: NonNegative = Field(
         default=0.0, description="Weight of the labels of a teacher, the network's moving average."

@@ -33,7 +33,7 @@ class RandomWalkerConfig(MethodConfig):
 SPEC: Final = MethodSpec(
     name="random_walker",
     title="Random walker seeds",
-    summary="Grows the strokes to precise seeds, then learns from those: the quick default.",
+    summary="Grows the strokes to precise seeds, then learns from those.",
     source=(
         "Grady, Random walks for image segmentation, PAMI 2006; seeds as in Can et al., "
         "Learning to segment medical images with scribble-supervision alone, DLMIA 2018"
