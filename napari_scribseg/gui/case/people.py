@@ -209,7 +209,10 @@ class People(QObject):
         seen = others_data(grid, session.schema, case=session.case, array=theirs, name=name)
         session.put(seen, "others", session.case).editable = False
         map_of = agreement_data(grid, case=session.case, array=agreement_map(ours, theirs))
-        session.put(map_of, "agreement", session.case).editable = False
+        shown = session.put(map_of, "agreement", session.case)
+        shown.editable = False
+        known = session.viewer.layers
+        known.move(known.index(shown), len(known))  # conflicts lie under nobody's strokes
         self._conflicts = tuple(found.conflict_slices)
         self.panel.tell(_result(found, name), has_conflicts=bool(self._conflicts))
 

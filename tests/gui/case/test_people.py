@@ -141,6 +141,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     assert np.count_nonzero(found("agreement").data == 2) == 2
     np.testing.assert_array_equal(found("others").data, ana)
     assert not found("others").editable
+    assert dock.session.viewer.layers[-1] is found("agreement"), "conflicts can be seen"
     assert "67%" in panel.result.text()
     assert "bright 0.80" in panel.result.text()
     dock.session.viewer.dims.set_current_step(0, 3)
