@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from napari_scribseg import __version__
 from napari_scribseg.cli import (
+    annotating,
     app,
     checking,
     demo,
@@ -105,7 +106,18 @@ def build_parser() -> argparse.ArgumentParser:
         title="commands", metavar="COMMAND", dest="command", required=True
     )
     groups = (
-        *(demo, app, finding, checking, training, estimating, maps, predicting, exporting),
+        *(
+            demo,
+            app,
+            finding,
+            checking,
+            annotating,
+            training,
+            estimating,
+            maps,
+            predicting,
+            exporting,
+        ),
         *(experiments, tables),
     )
     for group in groups:

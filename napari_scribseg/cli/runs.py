@@ -50,6 +50,16 @@ def add_patients(parser: Any) -> None:
     )
 
 
+def add_strokes_of(parser: Any) -> None:
+    """Add --strokes-of to a command that learns from the strokes of a project."""
+    parser.add_argument(
+        "--strokes-of",
+        metavar="NAME",
+        help="learn from the strokes of this annotator of a project, or from the consensus; else "
+        "from your own where everybody draws apart, and from those that all share elsewhere",
+    )
+
+
 def add_frame(parser: Any) -> None:
     """Add --frame to a command that is given images."""
     parser.add_argument(
@@ -71,7 +81,7 @@ def dataset_of(arguments: argparse.Namespace) -> Dataset:
     from napari_scribseg.project.folder import cases_in
 
     dataset = named_patients(
-        cases_in(arguments.dataset, arguments.frame),
+        cases_in(arguments.dataset, arguments.frame, getattr(arguments, "strokes_of", None)),
         pattern=arguments.patient_pattern,
         table=arguments.patient_table,
     )
@@ -114,6 +124,7 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> Chosen:
             "convention",
             "reference_convention",
             "frame",
+            "strokes_of",
             "steps",
             "minutes",
             "device",

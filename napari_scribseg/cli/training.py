@@ -12,7 +12,13 @@ from typing import Any, Final
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.cli.elsewhere import train_on
 from napari_scribseg.cli.progress import Display, duration
-from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, run_of
+from napari_scribseg.cli.runs import (
+    add_convention,
+    add_frame,
+    add_patients,
+    add_strokes_of,
+    run_of,
+)
 from napari_scribseg.cli.signals import HANG_UP, answered
 from napari_scribseg.core.errors import RunError, ScribsegError
 from napari_scribseg.core.events import Event, Validated, Warned
@@ -42,6 +48,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     add_convention(train)
     add_patients(train)
     add_frame(train)
+    add_strokes_of(train)
     train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
     train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
     train.add_argument(

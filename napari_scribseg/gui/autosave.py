@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -31,6 +31,7 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     kept_as,
     note_kept,
     region_of,
+    strokes_of,
 )
 from napari_scribseg.gui.canvas.stroke_feed import Look
 from napari_scribseg.gui.latest_only import Job, LatestOnly
@@ -44,6 +45,8 @@ KEEP_MS: Final = 200
 """The journal is written so soon after strokes were found to have changed."""
 LAST_WAIT_S: Final = 10.0
 """A window that closes waits this long for a slow drive; the journal has everything anyway."""
+PEN_REST_S: Final = 2.0
+"""A pen that rested longer has begun anew."""
 SAVE_MS: Final = 3 * 60 * 1000
 """Time between two saves into the project by itself."""
 
@@ -83,6 +86,10 @@ class Drawing:
     """Ids that were given in a thread just now and are not noted on the layers yet."""
     region: Region | None = None
     """Everything outside of it is background."""
+    of: str = ""
+    """Whose version of the strokes it is; "" = the one that all share."""
+    seconds: float = 0.0
+    """How long the pen moved since something was kept last."""
     planes: Planes | None = None
     """`array` as it was seen last; None = something was drawn since."""
 
@@ -97,6 +104,27 @@ class Drawing:
         """The case of the project that these scribbles belong to."""
         case_id = self.kept_as
         return None if case_id is None else CaseKey.in_project(self.project, case_id)
+
+
+class PenClock:
+    """Measures how long the pen moves."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._moved: float | None = None
+
+    def moved(self) -> None:
+        """The pen has moved just now."""
+        now = time.monotonic()
+        if self._began is None or self._moved is None or now - self._moved > PEN_REST_S:
+            self._began = now
+        self._moved = now
+
+    def taken(self) -> float:
+        """Seconds from the first to the last movement since it was asked last."""
+        began, moved = self._began, self._moved
+        self._began = self._moved = None
+        return 0.0 if began is None or moved is None else moved - began
 
 
 class Autosave(QObject):
@@ -123,8 +151,9 @@ class Autosave(QObject):
         self._current: Drawing | None = None
         self._threads: list[threading.Thread] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
-        self.unsaved: dict[CaseKey, Drawing] = {}
-        """What is being saved or could not be saved, by the case of the project."""
+        self._pen = PenClock()
+        self.unsaved: dict[tuple[CaseKey, str], Drawing] = {}
+        """What is being saved or could not be saved, by the case of the project and by whose."""
         self._keeping = LatestOnly(
             self, self._run, self._keeping_job, self._failed, delay_ms=KEEP_MS
         )
@@ -132,6 +161,7 @@ class Autosave(QObject):
         self._saving.setInterval(SAVE_MS)
         self._saving.timeout.connect(self._save_now_and_then)
         self._saving.start()
+        session.strokes_drawn.connect(self._pen.moved)
         session.strokes_drawn.connect(self._drew)
         session.strokes_counted.connect(self._looked)
         session.region_changed.connect(self._changed_region)
@@ -161,11 +191,11 @@ class Autosave(QObject):
         """Save scribbles that may be in no viewer any more."""
         store, known = self._store, drawing.kept
         if known is not None:
-            self.unsaved[known] = drawing
+            self.unsaved[known, drawing.of] = drawing
 
         def saved(kept: Kept) -> None:
             if known is not None:
-                self.unsaved.pop(known, None)
+                self.unsaved.pop((known, drawing.of), None)
             if kept.case:
                 self._note_kept(drawing, kept.case, is_new=known is None)
             if kept.note:
@@ -212,7 +242,7 @@ class Autosave(QObject):
             return False
         if drawing.kept_as is None:  # what came from elsewhere counts once it was drawn on
             return self.state.unsaved or self._is_fresh
-        return self._store.differs(drawing.kept_as, drawing.array)
+        return self._store.differs(drawing.kept_as, drawing.array, of=drawing.of)
 
     def end(self) -> None:
         """Save, unless that was declined; stop the clocks, and wait for what is being written."""
@@ -289,6 +319,7 @@ class Autosave(QObject):
             layer=chosen.scribbles,
             array=scribbles.array,
             region=region_of(chosen.scribbles),
+            of=strokes_of(chosen.scribbles),
             planes=self._seen(chosen.scribbles),
             case=case,
             image=image,
@@ -309,6 +340,7 @@ class Autosave(QObject):
         drawing = self._drawing()
         if drawing is None:
             return None
+        drawing = replace(drawing, seconds=self._pen.taken())
         store = self._store
         return Job(lambda: _keep(store, drawing), lambda kept: self._kept(drawing, *kept))
 
@@ -335,7 +367,7 @@ class Autosave(QObject):
 
     def _note_kept(self, drawing: Drawing, case_id: str, *, is_new: bool) -> None:
         """Note where strokes are kept; a new case of the project is made of the drawing's image."""
-        note_kept(drawing.layer, case_id, drawing.project)
+        note_kept(drawing.layer, case_id, drawing.project, drawing.of)
         if is_new:
             self._session.know_as(CaseKey.in_project(drawing.project, case_id), drawing.case)
 
@@ -365,7 +397,14 @@ def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
     with store.alone():
         store.ensure_project(drawing.project, drawing.schema)
         drawn = drawing.array if drawing.planes is None else drawing.planes
-        kept = store.keep(drawing.kept_as, drawing.case.id, drawn, drawing.schema)
+        kept = store.keep(
+            drawing.kept_as,
+            drawing.case.id,
+            drawn,
+            drawing.schema,
+            of=drawing.of,
+            seconds=drawing.seconds,
+        )
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
         store.keep_region(kept.case, drawing.region)
         return kept, store.lacks(kept.case)
@@ -387,7 +426,7 @@ def _save(store: ProjectStore, drawing: Drawing) -> Kept:
         return kept
     if is_new:
         _add(store, kept.case, drawing)
-    store.save(kept.case, drawing.array, drawing.schema)
+    store.save(kept.case, drawing.array, drawing.schema, of=drawing.of)
     return Kept(kept.case, unsaved=False, voxels=max(1, kept.voxels), note=kept.note)
 
 

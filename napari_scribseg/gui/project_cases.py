@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.io import read_labels
+from napari_scribseg.project import journal
 from napari_scribseg.project.folder import Project
+from napari_scribseg.project.teamwork import Place, effort_text, place_in_project
+from napari_scribseg.project.versions import names_of
 from napari_scribseg.runs.folder import RunCase
 
 
@@ -33,7 +37,8 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
         return {}
     found: dict[Path, RunCase] = {}
     with Project.open(project, read_only=True) as opened:
-        for files in opened.dataset().cases:
+        known = shown.strokes_of in names_of(opened.folder, opened.case_ids)
+        for files in opened.dataset(shown.strokes_of if known else None).cases:
             drawn = files.scribbles
             same = opened.schema_of(files.id).names == shown.schema.names
             if (
@@ -48,6 +53,25 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
             taken = files.model_copy(update={"scribbles": copy, "reference": None})
             found[drawn] = RunCase(files=taken, role="train")
     return found
+
+
+def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:
+    """What drawing the strokes took that a run learns from, in a line; "" = it is not known.
+
+    Args:
+        shown: the shown case.
+        others: files of scribbles of the others.
+
+    Raises:
+        InvalidInput: a ledger can't be read.
+    """
+    places = [place for place in map(place_in_project, others) if place is not None]
+    kept, of = shown.kept, shown.strokes_of
+    if kept is None:
+        return effort_text(places)
+    here = Place(Path(kept.source), kept.id, of)
+    unsaved = journal.unsaved_strokes(here.project, here.case, of)
+    return effort_text([here, *places], {here: unsaved})
 
 
 def _is_shown(files: CaseFiles, case: CaseKey, shown: Snapshot) -> bool:

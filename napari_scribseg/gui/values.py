@@ -76,6 +76,8 @@ class Snapshot:
     file: Path | None = None
     region: Region | None = None
     """Everything outside of it is background."""
+    strokes_of: str = ""
+    """Whose version of the strokes it is; "" = the one that all share."""
 
     @property
     def stored(self) -> CaseKey:

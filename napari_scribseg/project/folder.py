@@ -3,6 +3,9 @@
     project.json                      version, revision, title, schema, cases
     project.lock                      who is writing, while somebody is
     cases/<id>/scribbles.nii.gz       drawn here, always on the grid of the image
+    cases/<id>/annotators/            the same of people who draw apart, see `versions`
+    cases/<id>/strokes.jsonl          who drew when, see `strokes_ledger`
+    team.json                         how people work together, see `versions`
     cases/<id>/scribbles.conflict-*   what could not be saved there, as the place had changed
     cases/<id>/reference.nii.gz       the dense truth, if there is one
     cases/<id>/image.nii.gz           only where the image was copied
@@ -21,7 +24,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +46,8 @@ from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
+from napari_scribseg.project import strokes_ledger, versions
+from napari_scribseg.project.annotator import annotator_name
 from napari_scribseg.project.document import (
     STEPS,
     CaseComment,
@@ -52,6 +57,8 @@ from napari_scribseg.project.document import (
     sha256_of,
 )
 from napari_scribseg.project.scribble_files import ScribblesFiles, copy_aside, sum_of, write_labels
+from napari_scribseg.project.strokes_ledger import Stroke
+from napari_scribseg.project.versions import Made, Team
 
 _DOCUMENT: Final = "project.json"
 _ADDING: Final = ".adding-"
@@ -298,7 +305,14 @@ class Project:
             write_labels(path, reference, entry.grid)
 
     def save_scribbles(
-        self, case_id: str, scribbles: Array, *, schema: LabelSchema | None = None
+        self,
+        case_id: str,
+        scribbles: Array,
+        *,
+        schema: LabelSchema | None = None,
+        annotator: str = "",
+        strokes: Sequence[Stroke] = (),
+        made: Made | None = None,
     ) -> None:
         """Replace the scribbles of a case.
 
@@ -306,6 +320,9 @@ class Project:
             case_id: one of `case_ids`.
             scribbles: (z, y, x) whole numbers in the scribble world, on the grid of the image.
             schema: the structures they were drawn with; those of the case when None.
+            annotator: whose version they are; "" = the one that all share.
+            strokes: who drew what since the last save.
+            made: how they came about, where nobody drew them.
 
         Raises:
             InvalidInput: shape or values don't fit, the project is read-only, or the file could
@@ -321,10 +338,16 @@ class Project:
                     f"{entry.shape}, got {scribbles.dtype} of the shape {scribbles.shape}."
                 )
             schema.check_scribbles(scribbles, f"The scribbles of case {case_id}")
-            path = self._inside(f"cases/{case_id}/scribbles.nii.gz")
+            path = self._scribbles_of(case_id, annotator)
             if self._lock is None:
                 self._check_may_change()
+            ledger = self._inside(f"cases/{case_id}/{strokes_ledger.LEDGER}")
+            if strokes and self._lock is not None and self._lock.is_held:
+                strokes_ledger.begin(ledger, self._unnoted(case_id))
+            if annotator:
+                versions.describe(path, annotator, made)
             self._scribbles.replace(path, scribbles, entry.grid, self._check_may_change)
+            strokes_ledger.append(ledger, strokes)
             drawn = entry.progress == "untouched" and bool(scribbles.any())
             changes = {
                 "labels": None if schema == self.schema else schema,
@@ -412,16 +435,25 @@ class Project:
             if case.image_sha256 == sha256 and case.frame is not None
         }
 
-    def scribbles_sha256(self, case_id: str) -> str | None:
+    def scribbles_sha256(self, case_id: str, annotator: str = "") -> str | None:
         """SHA-256 of the saved scribbles of a case; None = there are none.
 
         Raises:
             InvalidInput: there is no such case, or the file can't be read.
         """
         self._entry(case_id)
-        return sum_of(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+        return sum_of(self._scribbles_of(case_id, annotator))
 
-    def copy_scribbles_aside(self, case_id: str) -> str:
+    def saved_scribbles(self, case_id: str, annotator: str = "") -> Array | None:
+        """The saved scribbles of a case (z, y, x) as they were stored; None = there are none.
+
+        Raises:
+            InvalidInput: they can't be read.
+        """
+        path = self._scribbles_of(case_id, annotator)
+        return io.read_labels(path).array if path.is_file() else None
+
+    def copy_scribbles_aside(self, case_id: str, annotator: str = "") -> str:
         """Keep a copy of the saved scribbles beside them; gives its name.
 
         Raises:
@@ -429,29 +461,55 @@ class Project:
         """
         with self._one_change:
             self._check_may_change()
-            return copy_aside(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+            return copy_aside(self._scribbles_of(case_id, annotator))
 
-    def load_case(self, case_id: str) -> Case:
-        """The volumes of a case.
+    @property
+    def team(self) -> Team:
+        """How the people of the project work together.
+
+        Raises:
+            InvalidInput: its document is damaged.
+        """
+        return versions.team_of(self.folder)
+
+    def save_team(self, team: Team) -> None:
+        """Note how the people of the project work together.
+
+        Raises:
+            InvalidInput: the project is read-only or changed elsewhere, or it can't be written.
+        """
+        with self._one_change:
+            self._check_may_change()
+            versions.save_team(self.folder, team)
+
+    def load_case(self, case_id: str, annotator: str = "") -> Case:
+        """The volumes of a case, with the strokes of an annotator ("" = those that all share).
 
         Raises:
             InvalidInput: there is no such case, its image was replaced, or a file can't be read.
         """
         with self._one_change:
-            files = self._files(self._entry(case_id))
-            self._scribbles.look_at(self._inside(f"cases/{case_id}/scribbles.nii.gz"))
+            files = self._files(self._entry(case_id), annotator)
+            self._scribbles.look_at(self._scribbles_of(case_id, annotator))
             return files.load(self.schema_of(case_id))
 
-    def dataset(self) -> Dataset:
+    def dataset(self, strokes_of: str | None = None) -> Dataset:
         """The cases with the project's structures as a dataset for training.
 
+        Args:
+            strokes_of: whose strokes: the name of an annotator, or "consensus"; None = where
+                everybody draws apart the user's own, else those that all share.
+
         Raises:
-            InvalidInput: an image was replaced since it was added.
+            InvalidInput: an image was replaced since it was added, or there are no such strokes.
         """
         entries = [entry for entry in self._document.cases if entry.labels is None]
-        cases = tuple(self._files(entry) for entry in entries)
+        ids = [entry.id for entry in entries]
+        whose = versions.chosen_versions(self.folder, ids, annotator_name(), strokes_of)
+        cases = tuple(self._files(entry, whose.of[entry.id]) for entry in entries)
         other = len(self._document.cases) - len(cases)
         notes = (f"{other} case(s) with other structures were left out.",) if other else ()
+        notes += (whose.note,) if whose.note else ()
         return Dataset(safe_title(self.title), "project", self.folder, self.schema, cases, notes)
 
     def runs(self) -> tuple[Path, ...]:
@@ -497,7 +555,24 @@ class Project:
             f"there are: {', '.join(self.case_ids) or 'none yet'}."
         )
 
-    def _files(self, entry: ProjectCase) -> CaseFiles:
+    def _scribbles_of(self, case_id: str, annotator: str = "") -> Path:
+        """Where the strokes of an annotator lie; "" = those that all share."""
+        name = f"cases/{case_id}/{versions.SCRIBBLES}"
+        if annotator:
+            place = versions.place_of(self.folder, case_id, annotator)
+            name = place.relative_to(self.folder).as_posix()
+        return self._inside(name)
+
+    def _unnoted(self, case_id: str) -> tuple[Stroke, ...]:
+        """What lies in a case although nobody took note of who drew it."""
+        path = self._scribbles_of(case_id)
+        if not path.is_file() or self._inside(f"cases/{case_id}/{strokes_ledger.LEDGER}").is_file():
+            return ()
+        scribbles = io.read_labels(path).array
+        at = path.stat().st_mtime
+        return (strokes_ledger.found_strokes(scribbles, at),) if scribbles.any() else ()
+
+    def _files(self, entry: ProjectCase, annotator: str = "") -> CaseFiles:
         """The files of a case, its image being the one that was added."""
         image = self._image(entry)
         if self._sum(image) != entry.image_sha256:
@@ -506,7 +581,7 @@ class Project:
                 "replaced or changed). Its scribbles are kept; put the old image back, or add "
                 "the new one as a case of its own."
             )
-        scribbles = self._inside(f"cases/{entry.id}/scribbles.nii.gz")
+        scribbles = self._scribbles_of(entry.id, annotator)
         reference = self._inside(f"cases/{entry.id}/reference.nii.gz")
         return CaseFiles(
             id=entry.id,
@@ -584,7 +659,9 @@ class Project:
             shutil.rmtree(folder, ignore_errors=True)
         remove_leftovers(self.folder)
         for case_id in self.case_ids:
-            remove_leftovers(self._inside(f"cases/{case_id}"))
+            folder = self._inside(f"cases/{case_id}")
+            for each in (folder, *folder.glob("annotators/*/")):
+                remove_leftovers(each)
 
     def _set_aside(self, folder: Path) -> None:
         """Make room for a case where a crash left a folder that no document knows."""
@@ -616,19 +693,26 @@ def is_project(folder: Path) -> bool:
     return (folder / _DOCUMENT).is_file()
 
 
-def cases_in(folder: Path, frame: int | None = None) -> Dataset:
+def cases_in(folder: Path, frame: int | None = None, strokes_of: str | None = None) -> Dataset:
     """The cases of a dataset folder or of a project.
 
     Args:
         folder: of either kind.
         frame: the frame to take from time series; None = as the folder says.
+        strokes_of: whose strokes to take from a project, see `Project.dataset`.
 
     Raises:
-        InvalidInput: it is neither, or its document is damaged.
+        InvalidInput: it is neither, or its document is damaged; or somebody's strokes were asked
+            for and there are none.
     """
     if is_project(folder):
         with Project.open(folder, read_only=True) as project:
-            dataset = project.dataset()
+            dataset = project.dataset(strokes_of)
+    elif strokes_of is not None:
+        raise InvalidInput(
+            f"{folder} is no project, so it has no strokes of '{strokes_of}' in particular: give "
+            "the folder of a project, or leave the name out."
+        )
     else:
         dataset = read_dataset(folder)
     return dataset if frame is None else dataset.at_frame(frame)

@@ -5,6 +5,7 @@ and has a check sum, so that a record that was cut by a kill is told apart from 
 
     header       JSON: version, project, case, shape, schema, who writes
     difference   the scribbles that were there at the beginning, against nothing drawn
+    stroke       JSON: who drew what follows, when, how many voxels, see `strokes_ledger`
     difference   what the first strokes changed: per slice the voxels and their new values
     schema       JSON: other structures from here on
     ...
@@ -45,6 +46,7 @@ from napari_scribseg.project.journal_records import (
     DIFFERENCE,
     HEADER,
     SCHEMA,
+    STROKE,
     apply,
     as_bytes,
     checked_shape,
@@ -53,6 +55,7 @@ from napari_scribseg.project.journal_records import (
     records,
 )
 from napari_scribseg.project.private_files import BINARY, make_private, sync_folder, write_all
+from napari_scribseg.project.strokes_ledger import Stroke, stroke_of
 
 _ENDING: Final = ".strokes"
 _MOST_BYTES: Final = 4 * 1024**3
@@ -64,10 +67,13 @@ class JournalHeader(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
+    """2 = with an annotator, which programs that know nothing of annotators leave alone."""
     project: str
     """Absolute path of the project's folder."""
     case: str
+    annotator: str = ""
+    """Whose version of the strokes it is; "" = the one that all share."""
     shape: tuple[int, int, int]
     """Voxels along (z, y, x)."""
     labels: LabelSchema
@@ -87,13 +93,16 @@ class JournalHeader(BaseModel):
         shape: tuple[int, int, int],
         labels: LabelSchema,
         *,
+        annotator: str = "",
         revision: int = 0,
         scribbles_sha256: str | None = None,
     ) -> JournalHeader:
         """The header of a journal that this process begins now."""
         return cls(
+            version=2 if annotator else 1,
             project=str(project),
             case=case,
+            annotator=annotator,
             shape=shape,
             labels=labels,
             revision=revision,
@@ -101,6 +110,10 @@ class JournalHeader(BaseModel):
             writer=LockHolder.this_process(),
             started=datetime.now().astimezone().isoformat(timespec="seconds"),
         )
+
+    def json_text(self) -> str:
+        """As it is stored: of version 1 with the fields that version 1 knows."""
+        return self.model_dump_json(exclude=None if self.annotator else {"annotator"})
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,7 @@ class Restored:
         strokes: number of records after the beginning.
         is_cut: whether a cut or damaged rest was left out.
         changed: time of the last change, seconds since 1970.
+        ledger: who drew when; older journals tell only who wrote them.
     """
 
     path: Path
@@ -139,6 +153,7 @@ class Restored:
     strokes: int
     is_cut: bool
     changed: float
+    ledger: tuple[Stroke, ...] = ()
 
 
 def private_folder() -> Path:
@@ -163,6 +178,12 @@ class Journal:
         self._known = _planes(saved)
         self._path: Path | None = None
         self._length = 0
+        self._strokes: list[Stroke] = []
+
+    @property
+    def strokes(self) -> tuple[Stroke, ...]:
+        """Who drew what since the last save."""
+        return tuple(self._strokes)
 
     @property
     def path(self) -> Path | None:
@@ -186,7 +207,14 @@ class Journal:
         pairs = zip(self._known.slices, scribbles, strict=True)
         return any(not np.array_equal(known, now) for known, now in pairs)
 
-    def record(self, scribbles: Array | Planes, labels: LabelSchema | None = None) -> Recorded:
+    def record(
+        self,
+        scribbles: Array | Planes,
+        labels: LabelSchema | None = None,
+        *,
+        by: str = "",
+        seconds: float = 0.0,
+    ) -> Recorded:
         """Keep what differs from the record before; it is on the disk when this returns.
 
         Args:
@@ -194,6 +222,8 @@ class Journal:
                 comes later is then part of the next record; planes are shared, and only those that
                 are not known yet are looked at.
             labels: the structures, when they may have changed.
+            by: who drew; "" = the user of the computer.
+            seconds: how long the pen moved; 0 = it is not known.
 
         Raises:
             InvalidInput: the shape or a value does not fit, or the file can't be written; nothing
@@ -212,17 +242,22 @@ class Journal:
             self._known = now
             return Recorded(0, 0.0)
         before = {z: as_bytes(self._known.slices[z]) for z in changes}
-        content = self._opening()
+        content, strokes = self._opening(), self._strokes
         if changes:
+            who, of = by or self.header.writer.user, self.header.annotator
+            drawn = stroke_of(before, changes, by=who, seconds=seconds, of=of)
+            content += record(STROKE, drawn.model_dump_json().encode())
             content += record(DIFFERENCE, packed(before, changes))
+            strokes = [*strokes, drawn]
         if labels is not None and other_labels:
             content += record(SCHEMA, labels.model_dump_json().encode())
         self._append(content)
         voxels = sum(int(np.count_nonzero(before[z] != piece)) for z, piece in changes.items())
         self._known = now
+        self._strokes = strokes
         self._labels = labels or self._labels
-        seconds = time.monotonic() - began
-        return Recorded(voxels, seconds, _slow(self._folder, seconds))
+        took = time.monotonic() - began
+        return Recorded(voxels, took, _slow(self._folder, took))
 
     def _changes(self, now: Planes) -> dict[int, Array]:
         """Slices that differ from the last record, as bytes, by index."""
@@ -244,7 +279,7 @@ class Journal:
         """
         if self._path is not None:
             discard(self._path)
-        self._path, self._length = None, 0
+        self._path, self._length, self._strokes = None, 0, []
         self._known = _planes(saved)
         self.header = header or self.header
         self._labels = self.header.labels
@@ -257,8 +292,11 @@ class Journal:
         header = self.header.model_copy(update={"labels": self._labels})
         drawn = {z: as_bytes(piece) for z, piece in enumerate(self._known.slices) if piece.any()}
         nothing = {z: np.zeros_like(piece) for z, piece in drawn.items()}
-        return record(HEADER, header.model_dump_json().encode()) + record(
-            DIFFERENCE, packed(nothing, drawn)
+        content = record(HEADER, header.json_text().encode())
+        content += record(DIFFERENCE, packed(nothing, drawn))
+        # Of a file that somebody took away the strokes are still ours.
+        return content + b"".join(
+            record(STROKE, stroke.model_dump_json().encode()) for stroke in self._strokes
         )
 
     def _is_in_place(self, path: Path) -> bool:
@@ -313,6 +351,8 @@ def read(path: Path) -> Restored:
     scribbles = np.zeros((0, 0, 0), np.uint8)
     labels: LabelSchema | None = None
     strokes, end = -1, 0
+    ledger: list[Stroke] = []
+    told: list[Stroke] = []
     content = read_regular(path, _MOST_BYTES)
     changed = path.stat().st_mtime
     try:
@@ -327,14 +367,17 @@ def read(path: Path) -> Restored:
             elif kind == DIFFERENCE and header is not None:
                 apply(payload, scribbles)
                 strokes += 1
-            end = at
+            elif kind == STROKE:  # is true once what was drawn is there, too
+                told.append(Stroke.model_validate_json(payload))
+                continue
+            ledger, told, end = [*ledger, *told], [], at
     except (ValidationError, ValueError, zlib.error, struct.error, MemoryError) as error:
         if header is None:
             raise InvalidInput(f"{shown(path)} is no journal of strokes.") from error
     if header is None or labels is None or strokes < 0:
         raise InvalidInput(f"{shown(path)} is no journal of strokes, or was cut at its beginning.")
     is_cut = end < len(content)
-    return Restored(path, header, scribbles, labels, strokes, is_cut, changed)
+    return Restored(path, header, scribbles, labels, strokes, is_cut, changed, tuple(ledger))
 
 
 def pending(folder: Path) -> tuple[Restored, ...]:
@@ -357,6 +400,23 @@ def pending(folder: Path) -> tuple[Restored, ...]:
     return tuple(sorted(found, key=lambda one: one.changed))
 
 
+def unsaved_strokes(project: Path, case: str, of: str = "") -> tuple[Stroke, ...]:
+    """What this user has drawn on a case of a project and not saved yet, as far as it is known.
+
+    Args:
+        project: absolute path of its folder.
+        case: id of the case.
+        of: whose version of the strokes, see `Version.of`.
+    """
+    found: list[Stroke] = []
+    for path in sorted(private_folder().glob(f"{slug(case)}-{_place_of(str(project))}-*{_ENDING}")):
+        with contextlib.suppress(InvalidInput):
+            restored = read(path)
+            if restored.header.case == case and restored.header.annotator == of:
+                found += restored.ledger
+    return tuple(found)
+
+
 def discard(path: Path) -> None:
     """Remove a journal.
 
@@ -374,8 +434,11 @@ def _planes(scribbles: Array | Planes) -> Planes:
 
 
 def _name(header: JournalHeader) -> str:
-    where = hashlib.sha256(header.project.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{slug(header.case)}-{where}-{secrets.token_hex(4)}{_ENDING}"
+    return f"{slug(header.case)}-{_place_of(header.project)}-{secrets.token_hex(4)}{_ENDING}"
+
+
+def _place_of(project: str) -> str:
+    return hashlib.sha256(project.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _not_kept(folder: Path, error: OSError) -> str:

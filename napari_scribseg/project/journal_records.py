@@ -17,7 +17,7 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 
-HEADER, DIFFERENCE, SCHEMA = b"SJh1", b"SJd1", b"SJs1"
+HEADER, DIFFERENCE, SCHEMA, STROKE = b"SJh1", b"SJd1", b"SJs1", b"SJk1"
 _HEAD: Final = struct.Struct("<4sII")
 """Kind, length of the packed content, CRC-32 of kind and packed content."""
 _SLICE: Final = struct.Struct("<II")

@@ -65,9 +65,16 @@ class ScribblesFiles:
         there = sum_of(path)
         if there is not None and there != self._known[path]:
             raise InvalidInput(
-                f"The scribbles of case {path.parent.name} were changed on the disk by something "
-                "else since they were opened; that file was left as it is."
+                f"The scribbles {_words(path)} were changed on the disk by something else since "
+                "they were opened; that file was left as it is."
             )
+
+
+def _words(path: Path) -> str:
+    """Whose scribbles lie here: of a case, or in it of an annotator."""
+    if path.parent.parent.name != "annotators":
+        return f"of case {path.parent.name}"
+    return f"of case {path.parents[2].name}, drawn by {path.parent.name},"
 
 
 def write_labels(path: Path, array: Array, grid: Grid) -> None:

@@ -21,10 +21,14 @@ from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.project import case_names, journal
+from napari_scribseg.project import case_names, journal, teamwork
+from napari_scribseg.project.annotator import annotator_name, checked_name
 from napari_scribseg.project.document import Progress, ProjectCase
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.journal import Journal, JournalHeader, Restored
+from napari_scribseg.project.strokes_ledger import Stroke, found_strokes
+from napari_scribseg.project.teamwork import CaseTeam
+from napari_scribseg.project.versions import Made, chosen_version
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class OpenedCase:
         read_only: whether nothing that is drawn can be saved.
         notes: what was noticed while it was opened, in sentences.
         title: what to call it on the screen; "" = its id.
+        strokes_of: whose strokes are shown, see `Version.of`; "" = those that all share.
+        is_own: whether the user may draw on them.
     """
 
     case: Case
@@ -75,6 +81,8 @@ class OpenedCase:
     read_only: bool
     notes: tuple[str, ...] = ()
     title: str = ""
+    strokes_of: str = ""
+    is_own: bool = True
 
     @property
     def key(self) -> CaseKey:
@@ -106,12 +114,17 @@ class ProjectStore:
 
     Args:
         journals: the private folder of the journals; the user's own when None.
+
+    Attributes:
+        annotator: who draws.
     """
 
     def __init__(self, journals: Path | None = None) -> None:
+        self.annotator = annotator_name()
         self._journals = journals or journal.private_folder()
         self._project: Project | None = None
-        self._followed: dict[str, Journal] = {}
+        self._followed: dict[tuple[str, str], Journal] = {}
+        """By case and annotator, see `Version.of`."""
         self._being_added: set[str] = set()
         self._one_call = threading.RLock()
 
@@ -229,19 +242,29 @@ class ProjectStore:
                 _remember(project, free, given.source)
             return free
 
-    def load(self, case_id: str) -> OpenedCase:
+    def load(self, case_id: str, strokes_of: str | None = None) -> OpenedCase:
         """A case of the project, whose strokes are followed from now on.
 
+        Args:
+            case_id: one of the project.
+            strokes_of: whose strokes, by name; None = the user's own where everybody draws apart,
+                else those that all share.
+
         Raises:
-            InvalidInput: no such case, its image was replaced, or a file can't be read.
+            InvalidInput: no such case, its image was replaced, or a file can't be read; or the
+                strokes of others are hidden until the user is done.
         """
         with self._one_call:
             project = self._open
-            case = project.load_case(case_id)
-            if not self._has_unsaved(case_id):
+            if strokes_of is not None:
+                teamwork.check_may_see(project, case_id, self.annotator, strokes_of)
+            chosen = chosen_version(project.folder, case_id, self.annotator, strokes_of)
+            of = "" if chosen is None else chosen.of
+            case = project.load_case(case_id, of)
+            if not self._has_unsaved(case_id, of):
                 scribbles = case.scribbles
                 saved = np.zeros(case.image.shape, np.uint8) if scribbles is None else scribbles
-                self._follow(case_id, saved)
+                self._follow((case_id, of), saved)
             return OpenedCase(
                 case=case,
                 schema=project.schema_of(case_id),
@@ -250,7 +273,63 @@ class ProjectStore:
                 read_only=project.read_only,
                 notes=case.notes,
                 title=_names(project)[case_id],
+                strokes_of=of,
+                is_own=strokes_of in {None, self.annotator} or not (of or project.team.apart),
             )
+
+    # Several people
+
+    def work_as(self, name: str) -> None:
+        """Draw as somebody else from now on; what was drawn before stays that of whoever drew."""
+        with self._one_call:
+            self.annotator = checked_name(name)
+
+    def team_of(self, case_id: str) -> CaseTeam | None:
+        """Who has drawn what in a case; None without a project or such a case."""
+        with self._one_call:
+            project = self._project
+            if project is None or case_id not in project.case_ids:
+                return None
+            return teamwork.case_team(project, case_id, self.annotator)
+
+    def set_apart(self, *, apart: bool) -> None:
+        """Let everybody draw strokes of their own from now on, or all the same.
+
+        Raises:
+            InvalidInput: the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            project.save_team(project.team.model_copy(update={"apart": apart}))
+
+    def set_own_done(self, case_id: str, *, done: bool) -> None:
+        """Note that the user is, or is not, done with the strokes of a case.
+
+        Raises:
+            InvalidInput: the project can't be changed.
+        """
+        with self._one_call:
+            teamwork.set_done(self._open, case_id, self.annotator, done=done)
+
+    def strokes_of(self, case_id: str, name: str) -> Array:
+        """The saved strokes of somebody (z, y, x), if the user may see them.
+
+        Raises:
+            InvalidInput: there are none, they are hidden from the user, or can't be read.
+        """
+        with self._one_call:
+            project = self._open
+            teamwork.check_may_see(project, case_id, self.annotator, name)
+            return teamwork.strokes(project, case_id, name)
+
+    def save_consensus(self, case_id: str, scribbles: Array, made: Made) -> None:
+        """Keep what was made of the strokes of several people as a version of its own.
+
+        Raises:
+            InvalidInput: the project can't be changed, or they don't fit.
+        """
+        with self._one_call:
+            teamwork.save_consensus(self._open, case_id, scribbles, made)
 
     def frames_of(self, image: Path) -> dict[str, ProjectCase]:
         """The cases that are frames of a time series, by id; none without a project."""
@@ -260,7 +339,14 @@ class ProjectStore:
     # Strokes
 
     def keep(
-        self, case_id: str | None, wanted: str, scribbles: Array | Planes, schema: LabelSchema
+        self,
+        case_id: str | None,
+        wanted: str,
+        scribbles: Array | Planes,
+        schema: LabelSchema,
+        *,
+        of: str = "",
+        seconds: float = 0.0,
     ) -> Kept:
         """Write what was drawn into the journal; it is on the disk when this returns.
 
@@ -269,6 +355,8 @@ class ProjectStore:
             wanted: the id that a new case gets, if it is free.
             scribbles: (z, y, x); an array may be drawn on meanwhile.
             schema: the structures.
+            of: whose version of the strokes it is, see `Version.of`.
+            seconds: how long the pen moved since they were kept last; 0 = it is not known.
 
         Raises:
             InvalidInput: there is no project, or the journal can't be written.
@@ -277,10 +365,10 @@ class ProjectStore:
             project = self._open
             if case_id is None:
                 case_id = project.free_id(safe_id(wanted), self._promised_ids(project))
-            if case_id not in self._followed:
-                self._follow(case_id, np.zeros(scribbles.shape, np.uint8), schema)
-            one = self._followed[case_id]
-            done = one.record(scribbles, schema)
+            if (case_id, of) not in self._followed:
+                self._follow((case_id, of), self._saved(case_id, of, scribbles.shape), schema)
+            one = self._followed[case_id, of]
+            done = one.record(scribbles, schema, by=self.annotator, seconds=seconds)
             return Kept(case_id, one.is_pending, done.voxels, done.note)
 
     def add_drawn(
@@ -321,28 +409,30 @@ class ProjectStore:
             project = self._project
             return project is not None and not project.read_only and case_id not in project.case_ids
 
-    def save(self, case_id: str, scribbles: Array, schema: LabelSchema) -> Kept:
+    def save(self, case_id: str, scribbles: Array, schema: LabelSchema, *, of: str = "") -> Kept:
         """Write scribbles into the project, and end their journal.
 
         Args:
             case_id: a case of the project.
             scribbles: (z, y, x), may be drawn on meanwhile.
             schema: the structures.
+            of: whose version of the strokes it is, see `Version.of`.
 
         Raises:
             InvalidInput: they can't be saved; the journal stays.
         """
         with self._one_call:
             project = self._open
-            one = self._followed.get(case_id)
+            one = self._followed.get((case_id, of))
             if one is not None:
-                one.record(scribbles, schema)
+                one.record(scribbles, schema, by=self.annotator)
                 if not one.is_pending:
                     return Kept(case_id, unsaved=False)
             saved = np.array(scribbles) if one is None else one.recorded.array()
-            project.save_scribbles(case_id, saved, schema=schema)
+            strokes = () if one is None else one.strokes
+            project.save_scribbles(case_id, saved, schema=schema, annotator=of, strokes=strokes)
             if one is not None:
-                one.settle(one.recorded, self._header(case_id, saved.shape, schema))
+                one.settle(one.recorded, self._header((case_id, of), saved.shape, schema))
             return Kept(case_id, unsaved=False)
 
     def keep_reference(self, case_id: str, reference: Array) -> None:
@@ -365,12 +455,12 @@ class ProjectStore:
             if case_id in project.case_ids and not project.read_only:
                 project.set_region(case_id, region)
 
-    def differs(self, case_id: str | None, scribbles: Array) -> bool:
+    def differs(self, case_id: str | None, scribbles: Array, *, of: str = "") -> bool:
         """Whether scribbles differ from what is saved in the project; quick."""
         with self._one_call:
-            if case_id is None or case_id not in self._followed:
+            if case_id is None or (case_id, of) not in self._followed:
                 return bool(scribbles.any())
-            one = self._followed[case_id]
+            one = self._followed[case_id, of]
             return one.is_pending or one.differs(scribbles)
 
     def pending(self) -> tuple[Restored, ...]:
@@ -397,14 +487,20 @@ class ProjectStore:
                 raise InvalidInput(
                     f"Case {case_id} is not in the project {project.title}; its strokes are kept."
                 )
-            note = ""
-            saved = project.scribbles_sha256(case_id)
+            note, of = "", left.header.annotator
+            saved = project.scribbles_sha256(case_id, of)
             if saved is not None and saved != left.header.scribbles_sha256:
-                name = project.copy_scribbles_aside(case_id)
+                name = project.copy_scribbles_aside(case_id, of)
                 note = f"What was saved since then is in {name} beside the scribbles."
-            project.save_scribbles(case_id, left.scribbles, schema=left.labels)
+            project.save_scribbles(
+                case_id,
+                left.scribbles,
+                schema=left.labels,
+                annotator=of,
+                strokes=left.ledger or (_told_by_journal(left),),
+            )
             journal.discard(left.path)
-            self._followed.pop(case_id, None)
+            self._followed.pop((case_id, of), None)
             return case_id, note
 
     def discard(self, left: Restored) -> None:
@@ -443,29 +539,49 @@ class ProjectStore:
         """Ids that strokes are kept under already, here or since an earlier sitting."""
         left = journal.pending(self._journals)
         earlier = {one.header.case for one in left if one.header.project == str(project.folder)}
-        return {*self._followed, *self._being_added, *earlier}
+        return {*(case_id for case_id, _ in self._followed), *self._being_added, *earlier}
 
-    def _has_unsaved(self, case_id: str) -> bool:
-        return case_id in self._followed and self._followed[case_id].is_pending
+    def _has_unsaved(self, case_id: str, of: str) -> bool:
+        return (case_id, of) in self._followed and self._followed[case_id, of].is_pending
 
-    def _follow(self, case_id: str, saved: Array, schema: LabelSchema | None = None) -> None:
+    def _saved(self, case_id: str, of: str, shape: tuple[int, ...]) -> Array:
+        """The strokes that the project has; nothing where it has none that fit."""
+        try:
+            saved = self._open.saved_scribbles(case_id, of)
+        except InvalidInput:  # the journal keeps all of them then
+            saved = None
+        fits = saved is not None and saved.shape == shape
+        return saved if saved is not None and fits else np.zeros(shape, np.uint8)
+
+    def _follow(
+        self, whose: tuple[str, str], saved: Array, schema: LabelSchema | None = None
+    ) -> None:
         shape = (saved.shape[0], saved.shape[1], saved.shape[2])
-        header = self._header(case_id, shape, schema or self._open.schema_of(case_id))
+        header = self._header(whose, shape, schema or self._open.schema_of(whose[0]))
         # What is saved needs no copy in memory any more.
-        self._followed = {id_: one for id_, one in self._followed.items() if one.is_pending}
-        self._followed[case_id] = Journal(self._journals, header, saved)
+        self._followed = {key: one for key, one in self._followed.items() if one.is_pending}
+        self._followed[whose] = Journal(self._journals, header, saved)
 
-    def _header(self, case_id: str, shape: tuple[int, ...], schema: LabelSchema) -> JournalHeader:
-        project = self._open
-        saved = project.scribbles_sha256(case_id) if case_id in project.case_ids else None
+    def _header(
+        self, whose: tuple[str, str], shape: tuple[int, ...], schema: LabelSchema
+    ) -> JournalHeader:
+        project, (case_id, of) = self._open, whose
+        saved = project.scribbles_sha256(case_id, of) if case_id in project.case_ids else None
         return JournalHeader.begin(
             project.folder,
             case_id,
             (shape[0], shape[1], shape[2]),
             schema,
+            annotator=of,
             revision=project.revision,
             scribbles_sha256=saved,
         )
+
+
+def _told_by_journal(left: Restored) -> Stroke:
+    """What a journal without strokes of its own tells: who wrote it."""
+    by = left.header.writer.user
+    return found_strokes(left.scribbles, left.changed, by, left.header.annotator)
 
 
 def _remember(project: Project, case_id: str, source: str) -> None:

@@ -47,6 +47,8 @@ class RunRecord(_Document):
     """What decides which weights become the best checkpoint."""
     continues: str = ""
     """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
+    effort: str = ""
+    """What drawing the strokes took, in a line that names nobody; "" = it is not known."""
 
     @property
     def began_with(self) -> str:

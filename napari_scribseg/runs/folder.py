@@ -102,6 +102,7 @@ class RunFolder:
         validate_on: str = "none",
         checkpoint_choice: str = "last step",
         continues: RunFolder | None = None,
+        effort: str = "",
     ) -> RunFolder:
         """A new run folder, ready to be trained.
 
@@ -119,6 +120,7 @@ class RunFolder:
             checkpoint_choice: see `RunRecord`.
             continues: a run to start from: its weights are copied. Whether they fit is found out
                 by `engine.warm_start`.
+            effort: see `RunRecord`.
 
         Raises:
             InvalidInput: the path exists and is not empty, or can't be written to; two cases
@@ -144,6 +146,7 @@ class RunFolder:
             validate_on=validate_on,
             checkpoint_choice=checkpoint_choice,
             continues="" if continues is None else continues.path.name,
+            effort=effort,
         )
         for name in ("checkpoints", "predictions"):
             (folder / name).mkdir(exist_ok=True)

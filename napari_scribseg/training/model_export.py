@@ -33,6 +33,7 @@ _OF_THE_DATA: Final[dict[str, Any]] = {
     "dataset_folder": None,
     "validate_on": "none",
     "continues": "",
+    "effort": "",
 }
 """What a run's record tells of data, people and machines, and what a model says instead."""
 

@@ -15,6 +15,7 @@ from napari_scribseg.cli import build_parser
 
 PACKAGE = Path(napari_scribseg.__file__).parent
 COMMANDS_OF = {
+    "annotating": {"annotators", "train"},
     "app": {"app"},
     "__init__": {"check"},
     "answer": {"predict", "export", "maps", "simulate", "train", "demo", "evaluate"},

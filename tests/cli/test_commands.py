@@ -50,6 +50,10 @@ COMMANDS = {
         *("--convention", "--reference-convention", "--patient-pattern", "--patient-table"),
         "--frame",
     },
+    "annotators": {
+        *("--case", "--compare", "--consensus", "--of", "--out", "--effort", "--longest-pause"),
+        *("--apart", "--unknown-is", "--name"),
+    },
     "methods": set(),
     "train": {
         "--method",
@@ -71,6 +75,7 @@ COMMANDS = {
         "--continue-from",
         "--on",
         "--reference-convention",
+        "--strokes-of",
     },
     "estimate": {"--method", "--preset", "--classes", "--set"},
     "stop": set(),

@@ -234,7 +234,7 @@ class TestInTheWindow:
         waiting = Drawing(
             layer, ONE.scribbles, ONE.key, ONE.image, None, True, TWO_BALLS, tmp_path / "a", {}
         )
-        dock.case_tab.autosave.unsaved[CaseKey.in_project(tmp_path / "a", "image")] = waiting
+        dock.case_tab.autosave.unsaved[CaseKey.in_project(tmp_path / "a", "image"), ""] = waiting
         dock.case_tab.opener.open_file(files[1])
         qtbot.waitUntil(lambda: dock.session.selected.scribbles is not None, timeout=20000)
         assert kept_as(dock.session.selected.scribbles, tmp_path / "b") == "image"

@@ -61,6 +61,7 @@ def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = No
         kept=kept,
         file=file_of(chosen.image),
         region=region_of(chosen.scribbles),
+        strokes_of=strokes_of(chosen.scribbles),
     )
 
 
@@ -81,9 +82,15 @@ def kept_as(layer: Layer, project: Path) -> str | None:
     return noted.get("kept_as") if noted.get("project") == str(project.resolve()) else None
 
 
-def note_kept(layer: Layer, case: str, project: Path) -> None:
-    """Note on a layer to which case of a project it belongs."""
-    layers.note(layer, kept_as=case, project=str(project.resolve()))
+def note_kept(layer: Layer, case: str, project: Path, strokes_of: str = "") -> None:
+    """Note on a layer to which case of a project it belongs, and whose strokes they are."""
+    place = str(project.resolve())
+    layers.note(layer, kept_as=case, project=place, strokes_of=strokes_of)
+
+
+def strokes_of(scribbles: Layer | None) -> str:
+    """Whose version of the strokes of a case a layer is; "" = the one that all share."""
+    return "" if scribbles is None else layers.notes(scribbles).get("strokes_of", "")
 
 
 def file_of(image: Layer) -> Path | None:

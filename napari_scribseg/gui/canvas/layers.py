@@ -44,6 +44,8 @@ Role = Literal[
     "learnt",
     "comparison",
     "region",
+    "others",
+    "agreement",
 ]
 LayerData = tuple[Any, dict[str, Any], str]
 

@@ -76,6 +76,26 @@ class CaseOpener(QObject):
             return
         self._autosave.save(lambda: self._load(case_id))
 
+    def open_strokes(self, case_id: str, name: str | None) -> None:
+        """Show a case with the strokes of somebody; what was drawn is saved.
+
+        Args:
+            case_id: one of the project.
+            name: whose strokes; None = the user's own, or those that all share.
+        """
+
+        def load() -> None:
+            self._session.run(lambda: self._store.load(case_id, name), self.show_opened)
+
+        self.save_first(load)
+
+    def save_first(self, then: Callable[[], None]) -> None:
+        """Do something once the strokes that are shown are saved, if they can be."""
+        if self._store.read_only:
+            then()
+        else:
+            self._autosave.save(then)
+
     def open_files(self, cases: Sequence[CaseFiles], schema: LabelSchema) -> None:
         """Bring cases into the project and show the first one."""
         if len(cases) > 1:
@@ -225,23 +245,23 @@ class CaseOpener(QObject):
         # What has come as a file and is kept in the project now is still the same case.
         key = replace(self._session.identity_of(kept), title=kept.title)
         made = [layers.layer_of(one) for one in layers.case_data(opened.case, opened.schema, key)]
-        unsaved = self._autosave.unsaved.get(kept)
+        unsaved = self._autosave.unsaved.get((kept, opened.strokes_of))
         if unsaved is not None and unsaved.array.shape == opened.case.image.shape:
             # It was drawn after the file was read.
             made[-1] = unsaved.layer
         if opened.project is not None:
             for layer in made:
-                note_kept(layer, case_id, opened.project)
+                note_kept(layer, case_id, opened.project, opened.strokes_of)
         layers.note(made[0], file=opened.case.source)
         if opened.entry is not None and opened.entry.frame is not None:
             layers.note(made[0], path=opened.entry.image)
         if opened.entry is not None and not opened.entry.oriented:
             layers.note(made[0], oriented=False)
         self._replace(made)
-        made[-1].editable = not opened.read_only
-        others = " Read-only: nothing can be drawn here." if opened.read_only else ""
+        made[-1].editable = opened.is_own and not opened.read_only
         noticed = _noticed(opened.notes)
-        self._session.say(f"{key} is open.{others}{noticed}", "warning" if noticed else "info")
+        told = f"{key} is open.{_not_drawn_on(opened)}{noticed}"
+        self._session.say(told, "warning" if noticed else "info")
         self.case_opened.emit(opened)
 
     def show(self, data: list[layers.LayerData]) -> None:
@@ -370,6 +390,17 @@ class CaseOpener(QObject):
             self._session.say(text, "warning" if problems else "good")
 
         self._session.run(job, added)
+
+
+def _not_drawn_on(opened: OpenedCase) -> str:
+    """Why nothing can be drawn on a case, if so."""
+    if opened.read_only:
+        return " Read-only: nothing can be drawn here."
+    if not opened.is_own:
+        return (
+            " These are not your strokes: a training learns from them, and they can't be changed."
+        )
+    return ""
 
 
 def _noticed(notes: Sequence[str]) -> str:

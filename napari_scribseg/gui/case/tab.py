@@ -31,6 +31,7 @@ from napari_scribseg.gui.case.importer import Importer
 from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.case.open_menu import OpenButton
 from napari_scribseg.gui.case.opener import CaseOpener
+from napari_scribseg.gui.case.people import People
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.case.restore_panel import RestorePanel
 from napari_scribseg.gui.closing import (
@@ -44,7 +45,6 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label
-from napari_scribseg.io.lock import this_user
 from napari_scribseg.project.case_doubt import case_doubts
 from napari_scribseg.project.document import Progress
 from napari_scribseg.project.store import OpenedCase, ProjectState, ProjectStore
@@ -84,6 +84,7 @@ class CaseTab(Tab):
         self.frames = FramesPanel()
         self.cine = Cine(self.frames, session, self.store, self.opener, self.projects)
         self.inputs = InputsPanel()
+        self.people = People(session, self.store, self.opener)
         self._guard: CloseGuard | None = None
         self._end_context: Callable[[], None] = _nothing
         self._keys: list[QShortcut] = []
@@ -138,6 +139,8 @@ class CaseTab(Tab):
         self._notes.setVisible(False)
         for widget in (self._case, self._facts, self._notes):
             case.body.addWidget(widget)
+        case.body.addWidget(self.people.question)
+        case.body.addWidget(self.people.fold)
         case.body.addWidget(Fold("Layers", self.inputs))
         for widget in (self.restore, project, self.frames, case):
             self.column.addWidget(widget)
@@ -162,6 +165,8 @@ class CaseTab(Tab):
         self.projects.recent_changed.connect(self._show_recent)
         self.projects.left_changed.connect(self.restore.set_offers)
         self.autosave.cases_changed.connect(self.projects.refresh)
+        self.autosave.state_changed.connect(self.people.saved)
+        self.projects.state_changed.connect(self.people.refresh)
         self.autosave.state_changed.connect(self.save_state_changed)
         session.offers_changed.connect(self._show_offers)
         session.selected_changed.connect(self._show_selected)
@@ -213,13 +218,13 @@ class CaseTab(Tab):
         )
 
     def _set_reviewed(self, is_reviewed: bool) -> None:
-        self._mark("reviewed" if is_reviewed else "done", by=this_user())
+        self._mark("reviewed" if is_reviewed else "done", by=self.store.annotator)
 
     def _set_done(self, is_done: bool) -> None:
-        self._mark("done" if is_done else "scribbled", by=this_user())
+        self._mark("done" if is_done else "scribbled", by=self.store.annotator)
 
     def _comment(self, text: str) -> None:
-        self._mark(comment=text, by=this_user())
+        self._mark(comment=text, by=self.store.annotator)
 
     def _order_cases(self) -> None:
         """Show the cases in the order that is chosen; their doubt is read from the disk."""
@@ -238,7 +243,7 @@ class CaseTab(Tab):
         self._session.run(lambda: case_doubts(folder), read)
 
     def _set_flagged(self, is_flagged: bool) -> None:
-        self._mark(flagged=is_flagged, by=this_user())
+        self._mark(flagged=is_flagged, by=self.store.annotator)
 
     def _note_prediction(self, event: Any) -> None:
         """A case that got a segmentation is predicted."""

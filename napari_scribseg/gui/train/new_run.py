@@ -9,7 +9,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, hold_out
-from napari_scribseg.gui.project_cases import other_cases
+from napari_scribseg.gui.project_cases import effort_behind, other_cases
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.storable import storable
@@ -53,6 +53,7 @@ def write_run(
         preset=choice.preset,
         dataset="napari",
         continues=source,
+        effort=effort_behind(snapshot, others),
     )
     run.ask_preview(PreviewRequest(case=files))
     files.image.parent.mkdir()

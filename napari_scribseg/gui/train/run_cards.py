@@ -51,6 +51,7 @@ class RunCard:
         has_weights: whether it can predict.
         continues: name of the run it started from, "" = from none.
         is_guest: whether it belongs to something else than the project, and is only looked at.
+        effort: what drawing its strokes took, "" = it is not known.
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class RunCard:
     has_weights: bool = False
     continues: str = ""
     is_guest: bool = False
+    effort: str = ""
 
     @property
     def title(self) -> str:
@@ -95,6 +97,8 @@ class RunCard:
             parts.append(self.score)
         if self.continues:
             parts.append("warm start")
+        if self.effort:
+            parts.append(self.effort)
         return " · ".join(parts)
 
     @property
@@ -160,6 +164,7 @@ def read_card(run: RunFolder, waiting: Collection[Path] = ()) -> RunCard:
         saved=run.checkpoint("last").exists(),
         has_weights=run.weights.exists(),
         continues=run.record.continues,
+        effort=run.record.effort,
     )
 
 
