@@ -30,6 +30,7 @@ os.environ["NAPARI_CONFIG"] = str(Path(os.environ["WALK_HOME"]) / "settings.yaml
 import napari
 import numpy as np
 from napari.settings import get_settings
+from PIL import Image
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -306,6 +307,18 @@ def second_session(images: Path) -> None:
     walk.viewer.close()
 
 
+def animate(images: Path) -> None:
+    """The pictures of the walk, one after the other, as a small film: walk.gif."""
+    frames = []
+    for name in ("case", "scribble", "train", "results", "advice"):
+        frame = Image.open(images / f"{name}.png").convert("RGB")
+        frame.thumbnail((900, 900))
+        frames.append(frame.quantize(96, dither=Image.Dither.NONE))
+    first, *others = frames
+    out = images / "walk.gif"
+    first.save(out, save_all=True, append_images=others, duration=2500, loop=0, optimize=True)
+
+
 def main() -> None:
     """The whole walk, the reopening in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -322,6 +335,7 @@ def main() -> None:
     command = [sys.executable, __file__, "--reopen", "--images", str(options.images)]
     if subprocess.run(command, check=False).returncode:  # noqa: S603  ourselves
         raise SystemExit("After reopening, not everything was there.")
+    animate(options.images)
     facts = json.loads((HOME / "facts.json").read_text(encoding="utf-8"))
     first, second = facts["dice"]
     sys.stdout.write(
