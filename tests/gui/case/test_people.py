@@ -172,6 +172,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
 
 def test_strokes_that_are_not_saved_yet_are_in_the_effort_of_a_run(dock, project, qtbot):
     type_name(dock, "Ana")
+    qtbot.waitUntil(lambda: dock.case_tab.store.annotator == "Ana")
     draw(dock, 3, 1)
     qtbot.waitUntil(lambda: dock.case_tab.autosave.state.unsaved, timeout=5000)
     assert not (project / "cases" / CASE / "strokes.jsonl").exists()
