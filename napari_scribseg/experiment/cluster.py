@@ -251,7 +251,8 @@ class _Dispatch:
         got_on = step > self.steps.get(name, 0)  # a worker whose time is over is no omen
         self.deaths[name] = 1 if got_on else self.deaths[name] + 1
         self.steps[name] = step
-        if self.deaths[name] < _MOST_DEATHS:
+        ended = state_of(self.work.folder, self.trials[name]) == "finished"
+        if self.deaths[name] < _MOST_DEATHS or ended:
             self.work.tell(f"The worker on {flight.worker.host} is gone; {name} goes on elsewhere.")
             self.held[name] = flight.worker.host  # until its lease is free
             return

@@ -28,6 +28,7 @@ from napari_scribseg.experiment.case_facts import paths_of, without_folder
 from napari_scribseg.experiment.clients import stopping
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
+    JOINED,
     RESULT,
     TIMING,
     Experiment,
@@ -348,7 +349,7 @@ class _Work:
 
 def _all_of(values: Iterable[str]) -> str:
     """What a training was computed on; a training that went on elsewhere may have several."""
-    return ", then ".join(dict.fromkeys(values))
+    return JOINED.join(dict.fromkeys(values))
 
 
 def _is_doubtful(text: str) -> bool:
