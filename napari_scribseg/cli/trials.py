@@ -74,6 +74,7 @@ def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> 
         interrupted=interrupted,
         problem=problem,
         strict=arguments.strict,
+        scheduler=arguments.scheduler or "",
     )
 
 
