@@ -115,6 +115,7 @@ def result_answer(
     interrupted: bool,
     problem: str = "",
     strict: bool = False,
+    scheduler: str = "",
 ) -> Answer:
     """What an experiment says at the end of a session.
 
@@ -127,6 +128,7 @@ def result_answer(
         interrupted: whether somebody has stopped it.
         problem: why it ended before its end; "" = it didn't.
         strict: a mixture is an error.
+        scheduler: address of the cluster that it was computed on; "" = here.
     """
     from napari_scribseg.experiment.experiment import state_of, trials_of
     from napari_scribseg.experiment.mixtures import mixtures
@@ -151,9 +153,10 @@ def result_answer(
     }
     problems = [*(f"{name}: {reason}" for name, reason in failed.items()), *left_out(experiment)]
     if interrupted:
+        where = f" --scheduler {scheduler}" if scheduler else ""
         problems.append(
             f"Interrupted with {n_finished} of {len(states)} trials finished; continue with "
-            f"`scribseg experiment {folder}`."
+            f"`scribseg experiment {folder}{where}`."
         )
     if problem:
         document |= {"error": problem, "exit_code": RunError.exit_code}

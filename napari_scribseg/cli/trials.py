@@ -42,6 +42,7 @@ class Work:
 def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> Answer:
     """Compute what is open, write the results, and say what came out."""
     from napari_scribseg.experiment.clients import at_work, stopping
+    from napari_scribseg.experiment.outcome import write_all
     from napari_scribseg.experiment.trial import Manner
 
     problem, interrupted, opened = "", False, False
@@ -73,6 +74,7 @@ def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> 
         interrupted=interrupted,
         problem=problem,
         strict=arguments.strict,
+        scheduler=arguments.scheduler or "",
     )
 
 
@@ -108,15 +110,19 @@ def _one_answer(
     folder: Path, experiment: Experiment, trial: Trial, computed: Computed, *, locked: bool
 ) -> Answer:
     """What has become of a single trial; the last one writes the tables."""
-    from napari_scribseg.experiment.experiment import state_of, trials_of
+    from napari_scribseg.experiment.experiment import locked_result_of, state_of, trials_of
+    from napari_scribseg.experiment.outcome import write_all
     from napari_scribseg.experiment.schedule import reason_of
 
     if computed.fault:
         raise RunError(f"{trial.name} can't be computed on this computer: {computed.fault}.")
     if computed.held_by:
         raise RunError(f"{trial.name} is being computed already, by {computed.held_by}.")
-    ended = {"finished", "failed"}
-    n_open = sum(state_of(folder, t) not in ended for t in trials_of(experiment).values())
+    everything = trials_of(experiment).values()
+    if locked:
+        n_open = sum(locked_result_of(folder, experiment, t) is None for t in everything)
+    else:
+        n_open = sum(state_of(folder, t) not in {"finished", "failed"} for t in everything)
     if not n_open:
         write_all(folder, experiment, locked=locked)
     document = {"cell": trial.name, "state": computed.state, "open": n_open}
@@ -132,6 +138,7 @@ def _one_answer(
 def write_tables(arguments: argparse.Namespace) -> Answer:
     """Write the tables and the report of what has ended by now."""
     from napari_scribseg.experiment.experiment import load_experiment
+    from napari_scribseg.experiment.outcome import write_all
 
     folder: Path = arguments.source.absolute()
     experiment = load_experiment(folder)
@@ -139,26 +146,6 @@ def write_tables(arguments: argparse.Namespace) -> Answer:
     return result_answer(
         experiment, folder, report, sentences, {}, interrupted=False, strict=arguments.strict
     )
-
-
-def write_all(
-    folder: Path, experiment: Experiment, *, locked: bool = False
-) -> tuple[Path, tuple[str, ...]]:
-    """Write all tables and the report; gives the report and what was found.
-
-    Whoever else does so is waited for: tables are never older than results.
-    """
-    from napari_scribseg.experiment.clients import alone
-    from napari_scribseg.experiment.report.html import write_report
-    from napari_scribseg.experiment.results import write_results
-
-    with alone(folder):
-        sentences = write_results(folder, experiment)
-        report = write_report(folder, experiment)
-        if locked:
-            sentences = write_results(folder, experiment, locked=True)
-            report = write_report(folder, experiment, locked=True)
-    return report, sentences
 
 
 def trial_named(word: str, trials: dict[str, Trial]) -> str:

@@ -117,11 +117,19 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[str
 def client_of_one(folder: Path) -> Generator[str]:
     """A client of a planned experiment that computes a single trial; gives its token.
 
+    A request to stop that was for others, who have stopped, is taken back.
+
     Raises:
-        InvalidInput: the folder can't be written to.
+        InvalidInput: the folder can't be written to, or everybody there is being stopped.
     """
     try:
         (folder / _CLIENTS).mkdir(exist_ok=True)
+        if stopping(folder):
+            with alone(folder):
+                others = _after_a_watch(folder)
+                if others:
+                    raise InvalidInput(_is_being_stopped(folder, others))
+                (folder / STOP).unlink(missing_ok=True)
         lease = _entry(folder)
     except OSError as error:
         raise InvalidInput(f"{error.filename} can't be written: {error.strerror}.") from error
@@ -172,6 +180,12 @@ def client_is_gone(folder: Path, client: str) -> bool:
     home = _home(folder, client)
     holder = holder_of(home)
     return holder is None or is_gone(home, holder)
+
+
+def beats_of_client(folder: Path, client: str) -> int:
+    """How often a client has shown that it is alive; -1 when it has ended."""
+    holder = holder_of(_home(folder, client))
+    return -1 if holder is None else holder.beats
 
 
 def is_worked_on(folder: Path) -> bool:
@@ -252,15 +266,18 @@ def _refuse_change(folder: Path, experiment: Experiment) -> bool:
     others = _after_a_watch(folder)
     if not others:
         return False
-    who = ", ".join(map(str, others))
     if stopped:
-        raise InvalidInput(
-            f"The experiment {folder} is being stopped ({who}): repeat the command in a minute."
-        )
+        raise InvalidInput(_is_being_stopped(folder, others))
+    who = ", ".join(map(str, others))
     raise InvalidInput(
         f"The experiment {folder} can't be worked on now: {who} works on it, and by now its "
         "data, settings or version have changed. Stop that one first."
     )
+
+
+def _is_being_stopped(folder: Path, others: Iterable[Holder]) -> str:
+    who = ", ".join(map(str, others))
+    return f"The experiment {folder} is being stopped ({who}): repeat the command in a minute."
 
 
 def _after_a_watch(folder: Path) -> tuple[Holder, ...]:

@@ -151,15 +151,13 @@ class _Dispatch:
         """Give every free worker a trial."""
         if self._stopping:
             return
-        for _ in range(len(self.waiting)):
-            name = self.waiting.popleft()
+        for name in list(self.waiting):  # in their order: whole comparisons are finished early
             worker = self._free_worker(name)
-            if worker is None:
-                self.waiting.append(name)
-                if not any(self._free(w) > 0 for w in self.crew.ready):
-                    break
-            else:
+            if worker is not None:
+                self.waiting.remove(name)
                 self._submit(name, worker)
+            elif not any(self._free(w) > 0 for w in self.crew.ready):
+                break
         self._ask_for_workers()
 
     def _submit(self, name: str, worker: Worker) -> None:
@@ -251,7 +249,8 @@ class _Dispatch:
         got_on = step > self.steps.get(name, 0)  # a worker whose time is over is no omen
         self.deaths[name] = 1 if got_on else self.deaths[name] + 1
         self.steps[name] = step
-        if self.deaths[name] < _MOST_DEATHS:
+        ended = state_of(self.work.folder, self.trials[name]) == "finished"
+        if self.deaths[name] < _MOST_DEATHS or ended:
             self.work.tell(f"The worker on {flight.worker.host} is gone; {name} goes on elsewhere.")
             self.held[name] = flight.worker.host  # until its lease is free
             return

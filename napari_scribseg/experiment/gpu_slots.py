@@ -2,13 +2,15 @@
 
 A slot is a file in a folder of this computer, locked while a child computes; the system gives
 it back when its holder dies. So trials of all workers, jobs and experiments of one user share the
-GPUs of a computer, each on its own. The child sees its GPU alone (`CUDA_VISIBLE_DEVICES`).
+GPUs of a computer, each on its own. The child sees its GPU alone (`CUDA_VISIBLE_DEVICES`). A job of
+a batch system shares with nobody: its GPUs are its own, and often all jobs know theirs as number 0.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -21,6 +23,8 @@ from napari_scribseg.runs import children
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 """What tells CUDA which GPUs there are; numbers or names."""
+_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
+"""Variables by which SLURM, PBS, LSF and SGE name a job."""
 _ASK_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.5
 
@@ -114,7 +118,10 @@ def _installed() -> tuple[str, ...]:
 def _folder() -> Path:
     """Where this user's locks are on this computer; never a shared drive."""
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    place = Path(tempfile.gettempdir()) / f"scribseg-gpus-{user}"
+    # Tasks of an SGE array have one number together.
+    job = [os.environ.get(name, "") for name in (*_JOBS, "SGE_TASK_ID", "LSB_JOBINDEX")]
+    own = "".join(f"-{re.sub(r'[^A-Za-z0-9]', '_', part)}" for part in job if part)
+    place = Path(tempfile.gettempdir()) / f"scribseg-gpus-{user}{own}"
     place.mkdir(mode=0o700, exist_ok=True)
     return place
 

@@ -28,7 +28,7 @@ from napari_scribseg.io.regular_file import open_own, read_regular
 SILENCE_SECONDS: Final = 30.0
 """A holder that was watched for this long and did not beat is gone."""
 LEASE_VARIABLE: Final = "SCRIBSEG_LEASE"
-"""Tells a child for which lease it works: "folder of the lease|token"."""
+"""Tells a child for which lease it works: "folder of the lease|number|token"."""
 _BEAT_SECONDS: Final = 2.0
 _MOST_BYTES: Final = 4096
 _NAME: Final = re.compile(r"lease-(\d{6})\.json")
@@ -89,8 +89,13 @@ class Lease:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:  # somebody was faster
             return _read(path) or _UNKNOWN
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(me.model_dump_json().encode())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(me.model_dump_json().encode())
+        except OSError:  # a full disk; nobody shall wait for a holder that isn't there
+            with contextlib.suppress(OSError):
+                path.unlink()
+            raise
         for old in range(max(1, number - 1), number + 1):
             # Its holder sees at its next beat that its file is gone.
             with contextlib.suppress(OSError):
@@ -100,7 +105,7 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether it is still ours."""
-        return not self._lost.is_set() and is_held(self._folder, self.holder.token)
+        return not self._lost.is_set() and is_held(self._folder, self._number, self.holder.token)
 
     @property
     def is_lost(self) -> bool:
@@ -110,7 +115,7 @@ class Lease:
     @property
     def variables(self) -> dict[str, str]:
         """What children are told, see `LEASE_VARIABLE`."""
-        return {LEASE_VARIABLE: f"{self._folder}|{self.holder.token}"}
+        return {LEASE_VARIABLE: f"{self._folder}|{self._number}|{self.holder.token}"}
 
     def release(self) -> None:
         """Give it back; nothing happens when it isn't ours any more."""
@@ -133,7 +138,7 @@ class Lease:
         while not self._over.wait(_BEAT_SECONDS):
             beats += 1
             with contextlib.suppress(OSError):  # a drive that is away for a moment tells nothing
-                if not is_held(self._folder, self.holder.token):
+                if not is_held(self._folder, self._number, self.holder.token):
                     self._lost.set()
                     return
                 self._write(self.holder.model_copy(update={"beats": beats}))
@@ -151,10 +156,21 @@ def holder_of(folder: Path) -> Holder | None:
     return None if holder is None or holder.released else holder
 
 
-def is_held(folder: Path, token: str) -> bool:
-    """Whether the lease of a folder is still that of this token."""
-    holder = _newest(folder)[1]
-    return holder is not None and holder.token == token and not holder.released
+def is_held(folder: Path, number: int, token: str) -> bool:
+    """Whether a lease of a folder is still that of this token.
+
+    It is until somebody has made the next number, or it was given back: a file that is half
+    written, not shown yet by a shared drive or long without a beat takes it from nobody.
+    """
+    try:
+        if _newest_number(folder) > number:
+            return False
+        holder = _read(_path(folder, number))
+        if holder is None:  # or it was removed by whoever has just taken it over
+            return _newest_number(folder) <= number
+    except OSError:  # a drive that is away for a moment tells nothing
+        return True
+    return holder.token == token and not holder.released
 
 
 def is_gone(folder: Path, holder: Holder) -> bool:
@@ -178,8 +194,8 @@ def still_ours(told: str | None) -> bool:
     """
     if not told:
         return True
-    folder, _, token = told.rpartition("|")
-    return is_held(Path(folder), token)
+    folder, number, token = told.rsplit("|", 2)
+    return is_held(Path(folder), int(number), token)
 
 
 class _Watch:
@@ -211,12 +227,16 @@ def _path(folder: Path, number: int) -> Path:
 
 def _newest(folder: Path) -> tuple[int, Holder | None]:
     """The highest number, 0 without one, and who has it."""
-    numbers = [int(found[1]) for name in _names(folder) if (found := _NAME.fullmatch(name))]
-    if not numbers:
+    number = _newest_number(folder)
+    if not number:
         return 0, None
-    number = max(numbers)
     holder = _read(_path(folder, number))
     return number, _UNKNOWN if holder is None else holder
+
+
+def _newest_number(folder: Path) -> int:
+    numbers = (int(found[1]) for name in _names(folder) if (found := _NAME.fullmatch(name)))
+    return max(numbers, default=0)
 
 
 def _names(folder: Path) -> list[str]:

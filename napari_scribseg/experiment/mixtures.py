@@ -16,6 +16,7 @@ from typing import Any, Final
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.names import few
 from napari_scribseg.experiment.experiment import (
+    JOINED,
     TIMING,
     Experiment,
     Trial,
@@ -77,8 +78,13 @@ def parts_of(noted: Mapping[str, Any]) -> dict[str, str]:
 
 
 def kind_of_device(device: str) -> str:
-    """A device without its number: any GPU of a kind is as good."""
-    return re.sub(r"^cuda:\d+", "cuda", device)
+    """A device without its number: any GPU of a kind is as good.
+
+    Args:
+        device: of a training; one that went on elsewhere may have had several, see `JOINED`.
+    """
+    kinds = re.sub(r"\bcuda:\d+", "cuda", device).split(JOINED)
+    return JOINED.join(dict.fromkeys(kinds))
 
 
 def reference_parts(folder: Path, experiment: Experiment) -> dict[str, str]:
@@ -111,13 +117,17 @@ def different_parts(first: Mapping[str, str], second: Mapping[str, str]) -> str:
 
 def _sentence(part: str, values: Mapping[str, Sequence[str]]) -> str:
     by_size = sorted(values.items(), key=lambda item: -len(item[1]))
-    told = "; ".join(f"{_short(value)}: {len(names)} trials" for value, names in by_size)
+    told = "; ".join(f"{_short(value)}: {_counted(names)}" for value, names in by_size)
     odd = few(by_size[-1][1])
     return (
         f"The trials were computed by {len(values)} {_WORDS[part]} ({told}; such as {odd}), so "
         f"they may differ by that and not by the methods (see {part} in timing.csv): repeat the "
         "experiment in a new folder before you compare."
     )
+
+
+def _counted(names: Sequence[str]) -> str:
+    return "1 trial" if len(names) == 1 else f"{len(names)} trials"
 
 
 def _short(value: str) -> str:

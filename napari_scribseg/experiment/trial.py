@@ -13,7 +13,7 @@ import functools
 import json
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from napari_scribseg.experiment.case_facts import paths_of, without_folder
 from napari_scribseg.experiment.clients import stopping
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
+    JOINED,
     RESULT,
     TIMING,
     Experiment,
@@ -235,19 +236,20 @@ class _Work:
         began = time.time()
         run = prepared_run(self.folder, self.experiment, self.trial)
         if not end_orphan(run, self._is_over):
-            return Computed("interrupted", held_by="its training, which does not stop yet")
+            return Computed("interrupted", held_by="a training that does not stop yet")
         end = self._train(run)
         if end.outcome == "stopped" or self.lease.is_lost:
             return self._interrupted()
         if end.outcome in {"failed", "crashed"}:
             return self._failed(end.message, end.step, doubtful=_is_doubtful(end.message))
         trained = time.time()
+        self._note(run, began, trained)  # before the result, so that none is without it
         said = self._score()
         if result_of(self.folder, self.trial) is None:
             if self._is_over():
                 return self._interrupted()
             return self._failed(said, end.step, doubtful=_is_doubtful(said))
-        self._note(run, began, trained)
+        self._note(run, began, trained)  # with the time that scoring took
         return Computed("finished")
 
     def _locked_scored(self) -> Computed:
@@ -266,7 +268,7 @@ class _Work:
         return stopping(self.folder, self.manner.client) or self.lease.is_lost
 
     def _interrupted(self) -> Computed:
-        held = "somebody else has taken it over" if self.lease.is_lost else ""
+        held = "" if self.lease.is_held else "somebody who has taken it over"
         return Computed("interrupted", held_by=held)
 
     def _train(self, run: RunFolder) -> Finished:
@@ -329,18 +331,25 @@ class _Work:
             self.peak_bytes = max(self.peak_bytes, _memory_of(pid))
 
     def _note(self, run: RunFolder, began: float, trained: float) -> None:
-        """Note when and on what it was computed, beside its result."""
-        started = next((e for e in reversed(run.events()) if isinstance(e, Started)), None)
+        """Note when and on what it was computed, beside its result, as long as it is ours."""
+        if not self.lease.is_held:
+            return
+        started = [event for event in run.events() if isinstance(event, Started)]
         document = {
             "train_seconds": round(trained - began, 3),
             "score_seconds": round(time.time() - trained, 3),
             "host": socket.gethostname(),
             **place.parts_here(),
-            "device": "" if started is None else started.device,
-            "precision": "" if started is None else started.precision,
+            "device": _all_of(event.device for event in started),
+            "precision": _all_of(event.precision for event in started),
             "peak_memory_mib": round(self.peak_bytes / 2**20),
         }
         write_text(self.there / TIMING, json.dumps(document))
+
+
+def _all_of(values: Iterable[str]) -> str:
+    """What a training was computed on; a training that went on elsewhere may have several."""
+    return JOINED.join(dict.fromkeys(values))
 
 
 def _is_doubtful(text: str) -> bool:

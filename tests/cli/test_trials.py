@@ -8,7 +8,7 @@ from experiments import phantom_experiment, stubs
 
 from napari_scribseg.cli import main
 from napari_scribseg.experiment import trial as trial_process
-from napari_scribseg.experiment.clients import at_work
+from napari_scribseg.experiment.clients import ask_to_stop, at_work
 from napari_scribseg.experiment.lease import Lease
 
 
@@ -47,6 +47,18 @@ def test_one_trial_that_somebody_computes_or_that_can_t_be_computed_here_is_exit
     assert main(["experiment", str(out), "--trial", "0"]) == 4
     assert "can't be computed on this computer: the data can't be read" in capsys.readouterr().err
     assert not (there / "result.json").exists()
+
+
+def test_a_stop_of_earlier_does_not_stop_an_array_of_jobs(tmp_path, monkeypatch, capsys):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    with at_work(out, experiment, "plan"):
+        ask_to_stop(out)
+        assert main(["experiment", str(out), "--trial", "0"]) == 2
+        assert "is being stopped (process" in capsys.readouterr().err
+    assert main(["experiment", str(out), "--trial", "0"]) == 0
+    assert main(["experiment", str(out), "--trial", "1"]) == 0
 
 
 def test_ways_to_run_exclude_each_other(tmp_path, capsys):

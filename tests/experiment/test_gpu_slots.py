@@ -44,6 +44,20 @@ def test_two_at_once_get_two_gpus_and_the_third_waits(two):
     assert got[0][VISIBLE] in {"GPU-aa", "GPU-bb"}
 
 
+def test_jobs_of_a_batch_system_that_both_call_their_gpu_0_do_not_wait_for_each_other(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv(VISIBLE, "0")
+    monkeypatch.setenv("SLURM_JOB_ID", "71")
+    with a_gpu("auto") as first:
+        with a_gpu("auto", over=lambda: True) as second_of_the_job:
+            assert second_of_the_job is None
+        monkeypatch.setenv("SLURM_JOB_ID", "72")
+        with a_gpu("auto", over=lambda: True) as another_job:
+            assert another_job == first == {VISIBLE: "0"}
+
+
 def test_small_trials_share_gpus_only_when_all_are_taken(two):
     with (
         a_gpu("auto", 2, folder=two) as first,

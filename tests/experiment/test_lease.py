@@ -100,7 +100,7 @@ def test_a_client_that_has_watched_can_say_whose_lease_is_over(tmp_path):
 def test_a_holder_that_was_cut_off_sees_that_it_has_lost(tmp_path):
     lease = Lease.take(tmp_path)
     assert isinstance(lease, Lease)
-    told = "|".join((str(tmp_path), lease.holder.token))
+    told = lease.variables[leases.LEASE_VARIABLE]
     assert still_ours(told)
     write(tmp_path, 2, elsewhere())
     until = time.monotonic() + 20
@@ -110,8 +110,39 @@ def test_a_holder_that_was_cut_off_sees_that_it_has_lost(tmp_path):
     assert not lease.is_held
     assert not still_ours(told)
     lease.release()
-    assert not is_held(tmp_path, lease.holder.token)
+    assert not is_held(tmp_path, 1, lease.holder.token)
     assert holder_of(tmp_path).host == "node7", "what is not ours was given back"
+
+
+def test_a_result_counts_while_nobody_has_taken_over_however_late_the_beat(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "SILENCE_SECONDS", 0.1)
+    folder = tmp_path / "a|b"
+    folder.mkdir()
+    lease = Lease.take(folder)
+    assert isinstance(lease, Lease)
+    lease._over.set()  # it beats no more
+    lease._thread.join()
+    told = lease.variables[leases.LEASE_VARIABLE]
+    (file,) = folder.iterdir()
+    time.sleep(0.3)
+    assert still_ours(told), "silent for too long, but nobody else has it"
+    file.write_text(file.read_text()[:20])
+    assert still_ours(told), "half written"
+    file.unlink()
+    assert still_ours(told), "not shown by a shared drive"
+    write(folder, 2, elsewhere())
+    assert not still_ours(told)
+    assert not lease.is_held
+
+
+def test_a_lease_that_a_full_disk_refuses_is_nobodys(tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Holder, "model_dump_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        Lease.take(tmp_path)
+    assert holder_of(tmp_path) is None
 
 
 def test_a_lease_that_a_crash_has_cut_is_waited_for_and_then_taken(tmp_path, monkeypatch):
