@@ -44,6 +44,7 @@ class People(QObject):
         self._session, self._store, self._opener = session, store, opener
         self._team: CaseTeam | None = None
         self._conflicts: tuple[int, ...] = ()
+        self._looks = 0
         self._is_named = given_name() is not None
         self.panel = PeoplePanel()
         self.fold = Fold("People", self.panel)
@@ -87,13 +88,14 @@ class People(QObject):
 
     def refresh(self, _news: object = None) -> None:
         """Look who has drawn what, and show it."""
-        case_id = self._case
+        self._looks += 1
+        case_id, look = self._case, self._looks
         if case_id is None:
             self._show(None)
             return
 
         def looked(team: CaseTeam | None) -> None:
-            if self._case == case_id:
+            if look == self._looks:  # else a newer one is on its way
                 self._show(team)
 
         self._run(lambda: self._store.team_of(case_id), looked)

@@ -116,7 +116,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     qtbot.waitUntil(lambda: dock.case_tab.store.annotator == "Ana")
     QTest.mouseClick(panel.apart, Qt.MouseButton.LeftButton, pos=panel.apart.rect().center() * 0.1)
     qtbot.waitUntil(own_version(dock, "Ana"), timeout=20000)
-    assert panel.apart.isChecked()
+    qtbot.waitUntil(panel.apart.isChecked, timeout=20000)
     ana = draw(dock, 3, 1)
     save(dock, qtbot)
 
