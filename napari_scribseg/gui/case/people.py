@@ -48,6 +48,8 @@ class People(QObject):
         self._is_named = given_name() is not None
         self.panel = PeoplePanel()
         self.fold = Fold("People", self.panel)
+        self._is_gone = False
+        self.fold.destroyed.connect(self._forget_panel)
         self.question = NameQuestion(annotator_name())
         self.question.named.connect(self.call)
         self.panel.named.connect(self.call)
@@ -163,7 +165,13 @@ class People(QObject):
 
         self._session.background.run(job, done, failed)
 
+    def _forget_panel(self) -> None:
+        """The dock is gone; the session may outlive it."""
+        self._is_gone = True
+
     def _show(self, team: CaseTeam | None) -> None:
+        if self._is_gone:
+            return
         self._team = team
         own = self._store.annotator
         shown = strokes_of(self._session.selected.scribbles)
