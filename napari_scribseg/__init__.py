@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_scribseg.data.dataset import read_dataset
     from napari_scribseg.data.find import find_cases
     from napari_scribseg.data.segmentation_export import export_segmentation
+    from napari_scribseg.data.segmentation_import import import_segmentation
     from napari_scribseg.evaluation.figures import overlay_figure
     from napari_scribseg.evaluation.folders import evaluate_folders
     from napari_scribseg.evaluation.frames import score_table, summary_table
@@ -52,6 +53,7 @@ __all__ = [
     "find_cases",
     "fitted_answer",
     "history_table",
+    "import_segmentation",
     "load_model",
     "overlay_figure",
     "predict_case",
@@ -81,6 +83,7 @@ _HOMES: Final = {
     "export_segmentation": "data.segmentation_export",
     "history_table": "runs.history_table",
     "find_cases": "data.find",
+    "import_segmentation": "data.segmentation_import",
     "load_model": "training.predict",
     "overlay_figure": "evaluation.figures",
     "predict_case": "training.predict",

@@ -50,6 +50,29 @@ def test_users_install_nothing_of_the_developers() -> None:
     assert {"pytest", "ruff", "mkdocs"} <= theirs
 
 
+def pinned() -> dict[str, str]:
+    """Versions of constraints.txt by name, as package indexes spell it."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return {canonical(name): version for name, version in (line.split("==") for line in lines)}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_what_anybody_can_install_is_pinned_for_the_checks() -> None:
+    """Of every extra, that is, at a version that its range allows."""
+    pins = pinned()
+    ranges = [*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]
+    ranges = [one for one in ranges if not one.startswith("napari-scribseg[")]
+    assert len(ranges) > 30
+    for one in ranges:
+        name, floor = re.sub(r"\[[^\]]*\]", "", one).split(">=")
+        numbers = [tuple(map(int, v.split("."))) for v in (pins[canonical(name)], floor)]
+        assert numbers[0] >= numbers[1], one
+
+
 def test_one_version_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     recipe = (ROOT / "packaging/conda/recipe.yaml").read_text(encoding="utf-8")

@@ -19,6 +19,7 @@ from napari_scribseg.data.names import slug
 from napari_scribseg.data.pseudonyms import digest, safe_id
 from napari_scribseg.io.dicom import read_headers
 from napari_scribseg.io.dicom_folder import Found as FoundDicom
+from napari_scribseg.io.dicom_kinds import SEGMENTATION, STRUCTURES
 from napari_scribseg.io.series import SeriesInfo, series_in
 
 BY_HEADERS: Final = "told by the DICOM headers"
@@ -74,7 +75,10 @@ def cases_of_series(folders: Sequence[DicomFolder]) -> SeriesCases:
     parts: dict[str, list[_Part]] = defaultdict(list)
     for where in folders:
         for one in where.found.left_out:
-            out.left_out.append(LeftOut(_file_name(one.path, where), f"DICOM, but {one.kind}"))
+            why = f"DICOM, but {one.kind}"
+            if one.kind in {SEGMENTATION, STRUCTURES}:
+                why += "; `scribseg import-segmentation` makes labels of it"
+            out.left_out.append(LeftOut(_file_name(one.path, where), why))
         if where.found.n_other and where.only is None:
             why = f"{where.found.n_other} file(s) in it that are not DICOM"
             out.left_out.append(LeftOut(where.name, why))

@@ -151,13 +151,18 @@ def pixels(items: Sequence[Slice]) -> list[npt.NDArray[Any]]:
     for index, item in enumerate(items):
         by_path.setdefault(item.path, []).append(index)
     for path, indices in by_path.items():
-        stored = _stored_pixels(path)
+        stored = stored_pixels(path)
         for index in indices:
             found[index] = _real(items[index], stored)
     return [found[index] for index in range(len(items))]
 
 
-def _stored_pixels(path: Path) -> npt.NDArray[Any]:
+def stored_pixels(path: Path) -> npt.NDArray[Any]:
+    """The pixels of a file as they are stored, (y, x) or (frames, y, x).
+
+    Raises:
+        InvalidInput: they are cut, damaged or packed in a way that can't be unpacked here.
+    """
     data = read_regular(path, MAX_VOLUME_BYTES)
     marked = data[_MARK_AT : _MARK_AT + len(_MARK)] == _MARK
     try:
@@ -165,7 +170,7 @@ def _stored_pixels(path: Path) -> npt.NDArray[Any]:
     except InvalidInput as error:
         raise InvalidInput(f"{shown(path.name)} {error}") from error
     try:
-        with _quiet():
+        with quiet():
             if not marked:
                 _tell_encoding(dataset)
             return np.asarray(dataset.pixel_array)
@@ -204,7 +209,7 @@ def _real(item: Slice, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _slices_or_kind(path: Path, dataset: Any) -> list[Slice] | LeftOut:
     series: str | None = None
     try:
-        with _quiet():
+        with quiet():
             series = str(dataset.get("SeriesInstanceUID") or "")
             kind = other_kind(dataset) or picture_kind(dataset)
             if kind is not None:
@@ -220,7 +225,7 @@ def _slices_or_kind(path: Path, dataset: Any) -> list[Slice] | LeftOut:
 
 
 @contextmanager
-def _quiet() -> Generator[None, None, None]:
+def quiet() -> Generator[None, None, None]:
     """Keeps pydicom from printing values it doesn't like: a patient's name may be among them."""
     from pydicom import config
 
@@ -233,7 +238,7 @@ def _parsed(file: BinaryIO | io.BytesIO, *, header_only: bool, force: bool = Fal
     import pydicom
 
     try:
-        with _quiet():
+        with quiet():
             return pydicom.dcmread(file, stop_before_pixels=header_only, force=force)
     except Exception as error:  # a damaged file makes pydicom raise nearly everything
         raise InvalidInput(f"is cut off or damaged: {reason(error)}.") from error
@@ -244,7 +249,7 @@ def _without_mark(file: BinaryIO) -> Any:
     file.seek(0)
     try:
         dataset = _parsed(file, header_only=True, force=True)
-        with _quiet():
+        with quiet():
             known = str(dataset.get("SOPClassUID") or "").startswith("1.2.840.10008.")
     except Exception:  # noqa: BLE001 -- any other kind of file comes here, too
         return None
@@ -270,12 +275,12 @@ def _checked(path: Path, dataset: Any) -> list[Slice]:
         raise InvalidInput(f"The file holds {n_frames} frames, but tells of {len(grouped)}.")
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or ())[:1]
     return [
-        _slice(path, dataset, index, _items([group, *shared]))
+        _slice(path, dataset, index, items_of([group, *shared]))
         for index, group in enumerate(grouped)
     ]
 
 
-def _items(groups: list[Any]) -> list[Any]:
+def items_of(groups: Sequence[Any]) -> list[Any]:
     """The items of functional groups, the frame's own before those that all frames share."""
     elements = [element for group in groups for element in group]
     public = [one.value for one in elements if one.VR == "SQ" and not one.tag.is_private]

@@ -8,12 +8,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 _STORAGE: Final = "1.2.840.10008.5.1.4.1.1."
+SEGMENTATION: Final = "segmentation (SEG)"
+STRUCTURES: Final = "radiotherapy structures"
+"""Kinds that hold what somebody has outlined, see `dicom_structures`."""
 _SECONDARY_CAPTURE: Final = f"{_STORAGE}7"
 _WORDS: Final = {
     "481.2": "radiotherapy dose",
-    "481.3": "radiotherapy structures",
+    "481.3": STRUCTURES,
     "481": "radiotherapy object",
-    "66.4": "segmentation (SEG)",
+    "66.4": SEGMENTATION,
+    "66.7": SEGMENTATION,  # label maps, since 2024
     "66": "registration or raw data",
     "67": "table of values",
     "4.2": "spectroscopy",
@@ -23,9 +27,9 @@ _WORDS: Final = {
     "9": "waveform",
 }
 _MODALITIES: Final = {
-    "SEG": "segmentation (SEG)",
+    "SEG": SEGMENTATION,
     "RTDOSE": "radiotherapy dose",
-    "RTSTRUCT": "radiotherapy structures",
+    "RTSTRUCT": STRUCTURES,
     "RTPLAN": "radiotherapy object",
     "PR": "presentation state",
     "SR": "report",

@@ -27,6 +27,7 @@ COMMANDS_OF = {
     "experiments": {"experiment"},
     "exporting": {"export", "export-model", "export-segmentation"},
     "finding": {"find"},
+    "importing": {"import-segmentation"},
     "inputs": {"predict"},
     "maps": {"maps"},
     "predicting": {"predict", "evaluate"},

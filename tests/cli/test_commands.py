@@ -102,6 +102,7 @@ COMMANDS = {
         *("--layout", "--out", "--case", "--predictions", "--reference-images", "--frame"),
         "--bids-suffix",
     },
+    "import-segmentation": {"--series", "--out", "--structure", "--labels", "--later-covers"},
     "evaluate": {"--out", "--split", "--convention", "--frame"},
     "simulate": {"--out", "--style", "--random-seed", "--frame"},
     "experiment": {

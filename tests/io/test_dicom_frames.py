@@ -155,8 +155,8 @@ def test_a_large_file_is_unpacked_once_for_all_frames(tmp_path, monkeypatch):
     groups = [frame_group(k, time=t + 1) for k, t in pairs]
     write_enhanced(tmp_path / "a.dcm", groups, [VOXELS[k] + t for k, t in pairs])
     unpacked = []
-    real = dicom._stored_pixels
-    monkeypatch.setattr(dicom, "_stored_pixels", lambda path: unpacked.append(1) or real(path))
+    real = dicom.stored_pixels
+    monkeypatch.setattr(dicom, "stored_pixels", lambda path: unpacked.append(1) or real(path))
     assert len(read_frames(tmp_path).volumes) == 4
     assert len(unpacked) == 1
 

@@ -141,9 +141,15 @@ def voxels_of(layer: Layer) -> Array:
     Raises:
         InvalidInput: it is no such layer.
     """
-    if not isinstance(layer, Image | Labels) or layer.multiscale:
+    if not isinstance(layer, Image | Labels):
         raise InvalidInput(
             f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
+        )
+    if layer.multiscale:
+        raise InvalidInput(
+            f"The layer '{layer.name}' holds several resolutions (multiscale), expected a plain "
+            "one: save it as .nii.gz with File > Save Selected Layers, which keeps the finest "
+            "one, and open that file."
         )
     data = np.asarray(layer.data)
     rgb = isinstance(layer, Image) and layer.rgb

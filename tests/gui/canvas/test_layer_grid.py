@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, _layer_actions
+from napari.plugins import _initialize_plugins
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers, series_layers
-from napari_scribseg.io import FrameAxis
+from napari_scribseg.io import FrameAxis, read_volume
 
 SHAPE = (6, 9, 11)
 START = np.array([2, 3, 4])
@@ -163,6 +165,46 @@ def test_of_strange_layers_it_is_told_what_was_assumed():
     found = layer_grid.locate(micrometres, {})
     assert found.grid.spacing == pytest.approx((3.0, 0.5, 0.5))
     assert "as they are" in found.notes[0]
+
+
+def test_a_tiff_has_the_size_that_its_layer_is_given(tmp_path):
+    """napari's reader drops the size that the file tells, so it is said, and can be set."""
+    path = tmp_path / "heart.ome.tif"
+    voxels = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    size = {f"PhysicalSize{axis}": mm for axis, mm in zip("ZYX", (8.0, 0.7, 0.7), strict=True)}
+    units = {f"PhysicalSize{axis}Unit": "mm" for axis in "ZYX"}
+    tifffile.imwrite(
+        path, voxels, ome=True, photometric="minisblack", metadata={"axes": "ZYX", **size, **units}
+    )
+    _initialize_plugins()
+    (layer,) = ViewerModel().open(str(path), plugin="napari")
+    np.testing.assert_array_equal(np.asarray(layer.data), voxels)
+    found = layer_grid.locate(layer, {})
+    assert found.grid.spacing == (1.0, 1.0, 1.0)
+    assert "one pixel of its world as 1 mm" in found.notes[0]
+    layer.scale, layer.units = (8.0, 0.7, 0.7), ("mm", "mm", "mm")
+    found = layer_grid.locate(layer, {})
+    assert found.grid.spacing == pytest.approx((8.0, 0.7, 0.7))
+    assert "as they are" in found.notes[0]
+
+
+def test_of_ome_zarr_one_resolution_keeps_scale_and_unit_and_several_are_refused(tmp_path):
+    """Layers such as napari-ome-zarr gives; what the refusal advises works."""
+    settings = {"scale": (0.8, 0.07, 0.07), "units": ("centimeter",) * 3, "name": "heart"}
+    fine = np.arange(4 * 8 * 8, dtype=np.float32).reshape(4, 8, 8)
+    found = layer_grid.locate(Image(fine, **settings), {})
+    assert found.grid.spacing == pytest.approx((8.0, 0.7, 0.7))
+    pyramid = Image([fine, fine[:, ::2, ::2]], multiscale=True, **settings)
+    with pytest.raises(InvalidInput, match="several resolutions .* Save Selected Layers"):
+        layer_grid.locate(pyramid, {})
+    _initialize_plugins()
+    viewer = ViewerModel()
+    viewer.add_layer(pyramid)
+    (written,) = viewer.layers.save(str(tmp_path / "heart.nii.gz"), plugin="napari-scribseg")
+    saved = read_volume(written)
+    np.testing.assert_array_equal(np.sort(saved.array, axis=None), np.sort(fine, axis=None))
+    assert saved.shape == fine.shape
+    assert saved.spacing == pytest.approx((8.0, 0.7, 0.7), rel=1e-5)
 
 
 @pytest.mark.parametrize("grid", [OBLIQUE, SAGITTAL, all_orders()[30]])
