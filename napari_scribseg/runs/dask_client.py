@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ def dask_client(address: str) -> Generator[Any]:
         raise InvalidInput(
             "A cluster needs dask.distributed: pip install 'napari-scribseg[cluster]'."
         ) from error
+    # A scheduler that is gone is told in a sentence of ours, not in Dask's traceback.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
