@@ -53,7 +53,7 @@ class _Watch:
     def __init__(self, folder: Path, client: str) -> None:
         self._folder, self._client = folder, client
         self._over, self._gone = threading.Event(), threading.Event()
-        self._wanted = False
+        self._wanted, self._beats = False, -1
         self._thread = threading.Thread(target=self._look, name="client", daemon=True)
         self._thread.start()
 
@@ -65,6 +65,8 @@ class _Watch:
                 gone they are written before this returns, else as soon as that is known.
         """
         self._wanted = wanted
+        # Now and not by the thread, which may come to it when the client has ended in order.
+        self._beats = beats_of_client(self._folder, self._client)
         self._over.set()
         if self._gone.is_set():
             self._thread.join()
@@ -79,7 +81,7 @@ class _Watch:
 
     def _has_died(self) -> bool:
         """Whether the client, watched from now on, is dead: it writes no tables any more."""
-        first = beats_of_client(self._folder, self._client)
+        first = self._beats  # at the end of the trial
         if first < 0:
             return True  # it had ended before the trial did
         while not client_is_gone(self._folder, self._client):
