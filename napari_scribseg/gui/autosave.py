@@ -394,10 +394,9 @@ def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
     """The strokes in the journal, and whether the project still lacks a case for them."""
     if drawing.kept_as is None and not drawing.array.any():
         return Kept("", unsaved=False), False
-    with store.alone():
-        store.ensure_project(drawing.project, drawing.schema)
+    with store.at(drawing.project, drawing.schema) as at:
         drawn = drawing.array if drawing.planes is None else drawing.planes
-        kept = store.keep(
+        kept = at.keep(
             drawing.kept_as,
             drawing.case.id,
             drawn,
@@ -406,27 +405,39 @@ def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
             seconds=drawing.seconds,
         )
         drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
-        store.keep_region(kept.case, drawing.region)
-        return kept, store.lacks(kept.case)
+        at.keep_region(kept.case, drawing.region)
+        return kept, at.lacks(kept.case)
 
 
 def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
     """Give the project the case of strokes that are kept already; False = it has it."""
+    if not store.is_at(drawing.project):
+        with store.at(drawing.project, drawing.schema) as at:
+            return _add(at, case_id, drawing)
     key = drawing.case
     case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
-    is_new = store.add_drawn(case_id, case, drawing.schema, oriented=drawing.oriented)
-    store.keep_region(case_id, drawing.region)
+    schema, oriented = drawing.schema, drawing.oriented
+    is_new = store.add_drawn(case_id, case, schema, oriented=oriented, folder=drawing.project)
+    with store.at(drawing.project, drawing.schema) as at:
+        at.keep_region(case_id, drawing.region)
     return is_new
 
 
 def _save(store: ProjectStore, drawing: Drawing) -> Kept:
     """The strokes in the project; in a project that can't be written, in the journal only."""
+    if not store.is_at(drawing.project):
+        with store.at(drawing.project, drawing.schema) as at:  # one store: it ends its journal
+            return _save(at, drawing)
     kept, is_new = _keep(store, drawing)
-    if not kept.unsaved or store.read_only:
+    if not kept.unsaved:
         return kept
+    with store.at(drawing.project, drawing.schema) as at:
+        if at.read_only:
+            return kept
     if is_new:
         _add(store, kept.case, drawing)
-    store.save(kept.case, drawing.array, drawing.schema, of=drawing.of)
+    with store.at(drawing.project, drawing.schema) as at:
+        at.save(kept.case, drawing.array, drawing.schema, of=drawing.of)
     return Kept(kept.case, unsaved=False, voxels=max(1, kept.voxels), note=kept.note)
 
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-BINARY: Final = getattr(os, "OBINARY", 0)
+BINARY: Final = getattr(os, "O_BINARY", 0)
 """Windows would change line ends otherwise."""
 
 

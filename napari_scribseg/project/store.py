@@ -134,6 +134,36 @@ class ProjectStore:
         with self._one_call:
             yield
 
+    @contextmanager
+    def at(self, folder: Path, schema: LabelSchema) -> Generator[ProjectStore]:
+        """What keeps the strokes of one project, whichever is open here; nobody else is served.
+
+        Strokes may be kept after another project was opened: that one stays open.
+
+        Args:
+            folder: of the project, made if it is not there yet.
+            schema: of a project that is made.
+
+        Raises:
+            InvalidInput: the folder can't be made a project.
+        """
+        with self._one_call:
+            if self._project is None or self._project.folder == folder.resolve():
+                self.ensure_project(folder, schema)
+                yield self
+                return
+            other = ProjectStore(self._journals)
+            other.annotator = self.annotator
+            other.ensure_project(folder, schema)
+            try:
+                yield other
+            finally:
+                other.close()
+
+    def is_at(self, folder: Path) -> bool:
+        """Whether this project, or none, is open; does not wait."""
+        return self.folder in {None, folder.resolve()}
+
     # The project
 
     @property
@@ -372,7 +402,13 @@ class ProjectStore:
             return Kept(case_id, one.is_pending, done.voxels, done.note)
 
     def add_drawn(
-        self, case_id: str, case: Case, schema: LabelSchema, *, oriented: bool = True
+        self,
+        case_id: str,
+        case: Case,
+        schema: LabelSchema,
+        *,
+        oriented: bool = True,
+        folder: Path | None = None,
     ) -> bool:
         """Add a case whose strokes are kept already; False when the project has it.
 
@@ -381,12 +417,19 @@ class ProjectStore:
             case: its image, its reference if it has one, and where it comes from.
             schema: the structures.
             oriented: whether it is known how the image lies in the patient.
+            folder: of the project that is meant; None = the open one.
 
         Raises:
-            InvalidInput: the project can't be changed, or the image can't be stored.
+            InvalidInput: another project is open, it can't be changed, or the image can't be
+                stored.
         """
         with self._one_call:
             project = self._open
+            if folder is not None and project.folder != folder.resolve():
+                raise InvalidInput(
+                    f"The strokes are of the project {folder.name}, but {project.title} is open: "
+                    "open that one again; they are kept."
+                )
             if case_id in project.case_ids or case_id in self._being_added:
                 return False
             self._being_added.add(case_id)

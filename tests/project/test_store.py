@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import runpy
+
 import numpy as np
 import pytest
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
@@ -11,6 +14,7 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.io import read_labels
+from napari_scribseg.project import private_files
 from napari_scribseg.project.store import ProjectStore
 
 
@@ -166,3 +170,32 @@ def test_other_structures_are_saved_with_the_case(store, files):
 def test_without_a_project_it_says_so(tmp_path):
     with pytest.raises(InvalidInput, match="No project is open"):
         ProjectStore(tmp_path).load("x")
+
+
+def test_strokes_that_come_late_go_to_their_project_and_the_other_one_stays_open(
+    store, files, tmp_path
+):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    first = store.folder
+    store.ensure_project(tmp_path / "other", TWO_BALLS)
+    with store.at(first, TWO_BALLS) as late:
+        assert late is not store
+        strokes = np.zeros(late.load(case_id).case.image.shape, np.uint8)
+        strokes[0, 2, 2:5] = 1
+        assert late.keep(case_id, case_id, strokes, TWO_BALLS).unsaved
+        late.save(case_id, strokes, TWO_BALLS)
+    assert store.folder == (tmp_path / "other").resolve()
+    assert store.pending() == ()
+    store.open_project(first)
+    assert (store.load(case_id).case.scribbles == strokes).all()
+
+
+def test_a_case_is_added_to_the_project_that_is_meant_only(store, files, tmp_path):
+    case = files[0].load(TWO_BALLS)
+    with pytest.raises(InvalidInput, match="is open: open that one again"):
+        store.add_drawn("new", case, TWO_BALLS, folder=tmp_path / "elsewhere")
+
+
+def test_journals_are_opened_in_binary_mode(monkeypatch):
+    monkeypatch.setattr(os, "O_BINARY", 32768, raising=False)
+    assert runpy.run_path(private_files.__file__)["BINARY"] == 32768
