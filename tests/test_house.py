@@ -76,6 +76,20 @@ def test_the_package_itself_loads_next_to_nothing():
     assert loaded_after_importing("napari_scribseg", wanted) == ""
 
 
+@pytest.mark.parametrize("command", ["--help", "methods"])
+def test_help_and_the_list_of_methods_load_neither_torch_nor_scipy(command):
+    """They answer at once."""
+    code = (
+        "import contextlib, sys\nfrom napari_scribseg.cli import main\n"
+        f"with contextlib.suppress(SystemExit):\n    main([{command!r}])\n"
+        "print(*[n for n in ('torch', 'scipy', 'skimage') if n in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
 def test_no_module_is_a_drawer_for_anything():
     drawers = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert [relative(path) for path in MODULES if path.stem.strip("_") in drawers] == []

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.evaluation.pieces import Mask, grown, labelled, largest
+from napari_scribseg.evaluation.pieces import sizes as piece_sizes
 
 Segmentation = npt.NDArray[np.uint8]
-_Mask = npt.NDArray[np.bool_]
 
 _SMALL_ML: Final = 0.05
 """Further pieces below this are noise at a border and are not told."""
@@ -40,10 +40,10 @@ def cleaned_by_anatomy(segmentation: Segmentation, schema: LabelSchema) -> Segme
     kept = segmentation.copy()
     for group in _groups(schema):
         together = np.isin(kept, group)
-        kept[together & ~_largest(together)] = 0
+        kept[together & ~largest(together)] = 0
         for k in group:
             mask = kept == k
-            kept[mask & ~_largest(mask)] = 0
+            kept[mask & ~largest(mask)] = 0
     for k, host in _hosts(schema):
         outer = kept == host
         if outer.any():
@@ -68,7 +68,7 @@ def anatomy_findings(
         if not mask.any():
             continue
         if item.one_piece:
-            sizes = sorted(_sizes(mask), reverse=True)
+            sizes = sorted(piece_sizes(mask), reverse=True)
             rest = [n * ml for n in sizes[1:] if n * ml >= _SMALL_ML]
             if rest:
                 found.append(
@@ -83,7 +83,7 @@ def anatomy_findings(
             )
         for name in item.touches:
             other = segmentation == schema.names.index(name)
-            if other.any() and not (_grown(mask) & other).any():
+            if other.any() and not (grown(mask) & other).any():
                 found.append(f"{item.name} should touch {name}, but nowhere does.")
     for k, host in _hosts(schema):
         outer = segmentation == host
@@ -129,38 +129,12 @@ def _hosts(schema: LabelSchema) -> list[tuple[int, int]]:
     ]
 
 
-def _labelled(mask: _Mask) -> npt.NDArray[np.int32]:
-    """Number of the face-connected piece at every voxel, 0 outside."""
-    pieces = np.zeros(mask.shape, np.int32)
-    ndimage.label(mask, output=pieces)
-    return pieces
-
-
-def _sizes(mask: _Mask) -> list[int]:
-    return [int(n) for n in np.bincount(_labelled(mask).ravel())[1:]]
-
-
-def _largest(mask: _Mask) -> _Mask:
-    """The largest face-connected piece; empty where the mask is."""
-    pieces = _labelled(mask)
-    sizes = np.bincount(pieces.ravel())
-    if len(sizes) == 1:
-        return mask
-    sizes[0] = 0
-    return pieces == sizes.argmax()
-
-
-def _grown(mask: _Mask) -> _Mask:
-    """The mask and every voxel that shares a face with it."""
-    return np.asarray(ndimage.binary_dilation(mask), np.bool_)
-
-
-def _apart(inner: _Mask, outer: _Mask) -> _Mask:
+def _apart(inner: Mask, outer: Mask) -> Mask:
     """The in-plane pieces of a structure, slice by slice, that don't touch the other one."""
     apart = np.zeros(inner.shape, np.bool_)
     for z in np.flatnonzero(inner.any((1, 2))):
-        pieces = _labelled(inner[z])
-        near = np.unique(pieces[_grown(outer[z])])
+        pieces = labelled(inner[z])
+        near = np.unique(pieces[grown(outer[z])])
         apart[z] = (pieces > 0) & ~np.isin(pieces, near)
     return apart
 

@@ -12,11 +12,11 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy import ndimage
 
 from napari_scribseg.core.config import Config
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.evaluation.anatomy import anatomy_in_words, cleaned_by_anatomy
+from napari_scribseg.evaluation.pieces import grown, labelled, largest
 
 Segmentation = npt.NDArray[np.uint8]
 
@@ -82,10 +82,7 @@ def largest_components(segmentation: Segmentation) -> Segmentation:
     """
     kept = np.zeros_like(segmentation)
     for k in np.unique(segmentation[segmentation > 0]):
-        pieces, _ = _pieces(segmentation == k)
-        sizes = np.bincount(pieces.ravel())
-        sizes[0] = 0
-        kept[pieces == sizes.argmax()] = k
+        kept[largest(segmentation == k)] = k
     return kept
 
 
@@ -97,17 +94,10 @@ def holes_filled(segmentation: Segmentation) -> Segmentation:
     """
     filled = segmentation.copy()
     for before, after in zip(segmentation, filled, strict=True):
-        pieces, n = _pieces(before == 0)
+        pieces = labelled(before == 0)
         rim = np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])
-        for piece in set(range(1, n + 1)) - set(rim.tolist()):
+        for piece in set(range(1, int(pieces.max()) + 1)) - set(rim.tolist()):
             hole = pieces == piece
-            border = before[ndimage.binary_dilation(hole) & ~hole]
+            border = before[grown(hole) & ~hole]
             after[hole] = np.bincount(border).argmax()
     return filled
-
-
-def _pieces(mask: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], int]:
-    """Number of the face-connected component at every voxel, 0 outside, and how many there are."""
-    pieces = np.zeros(mask.shape, np.int32)
-    n = ndimage.label(mask, output=pieces)
-    return pieces, int(n)  # pyright: ignore[reportArgumentType]  given an output, it is a number

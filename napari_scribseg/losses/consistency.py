@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from napari_scribseg.core.types import Array
+from napari_scribseg.evaluation.pieces import largest
 
 
 def cosine_distance(first: Tensor, second: Tensor) -> Tensor:
@@ -60,17 +60,7 @@ def largest_pieces(
     kept = np.zeros(segmentation.shape, np.int64)
     for labels, out in zip(segmentation, kept, strict=True):
         for k in range(1, n_classes):
-            out[_largest_piece(labels == k)] = k
+            out[largest(labels == k)] = k
         if connected_foreground:
-            out[~_largest_piece(labels > 0)] = 0
+            out[~largest(labels > 0)] = 0
     return kept
-
-
-def _largest_piece(mask: Array) -> Array:
-    pieces = np.zeros(mask.shape, np.int32)
-    ndimage.label(mask, output=pieces)
-    sizes = np.bincount(pieces.ravel())
-    if len(sizes) < 3:
-        return mask
-    sizes[0] = 0
-    return pieces == sizes.argmax()
