@@ -89,8 +89,7 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[str
         InvalidInput: somebody works there on another plan, it holds another experiment, it can't
             be written to, or its locked list was opened and trials would change now.
     """
-    if lock_holder_of(folder) is None:  # or somebody is just making it
-        refuse_another(folder, experiment.recipe)
+    _refuse_foreign(folder, experiment.recipe)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -273,6 +272,16 @@ def _refuse_change(folder: Path, experiment: Experiment) -> bool:
         f"The experiment {folder} can't be worked on now: {who} works on it, and by now its "
         "data, settings or version have changed. Stop that one first."
     )
+
+
+def _refuse_foreign(folder: Path, recipe: Recipe) -> None:
+    """Refuse a folder of something else before anything is written to it, a lock included."""
+    try:
+        refuse_another(folder, recipe)
+    except InvalidInput:
+        # Another client may just be making it; whoever does so holds the lock, or is done by now.
+        if lock_holder_of(folder) is None:
+            refuse_another(folder, recipe)
 
 
 def _is_being_stopped(folder: Path, others: Iterable[Holder]) -> str:

@@ -21,6 +21,7 @@ from experiments import made_up_settings, phantom_experiment, recipe_of, stubs
 from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.experiment import clients
 from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.clients import ask_to_stop, at_work
 from napari_scribseg.experiment.experiment import (
@@ -192,6 +193,23 @@ def test_two_clients_of_one_plan_share_the_work_and_nothing_is_computed_twice(tm
         assert {d.state for d in done[name]} == {"finished"}
     assert set(trained(out).values()) == {1}
     assert list((out / "clients").iterdir()) == []
+
+
+def test_a_folder_that_somebody_is_just_making_is_not_taken_for_something_else(
+    tmp_path, monkeypatch
+):
+    experiment = phantom_experiment(tmp_path, "plain")
+    real, calls = clients.refuse_another, []
+
+    def half_made_at_first(folder, recipe):
+        calls.append(folder)
+        if len(calls) == 1:
+            raise InvalidInput("is no experiment")
+        real(folder, recipe)
+
+    monkeypatch.setattr(clients, "refuse_another", half_made_at_first)
+    with at_work(tmp_path / "out", experiment, "second"):
+        assert len(calls) == 3, "again once nobody holds the lock, and with the lock"
 
 
 def test_a_client_that_is_stopped_stops_its_own_trials_only(tmp_path):
