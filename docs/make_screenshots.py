@@ -39,7 +39,7 @@ from scipy import ndimage
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.samples import sample_folder
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.case.chooser import CaseChooser
+from napari_scribseg.gui.case.import_dialog import ImportDialog
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.train.presenter import Phase
 
@@ -74,14 +74,20 @@ class Walk:
     # Hands
 
     def open_dataset(self, folder: Path, case: str) -> None:
-        """Choose a case of a dataset in the dialog, and wait until it is shown."""
-        self.dock.case_tab.opener.open_dataset(folder)
-        wait(lambda: bool(self._choosers()), "the chooser of cases")
-        chooser = self._choosers()[0]
-        row = [item.text() for item in map(chooser.list.item, range(chooser.list.count()))]
-        chooser.list.setCurrentRow(next(i for i, text in enumerate(row) if case in text))
+        """Tick a case in the list of what is found in a folder, and wait until it is shown."""
+        self.dock.case_tab.importer.open_paths([folder])
+        wait(lambda: bool(self._lists()), "the list of cases")
+        (found,) = self._lists()
+        found.all.click()
+        if found.all.isChecked():
+            found.all.click()
+        for row in range(found.table.rowCount()):
+            texts = [found.table.item(row, x) for x in range(found.table.columnCount())]
+            if any(case in text.text() for text in texts if text is not None):
+                texts[0].setCheckState(Qt.CheckState.Checked)
         QTest.qWait(200)
-        chooser.accept()
+        found.grab().save(str(self._images / "open.png"))
+        found.accept()
         wait(lambda: str(self.dock.session.case) == case, f"case {case}")
         wait(lambda: self.dock.session.selected.scribbles is not None, "a layer to draw on")
 
@@ -179,9 +185,9 @@ class Walk:
             raise SystemExit(f"There are no scores: {self.dock.status.text()}")
         return float(table.item(table.rowCount() - 1, 1).text())
 
-    def _choosers(self) -> list[CaseChooser]:
-        found = [w for w in QApplication.topLevelWidgets() if isinstance(w, CaseChooser)]
-        return [chooser for chooser in found if chooser.isVisible()]
+    def _lists(self) -> list[ImportDialog]:
+        found = [w for w in QApplication.topLevelWidgets() if isinstance(w, ImportDialog)]
+        return [one for one in found if one.isVisible()]
 
     def _on_canvas(self, layer: object, index: tuple[float, float, float]) -> QPoint:
         """Where an array position is drawn, in pixels of the canvas."""

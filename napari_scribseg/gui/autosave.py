@@ -429,11 +429,8 @@ def _save(store: ProjectStore, drawing: Drawing) -> Kept:
         with store.at(drawing.project, drawing.schema) as at:  # one store: it ends its journal
             return _save(at, drawing)
     kept, is_new = _keep(store, drawing)
-    if not kept.unsaved:
+    if not kept.unsaved or store.read_only:
         return kept
-    with store.at(drawing.project, drawing.schema) as at:
-        if at.read_only:
-            return kept
     if is_new:
         _add(store, kept.case, drawing)
     with store.at(drawing.project, drawing.schema) as at:

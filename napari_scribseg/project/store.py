@@ -129,12 +129,6 @@ class ProjectStore:
         self._one_call = threading.RLock()
 
     @contextmanager
-    def alone(self) -> Generator[None]:
-        """Several calls that belong together: nobody else is served in between."""
-        with self._one_call:
-            yield
-
-    @contextmanager
     def at(self, folder: Path, schema: LabelSchema) -> Generator[ProjectStore]:
         """What keeps the strokes of one project, whichever is open here; nobody else is served.
 
@@ -246,18 +240,21 @@ class ProjectStore:
 
     # Cases
 
-    def bring_in(self, given: CaseFiles | Case, schema: LabelSchema) -> str:
+    def bring_in(
+        self, given: CaseFiles | Case, schema: LabelSchema, folder: Path | None = None
+    ) -> str:
         """The id of a case in the project; it is added if its image is not there yet.
 
         Args:
             given: files are added by reference, volumes in memory are copied.
             schema: its structures.
+            folder: of the project that is meant; None = the open one.
 
         Raises:
-            InvalidInput: it can't be read, or the project can't be changed.
+            InvalidInput: another project is open, it can't be changed, or the case can't be read.
         """
         with self._one_call:
-            project = self._open
+            project = self._meant(folder)
             if isinstance(given, CaseFiles):
                 known = project.case_with_image(given.image, given.frame)
                 if known is not None:
@@ -424,12 +421,7 @@ class ProjectStore:
                 stored.
         """
         with self._one_call:
-            project = self._open
-            if folder is not None and project.folder != folder.resolve():
-                raise InvalidInput(
-                    f"The strokes are of the project {folder.name}, but {project.title} is open: "
-                    "open that one again; they are kept."
-                )
+            project = self._meant(folder)
             if case_id in project.case_ids or case_id in self._being_added:
                 return False
             self._being_added.add(case_id)
@@ -561,6 +553,16 @@ class ProjectStore:
         if self._project is None:
             raise InvalidInput("No project is open: choose a folder for it in the Case tab.")
         return self._project
+
+    def _meant(self, folder: Path | None) -> Project:
+        """The open project, if it is the one that is meant."""
+        project = self._open
+        if folder is not None and project.folder != folder.resolve():
+            raise InvalidInput(
+                f"{project.title} is open now, and this belongs to the project {folder.name}: open "
+                "that one again. What was drawn there is kept."
+            )
+        return project
 
     def _take(self, project: Project) -> ProjectState:
         self.close()

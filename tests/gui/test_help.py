@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtGui import QDesktopServices
 
 from napari_scribseg.gui.batch.widget import BatchEvaluation
+from napari_scribseg.gui.case.people_panel import PAGE
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.widgets.help import DOCUMENTATION, address_of, help_button
 from napari_scribseg.gui.widgets.style import Panel
@@ -33,6 +34,11 @@ def test_every_panel_is_explained_by_a_heading_that_exists(made, make_napari_vie
         assert panel.page is not None, type(panel).__name__
         file, _, heading = panel.page.partition("#")
         assert heading in _headings(file), panel.page
+
+
+def test_people_are_explained_by_a_heading_that_exists():
+    file, _, heading = PAGE.partition("#")
+    assert heading in _headings(file)
 
 
 def test_the_button_opens_the_page_in_the_browser(qtbot, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from importing import add_paths
 from phantoms import TWO_BALLS, two_ball_case, write_nifti
 
 from napari_scribseg.core.config import TrainConfig
@@ -214,16 +215,16 @@ class TestInTheWindow:
     def test_files_opened_in_the_case_tab_are_called_by_their_folders(
         self, viewer, tmp_path, files, qtbot
     ):
-        project = tmp_path / "project"
-        dock = ScribbleDock(viewer, project)
+        dock = ScribbleDock(viewer, tmp_path / "project")
         viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
+        add_paths(dock.case_tab.importer, files[:1], qtbot)
         for path, shown in zip(files, ("image", "p2/image"), strict=True):
-            dock.case_tab.opener.open_file(path)
+            dock.case_tab.importer.open_paths([path])  # the second time it is there already
             qtbot.waitUntil(lambda shown=shown: str(dock.session.case) == shown, timeout=20000)
         qtbot.waitUntil(lambda: dock.case_tab.cases.list.count() == 2, timeout=20000)
         rows = [dock.case_tab.cases.list.item(i).text() for i in range(2)]
         assert rows == ["p1/image", "p2/image"]
-        text = (project / "project.json").read_text()
+        text = (dock.session.project_folder / "project.json").read_text()
         assert '"id": "image-2"' in text, "ids tell nothing of the folder"
 
     def test_strokes_that_wait_are_those_of_this_project(self, viewer, tmp_path, files, qtbot):
@@ -235,9 +236,9 @@ class TestInTheWindow:
             layer, ONE.scribbles, ONE.key, ONE.image, None, True, TWO_BALLS, tmp_path / "a", {}
         )
         dock.case_tab.autosave.unsaved[CaseKey.in_project(tmp_path / "a", "image"), ""] = waiting
-        dock.case_tab.opener.open_file(files[1])
+        add_paths(dock.case_tab.importer, files[1:], qtbot)
         qtbot.waitUntil(lambda: dock.session.selected.scribbles is not None, timeout=20000)
-        assert kept_as(dock.session.selected.scribbles, tmp_path / "b") == "image"
+        assert kept_as(dock.session.selected.scribbles, dock.session.project_folder) == "image"
         assert dock.session.selected.scribbles is not layer
         dock.case_tab.autosave.unsaved.clear()
 

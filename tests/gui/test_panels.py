@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +11,7 @@ from qtpy.QtCore import Qt
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import PRESETS
-from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.gui.canvas.chosen_layers import Selected
-from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.inputs_panel import InputsPanel
 from napari_scribseg.gui.catalogue import MethodEntry, PresetEntry
 from napari_scribseg.gui.results.scores_table import ScoresTable
@@ -264,17 +260,3 @@ def test_scores_are_shown_as_they_are_worded_and_nothing_is_cut_off(qtbot):
     assert not table.isHidden()
     table.set_rows([])
     assert table.isHidden()
-
-
-def test_cases_are_found_by_a_part_of_their_name(qtbot):
-    cases = tuple(
-        CaseFiles(id=f"p{n}_ED", patient=f"p{n}", image=Path("x.nii"), split="train")
-        for n in range(12)
-    )
-    dataset = Dataset("Hearts", "plain", Path(), PRESETS["cardiac"], cases)
-    chooser = CaseChooser(dataset)
-    qtbot.addWidget(chooser)
-    assert chooser.chosen is cases[0]
-    chooser._filter.setText("P11")
-    assert chooser.chosen is cases[11]
-    assert sum(not chooser.list.item(row).isHidden() for row in range(12)) == 1

@@ -192,8 +192,11 @@ def test_strokes_that_come_late_go_to_their_project_and_the_other_one_stays_open
 
 def test_a_case_is_added_to_the_project_that_is_meant_only(store, files, tmp_path):
     case = files[0].load(TWO_BALLS)
-    with pytest.raises(InvalidInput, match="is open: open that one again"):
+    with pytest.raises(InvalidInput, match="belongs to the project elsewhere: open"):
         store.add_drawn("new", case, TWO_BALLS, folder=tmp_path / "elsewhere")
+    with pytest.raises(InvalidInput, match="belongs to the project elsewhere: open"):
+        store.bring_in(case, TWO_BALLS, tmp_path / "elsewhere")
+    assert store.state().cases == ()
 
 
 def test_journals_are_opened_in_binary_mode(monkeypatch):

@@ -95,11 +95,11 @@ class Importer(QObject):
             return
         presenter = ImportPresenter(found, self._project(state), projects_home())
         if presenter.needs_no_question:
-            self._take(presenter.request(), state)
+            self._take(presenter.request())
             return
         self._session.say(found.summary())
         dialog = ImportDialog(presenter, self._parent)
-        dialog.accepted.connect(lambda: self._take(presenter.request(), state))
+        dialog.accepted.connect(lambda: self._take(presenter.request()))
         dialog.open()
 
     def _without_cases(self, found: Found) -> None:
@@ -144,9 +144,9 @@ class Importer(QObject):
             read_only=state.read_only,
         )
 
-    def _take(self, request: ImportRequest, state: ProjectState | None) -> None:
-        """Bring the chosen cases in, into a new project if they are to go there."""
-        if state is not None and state.folder == request.folder.resolve():
+    def _take(self, request: ImportRequest) -> None:
+        """Bring the chosen cases in; the project that they are to go to is opened, or made."""
+        if self._store.folder == request.folder.resolve():
             self._bring_in(request)
             return
         self._projects.create(

@@ -9,27 +9,23 @@ from pathlib import Path
 from typing import Final, cast
 
 from napari.layers import Layer
-from qtpy.QtCore import QObject, Qt
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.samples import SampleName, sample_folder
-from napari_scribseg.core.volume import Volume
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey, Dataset
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.find_dicom import series_case_id as series_id
-from napari_scribseg.data.found import FoundCase, counted
+from napari_scribseg.data.found import FoundCase
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
-from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.presenter import ImportRequest
-from napari_scribseg.gui.case.series_chooser import SeriesChooser
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.io.series import SeriesInfo, list_series, read_series_frames
+from napari_scribseg.io.series import read_series_frames
 from napari_scribseg.project.case_names import file_case_id
 from napari_scribseg.project.store import OpenedCase, ProjectStore
 
@@ -41,7 +37,6 @@ class CaseOpener(QObject):
     """Opens cases in a viewer; every case belongs to the project from then on.
 
     Args:
-        parent: over which the dialogs appear.
         session: what the window works on.
         store: the project.
         autosave: saves the case that is left.
@@ -52,11 +47,8 @@ class CaseOpener(QObject):
     cases_changed = Signal()
     """The project has other cases now."""
 
-    def __init__(
-        self, parent: QWidget, session: Session, store: ProjectStore, autosave: Autosave
-    ) -> None:
+    def __init__(self, session: Session, store: ProjectStore, autosave: Autosave) -> None:
         super().__init__(session)
-        self._parent = parent
         self._session = session
         self._viewer = session.viewer
         self._store = store
@@ -113,7 +105,7 @@ class CaseOpener(QObject):
 
         def job() -> OpenedCase | str:
             given, schema = first.given(), request.schema_of(first)
-            return store.bring_in(given, schema)
+            return store.bring_in(given, schema, request.folder)
 
         def added(opened: OpenedCase | str) -> None:
             self._added(opened)
@@ -156,26 +148,6 @@ class CaseOpener(QObject):
 
         self._session.run(job, opened)
 
-    def open_dataset(self, folder: Path) -> None:
-        """Read a dataset folder and ask which of its cases to add."""
-        self._session.say(f"Reading {folder.name} …")
-        self._session.run(lambda: read_dataset(folder), self.choose_cases)
-
-    def open_file(self, path: Path) -> None:
-        """Show a volume file; a time series as a whole, anything that looks like labels as such."""
-        self._session.say(f"Opening {path.name} …")
-
-        def read(data: list[layers.LayerData]) -> None:
-            noted = data[0][1]["metadata"][layers.METADATA_KEY]
-            if noted["role"] != "image":
-                self.show(data)
-                return
-            name = file_case_id(path)
-            files = CaseFiles(id=name, patient=patient_of(name), image=path)
-            self._bring_in((files,), self._session.schema)
-
-        self._session.run(lambda: opening.layers_of_path(path), read)
-
     def open_frame(self, path: Path, frame: int, then: Callable[[str], None] | None = None) -> None:
         """Make one frame of a time series a case, and show it.
 
@@ -186,58 +158,6 @@ class CaseOpener(QObject):
         """
         files = frame_files(path, frame)
         self._bring_in((files,), self._session.schema, then)
-
-    def open_dicom(self, folder: Path) -> None:
-        """Show a DICOM series; ask which one when the folder has several."""
-        self._session.say(f"Reading {folder.name} …")
-
-        def listed(series: list[SeriesInfo]) -> None:
-            if not series:
-                self._session.refuse(
-                    f"{folder.name} holds no DICOM images. For NIfTI, NRRD or MetaImage files: "
-                    "Open, Volume file."
-                )
-            elif len(series) == 1 and series[0].n_frames > 1:
-                self._open_series(folder, series[0], alone=True)
-            elif len(series) == 1:
-                name = series_id(series[0])
-                files = CaseFiles(id=name, patient=name, image=folder)
-                self._bring_in((files,), self._session.schema)
-            else:
-                self.choose_series(folder, series)
-
-        self._session.run(lambda: list_series(folder), listed)
-
-    def choose_series(self, folder: Path, series: list[SeriesInfo]) -> SeriesChooser:
-        """Ask which series of a folder to open."""
-        chooser = SeriesChooser(series, self._parent)
-
-        def chosen() -> None:
-            if chooser.chosen is not None:
-                self._open_series(folder, chooser.chosen)
-
-        chooser.accepted.connect(chosen)
-        chooser.open()
-        return chooser
-
-    def choose_cases(self, dataset: Dataset) -> None:
-        """Ask which cases of a dataset to add; not if there is only one."""
-        if not dataset.cases:
-            self._session.refuse(f"{dataset.title} has no cases.")
-            return
-        if len(dataset.cases) == 1:
-            self.open_files(dataset.cases, dataset.schema)
-            return
-        self._session.say(f"{dataset.title}: {len(dataset.cases)} cases.")
-        chooser = CaseChooser(dataset, self._parent)
-        chooser.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-
-        def chosen() -> None:
-            if chooser.all_chosen:
-                self.open_files(chooser.all_chosen, dataset.schema)
-
-        chooser.accepted.connect(chosen)
-        chooser.open()
 
     def show_opened(self, opened: OpenedCase) -> None:
         """Put a case of the project into the viewer, in the place of what is there."""
@@ -313,20 +233,6 @@ class CaseOpener(QObject):
         self._session.say(f"Opening {case_id} …")
         self._session.run(lambda: self._store.load(case_id), self.show_opened)
 
-    def _open_series(self, folder: Path, info: SeriesInfo, *, alone: bool = False) -> None:
-        name = series_id(info)
-        self._session.say(f"Reading {info.description or name} …")
-
-        def opened(volumes: list[Volume]) -> None:
-            if len(volumes) > 1:
-                case = CaseKey.of_file(folder, name, name)
-                self.show([opening.series_layer(volumes, case, folder if alone else None)])
-            else:
-                # A folder with several series can't be told by its path alone: it is copied.
-                self._bring_in((Case(name, name, volumes[0]),), self._session.schema)
-
-        self._session.run(lambda: read_series_frames(folder, info.uid), opened)
-
     def _bring_in(
         self,
         given: Sequence[CaseFiles | Case],
@@ -356,7 +262,7 @@ class CaseOpener(QObject):
 
     def _add_others(self, request: ImportRequest, others: Sequence[FoundCase]) -> None:
         """Bring further cases in, one after the other, while the first is worked on."""
-        store, folder, background = self._store, request.folder.resolve(), self._session.background
+        store, folder, background = self._store, request.folder, self._session.background
         n = len(request.cases)
 
         def tell(done: int) -> None:
@@ -368,10 +274,10 @@ class CaseOpener(QObject):
             state = store.state()
             there = set() if state is None else {case.id for case in state.cases}
             for done, case in enumerate(others, start=2):
-                if store.folder != folder:
+                if not store.is_at(folder):
                     return [*problems, "another project was opened meanwhile"]
                 try:
-                    found = store.bring_in(case.given(), request.schema_of(case))
+                    found = store.bring_in(case.given(), request.schema_of(case), folder)
                     if found in there:
                         problems.append(f"{case.name}: the same image as {found}, which is there")
                     there.add(found)

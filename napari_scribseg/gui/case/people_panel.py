@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -16,8 +18,11 @@ from qtpy.QtWidgets import (
 from napari_scribseg.evaluation.consensus import HOWS, TITLES
 from napari_scribseg.gui.case.people_screen import PeopleScreen
 from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.widgets.help import help_button
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame, tell_in_full
 from napari_scribseg.project.annotator import LONGEST_NAME
+
+PAGE: Final = "how-to/work-as-a-team.md#in-the-window"
 
 
 class NameQuestion(QWidget):
@@ -145,7 +150,7 @@ class PeoplePanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GAP)
         for parts in (
-            (QLabel("You are"), self.name),
+            (QLabel("You are"), self.name, help_button("People", PAGE)),
             (self.apart, self.done),
             (self.rows,),
             (QLabel("Strokes of"), self.offered),

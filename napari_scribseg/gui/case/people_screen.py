@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from napari_scribseg.data.found import counted
+from napari_scribseg.core.wording import counted
 from napari_scribseg.project.annotator import CONSENSUS
 from napari_scribseg.project.effort import Effort
 from napari_scribseg.project.teamwork import CaseTeam

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema, ScribbleConvention
-from napari_scribseg.data.found import Found, FoundCase, counted, read_as
+from napari_scribseg.core.wording import counted
+from napari_scribseg.data.found import Found, FoundCase, read_as
 from napari_scribseg.data.label_values import LabelKind, LabelValues, convention_of, proposed
 from napari_scribseg.data.names import slug
 from napari_scribseg.data.pseudonyms import safe_title

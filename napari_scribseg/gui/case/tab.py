@@ -11,7 +11,7 @@ from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
 from napari_scribseg.core.types import Array
-from napari_scribseg.data.found import counted
+from napari_scribseg.core.wording import counted
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
@@ -70,7 +70,7 @@ class CaseTab(Tab):
         self._session = session
         self.store = ProjectStore()
         self.autosave = Autosave(session, self.store)
-        self.opener = CaseOpener(self, session, self.store, self.autosave)
+        self.opener = CaseOpener(session, self.store, self.autosave)
         self.projects = ProjectOpener(self, session, self.store, self.autosave, self.opener)
         self.importer = Importer(self, session, self.store, self.opener, self.projects)
         self.trainings = Running(None, "training")

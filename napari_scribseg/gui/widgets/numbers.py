@@ -25,11 +25,6 @@ class Row:
     recall: str = ""
 
 
-def counted(n: int, thing: str) -> str:
-    """A number of things: "1 slice", "3 slices"; for things whose plural ends in s."""
-    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
-
-
 def progress_text(event: Stepped, steps: int | None) -> str:
     """Where the training is, of about how many steps, and how long it still takes, in one line."""
     parts = [f"Step {event.step}" + (f" of {steps}" if steps else "")]

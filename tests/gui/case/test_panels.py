@@ -6,19 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from phantoms import TWO_BALLS, two_ball_case
+from phantoms import two_ball_case
 from qtpy.QtCore import Qt
 
 from napari_scribseg.core.volume import Grid
-from napari_scribseg.data.case import CaseFiles, Dataset
+from napari_scribseg.data.find_dicom import series_case_id
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.canvas.orientation import BorderLetters, border_letters, letters_of
 from napari_scribseg.gui.case.case_list import CaseList, aside_of, tip_of
-from napari_scribseg.gui.case.chooser import CaseChooser
 from napari_scribseg.gui.case.frames_panel import FramesPanel
 from napari_scribseg.gui.case.open_menu import OpenButton
-from napari_scribseg.gui.case.opener import frame_files, series_id
-from napari_scribseg.gui.case.series_chooser import SeriesChooser, cells_of
+from napari_scribseg.gui.case.opener import frame_files
 from napari_scribseg.io.series import SeriesInfo
 from napari_scribseg.project.document import ProjectCase
 
@@ -119,20 +117,11 @@ def series(uid: str = "1.2.3", description: str = "cine SAX") -> SeriesInfo:
     return SeriesInfo(uid, description, "MR", (12, 256, 208), (float("nan"), 1.25, 1.25), 12)
 
 
-def test_series_are_told_by_description_size_and_spacing(qtbot):
-    chooser = SeriesChooser([series(), series("1.2.4", "")])
-    qtbot.addWidget(chooser)
-    assert cells_of(series()) == ("cine SAX", "MR", "12 x 256 x 208", "? x 1.25 x 1.25")
-    assert chooser.table.item(1, 0).text() == "(no description)"
-    chooser.table.selectRow(1)
-    assert chooser.chosen.uid == "1.2.4"
-
-
 def test_the_id_of_a_series_tells_nothing_of_folder_or_patient():
-    one, other = series_id(series()), series_id(series("1.2.4"))
+    one, other = series_case_id(series()), series_case_id(series("1.2.4"))
     assert one.startswith("mr-cine-sax-")
     assert one != other
-    assert series_id(series(description="Ä / ..")).startswith("mr-")
+    assert series_case_id(series(description="Ä / ..")).startswith("mr-")
 
 
 def test_a_frame_is_a_case_of_its_patient():
@@ -141,20 +130,6 @@ def test_a_frame_is_a_case_of_its_patient():
     assert files.frame == 0
     other = frame_files(Path("/data/patient007 4d.nii.gz"), 9)
     assert files.patient == other.patient
-
-
-def test_several_cases_can_be_chosen_at_once(qtbot):
-    cases = tuple(
-        CaseFiles(id=name, patient=name, image=Path(f"/{name}.nii.gz")) for name in ("a", "b", "ab")
-    )
-    chooser = CaseChooser(Dataset("some", "plain", Path("/"), TWO_BALLS, cases))
-    qtbot.addWidget(chooser)
-    assert [files.id for files in chooser.all_chosen] == ["a"]
-    chooser.list.selectAll()
-    assert [files.id for files in chooser.all_chosen] == ["a", "b", "ab"]
-    chooser._filter.setText("b")
-    chooser.list.selectAll()
-    assert {files.id for files in chooser.all_chosen} == {"b", "ab"}
 
 
 def test_frames_are_counted_from_one_and_only_known_phases_open(qtbot):

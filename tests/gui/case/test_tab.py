@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 from dicom_files import SHAPE, VOXELS, write_slice
+from importing import add_paths
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent
@@ -18,13 +19,11 @@ from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui import autosave
 from napari_scribseg.gui.canvas import layers
-from napari_scribseg.gui.case import opener as case_opener
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import CloseQuestion, Leaving, Running, ask_all
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.status_line import StatusLine
 from napari_scribseg.io import read_labels, read_volume
-from napari_scribseg.io.series import SeriesInfo
 from napari_scribseg.project import journal
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.journal import Journal, JournalHeader
@@ -310,7 +309,7 @@ def test_frames_of_a_cine_become_cases_and_ed_is_remembered(viewer, project, tmp
     cine.header.set_xyzt_units("mm", "msec")
     nibabel.save(cine, tmp_path / "cine.nii.gz")
     dock = show(viewer, project)
-    dock.tab.opener.open_file(tmp_path / "cine.nii.gz")
+    add_paths(dock.tab.importer, [tmp_path / "cine.nii.gz"], qtbot)
     qtbot.waitUntil(lambda: dock.session.is_series)
     assert not dock.tab.frames.isHidden()
     viewer.dims.set_current_step(0, 2)
@@ -329,24 +328,26 @@ def test_frames_of_a_cine_become_cases_and_ed_is_remembered(viewer, project, tmp
     end(dock)
 
 
-def test_one_of_several_dicom_series_is_copied_into_the_project(
-    viewer, project, tmp_path, monkeypatch, qtbot
-):
-    case = two_ball_case()
-    infos = [
-        SeriesInfo(uid, text, "MR", case.image.shape, case.image.spacing, 4)
-        for uid, text in (("1.1", "localizer"), ("1.2", "cine SAX"))
-    ]
-    monkeypatch.setattr(case_opener, "list_series", lambda _: infos)
-    frames = {"1.2": [case.image]}
-    monkeypatch.setattr(case_opener, "read_series_frames", lambda _, uid: frames[uid])
+def test_one_of_several_dicom_series_is_copied_into_the_project(viewer, project, tmp_path, qtbot):
+    folder = tmp_path / "DOE_JANE"
+    folder.mkdir()
+    for number, text in enumerate(("scout", "cine SAX")):
+        for k in range(SHAPE[0]):
+            write_slice(
+                folder,
+                k,
+                f"{number}{k}",
+                voxels=VOXELS[k] + number,
+                SeriesInstanceUID=f"1.2.{number}",
+                SeriesDescription=text,
+            )
     dock = show(viewer, project)
-    chooser = dock.tab.opener.choose_series(tmp_path, infos)
-    chooser.table.selectRow(1)
-    chooser.accept()
-    qtbot.waitUntil(lambda: str(dock.session.case).startswith("mr-cine-sax-"))
-    (image,) = (project / "cases").glob("*/image.nii.gz")
-    np.testing.assert_array_equal(read_volume(image).array, case.image.array)
+    add_paths(dock.tab.importer, [folder], qtbot, wanted="cine SAX")
+    qtbot.waitUntil(lambda: dock.session.selected.image is not None, timeout=30_000)
+    assert "cine-sax" in str(dock.session.case).casefold().replace(" ", "-")
+    assert "DOE" not in str(dock.session.case)
+    (image,) = (dock.session.project_folder / "cases").glob("*/image.nii.gz")
+    np.testing.assert_array_equal(read_volume(image).array, VOXELS + 1)
     end(dock)
 
 
@@ -361,7 +362,7 @@ def test_a_dicom_cine_is_shown_as_a_series_whose_frames_become_cases(
                 folder, k, f"{phase}{k}", voxels=VOXELS[k] + phase, TriggerTime=str(40 * phase)
             )
     dock = show(viewer, project)
-    dock.tab.opener.open_dicom(folder)
+    add_paths(dock.tab.importer, [folder], qtbot)
     qtbot.waitUntil(lambda: dock.session.is_series)
     assert dock.session.selected.image.data.shape == (2, *SHAPE)
     dock.tab.opener.open_frame(folder, 1)

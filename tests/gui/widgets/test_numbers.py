@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.wording import counted
 from napari_scribseg.evaluation.metrics import score_case
-from napari_scribseg.gui.widgets.numbers import counted, duration, score_rows, volume_text
+from napari_scribseg.gui.widgets.numbers import duration, score_rows, volume_text
 
 
 @pytest.mark.parametrize(
