@@ -21,6 +21,7 @@ from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, dataset_of
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.notes import Notes
+from napari_scribseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_scribseg.core.labels import LabelSchema
@@ -121,11 +122,9 @@ def _row(case: CaseReport) -> tuple[str, ...]:
 def _remark(case: CaseReport) -> str:
     if case.strokes_only:
         return "BAD REFERENCE, strokes are good"
-    return "CAN'T BE USED" if not case.ok else _counted(len(case.notes))
-
-
-def _counted(notes: int) -> str:
-    return "" if not notes else "1 note" if notes == 1 else f"{notes} notes"
+    if not case.ok:
+        return "CAN'T BE USED"
+    return counted(len(case.notes), "note") if case.notes else ""
 
 
 def _verdict(report: DatasetReport) -> str:

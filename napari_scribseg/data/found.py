@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.label_values import LabelKind, LabelValues
 from napari_scribseg.io import read_series
@@ -175,11 +176,6 @@ class Found:
 
 
 _WITH = {"scribbles": "scribbles", "reference": "a reference"}
-
-
-def counted(number: int, what: str) -> str:
-    """A number and its noun: 1 case, 2 cases."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def from_dataset(dataset: Dataset, describe: Callable[[CaseFiles], FoundCase]) -> list[FoundCase]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.core.types import Array
+from napari_scribseg.core.wording import counted
 from napari_scribseg.evaluation.metrics import NAN, dice
 
 AGREED: Final = 1
@@ -95,9 +96,10 @@ class Agreement:
         """The result in words, for people."""
         if not self.both:
             return f"{first} and {second} drew no voxel in common, so there is nothing to compare."
+        slices = counted(len(self.conflict_slices), "slice")
         return (
             f"{first} and {second} both drew {self.both} voxels and agree on {self.share:.0%} of "
-            f"them: {self.conflicts} conflicts on {len(self.conflict_slices)} slice(s)."
+            f"them: {counted(self.conflicts, 'conflict')} on {slices}."
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.names import few
 from napari_scribseg.experiment.experiment import (
     JOINED,
@@ -117,17 +118,13 @@ def different_parts(first: Mapping[str, str], second: Mapping[str, str]) -> str:
 
 def _sentence(part: str, values: Mapping[str, Sequence[str]]) -> str:
     by_size = sorted(values.items(), key=lambda item: -len(item[1]))
-    told = "; ".join(f"{_short(value)}: {_counted(names)}" for value, names in by_size)
+    told = "; ".join(f"{_short(value)}: {counted(len(names), 'trial')}" for value, names in by_size)
     odd = few(by_size[-1][1])
     return (
         f"The trials were computed by {len(values)} {_WORDS[part]} ({told}; such as {odd}), so "
         f"they may differ by that and not by the methods (see {part} in timing.csv): repeat the "
         "experiment in a new folder before you compare."
     )
-
-
-def _counted(names: Sequence[str]) -> str:
-    return "1 trial" if len(names) == 1 else f"{len(names)} trials"
 
 
 def _short(value: str) -> str:

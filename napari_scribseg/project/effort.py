@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from napari_scribseg.core.wording import counted
 from napari_scribseg.project.annotator import UNKNOWN_AUTHOR
 from napari_scribseg.project.strokes_ledger import Stroke
 
@@ -105,9 +106,9 @@ def effort_sentence(by_case: Mapping[str, Sequence[Stroke]]) -> str:
     people = sorted({stroke.by for stroke in known})
     minutes = sum(pen_minutes(s for s in known if s.by == who) for who in people)
     slices = sum(len({z for one in strokes for z in one.slices}) for strokes in by_case.values())
-    parts = [_counted(slices, "slice")]
+    parts = [counted(slices, "slice")]
     if known:
-        parts = [f"{_minutes(minutes)} of pen", _counted(len(people), "annotator"), *parts]
+        parts = [f"{_minutes(minutes)} of pen", counted(len(people), "annotator"), *parts]
     if len(known) < len(every):
         parts.append("some of unknown authors" if known else "of unknown authors")
     return f"strokes: {', '.join(parts)}"
@@ -133,7 +134,3 @@ def _effort(case: str, by: str, strokes: Sequence[Stroke], longest_pause_s: floa
 
 def _minutes(minutes: float) -> str:
     return f"{minutes:.1f} min" if minutes < 10 else f"{minutes:.0f} min"
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}{'' if n == 1 else 's'}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.wording import counted
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,11 @@ def _learnt(learnt: LearntFrom) -> str:
     drawn = "dense references" if learnt.references else "scribbles"
     slices = "" if learnt.slices is None else f" ({learnt.slices} slices)"
     text = (
-        f"{_counted(learnt.cases, 'case')} of {_counted(learnt.patients, 'patient')}{slices}, "
+        f"{counted(learnt.cases, 'case')} of {counted(learnt.patients, 'patient')}{slices}, "
         f"annotated with {drawn}."
     )
     if learnt.validation:
-        text += f" The weights were chosen by {_counted(learnt.validation, 'further case')}."
+        text += f" The weights were chosen by {counted(learnt.validation, 'further case')}."
     return text
 
 
@@ -145,7 +146,7 @@ def _score(score: Score | None, learnt: LearntFrom) -> str:
     name = {"dice": "Dice"}.get(score.measure, _plain(score.measure))
     rows = [(c, "-" if v is None else f"{v:.3f}") for c, v in score.classes.items()]
     return (
-        f"On the {_counted(learnt.validation, 'case')} that chose the weights, which flatters "
+        f"On the {counted(learnt.validation, 'case')} that chose the weights, which flatters "
         f"(mean {score.mean:.3f}):\n\n" + _table(("structure", name), rows)
     )
 
@@ -158,10 +159,6 @@ def _settings(trained: Trained) -> list[tuple[str, Any]]:
 def _table(heading: tuple[str, str], rows: list[tuple[Any, Any]]) -> str:
     lines = [heading, ("---", "---"), *rows]
     return "\n".join(f"| {_plain(a)} | {_plain(b)} |" for a, b in lines)
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def _plain(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QListWidget, QListWidgetItem
 
+from napari_scribseg.core.wording import counted
 from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.gui.canvas import brush
 from napari_scribseg.gui.canvas.slices import show_slice
@@ -13,7 +14,6 @@ from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.shown_layers import ShownLayers
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.numbers import counted
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, note_label
 
 NEXT_KEY = "N"

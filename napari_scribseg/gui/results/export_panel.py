@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QDialog, QFileDialog, QGridLayout
 
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.segmentation_export import (
     SEGMENTATION_FORMATS,
     SegmentationFormat,
@@ -23,7 +24,6 @@ from napari_scribseg.gui.results.predictions import export_project
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.score_table import save_table
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.numbers import counted
 from napari_scribseg.gui.widgets.style import GAP, Panel, button
 from napari_scribseg.io.dicom_seg import Origin
 

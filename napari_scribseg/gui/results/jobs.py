@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_scribseg.core.types import Array
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.background import WidgetJobs
@@ -17,7 +18,6 @@ from napari_scribseg.gui.results.run_list import runs_with_weights
 from napari_scribseg.gui.results.screen import Wanted
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Prediction, Snapshot
-from napari_scribseg.gui.widgets.numbers import counted
 from napari_scribseg.runs.commands import Children
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.gui.results.advice import Advice
@@ -30,7 +31,6 @@ from napari_scribseg.gui.results.screen import (
     Wanted,
 )
 from napari_scribseg.gui.values import Inputs, Prediction
-from napari_scribseg.gui.widgets.numbers import counted
 
 
 @dataclass
