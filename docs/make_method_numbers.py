@@ -37,6 +37,7 @@ class Measured:
 
 
 SECTIONS = (
+    Measured("Hearts: from weights that know anatomy", "ACDC, cleaned up by anatomy", 9),
     Measured("Hearts: methods at one budget of processor time", "ACDC", 15, tables=2),
     Measured("Late enhancement: the same methods at the same budget", "MSCMR", 15),
     Measured("One prostate, fitted", "one prostate, fitted", 5),
@@ -63,7 +64,7 @@ def rows_of(measured: Measured, benchmarks: str) -> dict[str, tuple[list[str], s
             named = dict(zip(head, row, strict=True))
             scores = {key: cell for key, cell in named.items() if key.startswith("Dice ")}
             dice = [f"{_class_in(key)} {cell.split()[0]}" for key, cell in scores.items()]
-            found[named["method"].strip("`")] = dice, named["mean"]
+            found[named["method"].strip("`")] = dice, named["mean"].strip("*")
     return found
 
 

@@ -17,7 +17,7 @@ import napari_scribseg as ss
 def main(out: Path, steps: int = 150) -> float:
     """Train on the synthetic hearts, segment those held out, score them; gives the mean Dice."""
     dataset = ss.read_dataset(ss.sample_folder("cardiac"))
-    run = ss.prepare_run(dataset, out / "run", method="random_walker", changes={"steps": steps})
+    run = ss.prepare_run(dataset, out / "run", method="partial_ce_dice", changes={"steps": steps})
     for event in ss.train_run(run):
         if event.kind in {"started", "warned", "validated", "finished"}:
             print(event)
