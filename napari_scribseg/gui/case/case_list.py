@@ -54,6 +54,8 @@ _WORDS: Final[dict[Status, str]] = {
 _OPEN_FIRST: Final[tuple[Status, ...]] = (
     *("flagged", "scribbled", "predicted", "untouched", "done", "reviewed"),
 )
+_ARROW: Final = 56
+"""Pixels of a box of napari's theme beside its text."""
 ORDERS: Final = ("as added", "open first", "most doubt first")
 _ICON_SIZE: Final = 16
 _ROWS_SHOWN: Final = 6
@@ -102,7 +104,8 @@ class CaseList(QWidget):
         )
         self.order.activated.connect(self._order_chosen)
         tame(self.order)
-        self.order.setMinimumContentsLength(len(ORDERS[0]) + 2)
+        widest = self.order.fontMetrics().horizontalAdvance(ORDERS[0])
+        self.order.setMinimumWidth(widest + _ARROW)
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("Comment on this case, then Enter")
         self.comment.returnPressed.connect(self._ask_comment)

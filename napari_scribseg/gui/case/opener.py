@@ -211,8 +211,8 @@ class CaseOpener(QObject):
         drawn: set[CaseKey] = set()
         for layer in list(self._viewer.layers):
             role, case = layers.role_of(layer), layers.case_of(layer)
-            if role is None or case is None:
-                continue
+            if role is None or case is None or layer not in self._viewer.layers:
+                continue  # the automatic mask, for one, goes by itself with its image
             self._viewer.layers.remove(layer)
             in_project = kept_as(layer, self._session.project_folder) is not None
             if role == "scribbles" and not in_project and layer.data.any():

@@ -242,6 +242,10 @@ def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, vie
     press(dock, Qt.Key.Key_G)
     assert tab.automatic.layer is None
     assert layers.find(viewer.layers, "automatic") is None
+    press(dock, Qt.Key.Key_G)
+    qtbot.waitUntil(lambda: tab.automatic.layer is not None, timeout=60_000)
+    dock.case_tab.opener.put_away()  # as when another case is opened
+    assert not viewer.layers, "the mask goes with its case"
 
 
 def test_the_keyboard_pen_draws_without_a_mouse(dock, viewer):
