@@ -174,6 +174,7 @@ class ScribbleDock(QWidget):
         """Take the place beside our other dock."""
         super().showEvent(a0)
         self._place.shown()
+        self.case_tab.watch_over_window()
 
     def event(self, a0: QEvent | None) -> bool:
         """Qt's events; napari takes a closed dock out of its window, which ends it."""

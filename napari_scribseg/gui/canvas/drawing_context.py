@@ -1,8 +1,12 @@
-"""The drawing context of the canvas is current while layers leave or come.
+"""What keeps software drawing alive where layers come and go.
 
 napari finishes pending drawing commands when a layer is removed. Outside of a paint event no
 context need be current, so these commands are lost, and the next paint reads buffers that were
-never filled: with software drawing that ends the process.
+never filled: with software drawing that ends the process. So the context is made current.
+
+napari 0.9 leaves the background box of the brush's circle on the canvas once a layer was added
+while a brush was chosen. On a canvas without layers it is all that is drawn, and Mesa's software
+drawing (22.3) ends the process in the second frame. Nobody can see that box: it is switched off.
 """
 
 from __future__ import annotations
@@ -20,6 +24,14 @@ def canvas_in(window: QWidget) -> Any:
     """The canvas of napari's main window, a QOpenGLWidget; None where there is none."""
     centre = cast("QMainWindow", window).centralWidget()
     return None if centre is None else cast("Any", centre).findChild(QOpenGLWidget)
+
+
+def hide_brush_box(viewer: napari.viewer.Viewer) -> None:
+    """Switch off the box behind the circle of the brush, where this napari has one."""
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", {})
+    circle = overlays.get("_brush_circle")
+    if circle is not None and hasattr(circle, "box"):
+        circle.box = False
 
 
 def keep_current(viewer: napari.viewer.Viewer, window: QWidget) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from napari_scribseg.core.wording import counted
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
-from napari_scribseg.gui.canvas.drawing_context import keep_current
+from napari_scribseg.gui.canvas.drawing_context import hide_brush_box, keep_current
 from napari_scribseg.gui.case.canvas_letters import CanvasLetters
 from napari_scribseg.gui.case.case_list import (
     FLAG_KEY,
@@ -115,10 +115,15 @@ class CaseTab(Tab):
     def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
         """Watch over the window that the tab has come to."""
         super().showEvent(a0)
+        self.watch_over_window()
+
+    def watch_over_window(self) -> None:
+        """Guard the main window around this tab, also while another tab is shown."""
         window = main_window_of(self)
         if window is None or self._guard is not None:
             return
         self.letters.attach(window)
+        hide_brush_box(self._session.viewer)
         self._end_context = keep_current(self._session.viewer, window)
         self._guard = CloseGuard(
             window, self.leaving, self._has_layers, last_words=self.autosave.wait
