@@ -72,6 +72,12 @@ class Project:
         folder: absolute, links resolved.
         read_only: whether nothing may be changed.
         notes: what was noticed on opening, in sentences.
+
+    Example:
+        >>> from napari_scribseg import LabelSchema, Project
+        >>> with Project.create("liver", LabelSchema.of("liver")) as project:
+        ...     project.read_only, len(project.cases)
+        (False, 0)
     """
 
     def __init__(self, folder: Path, document: ProjectDocument, lock: FolderLock | None) -> None:

@@ -79,7 +79,14 @@ _REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk. Make it with `create` or `open`."""
+    """One run on disk. Make it with `create` or `open`.
+
+    Example:
+        >>> from napari_scribseg import RunFolder
+        >>> run = RunFolder.open("run")  # of `scribseg train --out run`
+        >>> run.record.method, run.weights.name
+        ('partial_ce_dice', 'best.safetensors')
+    """
 
     path: Path
     record: RunRecord
