@@ -5,8 +5,12 @@ The deformation within a slice is found by symmetric demons, from coarse to fine
 Image Analysis 1998; Vercauteren et al., NeuroImage 2009), as SimpleITK has them. Two scans that lie
 elsewhere are first brought together as a whole, by the rigid motion with the most mutual
 information.
-What was carried is a proposal: a structure that leaves the slice, as the right ventricle does
-towards end-systole, takes its stroke along to where it no longer is.
+
+A structure that leaves the slice, as the right ventricle does towards end-systole, takes its stroke
+along to where it no longer is. So what lands on other grey levels than it came from is left out. Of
+seven hearts' strokes, carried from end-diastole to end-systole, 0.75 (RV), 0.91 (MYO) and 0.90 (LV)
+of the voxels were right then; copied where they were, 0.58, 0.62 and 0.75 (docs/benchmarks.md). It
+remains a proposal, for somebody to look at.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
@@ -29,6 +34,8 @@ _LEVELS: Final = (4, 2, 1)
 _ITERATIONS: Final = 30
 _SMOOTHING: Final = 1.5
 """Standard deviation, in pixels of a level, by which the displacements are smoothed."""
+_UNLIKE: Final = 0.1
+"""Difference of grey levels, as a share of their range, from which a stroke is not believed."""
 _SMALLEST: Final = 16
 """Pixels along an axis of the coarsest image, at least."""
 _BINS: Final = 32
@@ -131,10 +138,17 @@ def _warped(
         else:
             field = demons.Execute(*coarse, _like(field, coarse[0]))
     motion = sitk.DisplacementFieldTransform(sitk.Cast(_like(field, fixed), sitk.sitkVectorFloat64))
-    drawn = _image(strokes.astype(np.uint8), spacing)
-    return sitk.GetArrayFromImage(
-        sitk.Resample(drawn, fixed, motion, sitk.sitkNearestNeighbor, UNLABELLED, sitk.sitkUInt8)
+    drawn = sitk.Resample(
+        _image(strokes.astype(np.uint8), spacing),
+        fixed,
+        motion,
+        sitk.sitkNearestNeighbor,
+        UNLABELLED,
+        sitk.sitkUInt8,
     )
+    seen = sitk.Resample(_image(image, spacing), fixed, motion, sitk.sitkLinear, 0.0)
+    unlike = ndimage.gaussian_filter(np.abs(sitk.GetArrayFromImage(seen) - onto), 1.0)
+    return np.where(unlike < _UNLIKE, sitk.GetArrayFromImage(drawn), UNLABELLED).astype(np.uint8)
 
 
 def _image(array: Array, spacing: tuple[float, float]) -> Any:
