@@ -47,7 +47,7 @@ def test_own_volume(tmp_path):
 
 @needs_bash
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_compare_methods(tmp_path):
     run("compare-methods.md", tmp_path)
     names = {path.name for path in (tmp_path / "compared").iterdir()}
