@@ -94,6 +94,7 @@ class Crew:
         self._client, self._folder, self._inspect = client, folder, inspect
         self._tell, self._reference = tell, reference
         self._first: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._plan = hashlib.sha256((folder / EXPERIMENT).read_bytes()).hexdigest()
         self._seen, self._over = _Seen(), threading.Event()
         self._connected = time.monotonic()
@@ -151,7 +152,9 @@ class Crew:
 
     def _put_aside(self, worker: Worker, fault: str) -> None:
         worker.state, worker.fault, worker.since = "set aside", fault, time.monotonic()
-        self._tell(f"Set aside: {worker.host} ({worker.address}): {fault}.")
+        if self._told.get(worker.address) != fault:  # it is asked every few minutes, for days
+            self._told[worker.address] = fault
+            self._tell(f"Set aside: {worker.host} ({worker.address}): {fault}.")
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_SECONDS if self._seen.threads else _ASK_SECONDS):
@@ -174,13 +177,14 @@ class Crew:
             text = f"{type(error).__name__}: {error}".strip().rstrip(".")
             place = worker.place.model_copy(update={"fault": f"it can't be asked ({text})"})
         worker.place = place
-        if self.workers.get(worker.address) is not worker:
-            return  # it is gone, or asked again
+        if self._over.is_set() or self.workers.get(worker.address) is not worker:
+            return  # we end, it is gone, or asked again
         fault = place.fault or self._mixed(worker)
         if fault:
             self._put_aside(worker, fault)
         else:
             worker.state, worker.since = "ready", time.monotonic()
+            self._told.pop(worker.address, None)
 
     def _mixed(self, worker: Worker) -> str:
         """That a worker has another torch or the like, where that is refused; else it is told."""
