@@ -218,7 +218,7 @@ def test_no_worker_is_told_within_seconds_and_one_that_comes_is_used(tmp_path, s
 @pytest.mark.slow
 def test_a_killed_scheduler_ends_in_a_sentence_and_the_experiment_continues(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
-    out, names = tmp_path / "out", list(trials_of(experiment))
+    out, names, told = tmp_path / "out", list(trials_of(experiment)), list[str]()
     address_file = tmp_path / "scheduler.json"
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     words += ["--scheduler-file", str(address_file)]
@@ -232,10 +232,11 @@ def test_a_killed_scheduler_ends_in_a_sentence_and_the_experiment_continues(tmp_
             threading.Thread(target=kill_when_busy, args=(process, out), daemon=True).start()
             threading.Timer(30, process.kill).start()
             with pytest.raises(RunError, match="The scheduler is gone: nobody answers at tcp://"):
-                computed(address, out, experiment, stubs(3), None, client)
+                computed(address, out, experiment, stubs(3), told, client)
     finally:
         process.kill()
         process.wait()
+    assert not [line for line in told if "goes on elsewhere" in line], "no worker's fault"
     assert not [p for p in out.glob("cells/*/result.json") if "failed" in p.read_text()]
     with at_work(out, experiment, "test"):
         done = list(compute_trials(out, experiment, names, jobs=2, programs=stubs()))
