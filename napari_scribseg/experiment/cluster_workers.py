@@ -24,6 +24,7 @@ from napari_scribseg.experiment.place import InspectCommand, Place
 
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 0.5
+_MOST_ASK_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 300.0
 """A worker that was set aside is asked again after this time."""
 _SILENT_SECONDS = 60.0
@@ -223,11 +224,13 @@ class Crew:
         key = secrets.token_hex(8)
         folder = str(self._folder.absolute())
         self._run(worker, begin_inspection, key, folder, self._plan, self._inspect)
+        wait = _ASK_SECONDS
         while True:
             found: dict[str, Any] | None = self._run(worker, inspection, key)
             if found is not None:
                 return Place.model_validate(found)
-            time.sleep(_ASK_SECONDS)
+            time.sleep(wait)
+            wait = min(_MOST_ASK_SECONDS, 1.5 * wait)  # each is a line in the worker's log
 
     def _run(self, worker: Worker, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function gives on a worker, whatever else that computes."""
