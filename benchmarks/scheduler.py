@@ -3,7 +3,7 @@
 The trials' own programs do nothing but sleep, so whatever the experiment takes beyond their sum is
 the scheduler's: preparing runs, starting and watching processes, hashing, reading results.
 
-    python benchmarks/scheduler.py [--trials 24] [--seconds 0.5] [--jobs 1 2] [--plan 10000]
+    python benchmarks/scheduler.py [--cluster] [--trials 24] [--seconds 0.5] [--jobs 1 2]
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.experiment.clients import at_work
-from napari_scribseg.experiment.experiment import Experiment, state_of, trials_of
+from napari_scribseg.experiment.experiment import (
+    Experiment,
+    load_experiment,
+    state_of,
+    trials_of,
+)
 from napari_scribseg.experiment.plan import draft, estimate
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.results import write_results
@@ -147,7 +152,9 @@ def overhead(data: Path, out: Path, n_trials: int, seconds: float, jobs: int) ->
 
 
 def planning(data: Path, out: Path, n_trials: int) -> dict[str, float]:
-    """Seconds to plan, list and estimate many trials."""
+    """Seconds to plan, list and estimate many trials, to write the plan and to look at it."""
+    from napari_scribseg.experiment.watch import ExperimentWatch
+
     began = time.perf_counter()
     experiment = experiment_of(data, 20, n_trials // (20 * FOLDS))
     trials = trials_of(experiment)
@@ -157,10 +164,20 @@ def planning(data: Path, out: Path, n_trials: int) -> dict[str, float]:
     estimate(out, experiment, list(trials.values()))
     listed = time.perf_counter() - began
     assert len(states) == len(trials)
+    began = time.perf_counter()
+    with at_work(out, experiment, "benchmark"):
+        write_results(out, experiment)
+    written = time.perf_counter() - began
+    began = time.perf_counter()
+    look = ExperimentWatch(out, load_experiment(out)).look()
+    looked = time.perf_counter() - began
+    assert look.states == {"waiting": len(trials)}
     return {
         "trials": len(trials),
         "plan_seconds": round(planned, 2),
         "list_seconds": round(listed, 2),
+        "write_seconds": round(written, 2),
+        "read_and_look_seconds": round(looked, 2),
     }
 
 
@@ -236,7 +253,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a trial's own")
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
+    parser.add_argument(
+        "--jobs", type=int, nargs="+", default=[1, 2], help="at once; a number may be repeated"
+    )
     parser.add_argument("--plan", type=int, default=10_000, help="trials that are only planned")
     parser.add_argument("--finished", type=int, default=2000, help="trials that are tabulated")
     parser.add_argument("--cluster", action="store_true", help="also on workers of Dask")
@@ -245,11 +264,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data = dataset(Path(folder) / "data")
         print(json.dumps(planning(data, Path(folder) / "plan", options.plan)))
         print(json.dumps(tabulating(data, Path(folder) / "finished", options.finished)))
-        for jobs in options.jobs:
-            out = Path(folder) / f"out{jobs}"
+        for number, jobs in enumerate(options.jobs):
+            out = Path(folder) / f"out{number}"
             print(json.dumps(overhead(data, out, options.trials, options.seconds, jobs)))
             if options.cluster:
-                out = Path(folder) / f"cluster{jobs}"
+                out = Path(folder) / f"cluster{number}"
                 print(json.dumps(on_a_cluster(data, out, options.trials, options.seconds, jobs)))
 
 

@@ -246,8 +246,7 @@ def _refuse_mixture(folder: Path, experiment: Experiment) -> None:
     """--strict: what is finished must have been computed with what is here.
 
     Raises:
-        InvalidInput: it wasn't.
-        RunError: what is here can't be told.
+        RunError: it wasn't, or what is here can't be told; another computer may go on.
     """
     from napari_scribseg.experiment.mixtures import different_parts, reference_parts
     from napari_scribseg.experiment.place import inspected
@@ -261,7 +260,7 @@ def _refuse_mixture(folder: Path, experiment: Experiment) -> None:
         raise RunError(f"This computer can't compute: {here.fault}.")
     said = different_parts(reference, here.parts)
     if said:
-        raise InvalidInput(
+        raise RunError(
             f"Between the finished trials of {folder} and this computer there is {said}, and "
             "--strict refuses to mix: use the same installation and device, or a new folder."
         )

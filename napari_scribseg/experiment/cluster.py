@@ -196,6 +196,8 @@ class _Dispatch:
         return capacity(worker, self.work) - own - others
 
     def _landed(self) -> Iterator[Done]:
+        if self.client.status != "running":
+            return  # Dask has cancelled all of them: of the cut connection, not of their workers
         for flight in [f for f in self.flights if f.future.done()]:
             self.flights.remove(flight)
             try:

@@ -24,6 +24,7 @@ from napari_scribseg.experiment.place import InspectCommand, Place
 
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 0.5
+_MOST_ASK_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 300.0
 """A worker that was set aside is asked again after this time."""
 _SILENT_SECONDS = 60.0
@@ -94,6 +95,7 @@ class Crew:
         self._client, self._folder, self._inspect = client, folder, inspect
         self._tell, self._reference = tell, reference
         self._first: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._plan = hashlib.sha256((folder / EXPERIMENT).read_bytes()).hexdigest()
         self._seen, self._over = _Seen(), threading.Event()
         self._connected = time.monotonic()
@@ -151,7 +153,9 @@ class Crew:
 
     def _put_aside(self, worker: Worker, fault: str) -> None:
         worker.state, worker.fault, worker.since = "set aside", fault, time.monotonic()
-        self._tell(f"Set aside: {worker.host} ({worker.address}): {fault}.")
+        if self._told.get(worker.address) != fault:  # it is asked every few minutes, for days
+            self._told[worker.address] = fault
+            self._tell(f"Set aside: {worker.host} ({worker.address}): {fault}.")
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_SECONDS if self._seen.threads else _ASK_SECONDS):
@@ -174,13 +178,14 @@ class Crew:
             text = f"{type(error).__name__}: {error}".strip().rstrip(".")
             place = worker.place.model_copy(update={"fault": f"it can't be asked ({text})"})
         worker.place = place
-        if self.workers.get(worker.address) is not worker:
-            return  # it is gone, or asked again
+        if self._over.is_set() or self.workers.get(worker.address) is not worker:
+            return  # we end, it is gone, or asked again
         fault = place.fault or self._mixed(worker)
         if fault:
             self._put_aside(worker, fault)
         else:
             worker.state, worker.since = "ready", time.monotonic()
+            self._told.pop(worker.address, None)
 
     def _mixed(self, worker: Worker) -> str:
         """That a worker has another torch or the like, where that is refused; else it is told."""
@@ -219,11 +224,13 @@ class Crew:
         key = secrets.token_hex(8)
         folder = str(self._folder.absolute())
         self._run(worker, begin_inspection, key, folder, self._plan, self._inspect)
+        wait = _ASK_SECONDS
         while True:
             found: dict[str, Any] | None = self._run(worker, inspection, key)
             if found is not None:
                 return Place.model_validate(found)
-            time.sleep(_ASK_SECONDS)
+            time.sleep(wait)
+            wait = min(_MOST_ASK_SECONDS, 1.5 * wait)  # each is a line in the worker's log
 
     def _run(self, worker: Worker, function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function gives on a worker, whatever else that computes."""

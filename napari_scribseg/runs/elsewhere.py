@@ -34,7 +34,7 @@ _ADDRESS: Final = re.compile(r"(tcp|tls|ssh)://[A-Za-z0-9_\[][^\s]*")
 _FACTS: Final = (
     "(__import__('socket').gethostname(),"
     " getattr(__import__('napari_scribseg'), '__version__', ''),"
-    " __import__('os').path.isfile(run))"
+    " next((p for p in [run, *data] if not __import__('os').path.exists(p)), ''))"
 )
 """What a worker evaluates to say what it is; words of Python, which every worker understands."""
 _TASK: Final = (
@@ -212,13 +212,15 @@ def _said(future: Any) -> str:
 
 
 def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
-    """The worker with the least to do that has this version and sees the run; its host.
+    """The worker with the least to do that sees run and data, with this version; its host.
 
     Raises:
         RunError: there is none; the message says why of each.
     """
-    record = str(run.path.absolute() / "run.json")
-    told = client.run(eval, _FACTS, {"run": record}, on_error="return")
+    files = [case.files for case in run.cases]
+    data = [str(path) for one in files for path in (one.image, one.scribbles) if path]
+    names = {"run": str(run.path.absolute() / "run.json"), "data": data}
+    told = client.run(eval, _FACTS, names, on_error="return")
     busy = client.processing()
     able: dict[str, str] = {}
     why: list[str] = []
@@ -227,8 +229,9 @@ def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
             why.append(f"{worker}: napari-scribseg can't be used there ({facts})")
         elif facts[1] != __version__:
             why.append(f"{facts[0]}: it has napari-scribseg {facts[1]} and here is {__version__}")
-        elif not facts[2]:
-            why.append(f"{facts[0]}: it does not see {run.path.absolute()}")
+        elif facts[2]:
+            missing = run.path.absolute() if facts[2] == names["run"] else facts[2]
+            why.append(f"{facts[0]}: it does not see {missing}")
         else:
             able[worker] = str(facts[0])
     if not able:

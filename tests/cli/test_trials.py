@@ -49,6 +49,20 @@ def test_one_trial_that_somebody_computes_or_that_can_t_be_computed_here_is_exit
     assert not (there / "result.json").exists()
 
 
+def test_strict_on_a_computer_with_another_torch_is_exit_4(tmp_path, monkeypatch, capsys):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    with at_work(out, experiment, "plan"):
+        pass
+    assert main(["experiment", str(out), "--trial", "0", "--strict"]) == 0
+    timing = out / "cells" / "good-fold1-seed0-100" / "timing.json"
+    timing.write_text(json.dumps({**json.loads(timing.read_text()), "torch": "1.0.0"}))
+    assert main(["experiment", str(out), "--trial", "1", "--strict"]) == 4
+    assert "there is another torch (1.0.0 and" in capsys.readouterr().err
+    assert main(["experiment", str(out), "--trial", "1"]) == 0
+
+
 def test_a_stop_of_earlier_does_not_stop_an_array_of_jobs(tmp_path, monkeypatch, capsys):
     experiment = phantom_experiment(tmp_path, "good")
     out = tmp_path / "out"

@@ -16,6 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from clusters import ROOT, posix, scheduler_here, worker
 from experiments import phantom_experiment, stubs
 from phantoms import phantom_dataset
 
@@ -33,18 +34,9 @@ from napari_scribseg.experiment.schedule import Done, allow_opening, compute_tri
 from napari_scribseg.experiment.trial import Manner, Programs
 
 distributed = pytest.importorskip("distributed")
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 
 RESULTS = ("cells.csv", "scores.csv", "summary.csv", "comparisons.csv", "agreement.csv")
-ROOT = Path(__file__).parents[2]
 
-WORKER = """
-import sys
-sys.path[:0] = [{root!r}, {tests!r}]
-{before}
-from distributed.cli.dask_worker import main
-main({words!r})
-"""
 WITHOUT_THE_PACKAGE = """
 import importlib.abc
 class Blocked(importlib.abc.MetaPathFinder):
@@ -67,22 +59,8 @@ place.parts_here = lambda: {**there(), "torch": "1.0.0"}
 
 @pytest.fixture
 def scheduler() -> Generator[str]:
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster:
-        yield cluster.scheduler_address
-
-
-@contextlib.contextmanager
-def worker(address: str, name: str, before: str = "") -> Generator[subprocess.Popen[bytes]]:
-    """A worker process of its own, on a host that calls itself `name`."""
-    words = [address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    before = f"import socket; socket.gethostname = lambda: {name!r}\n{before}"
-    code = WORKER.format(root=str(ROOT), tests=str(ROOT / "tests"), before=before, words=words)
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with scheduler_here() as address:
+        yield address
 
 
 class Enough(Exception):
@@ -240,7 +218,7 @@ def test_no_worker_is_told_within_seconds_and_one_that_comes_is_used(tmp_path, s
 @pytest.mark.slow
 def test_a_killed_scheduler_ends_in_a_sentence_and_the_experiment_continues(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
-    out, names = tmp_path / "out", list(trials_of(experiment))
+    out, names, told = tmp_path / "out", list(trials_of(experiment)), list[str]()
     address_file = tmp_path / "scheduler.json"
     words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
     words += ["--scheduler-file", str(address_file)]
@@ -254,10 +232,11 @@ def test_a_killed_scheduler_ends_in_a_sentence_and_the_experiment_continues(tmp_
             threading.Thread(target=kill_when_busy, args=(process, out), daemon=True).start()
             threading.Timer(30, process.kill).start()
             with pytest.raises(RunError, match="The scheduler is gone: nobody answers at tcp://"):
-                computed(address, out, experiment, stubs(3), None, client)
+                computed(address, out, experiment, stubs(3), told, client)
     finally:
         process.kill()
         process.wait()
+    assert not [line for line in told if "goes on elsewhere" in line], "no worker's fault"
     assert not [p for p in out.glob("cells/*/result.json") if "failed" in p.read_text()]
     with at_work(out, experiment, "test"):
         done = list(compute_trials(out, experiment, names, jobs=2, programs=stubs()))
@@ -268,6 +247,7 @@ CLIENT = """
 import sys
 sys.path[:0] = sys.argv[3:5]
 from pathlib import Path
+from clusters import ROOT, posix, scheduler_here, worker
 from experiments import stubs
 from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.cluster import compute_on_cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 import threading
@@ -15,7 +16,7 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Finished
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.runs.elsewhere import checked_address, train_elsewhere
+from napari_scribseg.runs.elsewhere import _able_worker, checked_address, train_elsewhere
 from napari_scribseg.runs.folder import RunCase, RunFolder
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a script stands for ssh")
@@ -97,6 +98,36 @@ def test_nobody_at_a_scheduler_is_told(run, monkeypatch):
     monkeypatch.setattr("napari_scribseg.runs.dask_client._CONNECT_SECONDS", 0.5)
     with pytest.raises(RunError, match="No scheduler answers at tcp://127.0.0.1:9"):
         list(train_elsewhere(run, "tcp://127.0.0.1:9"))
+
+
+class Scheduler:
+    """A client of Dask whose workers are all this process."""
+
+    def __init__(self, **busy: int) -> None:
+        self._busy = busy
+
+    def run(self, function, *arguments, on_error):
+        assert on_error == "return"
+        return {name: function(*arguments) for name in self._busy}
+
+    def processing(self):
+        return {name: ("task",) * n for name, n in self._busy.items()}
+
+
+def test_the_worker_with_the_least_to_do_is_taken(run):
+    assert _able_worker(Scheduler(first=2, second=1), run, "tcp://x:1")[0] == "second"
+
+
+def test_a_worker_that_does_not_see_the_data_or_the_run_is_told(run, tmp_path):
+    with pytest.raises(RunError, match=r"it has none: start one with `dask worker tcp://x:1`"):
+        _able_worker(Scheduler(), run, "tcp://x:1")
+    image = run.cases[0].files.image
+    image.rename(tmp_path / "away")
+    with pytest.raises(RunError, match=f"it does not see {re.escape(str(image))}"):
+        _able_worker(Scheduler(blind=0), run, "tcp://x:1")
+    (run.path / "run.json").unlink()
+    with pytest.raises(RunError, match=f"it does not see {re.escape(str(run.path))}"):
+        _able_worker(Scheduler(blind=0), run, "tcp://x:1")
 
 
 def test_an_address_is_checked():
