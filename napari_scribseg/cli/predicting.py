@@ -374,7 +374,8 @@ def evaluate_into(
     """Score a folder of segmentations, with tables in a new folder."""
     from napari_scribseg.evaluation.folders import evaluate_folders
     from napari_scribseg.evaluation.tables import discard_unfinished, document, sentences, table
-    from napari_scribseg.project.folder import cases_in, is_project
+    from napari_scribseg.project.folder import cases_in
+    from napari_scribseg.project.open_document import is_project
 
     discard_unfinished(out)
     refuse_existing(out)

@@ -228,7 +228,7 @@ def test_training_takes_own_strokes_where_people_draw_apart_and_what_is_chosen(
     store.set_apart(apart=True)
     ana, ben = draw(store, "Ana", 2), draw(store, "Ben", 4)
     store.save_consensus(CASE, ana + ben, MADE)
-    monkeypatch.setattr("napari_scribseg.project.folder.annotator_name", lambda: "Ben")
+    monkeypatch.setattr("napari_scribseg.project.reading.annotator_name", lambda: "Ben")
 
     def taken(name=None):
         (case,) = cases_in(folder, strokes_of=name).cases
