@@ -37,7 +37,8 @@ from napari_scribseg.gui.canvas.stroke_feed import Look
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.store import Kept, ProjectStore
+from napari_scribseg.project.shown import Kept
+from napari_scribseg.project.store import ProjectStore
 
 T = TypeVar("T")
 

@@ -21,7 +21,8 @@ from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.presenter import ImportPresenter, ImportRequest, OpenProject
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.store import ProjectState, ProjectStore
+from napari_scribseg.project.shown import ProjectState
+from napari_scribseg.project.store import ProjectStore
 
 _TOGETHER_MS = 60
 """napari hands over files that are dropped together one by one."""
