@@ -9,9 +9,11 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
-from napari_scribseg.project import journal
+from napari_scribseg.project import journals
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.journal import Journal, JournalHeader, Restored
+from napari_scribseg.project.journal import Journal
+from napari_scribseg.project.journal_records import JournalHeader
+from napari_scribseg.project.journals import Restored
 
 Whose = tuple[str, str]
 """Id of the case, and whose version of its strokes, see `Version.of`."""
@@ -81,11 +83,11 @@ class FollowedStrokes:
     def left(self) -> tuple[Restored, ...]:
         """What earlier sittings left unsaved, the oldest first."""
         mine = {one.path for one in self._journals.values()}
-        return tuple(one for one in journal.pending(self.folder) if one.path not in mine)
+        return tuple(one for one in journals.pending(self.folder) if one.path not in mine)
 
     def promised_ids(self, project: Path) -> set[str]:
         """Ids that strokes are kept under already, here or since an earlier sitting."""
-        left = journal.pending(self.folder)
+        left = journals.pending(self.folder)
         earlier = {one.header.case for one in left if one.header.project == str(project)}
         return self.case_ids | earlier
 

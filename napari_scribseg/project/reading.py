@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_scribseg import io
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.pseudonyms import safe_title

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.project import journal
+from napari_scribseg.project import journals
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.journal import Restored
+from napari_scribseg.project.journals import Restored
 from napari_scribseg.project.strokes_ledger import Stroke, found_strokes
 
 
@@ -33,7 +33,7 @@ def save_left(project: Project, left: Restored) -> str:
         annotator=of,
         strokes=left.ledger or (_told_by_journal(left),),
     )
-    journal.discard(left.path)
+    journals.discard(left.path)
     return note
 
 

@@ -19,12 +19,12 @@ from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.project import case_names, journal, teamwork
+from napari_scribseg.project import case_names, teamwork
 from napari_scribseg.project.annotator import annotator_name, checked_name
 from napari_scribseg.project.current import CurrentProject
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.followed import FollowedStrokes
-from napari_scribseg.project.journal import Restored
+from napari_scribseg.project.journals import Restored, discard, private_folder
 from napari_scribseg.project.restoring import save_left
 from napari_scribseg.project.shown import Kept, OpenedCase
 from napari_scribseg.project.teamwork import CaseTeam
@@ -44,7 +44,7 @@ class ProjectStore(CurrentProject):
     def __init__(self, journals: Path | None = None) -> None:
         super().__init__()
         self.annotator = annotator_name()
-        self._journals = journals or journal.private_folder()
+        self._journals = journals or private_folder()
         self._followed = FollowedStrokes(self._journals)
         self._being_added: set[str] = set()
 
@@ -360,7 +360,7 @@ class ProjectStore(CurrentProject):
         Raises:
             InvalidInput: the file can't be removed.
         """
-        journal.discard(left.path)
+        discard(left.path)
 
     # Inside
 

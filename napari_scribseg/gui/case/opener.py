@@ -22,7 +22,7 @@ from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
-from napari_scribseg.gui.case.presenter import ImportRequest
+from napari_scribseg.gui.case.import_request import ImportRequest
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.io.series import read_series_frames
