@@ -103,6 +103,12 @@ class LabelSchema(BaseModel):
     """The structures of a task, in order: class index k is `classes[k - 1]`.
 
     It is also the document `labels.json`, hence the version.
+
+    Example:
+        >>> from napari_scribseg import LabelSchema
+        >>> schema = LabelSchema.of("gland", "tumour")
+        >>> schema.names
+        ('background', 'gland', 'tumour')
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -49,6 +49,12 @@ class MethodSpec:
         code: where its class is, "package.module:Class".
         uses_references: whether it learns from dense references; else the window never puts one
             into a run.
+
+    Example:
+        >>> from napari_scribseg import specs
+        >>> spec = next(spec for spec in specs() if spec.name == "em_crf")
+        >>> spec.title, sorted(spec.presets)
+        ('EM-CRF', ['paper', 'paper_prostate', 'quick'])
     """
 
     name: str

@@ -25,6 +25,11 @@ def sample_folder(name: SampleName) -> Path:
 
     Raises:
         InvalidInput: there is no such sample, or the installation has lost it.
+
+    Example:
+        >>> from napari_scribseg import sample_folder
+        >>> (sample_folder("cardiac") / "dataset.json").is_file()
+        True
     """
     package = Path(__file__).resolve().parents[1]
     if name not in SAMPLES:

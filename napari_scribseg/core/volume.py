@@ -33,6 +33,13 @@ class Grid:
     Raises:
         InvalidInput: the shape is empty, the affine is not finite, a spacing is not positive, or
             the axes are not perpendicular (sheared).
+
+    Example:
+        >>> import numpy as np
+        >>> from napari_scribseg import Grid
+        >>> grid = Grid((3, 64, 64), np.diag([8.0, 1.5, 1.5, 1.0])[[2, 1, 0, 3]])
+        >>> grid.spacing
+        (8.0, 1.5, 1.5)
     """
 
     shape: tuple[int, int, int]
@@ -126,6 +133,13 @@ class Volume:
 
     Raises:
         InvalidInput: array and grid have different shapes.
+
+    Example:
+        >>> import numpy as np
+        >>> from napari_scribseg import Grid, Volume
+        >>> volume = Volume(np.zeros((3, 64, 64), np.float32), Grid((3, 64, 64), np.eye(4)))
+        >>> volume.grid.spacing
+        (1.0, 1.0, 1.0)
     """
 
     array: Array

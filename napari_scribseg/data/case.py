@@ -176,6 +176,13 @@ class Case:
         notes: what was noticed while reading, in sentences.
         source: where it comes from, see `CaseKey`.
         region: outside of it everything is background.
+
+    Example:
+        >>> from napari_scribseg import read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> case = dataset.cases[0].load(dataset.schema)
+        >>> case.image.array.shape == case.scribbles.shape == case.reference.shape
+        True
     """
 
     id: str
@@ -228,6 +235,12 @@ class Dataset:
         notes: what was noticed in the folder, in sentences.
         patients_from: how it is known whose the cases are, in words.
         faults: what is wrong with the folder as a whole, in sentences.
+
+    Example:
+        >>> from napari_scribseg import read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> len(dataset.split("train")), len(dataset.split("val"))
+        (8, 4)
     """
 
     title: str

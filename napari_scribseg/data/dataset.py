@@ -57,6 +57,12 @@ def read_dataset(folder: str | Path) -> Dataset:
     Raises:
         InvalidInput: there is no such folder, its layout is not known (the message lists those
             that are), its document is damaged, or a path in it leaves the folder.
+
+    Example:
+        >>> from napari_scribseg import read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("prostate"))
+        >>> dataset.schema.names
+        ('background', 'PZ', 'CG')
     """
     given, folder = folder, Path(os.path.realpath(folder))
     if not folder.is_dir():

@@ -53,7 +53,7 @@ class _Gathered:
     n_files: int = 0
 
 
-def find_cases(paths: Sequence[Path]) -> Found:
+def find_cases(paths: Sequence[Path | str]) -> Found:
     """The cases in files and folders of any kind, and what was left out and why.
 
     Args:
@@ -62,9 +62,15 @@ def find_cases(paths: Sequence[Path]) -> Found:
 
     Raises:
         InvalidInput: a path is not there, or a folder can't be read or has too many files.
+
+    Example:
+        >>> from napari_scribseg import find_cases, sample_folder
+        >>> found = find_cases([sample_folder("prostate")])
+        >>> len(found.cases), found.left_out
+        (3, ())
     """
     gathered = _Gathered()
-    roots = _roots(paths)
+    roots = _roots([Path(path) for path in paths])
     for path, root in roots.items():
         if path.is_dir():
             _look_through(path, root, gathered)

@@ -59,6 +59,15 @@ def export_segmentation(
     Raises:
         InvalidInput: values that are no classes, no or another series, highdicom is missing, or
             the file could not be written; what was there before is untouched.
+
+    Example:
+        >>> from napari_scribseg import export_segmentation, read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> case = dataset.cases[0].load(dataset.schema)
+        >>> ids, grid = case.reference, case.image.grid
+        >>> path = export_segmentation("heart", ids, grid, dataset.schema, file_format="seg.nrrd")
+        >>> path.name
+        'heart.seg.nrrd'
     """
     schema.check_segmentation(ids)
     array = ids.astype(np.uint8)

@@ -61,6 +61,12 @@ def import_segmentation(
     Raises:
         InvalidInput: the file is neither, damaged, of another series, space or patient; a
             structure is not in it; structures overlap; nothing is in it.
+
+    Example:
+        >>> from napari_scribseg import import_segmentation
+        >>> found = import_segmentation("heart.dcm", "series")
+        >>> found.schema.names
+        ('background', 'ventricle')
     """
     file = StructuresFile(path)
     where = _its_series(file.belonging, Path(series), Path(path))

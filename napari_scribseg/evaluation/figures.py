@@ -47,6 +47,16 @@ def overlay_figure(
         segmentation: (z, y, x) class indices, drawn as outlines.
         scribbles: (z, y, x) scribble values; None leaves their row out.
         reference: (z, y, x) class indices, drawn as filled areas.
+
+    Example:
+        >>> from napari_scribseg import overlay_figure, read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> case = dataset.cases[0].load(dataset.schema)
+        >>> figure = overlay_figure(
+        ...     case.image.array, dataset.schema, case.image.grid.spacing, title=case.id,
+        ...     segmentation=case.reference, scribbles=case.scribbles,
+        ... )
+        >>> figure.savefig("case.png")
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

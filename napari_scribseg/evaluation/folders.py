@@ -55,10 +55,10 @@ SUFFIX: Final = "_segmentation"
 
 
 def evaluate_folders(
-    predictions: Path,
-    references: Path | Dataset,
+    predictions: Path | str,
+    references: Path | str | Dataset,
     schema: LabelSchema | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
     *,
     split: str = "all",
     convention: str | None = None,
@@ -83,7 +83,16 @@ def evaluate_folders(
     Raises:
         InvalidInput: a folder is not there, there is no reference, or two of one name, or `out`
             already has tables.
+
+    Example:
+        >>> from napari_scribseg import evaluate_folders, sample_folder
+        >>> found = evaluate_folders("predictions", sample_folder("cardiac"), split="val")
+        >>> len(found.cases), 0 <= found.mean_dice <= 1
+        (4, True)
     """
+    predictions = Path(predictions)
+    references = references if isinstance(references, Dataset) else Path(references)
+    out = None if out is None else Path(out)
     _check_folder(predictions)
     folder = references.folder if isinstance(references, Dataset) else references
     _check_folder(folder)

@@ -26,6 +26,12 @@ def score_table(evaluation: Evaluation) -> pd.DataFrame:
 
     Raises:
         InvalidInput: pandas is not installed.
+
+    Example:
+        >>> from napari_scribseg import evaluate_folders, sample_folder, score_table
+        >>> found = evaluate_folders("predictions", sample_folder("cardiac"), split="val")
+        >>> score_table(found)[["case", "class", "dice"]].shape
+        (12, 3)
     """
     return frame_of(metrics_rows(evaluation))
 
@@ -38,6 +44,12 @@ def summary_table(evaluation: Evaluation) -> pd.DataFrame:
 
     Raises:
         InvalidInput: pandas is not installed.
+
+    Example:
+        >>> from napari_scribseg import evaluate_folders, sample_folder, summary_table
+        >>> found = evaluate_folders("predictions", sample_folder("cardiac"), split="val")
+        >>> summary_table(found)["class"].tolist()
+        ['RV', 'MYO', 'LV']
     """
     return frame_of(summary_rows(evaluation))
 

@@ -55,6 +55,32 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
     return found
 
 
+def drawn_before(project: Path, shown: Snapshot) -> tuple[CaseFiles, ...]:
+    """The other cases of the shown one's patient that have strokes of the same structures.
+
+    Args:
+        project: a project folder; one without a document has no cases.
+        shown: the shown case; one that the project does not keep has no patient here.
+
+    Raises:
+        InvalidInput: the project can't be read.
+    """
+    if shown.kept is None or not (project / "project.json").is_file():
+        return ()
+    with Project.open(project, read_only=True) as opened:
+        known = shown.strokes_of in names_of(opened.folder, opened.case_ids)
+        cases = opened.dataset(shown.strokes_of if known else None).cases
+        patients = {files.id: files.patient for files in cases}
+        return tuple(
+            files
+            for files in cases
+            if files.scribbles is not None
+            and files.id != shown.kept.id
+            and files.patient == patients.get(shown.kept.id)
+            and opened.schema_of(files.id).names == shown.schema.names
+        )
+
+
 def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:
     """What drawing the strokes took that a run learns from, in a line; "" = it is not known.
 

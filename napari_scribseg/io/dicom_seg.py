@@ -22,7 +22,8 @@ from napari_scribseg import __version__
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io.atomic import replace_with
 from napari_scribseg.io.decoded import Segment
-from napari_scribseg.io.dicom import Slice, header_of
+from napari_scribseg.io.dicom import Slice, header_of, items_of
+from napari_scribseg.io.dicom_attributes import finite_numbers
 from napari_scribseg.io.regular_file import reason, shown
 
 ENDING: Final = ".dcm"
@@ -136,14 +137,16 @@ def read_on_slices(path: str | Path, slices: Sequence[Slice]) -> npt.NDArray[np.
     pixels = np.asarray(dataset.pixel_array).reshape(-1, dataset.Rows, dataset.Columns)
     places = np.array([item.position for item in slices])
     found = np.zeros((len(slices), dataset.Rows, dataset.Columns), np.uint8)
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or ())[:1]
     for frame, group in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        place = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
+        levels = items_of([group, *shared])  # of a single frame, all is said as shared
+        place = np.array(finite_numbers(levels, "ImagePositionPatient", 3))
         distances = np.linalg.norm(places - place, axis=1)
         k = int(distances.argmin())
         if distances[k] > _SAME_PLACE_MM:
             raise InvalidInput(f"{shown(path)}: a frame lies on no slice of the series.")
-        number = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
-        found[k][frame > 0] = number
+        told = next(item for item in levels if "ReferencedSegmentNumber" in item)
+        found[k][frame > 0] = int(told.ReferencedSegmentNumber)
     return found
 
 

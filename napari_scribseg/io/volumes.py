@@ -103,6 +103,13 @@ def read_volume(path: str | Path, *, frame: int | None = None) -> Volume:
 
     Raises:
         InvalidInput: not readable, not complete, contradictory, or its geometry can't be trusted.
+
+    Example:
+        >>> from napari_scribseg import read_dataset, read_volume, sample_folder
+        >>> case = read_dataset(sample_folder("cardiac")).cases[0]
+        >>> volume = read_volume(case.image)
+        >>> volume.array.ndim, volume.grid.spacing[0]
+        (3, 9.0)
     """
     path = Path(path)
     if is_dicom(path):
@@ -117,6 +124,12 @@ def read_labels(path: str | Path, *, frame: int | None = None) -> Volume:
 
     Raises:
         InvalidInput: see `read_volume`; or values are scaled, not whole, negative or above 65535.
+
+    Example:
+        >>> from napari_scribseg import read_dataset, read_labels, sample_folder
+        >>> case = read_dataset(sample_folder("cardiac")).cases[0]
+        >>> read_labels(case.scribbles).array.dtype.name
+        'uint8'
     """
     path = Path(path)
     data = read_regular(path)
@@ -190,6 +203,14 @@ def write_volume(path: str | Path, volume: Volume) -> None:
     Raises:
         InvalidInput: the format can't hold the volume, or the file could not be written; what was
             there before is untouched.
+
+    Example:
+        >>> import numpy as np
+        >>> from napari_scribseg import Grid, Volume, read_volume, write_volume
+        >>> volume = Volume(np.ones((3, 64, 64), np.uint8), Grid((3, 64, 64), np.eye(4)))
+        >>> write_volume("mask.nii.gz", volume)
+        >>> int(read_volume("mask.nii.gz").array.sum())
+        12288
     """
     path = Path(path)
     array = _storable(path, volume.array)

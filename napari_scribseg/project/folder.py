@@ -57,6 +57,12 @@ class Project(ReadableProject):
         folder: absolute, links resolved.
         read_only: whether nothing may be changed.
         notes: what was noticed on opening, in sentences.
+
+    Example:
+        >>> from napari_scribseg import LabelSchema, Project
+        >>> with Project.create("liver", LabelSchema.of("liver")) as project:
+        ...     project.read_only, len(project.cases)
+        (False, 0)
     """
 
     @classmethod

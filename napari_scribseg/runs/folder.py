@@ -51,7 +51,14 @@ MOVED = "moved.json"
 
 @dataclass(frozen=True)
 class RunFolder(SharedFiles):
-    """One run on disk. Make it with `create` or `open`."""
+    """One run on disk. Make it with `create` or `open`.
+
+    Example:
+        >>> from napari_scribseg import RunFolder
+        >>> run = RunFolder.open("run")  # of `scribseg train --out run`
+        >>> run.record.method, run.weights.name
+        ('partial_ce_dice', 'best.safetensors')
+    """
 
     record: RunRecord
     schema: LabelSchema

@@ -26,6 +26,11 @@ def history_table(run: RunFolder) -> pd.DataFrame:
     Raises:
         InvalidInput: pandas is not installed.
         RunError: the run can't be read.
+
+    Example:
+        >>> from napari_scribseg import RunFolder, history_table
+        >>> history_table(RunFolder.open("run")).columns[:3].tolist()
+        ['step', 'loss', 'learning_rate']
     """
     steps: dict[int, dict[str, Any]] = {}
     for event in run.events():

@@ -34,6 +34,14 @@ def fitted_answer(case: Case, schema: LabelSchema, *, device: str = "auto") -> P
     Raises:
         TaskNotSupported: a class was not drawn, or is gone at the network's pixel size.
         InvalidInput: the device is not there, or the free memory is not enough.
+
+    Example:
+        >>> from napari_scribseg import fitted_answer, read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> case = dataset.cases[0].load(dataset.schema)
+        >>> found = fitted_answer(case, dataset.schema, device="cpu")
+        >>> found.segmentation.shape == case.image.array.shape
+        True
     """
     kind = method_named(_METHOD)
     if reason := kind.unsupported(task_of([case], schema)):

@@ -55,6 +55,13 @@ def prepare_run(
     Raises:
         InvalidInput: there is no such method, preset, setting or split, a patient would be on
             both sides, or the weights to start from don't fit.
+
+    Example:
+        >>> from napari_scribseg import prepare_run, read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> run = prepare_run(dataset, "new-run", method="em_crf", changes={"steps": 300})
+        >>> run.record.method, len(run.cases)
+        ('em_crf', 8)
     """
     spec = spec_named(method)
     chosen, preset = _start_settings(spec, preset, continues)

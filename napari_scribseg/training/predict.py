@@ -181,6 +181,12 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
     Raises:
         InvalidInput: it is no run and no model, or damaged, or the device is not there.
         RunError: the run has no checkpoint, or it is damaged or of another run.
+
+    Example:
+        >>> from napari_scribseg import load_model
+        >>> model = load_model("run", device="cpu")  # of `scribseg train --out run`
+        >>> model.schema.names
+        ('background', 'RV', 'MYO', 'LV')
     """
     weights = read_weights(source)
     method = method_with(weights.tensors, weights.info, weights.path)
@@ -225,6 +231,14 @@ def predict_case(
 
     Raises:
         InvalidInput: there is no such slice, or the memory that is free is not enough.
+
+    Example:
+        >>> from napari_scribseg import load_model, predict_case, read_dataset, sample_folder
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> case = dataset.split("val")[0].load(dataset.schema)
+        >>> found = predict_case(load_model("run", device="cpu"), case.image)
+        >>> found.segmentation.shape == found.uncertainty.shape == case.image.array.shape
+        True
     """
     if z is not None and not 0 <= z < image.shape[0]:
         raise InvalidInput(

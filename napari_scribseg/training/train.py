@@ -58,6 +58,14 @@ def train_run(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
 
     Yields:
         What happens, a `Finished` last, also when the training fails.
+
+    Example:
+        >>> from napari_scribseg import prepare_run, read_dataset, sample_folder, train_run
+        >>> dataset = read_dataset(sample_folder("cardiac"))
+        >>> changes = {"steps": 2, "device": "cpu"}
+        >>> run = prepare_run(dataset, "short-run", method="partial_ce", changes=changes)
+        >>> [event.kind for event in train_run(run)][-1]
+        'finished'
     """
     return record(run, train(run, resume=resume))
 

@@ -15,8 +15,9 @@ from pydicom.uid import generate_uid
 from napari_scribseg.cli import main
 from napari_scribseg.cli.exporting import _SEGMENTATIONS
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import PRESETS
+from napari_scribseg.core.labels import PRESETS, LabelSchema
 from napari_scribseg.data.segmentation_export import SEGMENTATION_FORMATS, export_segmentation
+from napari_scribseg.data.segmentation_import import import_segmentation
 from napari_scribseg.io import read_frames, read_labels, read_series, read_volume
 from napari_scribseg.io.dicom_seg import Origin
 from napari_scribseg.io.documents import save_document
@@ -88,6 +89,17 @@ def test_dicom_seg_has_every_voxel_in_its_place(series, tmp_path):
     # Beside its series it is no slice of it.
     path.rename(series / "seg.dcm")
     assert read_series(series).shape == SHAPE
+
+
+def test_a_structure_on_one_slice_only_is_written_too(series, tmp_path):
+    ids = np.where(np.arange(SHAPE[0])[:, None, None] == 2, balls(), 0)
+    schema, ids = LabelSchema.of("ventricle"), (ids == 3).astype(np.uint8)
+    grid = read_series(series).grid
+    path = export_segmentation(
+        tmp_path / "s.dcm", ids, grid, schema, file_format="dicom-seg", source=series
+    )
+    found = import_segmentation(path, series)
+    assert np.array_equal(found.volume.array, ids)
 
 
 def test_a_segmentation_with_other_axes_is_put_on_the_series(series, tmp_path):

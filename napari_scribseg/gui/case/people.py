@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from math import isnan
 from typing import TypeVar
 
 from qtpy.QtCore import QObject
@@ -238,8 +239,8 @@ class People(QObject):
 
 def _result(found: Agreement, name: str) -> str:
     """The result of a comparison, for people."""
-    classes = [f"{one.name} {one.dice:.2f}" for one in found.classes if one.first or one.second]
-    dice = f" Dice where both drew: {', '.join(classes)}." if found.both else ""
+    classes = [f"{one.name} {one.dice:.2f}" for one in found.classes if not isnan(one.dice)]
+    dice = f" Dice where both drew: {', '.join(classes)}." if classes else ""
     return f"{found.sentence('What is shown', name)}{dice}"
 
 

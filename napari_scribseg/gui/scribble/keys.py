@@ -12,6 +12,7 @@ DEFAULTS: Final[dict[KeyAction, str]] = {
     "next_slice": "D",
     "fill_contour": "C",
     "interpolate": "I",
+    "carry": "R",
     "grow": "G",
     "accept": "Y",
     "drop": "U",

@@ -16,6 +16,7 @@ KeyAction = Literal[
     "next_slice",
     "fill_contour",
     "interpolate",
+    "carry",
     "grow",
     "accept",
     "drop",

@@ -10,13 +10,18 @@ from napari.layers import Layer
 from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.simulate import Style, simulate_scribbles
-from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.errors import InvalidInput, ScribsegError
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid
+from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.gui.canvas import brush, layers
-from napari_scribseg.gui.canvas.slices import show_slice
+from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.project_cases import drawn_before
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.values import Snapshot
+from napari_scribseg.propagate.carry_over import carry_case, carry_slice
 from napari_scribseg.propagate.interpolation import interpolate_strokes
 
 
@@ -68,10 +73,8 @@ class Proposal(QObject):
             style: see `simulate.STYLES`.
             every: draw on every n-th slice.
         """
-        try:
-            known = self._session.snapshot()
-        except ScribsegError as error:
-            self._session.refuse(str(error))
+        known = self._known()
+        if known is None:
             return
         reference, scribbles = known.reference, known.scribbles
         if reference is None or scribbles is None:
@@ -86,6 +89,59 @@ class Proposal(QObject):
             return np.where(scribbles == 0, made, 0).astype(np.uint8)
 
         self._make(draw, known.image.grid, "Everything that could be simulated is drawn already.")
+
+    def carry_here(self) -> None:
+        """Propose the strokes of the nearest drawn slice where their anatomy lies on this one."""
+        known, layer = self._known(), self._session.selected.scribbles
+        if known is None or known.scribbles is None or layer is None:
+            return
+        scribbles, image = known.scribbles, known.image
+        z = shown_slice(self._session.viewer, layer)
+        structures = (scribbles != UNLABELLED) & (scribbles != BACKGROUND)
+        drawn = np.flatnonzero(structures.any(axis=(1, 2)))
+        near = [int(one) for one in drawn if one != z]
+        if z is None or not near:
+            self._session.say("Draw a structure on another slice first.", "warning")
+            return
+        source = min(near, key=lambda one: abs(one - z))
+
+        def carry() -> Array:
+            made = np.zeros_like(scribbles)
+            pixels = image.spacing[1:]
+            found = carry_slice(image.array[source], scribbles[source], image.array[z], pixels)
+            made[z] = np.where(scribbles[z] == UNLABELLED, found, UNLABELLED)
+            return made
+
+        self._make(
+            carry, image.grid, f"Nothing of slice {source + 1} was found again on this slice."
+        )
+
+    def carry_from(self, files: CaseFiles) -> None:
+        """Propose the strokes of another case where their anatomy lies in this one.
+
+        Args:
+            files: of a case of the same patient, with strokes of the same structures.
+        """
+        known = self._known()
+        if known is None or known.scribbles is None:
+            return
+        scribbles, image = known.scribbles, known.image
+
+        def carry() -> Array:
+            source = files.load(known.schema)
+            if source.scribbles is None:
+                raise InvalidInput(f"{files.id} has no strokes any more.")
+            made = carry_case(source.image, source.scribbles, image)
+            return np.where(scribbles == UNLABELLED, made, UNLABELLED).astype(np.uint8)
+
+        self._make(carry, image.grid, f"Nothing that is drawn on {files.id} was found again here.")
+
+    def earlier_cases(self) -> tuple[CaseFiles, ...]:
+        """The other cases of the patient that strokes can be carried from."""
+        try:
+            return drawn_before(self._session.project_folder, self._session.snapshot())
+        except ScribsegError:
+            return ()
 
     def accept(self) -> None:
         """Draw what is proposed, in one step that can be undone."""
@@ -110,6 +166,14 @@ class Proposal(QObject):
     def end(self) -> None:
         """Follow nothing any more."""
         self._session.viewer.layers.events.removed.disconnect(self._tell)
+
+    def _known(self) -> Snapshot | None:
+        """The chosen layers, unless they can't be used: then it was said why."""
+        try:
+            return self._session.snapshot()
+        except ScribsegError as error:
+            self._session.refuse(str(error))
+            return None
 
     def _scribbles(self) -> tuple[Array, Grid] | None:
         layer = self._session.selected.scribbles

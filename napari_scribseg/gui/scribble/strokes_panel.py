@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_scribseg.annotation.simulate import STYLES
 from napari_scribseg.gui.qt import Signal
@@ -28,6 +38,9 @@ class StrokesPanel(Panel):
     """
 
     interpolate_asked = Signal()
+    carry_here_asked = Signal()
+    carry_asked = Signal(str)
+    """The id of the case to carry strokes from."""
     automatic_switched = Signal(bool)
     simulate_asked = Signal(str, int)
     """Style, every how many slices."""
@@ -40,6 +53,18 @@ class StrokesPanel(Panel):
             f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
         )
         self._interpolate = button("Interpolate slices", self._interpolate_tip)
+        self._carry = QToolButton()
+        self._carry.setText("Carry over")
+        self._carry.setToolTip(
+            "Propose strokes that were drawn elsewhere, where their anatomy lies here: those of "
+            f"the nearest slice (key {keys['carry']}), of the other phase, of an earlier scan"
+        )
+        self._carry.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._sources = QMenu(self._carry)
+        self._sources.aboutToShow.connect(self._offer)
+        self._carry.setMenu(self._sources)
+        self.list_sources: Callable[[], Sequence[str]] = tuple
+        """Gives the cases that strokes can be carried from, when the menu opens."""
         self._automatic = QCheckBox("Automatic mask")
         self._automatic.setToolTip(
             "Show while you draw what the strokes so far amount to, as an outline: solid where it "
@@ -50,6 +75,7 @@ class StrokesPanel(Panel):
         first = QHBoxLayout()
         first.setSpacing(GAP)
         first.addWidget(self._interpolate)
+        first.addWidget(self._carry)
         first.addWidget(self._automatic, 1)
         self._interpolate.clicked.connect(self.interpolate_asked)
         self._automatic.toggled.connect(self.automatic_switched)
@@ -72,6 +98,7 @@ class StrokesPanel(Panel):
         self._interpolate.setToolTip(why_not_interpolate or self._interpolate_tip)
         self._simulate.setEnabled(why_not_simulate is None and not busy)
         self._simulate.setToolTip(why_not_simulate or "Propose strokes that fit the reference")
+        self._carry.setEnabled(not busy)
         self._bar.setVisible(has_proposal)
 
     def show_automatic(self, *, on: bool) -> None:
@@ -83,6 +110,18 @@ class StrokesPanel(Panel):
         """Show who made the automatic mask; "" = there is none."""
         self._source.setText(sentence)
         self._source.setVisible(bool(sentence))
+
+    def _offer(self) -> None:
+        menu = self._sources
+        menu.clear()
+        nearest = menu.addAction("From the nearest drawn slice to this one")
+        nearest.triggered.connect(self.carry_here_asked)
+        menu.addSection("Other cases of this patient")
+        names = self.list_sources()
+        for name in names:
+            menu.addAction(name).triggered.connect(lambda _=False, n=name: self.carry_asked.emit(n))
+        if not names:
+            menu.addAction("none with strokes in this project").setEnabled(False)
 
     def _answer(self, keys: Mapping[KeyAction, str]) -> QWidget:
         self._bar = QWidget()

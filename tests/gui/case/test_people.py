@@ -10,6 +10,7 @@ from phantoms import TWO_BALLS, phantom_dataset
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
+from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui import autosave
 from napari_scribseg.gui.canvas import layers
@@ -129,6 +130,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     assert panel.offered.count() == 1
     ben = draw(dock, 3, 1, range(3, 7))
     ben = draw(dock, 3, 2, range(7, 11))
+    ben = draw(dock, 5, BACKGROUND)  # where Ana drew nothing
     save(dock, qtbot)
 
     people(dock)._set_done(True)
@@ -144,6 +146,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     assert dock.session.viewer.layers[-1] is found("agreement"), "conflicts can be seen"
     assert "67%" in panel.result.text()
     assert "bright 0.80" in panel.result.text()
+    assert "nan" not in panel.result.text()
     dock.session.viewer.dims.set_current_step(0, 3)
     QTest.mouseClick(panel.conflict, Qt.MouseButton.LeftButton)
     assert dock.session.viewer.dims.current_step[0] == 1
@@ -160,6 +163,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     expected = ana.copy()
     expected[1, 3, 7:9] = 0  # one against one
     expected[1, 3, 9:11] = 2
+    expected[1, 5, 3:9] = BACKGROUND  # drawn by one alone
     np.testing.assert_array_equal(layer.data, expected)
     shown = dock.session.snapshot()
     assert shown.strokes_of == "consensus"
