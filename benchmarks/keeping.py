@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from napari_scribseg.core.labels import LabelSchema
-from napari_scribseg.project import journal
-from napari_scribseg.project.journal import Journal, JournalHeader
+from napari_scribseg.project import journals
+from napari_scribseg.project.journal import Journal
+from napari_scribseg.project.journal_records import JournalHeader
 
 SHAPES = ((10, 256, 256), (100, 512, 512))
 LABELS = LabelSchema.of("one", "two", "three")
@@ -65,8 +66,8 @@ def journal_rows(shape: tuple[int, int, int], strokes: int) -> list[str]:
         idle = [timed(lambda: one.record(scribbles)) for _ in range(20)]
         path = one.path
         assert path is not None
-        restoring = [timed(lambda: journal.read(path)) for _ in range(5)]
-        assert np.array_equal(journal.read(path).scribbles, scribbles)
+        restoring = [timed(lambda: journals.read(path)) for _ in range(5)]
+        assert np.array_equal(journals.read(path).scribbles, scribbles)
         size = path.stat().st_size
     return [
         row(f"record a stroke (file of {size / 1024:.0f} KB)", shape, seconds),

@@ -12,7 +12,8 @@ from napari_scribseg.batches.augmentation import CPU
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.methods.base import Method
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.prepare import empty_samples
 
 TINY = {"patch": (48, 48), "batch_size": 4, "steps": 4, "precision": "float32", "threads": 1}

@@ -45,6 +45,14 @@ NEED_NO_TORCH = [
 NEED_NO_WINDOW = [name for name in NEED_NO_TORCH if name != "napari_scribseg.gui.plugin"]
 
 
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
+LONGER_FUNCTIONS = {
+    "napari_scribseg/gui/batch/more_options.py __init__": 66,
+    "napari_scribseg/gui/scribble/brush_panel.py __init__": 64,
+}
+"""With their lines: no other may be as long, and these only get shorter."""
+
+
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -93,6 +101,30 @@ def test_help_and_the_list_of_methods_load_neither_torch_nor_scipy(command):
 def test_no_module_is_a_drawer_for_anything():
     drawers = {"utils", "util", "helpers", "helper", "common", "misc"}
     assert [relative(path) for path in MODULES if path.stem.strip("_") in drawers] == []
+
+
+def test_no_file_is_longer_than_one_can_read_at_once():
+    lines = {relative(path): len(path.read_text("utf-8").splitlines()) for path in MODULES}
+    assert {file: n for file, n in lines.items() if n > MOST_LINES} == {}
+
+
+def test_no_function_is_longer_than_a_screen():
+    longer = {
+        f"{relative(path)} {node.name}": lines_of_code(node)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and lines_of_code(node) > MOST_LINES_OF_A_FUNCTION
+    }
+    assert sorted(longer) == sorted(LONGER_FUNCTIONS), "take off the list what is not too long"
+    assert {name: n for name, n in longer.items() if n > LONGER_FUNCTIONS[name]} == {}
+
+
+def lines_of_code(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Without the docstring, which is as long as there are arguments to explain."""
+    first = function.body[0]
+    told = 0 if ast.get_docstring(function) is None else (first.end_lineno or 0) - first.lineno + 1
+    return (function.end_lineno or 0) - function.lineno + 1 - told
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)

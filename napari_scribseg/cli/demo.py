@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer, new_folder
+from napari_scribseg.cli.evaluating import evaluate_into
 from napari_scribseg.cli.inputs import dataset_items
-from napari_scribseg.cli.predicting import evaluate_into, predict_into
 from napari_scribseg.cli.progress import Display, duration
+from napari_scribseg.cli.segmenting import predict_into
 from napari_scribseg.cli.training import train_run
 from napari_scribseg.training.new_run import prepare_run
 

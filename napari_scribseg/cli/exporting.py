@@ -21,6 +21,22 @@ _NETWORKS: Final = ("onnx", "torchscript", "monai-bundle")
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add export, export-model and card."""
+    _add_cases(commands, common)
+    _add_segmentation(commands, common)
+    _add_model(commands, common)
+    card = commands.add_parser(
+        "card",
+        parents=[common],
+        help="print the model card of a run or a model file",
+        description="Print what a model does, what it has learnt from (counts only), how it was "
+        "trained, and its limits, as Markdown.",
+    )
+    card.add_argument("model", metavar="MODEL", type=Path, help="a model file or a run folder")
+    card.add_argument("--out", metavar="FILE", type=Path, help="a new file to write it to instead")
+    card.set_defaults(run=run_card)
+
+
+def _add_cases(commands: Any, common: argparse.ArgumentParser) -> None:
     export = commands.add_parser(
         "export",
         parents=[common],
@@ -52,8 +68,8 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     add_frame(export)
     export.set_defaults(run=run_export)
 
-    _add_segmentation(commands, common)
 
+def _add_model(commands: Any, common: argparse.ArgumentParser) -> None:
     model = commands.add_parser(
         "export-model",
         parents=[common],
@@ -75,17 +91,6 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     model.add_argument("--out", metavar="FILE", type=Path, help="the same, as an option")
     model.set_defaults(run=run_export_model)
-
-    card = commands.add_parser(
-        "card",
-        parents=[common],
-        help="print the model card of a run or a model file",
-        description="Print what a model does, what it has learnt from (counts only), how it was "
-        "trained, and its limits, as Markdown.",
-    )
-    card.add_argument("model", metavar="MODEL", type=Path, help="a model file or a run folder")
-    card.add_argument("--out", metavar="FILE", type=Path, help="a new file to write it to instead")
-    card.set_defaults(run=run_card)
 
 
 def _add_segmentation(commands: Any, common: argparse.ArgumentParser) -> None:

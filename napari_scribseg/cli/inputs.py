@@ -87,7 +87,8 @@ def _name_behind(item: Item, given: str, called: str) -> str:
 def _found_in(path: Path, split: str, frame: int | None) -> Items:
     from napari_scribseg.data.names import few, stem_of, volumes_in
     from napari_scribseg.io import EXTENSIONS, IMAGE_EXTENSIONS
-    from napari_scribseg.project.folder import cases_in, is_project
+    from napari_scribseg.project.folder import cases_in
+    from napari_scribseg.project.open_document import is_project
 
     if not path.exists():
         raise InvalidInput(

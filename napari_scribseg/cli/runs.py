@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_scribseg.cli.answer import refuse_existing
 from napari_scribseg.core.config import apply_changes, parse_assignments
+from napari_scribseg.core.conventions import CONVENTIONS
 from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.runs.folder import RunFolder, is_run
 from napari_scribseg.runs.process import refuse_when_running
 from napari_scribseg.training.new_run import prepare_run

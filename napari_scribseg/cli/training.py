@@ -34,6 +34,15 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     methods = commands.add_parser("methods", parents=[common], help="list the training methods")
     methods.set_defaults(run=run_methods)
 
+    _add_train(commands, common)
+    stop = commands.add_parser(
+        "stop", parents=[common], help="ask a run that is being trained to stop"
+    )
+    stop.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
+    stop.set_defaults(run=run_stop)
+
+
+def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     train = commands.add_parser(
         "train",
         parents=[common],
@@ -64,6 +73,14 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "so no case that may be reported later is used unasked); --set patience=N ends the "
         "training after N validations that are no better",
     )
+    _add_settings(train)
+    _add_going_on(train)
+    train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
+    train.set_defaults(run=run_train, stops_in_order=_stops_in_order)
+
+
+def _add_settings(train: argparse.ArgumentParser) -> None:
+    """Budget, device and numbers."""
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="how many steps to train")
     budget.add_argument("--minutes", type=float, help="how long to train; 0 = an answer at once")
@@ -78,6 +95,10 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         dest="assignments",
         help="change a setting of the method or of the training; may be repeated",
     )
+
+
+def _add_going_on(train: argparse.ArgumentParser) -> None:
+    """From which run, on which data and where."""
     train.add_argument(
         "--resume",
         action="store_true",
@@ -103,14 +124,6 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         help="train on another computer that sees the run and its cases under the same path: a "
         "worker of a Dask scheduler (tcp://HOST:8786) or a host (ssh://me@HOST)",
     )
-    train.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)
-    train.set_defaults(run=run_train, stops_in_order=_stops_in_order)
-
-    stop = commands.add_parser(
-        "stop", parents=[common], help="ask a run that is being trained to stop"
-    )
-    stop.add_argument("folder", metavar="RUN", type=Path, help="a run folder")
-    stop.set_defaults(run=run_stop)
 
 
 def _stops_in_order(_: argparse.Namespace) -> bool:

@@ -15,31 +15,24 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg import io
+from napari_scribseg.core.conventions import CONVENTIONS, ScribbleConvention, check_convention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import (
-    CONVENTIONS,
-    UNKNOWN,
-    LabelSchema,
-    ScribbleConvention,
-)
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.doubts import stroke_doubts
+from napari_scribseg.data.on_grid import put_on_grid
+from napari_scribseg.data.stored_labels import partial_note, read_reference, read_scribbles
 
 CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Ids become file names, so only harmless characters are allowed."""
 
 _LONGEST_WITH_HASH = 51
 """Characters of an id that a hash of 12 digits is put behind: 64 in all."""
-_SAME_VOXELS = 0.01
-"""Grids closer than this, in voxels, are the same one: headers are rounded."""
-_NEARBY_VOXELS = 0.5
-"""Up to this many voxels apart every voxel still has one nearest partner."""
 _FEWEST_PATIENTS = 5
 """With fewer patients than this all of them are needed for training."""
 
@@ -140,14 +133,14 @@ class CaseFiles(BaseModel):
         if self.scribbles is not None:
             name = f"The scribbles of case {self.id}"
             stored, found = put_on_grid(self._read_labels(self.scribbles), image.grid, name)
-            scribbles, converted = _our_scribbles(stored, self.convention, schema, name)
+            scribbles, converted = read_scribbles(stored, self.convention, schema, name)
             notes += [*found, *converted]
             notes += stroke_doubts(image.array, scribbles, name)
         if self.reference is not None:
             name = f"The reference of case {self.id}"
             stored, found = put_on_grid(self._read_labels(self.reference), image.grid, name)
             reference = read_reference(stored, self.reference_convention, schema, name)
-            notes += [*found, *_partial_note(reference, name)]
+            notes += [*found, *partial_note(reference, name)]
         return Case(
             self.id,
             self.patient,
@@ -330,11 +323,8 @@ class Dataset:
         Raises:
             InvalidInput: there is no such convention, or it doesn't fit the classes.
         """
-        for word in (scribbles, references):
-            if word is not None and word not in CONVENTIONS:
-                raise InvalidInput(
-                    f"There is no convention '{word}'; choose from {', '.join(CONVENTIONS)}."
-                )
+        check_convention(scribbles)
+        check_convention(references)
         read = self if scribbles is None else self.read_as(CONVENTIONS[scribbles])
         return read if references is None else read.references_as(CONVENTIONS[references])
 
@@ -384,127 +374,6 @@ def hold_out(
         tuple(case for case in cases if case.patient not in held),
         tuple(case for case in cases if case.patient in held),
     )
-
-
-def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str, ...]]:
-    """Labels in the voxel order of a grid, by position in the patient, and what was noticed.
-
-    Voxels are only reordered, never interpolated: axes may be permuted and flipped, and the
-    grids may be up to half a voxel apart (above 0.01 voxel with a note).
-
-    Args:
-        labels: integers with their own geometry.
-        grid: the geometry they belong to, as a rule the image's.
-        name: what the labels are, for sentences ("The scribbles of case A").
-
-    Returns:
-        The array (z, y, x) of the grid's shape, dtype kept, and the notes.
-
-    Raises:
-        InvalidInput: the labels cover another region or have another resolution, or lie elsewhere
-            and only one of both grids is known to lie in the patient.
-    """
-    offset = grid.offset_from(labels.grid)
-    if offset <= _SAME_VOXELS:
-        return labels.array, labels.notes
-    notes = list(labels.notes)
-    array = labels.array
-    if offset > _NEARBY_VOXELS:
-        if labels.grid.oriented != grid.oriented:
-            raise InvalidInput(
-                f"{name}: they lie elsewhere than the image, and only one of both files says where "
-                f"left and right are, so they can't be put in place: got {labels.grid}, expected "
-                f"{grid}. Choose the file that belongs to it, or give both one geometry."
-            )
-        array, moved = _reordered(labels, grid)
-        offset = grid.offset_from(moved)
-        if offset > _NEARBY_VOXELS:
-            raise InvalidInput(
-                f"{name}: stored on another grid than expected ({_apart(offset)}): got "
-                f"{labels.grid}, expected {grid}. "
-                "Resample them onto that grid or choose the file that belongs to it."
-            )
-        notes.append(
-            f"{name}: stored with other axes, put in place by position; should they look mirrored "
-            "on the image, one of the two headers is wrong."
-        )
-    if offset > _SAME_VOXELS:
-        notes.append(f"{name}: {offset:.2g} voxels beside the expected place, taken as equal.")
-    return array, tuple(notes)
-
-
-def _reordered(labels: Volume, grid: Grid) -> tuple[Array, Grid]:
-    """Labels with axes permuted and flipped to point like the grid's; their new geometry."""
-    # Column k: how the index on the image grid changes with one step along label axis k.
-    steps = np.linalg.solve(grid.affine[:3, :3], labels.grid.affine[:3, :3])
-    image_axes = np.abs(steps).argmax(axis=0)
-    if sorted(image_axes) != [0, 1, 2]:
-        return labels.array, labels.grid
-    order = np.argsort(image_axes)
-    array = labels.array.transpose(order)
-    affine = labels.grid.affine[:, [*order, 3]]
-    flipped = [axis for axis in range(3) if steps[axis, order[axis]] < 0]
-    for axis in flipped:
-        affine[:3, 3] += (array.shape[axis] - 1) * affine[:3, axis]
-        affine[:3, axis] *= -1
-    array = np.ascontiguousarray(np.flip(array, tuple(flipped)))
-    shape = (array.shape[0], array.shape[1], array.shape[2])
-    return array, Grid(shape, affine, labels.grid.oriented)
-
-
-def read_reference(
-    stored: Array, convention: ScribbleConvention | None, schema: LabelSchema, name: str
-) -> npt.NDArray[np.uint8]:
-    """The reference in a file: class indices, and UNKNOWN where a partial one says nothing.
-
-    Args:
-        stored: integers of any shape.
-        convention: how they are written; None = class indices, every voxel labelled.
-        schema: the classes.
-        name: what the labels are, for sentences.
-
-    Raises:
-        InvalidInput: a value is no class, or nothing is labelled at all.
-    """
-    if convention is None:
-        schema.check_segmentation(stored, name)
-        return stored.astype(np.uint8)
-    try:
-        reference = convention.read_reference(stored)
-    except InvalidInput as error:
-        raise InvalidInput(f"{name}: {error}") from error
-    schema.check_reference(reference, name)
-    if (reference == UNKNOWN).all():
-        raise InvalidInput(
-            f"{name}: no voxel is labelled (all have the value {convention.unlabelled} of "
-            f"'{convention.title}'), so there is nothing to compare with."
-        )
-    return reference
-
-
-def _partial_note(reference: npt.NDArray[np.uint8], name: str) -> tuple[str, ...]:
-    known = float((reference != UNKNOWN).mean())
-    return () if known == 1 else (f"{name} is partial: it labels {known:.2%} of the voxels.",)
-
-
-def _our_scribbles(
-    stored: Array, convention: ScribbleConvention | None, schema: LabelSchema, name: str
-) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
-    """Scribbles of stored ones, checked against the schema, and what was converted."""
-    if convention is None:
-        schema.check_scribbles(stored, name)
-        return stored.astype(np.uint8), ()
-    try:
-        scribbles, converted = convention.read(stored)
-    except InvalidInput as error:
-        raise InvalidInput(f"{name}: {error}") from error
-    schema.check_scribbles(scribbles, name)
-    counts = ", ".join(f"{change} ({n} voxels)" for change, n in converted.items())
-    return scribbles, (f"{name}: converted from '{convention.title}': {counts}.",)
-
-
-def _apart(offset: float) -> str:
-    return f"{offset:.3g} voxels apart" if np.isfinite(offset) else "different sizes"
 
 
 def _listing(names: Collection[str], most: int = 8) -> str:

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg import io
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, MAX_CLASSES, LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import BACKGROUND, MAX_CLASSES, LabelSchema
 
 _MOST_READ: Final = 20
 """Label files to look into when no document tells the classes."""

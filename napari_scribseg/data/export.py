@@ -27,7 +27,7 @@ import numpy as np
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.notes import Notes
-from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid
+from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.export_layouts import (
     BidsWriter,
     DecathlonWriter,
@@ -35,6 +35,7 @@ from napari_scribseg.data.export_layouts import (
     NnUnetWriter,
     Writer,
 )
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.pseudonyms import safe_id
 
 Layout = Literal["nifti", "nnunet", "msd", "bids"]

@@ -10,8 +10,9 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from napari_scribseg import __version__, io
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import UNKNOWN, ScribbleConvention, labelled_voxels
+from napari_scribseg.core.labels import UNKNOWN, labelled_voxels
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseFiles, Dataset

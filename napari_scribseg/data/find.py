@@ -16,10 +16,11 @@ from typing import Final
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.find_dicom import DicomFolder, cases_of_series, looks_like_dicom
-from napari_scribseg.data.find_volumes import VolumeFile, cases_of_volumes, described
+from napari_scribseg.data.find_volumes import cases_of_volumes, described
 from napari_scribseg.data.found import Found, FoundCase, LeftOut, from_dataset
 from napari_scribseg.data.label_values import LabelKind, LabelValues, look_into, with_names
 from napari_scribseg.data.names import few
+from napari_scribseg.data.volume_file import VolumeFile
 from napari_scribseg.io import EXTENSIONS, extension_of
 from napari_scribseg.io.decoded import Segment
 from napari_scribseg.io.dicom_folder import MAX_FILES, scan_own

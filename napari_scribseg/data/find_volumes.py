@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +16,8 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.found import FoundCase, LeftOut
 from napari_scribseg.data.label_values import is_drawn
-from napari_scribseg.data.names import distinct_ids, stem_of
-from napari_scribseg.data.pairing import Kind, first_channels, kind_by_name, pair
+from napari_scribseg.data.names import distinct_ids
+from napari_scribseg.data.pairing import Kind, first_channels, pair
 from napari_scribseg.data.patients import (
     BY_NAMES,
     is_part_of_examination,
@@ -28,8 +27,9 @@ from napari_scribseg.data.patients import (
     sequence_of,
 )
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.io import EXTENSIONS, read_frames
-from napari_scribseg.io.headers import VolumeHeader, read_header
+from napari_scribseg.data.volume_file import VolumeFile
+from napari_scribseg.io import read_frames
+from napari_scribseg.io.headers import read_header
 from napari_scribseg.io.label_rule import looks_like_labels
 
 BY_FOLDERS: Final = "told by the folders"
@@ -41,53 +41,6 @@ _SAME_DIRECTION: Final = 1e-3
 _PHASE_LINE: Final = re.compile(r"^\s*(ED|ES)\s*:\s*(\d+)\s*$", re.MULTILINE)
 _FRAME: Final = re.compile(r"frame[_-]?(\d+)$", re.IGNORECASE)
 _PHASE: Final = re.compile(r"[_-](ED|ES)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, eq=False)
-class VolumeFile:
-    """A volume file of which the header was read.
-
-    Args:
-        path: absolute.
-        root: the folder that names are told from.
-        header: what it says.
-    """
-
-    path: Path
-    root: Path
-    header: VolumeHeader
-
-    @property
-    def stem(self) -> str:
-        """Its name without ending."""
-        return stem_of(self.path.name, EXTENSIONS) or self.path.name
-
-    @property
-    def name(self) -> str:
-        """What to call it on the screen."""
-        return self.path.relative_to(self.root).as_posix()
-
-    @property
-    def folders(self) -> tuple[str, ...]:
-        """The folders on the way to it."""
-        return self.path.relative_to(self.root).parts[:-1]
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """The folders on the way without those that only say what is in them."""
-        return tuple(f for f in self.folders if kind_by_name(f, is_folder=True) is None)
-
-    @cached_property
-    def kind(self) -> Kind | None:
-        """What it says that it is, by its own name first; None = it doesn't say."""
-        told: Kind | None = kind_by_name(self.stem)
-        on_the_way = reversed((self.root.name, *self.folders))
-        above: list[Kind] = [kind for f in on_the_way if (kind := kind_by_name(f, is_folder=True))]
-        folder: Kind | None = above[0] if above else None
-        if folder in {"scribbles", "prediction"} and told in {None, "labels", "image"}:
-            return folder
-        by_header: Kind | None = "labels" if self.header.says_labels else None
-        return told or folder or by_header
 
 
 @dataclass

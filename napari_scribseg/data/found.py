@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.conventions import ScribbleConvention
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.label_values import LabelKind, LabelValues

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import (
     BACKGROUND,
@@ -19,7 +20,6 @@ from napari_scribseg.core.labels import (
     MAX_CLASSES,
     UNLABELLED,
     LabelSchema,
-    ScribbleConvention,
 )
 from napari_scribseg.core.types import Array
 from napari_scribseg.io import frame_count, read_labels

@@ -23,14 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import (
-    PRESETS,
-    LabelClass,
-    LabelSchema,
-    ScribbleConvention,
-    schema_from_names,
-)
+from napari_scribseg.core.labels import PRESETS, LabelClass, LabelSchema, schema_from_names
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.classes import (
     guessed_from_references,

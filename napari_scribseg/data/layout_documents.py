@@ -14,13 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg import io
 from napari_scribseg.core.config import explain
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import (
-    UNLABELLED,
-    LabelSchema,
-    ScribbleConvention,
-    schema_from_names,
-)
+from napari_scribseg.core.labels import UNLABELLED, LabelSchema, schema_from_names
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import (
     TEST,
@@ -187,39 +183,16 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             f"highest; got {document.labels}."
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
+    notes, faults = list(_first_of(document.channel_names, "channels")), list[str]()
     found: list[CaseFiles] = []
-    stems: list[str] = []
-    faults: list[str] = []
-    notes = list(_first_of(document.channel_names, "channels"))
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
-        files = volumes_in(folder / f"labels{letters}", (ending,))
-        images = volumes_in(folder / f"images{letters}", (f"_0000{ending}",))
-        pairs = pair(images, files)
-        labels = {image: files[name] for image, name in pairs.of.items()}
-        if pairs.lone:
-            (notes if pairs.of else faults).append(
-                f"{len(pairs.lone)} file(s) in labels{letters}/ belong to no image *_0000{ending} "
-                f"in images{letters}/: {few(pairs.lone)}."
-            )
-        for stem, image in images.items():
-            # Test labels are the truth to score against, also beside scribbled training labels.
-            drawn = convention is not None and split == TRAIN
-            stems.append(stem)
-            found.append(
-                CaseFiles(
-                    id=safe_id(stem),
-                    patient=stem,
-                    image=image,
-                    scribbles=labels.get(stem) if drawn else None,
-                    reference=None if drawn else labels.get(stem),
-                    split=split,
-                    convention=convention if drawn else None,
-                    reference_convention=None if drawn else convention,
-                )
-            )
-    cases = _with_distinct_ids(
-        found, stems, [Path(f.image.parent.name, f.image.name) for f in found]
-    )
+        some, lone = _nnunet_cases(folder, letters, split, ending, convention)
+        found += some
+        if lone:
+            has_labels = any(files.scribbles or files.reference for files in some)
+            (notes if has_labels else faults).append(lone)
+    places = [Path(f.image.parent.name, f.image.name) for f in found]
+    cases = _with_distinct_ids(found, [files.patient for files in found], places)
     if not cases:
         results = volumes_in(folder, (ending,))
         advice = (
@@ -240,6 +213,38 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         patients_from=BY_NAMES,
         faults=tuple(faults),
     )
+
+
+def _nnunet_cases(
+    folder: Path, letters: str, split: str, ending: str, convention: ScribbleConvention | None
+) -> tuple[list[CaseFiles], str]:
+    """The cases of one split, and what is to be said of labels that belong to no image."""
+    files = volumes_in(folder / f"labels{letters}", (ending,))
+    images = volumes_in(folder / f"images{letters}", (f"_0000{ending}",))
+    pairs = pair(images, files)
+    labels = {image: files[name] for image, name in pairs.of.items()}
+    lone = (
+        f"{len(pairs.lone)} file(s) in labels{letters}/ belong to no image *_0000{ending} "
+        f"in images{letters}/: {few(pairs.lone)}."
+        if pairs.lone
+        else ""
+    )
+    # Test labels are the truth to score against, also beside scribbled training labels.
+    drawn = convention is not None and split == TRAIN
+    cases = [
+        CaseFiles(
+            id=safe_id(stem),
+            patient=stem,
+            image=image,
+            scribbles=labels.get(stem) if drawn else None,
+            reference=None if drawn else labels.get(stem),
+            split=split,
+            convention=convention if drawn else None,
+            reference_convention=None if drawn else convention,
+        )
+        for stem, image in images.items()
+    ]
+    return cases, lone
 
 
 def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from napari_scribseg import io
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.classes import (
     Guess,

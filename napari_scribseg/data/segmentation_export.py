@@ -12,7 +12,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import put_on_grid
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.io.decoded import Segment
 from napari_scribseg.io.dicom import Slice
 from napari_scribseg.io.dicom_seg import Origin, require_highdicom, write_seg

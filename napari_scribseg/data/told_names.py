@@ -13,15 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import (
-    PALETTE,
-    PRESETS,
-    LabelClass,
-    LabelSchema,
-    ScribbleConvention,
-    schema_from_names,
-)
+from napari_scribseg.core.labels import PALETTE, PRESETS, LabelClass, LabelSchema, schema_from_names
 from napari_scribseg.data.classes import Guess
 from napari_scribseg.io.nrrd_segments import segments_in
 from napari_scribseg.io.regular_file import read_regular

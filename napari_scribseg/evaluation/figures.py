@@ -72,8 +72,7 @@ def overlay_figure(
     aspect = spacing[1] / spacing[2]
     height, width = (s.stop - s.start for s in region)
     rows = 1 if scribbles is None else 2
-    panel_height = min(_PANEL_INCHES * aspect * height / width, 2 * _PANEL_INCHES)
-    size = (max(_PANEL_INCHES * len(slices), 6.0), panel_height * rows + 1.1)
+    size = _inches(aspect * height / width, rows, len(slices))
     figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, len(slices), squeeze=False)
@@ -207,6 +206,12 @@ def _outline(panel: Axes, labels: Array, schema: LabelSchema) -> None:
             )
             contour.set(path_effects=halo)
     panel.set(xlim=(-0.5, labels.shape[1] - 0.5), ylim=(labels.shape[0] - 0.5, -0.5))
+
+
+def _inches(steepness: float, rows: int, columns: int) -> tuple[float, float]:
+    """Width and height of a figure of panels that are so many times as high as wide."""
+    panel_height = min(_PANEL_INCHES * steepness, 2 * _PANEL_INCHES)
+    return max(_PANEL_INCHES * columns, 6.0), panel_height * rows + 1.1
 
 
 def _legend(

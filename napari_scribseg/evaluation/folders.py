@@ -16,12 +16,13 @@ from typing import Final
 
 import numpy as np
 
+from napari_scribseg.core.conventions import CONVENTIONS, ScribbleConvention, check_convention
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.labels import BACKGROUND, CONVENTIONS, LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.core.notes import Notes
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles, Dataset, put_on_grid, read_reference
+from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.classes import (
     guessed_from_references,
     values_in,
@@ -29,8 +30,10 @@ from napari_scribseg.data.classes import (
 )
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.pairing import pair
 from napari_scribseg.data.pseudonyms import safe_id, without_paths
+from napari_scribseg.data.stored_labels import read_reference
 from napari_scribseg.evaluation.tables import (
     Evaluation,
     Failure,
@@ -72,7 +75,7 @@ def evaluate_folders(
             the references or in the predictions, else from the numbers in the references.
         out: folder for the tables (see `scores`); None writes nothing.
         split: the part of a dataset that is expected; a folder of label files has only "all".
-        convention: how the references are written, a word of `labels.CONVENTIONS`: that of
+        convention: how the references are written, a word of `conventions.CONVENTIONS`: that of
             scribbles or of partial references. None = class indices, unless the folder tells.
         frame: the frame to take from files that are a time series; a dataset says so itself.
         progress: called after each case was read, with the number of cases so far and of all.
@@ -95,10 +98,7 @@ def evaluate_folders(
     _check_folder(folder)
     if out is not None:
         check_out(out)
-    if convention is not None and convention not in CONVENTIONS:
-        raise InvalidInput(
-            f"There is no convention '{convention}'; choose from {', '.join(CONVENTIONS)}."
-        )
+    check_convention(convention)
     wanted = _expected(predictions, references, schema, split, convention, frame)
     expected, schema, notes = wanted.readers, wanted.schema, list(wanted.notes)
     found, habit = _paired_by_habit(_volumes(predictions), expected)

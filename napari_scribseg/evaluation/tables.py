@@ -24,14 +24,12 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.evaluation.metrics import (
     MEASURES,
     ClassScore,
-    ClassSummary,
     Spacing,
-    Spread,
     failed_case,
     score_case,
-    summarise,
     unusable_case,
 )
+from napari_scribseg.evaluation.summaries import ClassSummary, Spread, summarise
 from napari_scribseg.io.atomic import remove_leftovers, write_json, write_text
 
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from napari_scribseg.evaluation.metrics import ClassSummary, Spread, summarise
+from napari_scribseg.evaluation.summaries import ClassSummary, Spread, summarise
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.trial_tables import ScoredRow, grouped

@@ -27,8 +27,9 @@ from typing import Any, Final, cast
 import numpy as np
 
 from napari_scribseg.evaluation.case_scores import CLINICAL_COLUMNS, SLICE_COLUMNS
-from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore, Spread, summarise
+from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore
 from napari_scribseg.evaluation.statistics import agreement
+from napari_scribseg.evaluation.summaries import Spread, summarise
 from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
 from napari_scribseg.experiment.comparisons import comparison_rows

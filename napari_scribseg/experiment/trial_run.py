@@ -16,7 +16,8 @@ from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.volumes import write_volume
-from napari_scribseg.runs.folder import RunCase, RunFolder, is_run
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder, is_run
 
 
 def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolder:

@@ -20,10 +20,8 @@ from qtpy.QtCore import QObject, QTimer
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
-from napari_scribseg.core.region import Region
-from napari_scribseg.core.types import Array
-from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import Case, CaseKey
+from napari_scribseg.data.case import CaseKey
+from napari_scribseg.gui import drawn_strokes
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import (
     fitting_reference,
@@ -34,10 +32,12 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     strokes_of,
 )
 from napari_scribseg.gui.canvas.stroke_feed import Look
+from napari_scribseg.gui.drawn_strokes import DrawnStrokes
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.store import Kept, ProjectStore
+from napari_scribseg.project.shown import Kept
+from napari_scribseg.project.store import ProjectStore
 
 T = TypeVar("T")
 
@@ -66,44 +66,6 @@ class SaveState:
     kept: bool = True
     saved_at: str = ""
     read_only: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """One scribbles layer, with what is needed to keep it."""
-
-    layer: Layer
-    array: Array
-    case: CaseKey
-    """Which case its image is of."""
-    image: Volume
-    reference: Array | None
-    oriented: bool
-    """Whether it is known how the image lies in the patient."""
-    schema: LabelSchema
-    project: Path
-    fresh_ids: MutableMapping[Layer, tuple[Path, str]]
-    """Ids that were given in a thread just now and are not noted on the layers yet."""
-    region: Region | None = None
-    """Everything outside of it is background."""
-    of: str = ""
-    """Whose version of the strokes it is; "" = the one that all share."""
-    seconds: float = 0.0
-    """How long the pen moved since something was kept last."""
-    planes: Planes | None = None
-    """`array` as it was seen last; None = something was drawn since."""
-
-    @property
-    def kept_as(self) -> str | None:
-        """The id under which the project or the journal knows these scribbles."""
-        project, fresh = self.fresh_ids.get(self.layer, (None, None))
-        return fresh if project == self.project else kept_as(self.layer, self.project)
-
-    @property
-    def kept(self) -> CaseKey | None:
-        """The case of the project that these scribbles belong to."""
-        case_id = self.kept_as
-        return None if case_id is None else CaseKey.in_project(self.project, case_id)
 
 
 class PenClock:
@@ -148,11 +110,11 @@ class Autosave(QObject):
         self._is_fresh = False
         """Whether something was drawn that is neither in the journal nor in the project yet."""
         self._leaves_unsaved = False
-        self._current: Drawing | None = None
+        self._current: DrawnStrokes | None = None
         self._threads: list[threading.Thread] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
         self._pen = PenClock()
-        self.unsaved: dict[tuple[CaseKey, str], Drawing] = {}
+        self.unsaved: dict[tuple[CaseKey, str], DrawnStrokes] = {}
         """What is being saved or could not be saved, by the case of the project and by whose."""
         self._keeping = LatestOnly(
             self, self._run, self._keeping_job, self._failed, delay_ms=KEEP_MS
@@ -187,7 +149,7 @@ class Autosave(QObject):
             return
         self.save_drawing(drawing, done)
 
-    def save_drawing(self, drawing: Drawing, done: Callable[[], None] | None = None) -> None:
+    def save_drawing(self, drawing: DrawnStrokes, done: Callable[[], None] | None = None) -> None:
         """Save scribbles that may be in no viewer any more."""
         store, known = self._store, drawing.kept
         if known is not None:
@@ -208,7 +170,7 @@ class Autosave(QObject):
             if done is not None:
                 done()
 
-        self._run(lambda: _save(store, drawing), saved)
+        self._run(lambda: drawn_strokes.save(store, drawing), saved)
 
     def save_before_the_end(self) -> str:
         """Save now, and wait for it; gives what went wrong, in a sentence, or "".
@@ -219,7 +181,7 @@ class Autosave(QObject):
         if drawing is None or not self.is_unsaved():
             return ""
         try:
-            _save(self._store, drawing)
+            drawn_strokes.save(self._store, drawing)
         except ScribsegError as error:
             return str(error)
         return ""
@@ -232,7 +194,7 @@ class Autosave(QObject):
         """
         drawing = self._drawing()
         if drawing is not None and self.is_unsaved():
-            _keep(self._store, drawing)
+            drawn_strokes.keep(self._store, drawing)
         self._leaves_unsaved = True
 
     def is_unsaved(self) -> bool:
@@ -303,7 +265,7 @@ class Autosave(QObject):
         self._is_fresh = False
         self._tell(SaveState(read_only=self._store.read_only))
 
-    def _drawing(self) -> Drawing | None:
+    def _drawing(self) -> DrawnStrokes | None:
         """The shown scribbles; None when there are none or they don't fit their image."""
         chosen, case = self._session.selected, self._session.case
         if chosen.image is None or chosen.scribbles is None or case is None:
@@ -315,7 +277,7 @@ class Autosave(QObject):
             return None
         if scribbles.shape != image.shape or scribbles.array.dtype.kind not in "iu":
             return None
-        self._current = Drawing(
+        self._current = DrawnStrokes(
             layer=chosen.scribbles,
             array=scribbles.array,
             region=region_of(chosen.scribbles),
@@ -342,12 +304,14 @@ class Autosave(QObject):
             return None
         drawing = replace(drawing, seconds=self._pen.taken())
         store = self._store
-        return Job(lambda: _keep(store, drawing), lambda kept: self._kept(drawing, *kept))
+        return Job(
+            lambda: drawn_strokes.keep(store, drawing), lambda kept: self._kept(drawing, *kept)
+        )
 
-    def _shows(self, drawing: Drawing) -> bool:
+    def _shows(self, drawing: DrawnStrokes) -> bool:
         return self._session.selected.scribbles is drawing.layer
 
-    def _kept(self, drawing: Drawing, kept: Kept, is_new: bool) -> None:
+    def _kept(self, drawing: DrawnStrokes, kept: Kept, is_new: bool) -> None:
         if kept.case and kept.case != kept_as(drawing.layer, drawing.project):
             self._note_kept(drawing, kept.case, is_new=is_new)
         if self._shows(drawing):
@@ -363,9 +327,9 @@ class Autosave(QObject):
             def added(_is_ours: bool) -> None:
                 self.cases_changed.emit()
 
-            self._run(lambda: _add(store, case_id, drawing), added)
+            self._run(lambda: drawn_strokes.add_case(store, case_id, drawing), added)
 
-    def _note_kept(self, drawing: Drawing, case_id: str, *, is_new: bool) -> None:
+    def _note_kept(self, drawing: DrawnStrokes, case_id: str, *, is_new: bool) -> None:
         """Note where strokes are kept; a new case of the project is made of the drawing's image."""
         note_kept(drawing.layer, case_id, drawing.project, drawing.of)
         if is_new:
@@ -388,54 +352,6 @@ class Autosave(QObject):
     def _tell(self, state: SaveState) -> None:
         self.state = state
         self.state_changed.emit(state)
-
-
-def _keep(store: ProjectStore, drawing: Drawing) -> tuple[Kept, bool]:
-    """The strokes in the journal, and whether the project still lacks a case for them."""
-    if drawing.kept_as is None and not drawing.array.any():
-        return Kept("", unsaved=False), False
-    with store.at(drawing.project, drawing.schema) as at:
-        drawn = drawing.array if drawing.planes is None else drawing.planes
-        kept = at.keep(
-            drawing.kept_as,
-            drawing.case.id,
-            drawn,
-            drawing.schema,
-            of=drawing.of,
-            seconds=drawing.seconds,
-        )
-        drawing.fresh_ids[drawing.layer] = (drawing.project, kept.case)
-        at.keep_region(kept.case, drawing.region)
-        return kept, at.lacks(kept.case)
-
-
-def _add(store: ProjectStore, case_id: str, drawing: Drawing) -> bool:
-    """Give the project the case of strokes that are kept already; False = it has it."""
-    if not store.is_at(drawing.project):
-        with store.at(drawing.project, drawing.schema) as at:
-            return _add(at, case_id, drawing)
-    key = drawing.case
-    case = Case(case_id, key.id, drawing.image, None, drawing.reference, source=key.source)
-    schema, oriented = drawing.schema, drawing.oriented
-    is_new = store.add_drawn(case_id, case, schema, oriented=oriented, folder=drawing.project)
-    with store.at(drawing.project, drawing.schema) as at:
-        at.keep_region(case_id, drawing.region)
-    return is_new
-
-
-def _save(store: ProjectStore, drawing: Drawing) -> Kept:
-    """The strokes in the project; in a project that can't be written, in the journal only."""
-    if not store.is_at(drawing.project):
-        with store.at(drawing.project, drawing.schema) as at:  # one store: it ends its journal
-            return _save(at, drawing)
-    kept, is_new = _keep(store, drawing)
-    if not kept.unsaved or store.read_only:
-        return kept
-    if is_new:
-        _add(store, kept.case, drawing)
-    with store.at(drawing.project, drawing.schema) as at:
-        at.save(kept.case, drawing.array, drawing.schema, of=drawing.of)
-    return Kept(kept.case, unsaved=False, voxels=max(1, kept.voxels), note=kept.note)
 
 
 def _now() -> str:

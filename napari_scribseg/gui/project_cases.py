@@ -9,11 +9,11 @@ from pathlib import Path
 from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.io import read_labels
-from napari_scribseg.project import journal
+from napari_scribseg.project import journals
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.teamwork import Place, effort_text, place_in_project
 from napari_scribseg.project.versions import names_of
-from napari_scribseg.runs.folder import RunCase
+from napari_scribseg.runs.documents import RunCase
 
 
 def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCase]:
@@ -96,7 +96,7 @@ def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:
     if kept is None:
         return effort_text(places)
     here = Place(Path(kept.source), kept.id, of)
-    unsaved = journal.unsaved_strokes(here.project, here.case, of)
+    unsaved = journals.unsaved_strokes(here.project, here.case, of)
     return effort_text([here, *places], {here: unsaved})
 
 

@@ -31,6 +31,7 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     snapshot_of,
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
+from napari_scribseg.gui.canvas.layers_of_cases import layer_beside, layer_of_frame, put_in_place
 from napari_scribseg.gui.canvas.stroke_feed import Look, StrokeFeed
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
@@ -141,7 +142,7 @@ class Session(QObject):
 
     def inputs(self) -> Inputs:
         """What is chosen, as far as it decides what can be done."""
-        names = {slot: _name_of(getattr(self.selected, slot)) for slot in SLOTS}
+        names = {slot: getattr(getattr(self.selected, slot), "name", None) for slot in SLOTS}
         problem = problem_of(self.selected)
         return Inputs(**names, schema=self.schema, drawn=self.drawn, problem=problem)
 
@@ -322,11 +323,7 @@ class Session(QObject):
         series = self.selected.image
         if series is None:
             return
-        whole = layers.identified(series)
-        part = f"_frame{self.frame + 1:02d}"
-        case = CaseKey(whole.source, f"{whole.id[:60]}{part}", f"{whole.name}{part}")
-        volume = layers.volume_of(series, self.frame)
-        layer = layers.layer_of(layers.image_data(volume, case=case))
+        layer = layer_of_frame(series, self.frame)
         self.viewer.add_layer(layer)
         series.visible = False
         self.choose(image=layer)
@@ -335,23 +332,8 @@ class Session(QObject):
         self, data: layers.LayerData, role: layers.Role, case: CaseKey, run: str | None = None
     ) -> Layer:
         """Add a layer under the scribbles, or renew the one of this role, case and run."""
-        known = self.viewer.layers
-        old = layers.find(known, role, case, run)
-        active = known.selection.active
         new = layers.layer_of(data)
-        if old is not None:
-            new.visible = old.visible
-            new.opacity = old.opacity
-            place = known.index(old)
-            known.remove(old)
-        else:
-            scribbles = self.selected.scribbles
-            place = known.index(scribbles) if scribbles in known else len(known)
-        known.insert(place, new)
-        if active is None or active not in known:
-            active = self.selected.scribbles
-        if active is not None:
-            known.selection.active = active
+        put_in_place(self.viewer.layers, new, role, case, run, below=self.selected.scribbles)
         return new
 
     def end(self) -> None:
@@ -368,17 +350,7 @@ class Session(QObject):
 
     def _of_case(self, role: layers.Role, image: Layer | None) -> Layer | None:
         """The layer of an image's own case, if it has the image's shape."""
-        if image is None:
-            return None
-        case, shape = layers.identified(image), tuple(image.data.shape[-3:])
-        found = [
-            layer
-            for layer in self.viewer.layers
-            if layers.role_of(layer) == role
-            and layers.case_of(layer) == case
-            and tuple(layer.data.shape[-3:]) == shape
-        ]
-        return found[-1] if found else None
+        return None if image is None else layer_beside(self.viewer.layers, role, image)
 
     def _layer_inserted(self, event: Any) -> None:
         layer: Layer = event.value
@@ -421,10 +393,6 @@ class Session(QObject):
                 self.schema_changed.emit(schema)
             painting.dress(layer, self.schema)
         self._strokes.follow(layer)
-
-
-def _name_of(layer: Layer | None) -> str | None:
-    return None if layer is None else layer.name
 
 
 def _if_in(layer: Layer | None, offered: Iterable[Layer]) -> Layer | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.io import read_labels, read_volume
-from napari_scribseg.project.folder import is_project
+from napari_scribseg.project.open_document import is_project
 
 _MAP: Final = "_uncertainty.nii.gz"
 _FEWEST_VOXELS: Final = 100

@@ -43,7 +43,12 @@ def document_path() -> Path:
 
 
 def remember_place(project: Path, case_id: str, place: Path) -> None:
-    """Remember where a copied image was; what can't be written is not worth a word."""
+    """Remember where a copied image was, if that is a place on the disk (an absolute path).
+
+    What can't be written is not worth a word.
+    """
+    if not place.is_absolute():
+        return
     folder = os.path.realpath(project)
     path = document_path()
     try:

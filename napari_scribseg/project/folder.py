@@ -23,49 +23,34 @@ import os
 import re
 import secrets
 import shutil
-import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
-
-from pydantic import ValidationError
+from typing import Final
 
 from napari_scribseg import io
-from napari_scribseg.core.config import explain
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema, ScribbleConvention
-from napari_scribseg.core.region import Region
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.data.names import path_inside
-from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
 from napari_scribseg.project import strokes_ledger, versions
-from napari_scribseg.project.annotator import annotator_name
-from napari_scribseg.project.document import (
-    STEPS,
-    CaseComment,
-    Progress,
-    ProjectCase,
-    ProjectDocument,
-    sha256_of,
-)
-from napari_scribseg.project.scribble_files import ScribblesFiles, copy_aside, sum_of, write_labels
+from napari_scribseg.project.document import ProjectCase, ProjectDocument, sha256_of
+from napari_scribseg.project.open_document import DOCUMENT, is_project
+from napari_scribseg.project.reading import ReadableProject
+from napari_scribseg.project.scribble_files import copy_aside, write_labels
 from napari_scribseg.project.strokes_ledger import Stroke
 from napari_scribseg.project.versions import Made, Team
 
-_DOCUMENT: Final = "project.json"
 _ADDING: Final = ".adding-"
 _METHOD: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
-class Project:
+class Project(ReadableProject):
     """An open project folder; use `create` or `open`, and `close` it or use it in a `with`.
 
     Attributes:
@@ -79,16 +64,6 @@ class Project:
         ...     project.read_only, len(project.cases)
         (False, 0)
     """
-
-    def __init__(self, folder: Path, document: ProjectDocument, lock: FolderLock | None) -> None:
-        self.folder = folder
-        self.read_only = lock is None
-        self.notes = (lock.note,) if lock is not None and lock.note else ()
-        self._document = document
-        self._lock = lock
-        self._one_change = threading.RLock()
-        self._sums: dict[tuple[str, int, int], str] = {}
-        self._scribbles = ScribblesFiles()
 
     @classmethod
     def create(cls, folder: str | Path, schema: LabelSchema, title: str | None = None) -> Project:
@@ -113,7 +88,7 @@ class Project:
         try:
             (path / "cases").mkdir()
             (path / "runs").mkdir(exist_ok=True)
-            save_document(path / _DOCUMENT, document)
+            save_document(path / DOCUMENT, document)
         except BaseException:
             lock.release()
             raise
@@ -128,11 +103,11 @@ class Project:
                 has paths that leave the project, or somebody else is writing (who and where).
         """
         path = Path(os.path.realpath(folder))
-        if not (path / _DOCUMENT).is_file():
-            raise InvalidInput(f"{folder} is not a project: it has no {_DOCUMENT}.")
+        if not (path / DOCUMENT).is_file():
+            raise InvalidInput(f"{folder} is not a project: it has no {DOCUMENT}.")
         lock = None if read_only else FolderLock.take(path)
         try:
-            document = load_document(path / _DOCUMENT, ProjectDocument)
+            document = load_document(path / DOCUMENT, ProjectDocument)
             project = cls(path, document, lock)
             for case in document.cases:
                 project._image(case)
@@ -167,71 +142,9 @@ class Project:
         Raises:
             InvalidInput: the folder holds something else, or can't be written to.
         """
-        if (Path(folder) / _DOCUMENT).is_file():
+        if (Path(folder) / DOCUMENT).is_file():
             return cls.open_or_read_only(folder)
         return cls.create(folder, schema, title)
-
-    @property
-    def title(self) -> str:
-        """What the project is called."""
-        return self._document.title
-
-    @property
-    def schema(self) -> LabelSchema:
-        """The structures of the project."""
-        return self._document.labels
-
-    @property
-    def revision(self) -> int:
-        """How many times the project was changed, counting its creation."""
-        return self._document.revision
-
-    @property
-    def case_ids(self) -> tuple[str, ...]:
-        """Ids of the cases, in the order in which they were added."""
-        return tuple(case.id for case in self._document.cases)
-
-    @property
-    def cases(self) -> tuple[ProjectCase, ...]:
-        """What is remembered of the cases; scribbles that lie in the folder count as drawn."""
-        return tuple(self._seen(case) for case in self._document.cases)
-
-    def case(self, case_id: str) -> ProjectCase:
-        """What is remembered of a case.
-
-        Raises:
-            InvalidInput: there is no such case.
-        """
-        return self._seen(self._entry(case_id))
-
-    def schema_of(self, case_id: str) -> LabelSchema:
-        """The structures of a case.
-
-        Raises:
-            InvalidInput: there is no such case.
-        """
-        return self._entry(case_id).labels or self.schema
-
-    def case_with_image(self, image: Path, frame: int | None = None) -> str | None:
-        """The id of the case that has this very image (by its bytes) and frame; None = no case.
-
-        Raises:
-            InvalidInput: the image can't be read.
-        """
-        sha256 = self._sum(image)
-        for case in self._document.cases:
-            if case.image_sha256 == sha256 and case.frame == frame:
-                return case.id
-        return None
-
-    def free_id(self, wanted: str, taken: Collection[str] = ()) -> str:
-        """An id that no case has yet: the wanted one, or with a number behind.
-
-        Args:
-            wanted: what it should be.
-            taken: ids that others will have.
-        """
-        return self._document.free_id(wanted, taken)
 
     def add_case(
         self,
@@ -266,22 +179,7 @@ class Project:
                 entry = entry.model_copy(update={"labels": schema})
             if not (oriented and loaded.grid.oriented):
                 entry = entry.model_copy(update={"oriented": False})
-            target = self._inside(f"cases/{entry.id}")
-            adding = self.folder / "cases" / f"{_ADDING}{secrets.token_hex(8)}"
-            adding.mkdir()
-            try:
-                if copy:
-                    io.write_volume(adding / "image.nii.gz", Volume(loaded.image.array, entry.grid))
-                    sha256 = sha256_of(adding / "image.nii.gz")
-                    entry = entry.model_copy(update={"image_sha256": sha256})
-                if loaded.scribbles is not None:
-                    write_labels(adding / "scribbles.nii.gz", loaded.scribbles, entry.grid)
-                if loaded.reference is not None:
-                    write_labels(adding / "reference.nii.gz", loaded.reference, entry.grid)
-                self._set_aside(target)
-                adding.rename(target)
-            finally:
-                shutil.rmtree(adding, ignore_errors=True)
+            entry = self._store(entry, loaded, copy=copy)
             self._save(self._document.model_copy(update={"cases": (*self._document.cases, entry)}))
 
     def save_reference(self, case_id: str, reference: Array) -> None:
@@ -361,104 +259,6 @@ class Project:
             }
             self._save(self._document.with_entry(entry.model_copy(update=changes)))
 
-    def set_progress(
-        self, case_id: str, progress: Progress, *, only_up: bool = False, by: str = ""
-    ) -> None:
-        """Note how far the work on a case is.
-
-        Args:
-            case_id: one of `case_ids`.
-            progress: the step that is reached.
-            only_up: do nothing when the case is further already.
-            by: who says so; "" = a program.
-
-        Raises:
-            InvalidInput: no such case, or the project is read-only or changed elsewhere.
-        """
-        with self._one_change:
-            entry = self.case(case_id)
-            further = STEPS.index(entry.progress) >= STEPS.index(progress)
-            if entry.progress != progress and not (only_up and further):
-                self._change(entry.model_copy(update={"progress": progress, "by": by}))
-
-    def set_flagged(self, case_id: str, *, flagged: bool, by: str = "") -> None:
-        """Mark a case for another look, or take the mark away; `by` is who says so.
-
-        Raises:
-            InvalidInput: no such case, or the project is read-only or changed elsewhere.
-        """
-        with self._one_change:
-            self._change(self._entry(case_id).model_copy(update={"flagged": flagged, "by": by}))
-
-    def add_comment(self, case_id: str, text: str, by: str) -> None:
-        """Note what somebody says about a case, with the time.
-
-        Raises:
-            InvalidInput: no such case, the text is empty or too long, or the project is read-only
-                or changed elsewhere.
-        """
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        try:
-            comment = CaseComment(by=by[:100], at=now, text=text)
-        except ValidationError as error:
-            raise InvalidInput(f"The comment: {explain(error, CaseComment)}") from error
-        with self._one_change:
-            entry = self._entry(case_id)
-            self._change(entry.model_copy(update={"comments": (*entry.comments, comment)}))
-
-    def set_region(self, case_id: str, region: Region | None) -> None:
-        """Note outside which part of a case everything is background; None = of no part.
-
-        Raises:
-            InvalidInput: no such case, or the project is read-only or changed elsewhere.
-        """
-        with self._one_change:
-            entry = self._entry(case_id)
-            if entry.region != region:
-                self._change(entry.model_copy(update={"region": region}))
-
-    def set_phase(self, case_id: str, phase: str | None) -> None:
-        """Note which phase (ED, ES) the frame of a case is; one frame of an image has it.
-
-        Raises:
-            InvalidInput: no such case, or the project is read-only or changed elsewhere.
-        """
-        with self._one_change:
-            self._check_may_change()
-            self._entry(case_id)
-            self._save(self._document.with_phase(case_id, phase))
-
-    def frames_of(self, image: Path) -> dict[str, ProjectCase]:
-        """The cases that are frames of this time series, by id.
-
-        Raises:
-            InvalidInput: the image can't be read.
-        """
-        sha256 = self._sum(image)
-        return {
-            case.id: case
-            for case in self.cases
-            if case.image_sha256 == sha256 and case.frame is not None
-        }
-
-    def scribbles_sha256(self, case_id: str, annotator: str = "") -> str | None:
-        """SHA-256 of the saved scribbles of a case; None = there are none.
-
-        Raises:
-            InvalidInput: there is no such case, or the file can't be read.
-        """
-        self._entry(case_id)
-        return sum_of(self._scribbles_of(case_id, annotator))
-
-    def saved_scribbles(self, case_id: str, annotator: str = "") -> Array | None:
-        """The saved scribbles of a case (z, y, x) as they were stored; None = there are none.
-
-        Raises:
-            InvalidInput: they can't be read.
-        """
-        path = self._scribbles_of(case_id, annotator)
-        return io.read_labels(path).array if path.is_file() else None
-
     def copy_scribbles_aside(self, case_id: str, annotator: str = "") -> str:
         """Keep a copy of the saved scribbles beside them; gives its name.
 
@@ -469,15 +269,6 @@ class Project:
             self._check_may_change()
             return copy_aside(self._scribbles_of(case_id, annotator))
 
-    @property
-    def team(self) -> Team:
-        """How the people of the project work together.
-
-        Raises:
-            InvalidInput: its document is damaged.
-        """
-        return versions.team_of(self.folder)
-
     def save_team(self, team: Team) -> None:
         """Note how the people of the project work together.
 
@@ -487,40 +278,6 @@ class Project:
         with self._one_change:
             self._check_may_change()
             versions.save_team(self.folder, team)
-
-    def load_case(self, case_id: str, annotator: str = "") -> Case:
-        """The volumes of a case, with the strokes of an annotator ("" = those that all share).
-
-        Raises:
-            InvalidInput: there is no such case, its image was replaced, or a file can't be read.
-        """
-        with self._one_change:
-            files = self._files(self._entry(case_id), annotator)
-            self._scribbles.look_at(self._scribbles_of(case_id, annotator))
-            return files.load(self.schema_of(case_id))
-
-    def dataset(self, strokes_of: str | None = None) -> Dataset:
-        """The cases with the project's structures as a dataset for training.
-
-        Args:
-            strokes_of: whose strokes: the name of an annotator, or "consensus"; None = where
-                everybody draws apart the user's own, else those that all share.
-
-        Raises:
-            InvalidInput: an image was replaced since it was added, or there are no such strokes.
-        """
-        entries = [entry for entry in self._document.cases if entry.labels is None]
-        ids = [entry.id for entry in entries]
-        whose = versions.chosen_versions(self.folder, ids, annotator_name(), strokes_of)
-        cases = tuple(self._files(entry, whose.of[entry.id]) for entry in entries)
-        other = len(self._document.cases) - len(cases)
-        notes = (f"{other} case(s) with other structures were left out.",) if other else ()
-        notes += (whose.note,) if whose.note else ()
-        return Dataset(safe_title(self.title), "project", self.folder, self.schema, cases, notes)
-
-    def runs(self) -> tuple[Path, ...]:
-        """The run folders, oldest first."""
-        return tuple(sorted(path.parent for path in (self.folder / "runs").glob("*/run.json")))
 
     def new_run_path(self, method: str) -> Path:
         """Where a run of this method shall go; nothing is created.
@@ -533,42 +290,6 @@ class Project:
             raise InvalidInput(f"{method!r} can't be the name of a method.")
         return self._inside(f"runs/{run_folder_name(method)}")
 
-    def close(self) -> None:
-        """Give the lock back; the project can only be read from now on."""
-        with self._one_change:
-            if self._lock is not None:
-                self._lock.release()
-            self._lock = None
-            self.read_only = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _entry(self, case_id: str) -> ProjectCase:
-        for entry in self._document.cases:
-            if entry.id == case_id:
-                return entry
-        raise InvalidInput(
-            f"There is no case {case_id!r} in the project; "
-            f"there are: {', '.join(self.case_ids) or 'none yet'}."
-        )
-
-    def _scribbles_of(self, case_id: str, annotator: str = "") -> Path:
-        """Where the strokes of an annotator lie; "" = those that all share."""
-        name = f"cases/{case_id}/{versions.SCRIBBLES}"
-        if annotator:
-            place = versions.place_of(self.folder, case_id, annotator)
-            name = place.relative_to(self.folder).as_posix()
-        return self._inside(name)
-
     def _unnoted(self, case_id: str) -> tuple[Stroke, ...]:
         """What lies in a case although nobody took note of who drew it."""
         path = self._scribbles_of(case_id)
@@ -577,87 +298,6 @@ class Project:
         scribbles = io.read_labels(path).array
         at = path.stat().st_mtime
         return (strokes_ledger.found_strokes(scribbles, at),) if scribbles.any() else ()
-
-    def _files(self, entry: ProjectCase, annotator: str = "") -> CaseFiles:
-        """The files of a case, its image being the one that was added."""
-        image = self._image(entry)
-        if self._sum(image) != entry.image_sha256:
-            raise InvalidInput(
-                f"The image of case {entry.id} is not the one that was added ({image} was "
-                "replaced or changed). Its scribbles are kept; put the old image back, or add "
-                "the new one as a case of its own."
-            )
-        scribbles = self._scribbles_of(entry.id, annotator)
-        reference = self._inside(f"cases/{entry.id}/reference.nii.gz")
-        return CaseFiles(
-            id=entry.id,
-            patient=entry.patient,
-            image=image,
-            scribbles=scribbles if scribbles.is_file() else None,
-            reference=reference if reference.is_file() else None,
-            split=entry.split,
-            group=entry.group,
-            phase=entry.phase,
-            frame=entry.frame,
-            region=entry.region,
-            # A partial reference is kept as it is in memory: 255 where it says nothing.
-            reference_convention=ScribbleConvention.unlabelled_255(
-                self.schema_of(entry.id).n_classes - 1
-            ),
-        )
-
-    def _image(self, entry: ProjectCase) -> Path:
-        """Where the image of a case is; only an absolute path may lie outside of the project."""
-        path = Path(entry.image)
-        if path.is_absolute() and "\0" not in entry.image:
-            return path
-        return self._inside(entry.image)
-
-    def _inside(self, name: str) -> Path:
-        return path_inside(self.folder, name, f"Project {self.title}")
-
-    def _sum(self, path: Path) -> str:
-        """SHA-256 of an image; of a file that did not change since, the one known."""
-        if not path.is_file():
-            return sha256_of(path)
-        status = path.stat()
-        key = (str(path), status.st_size, status.st_mtime_ns)
-        if key not in self._sums:
-            self._sums[key] = sha256_of(path)
-        return self._sums[key]
-
-    def _check_may_change(self) -> None:
-        """Raises InvalidInput unless we are the writer and nobody else wrote since."""
-        if self._lock is None:
-            raise InvalidInput(f"Project {self.title} is open read-only; open it for writing.")
-        if not self._lock.is_held:
-            raise InvalidInput(
-                f"Project {self.title} was taken over by somebody else; nothing was written. "
-                "Close it and open it again."
-            )
-        there = load_document(self.folder / _DOCUMENT, ProjectDocument).revision
-        if there != self.revision:
-            raise InvalidInput(
-                f"Project {self.title} was changed elsewhere: its revision is {there}, expected "
-                f"{self.revision}; nothing was written. Close it and open it again."
-            )
-
-    def _seen(self, entry: ProjectCase) -> ProjectCase:
-        """The entry; one of an older version doesn't tell that it has scribbles."""
-        if entry.progress == "untouched":
-            path = self._inside(f"cases/{entry.id}/scribbles.nii.gz")
-            if path.is_file():
-                return entry.model_copy(update={"progress": "scribbled"})
-        return entry
-
-    def _change(self, entry: ProjectCase) -> None:
-        self._check_may_change()
-        self._save(self._document.with_entry(entry))
-
-    def _save(self, document: ProjectDocument) -> None:
-        newer = document.model_copy(update={"revision": self.revision + 1})
-        save_document(self.folder / _DOCUMENT, newer)
-        self._document = newer
 
     def _tidy(self) -> None:
         """Remove what a crash left half-made."""
@@ -668,6 +308,26 @@ class Project:
             folder = self._inside(f"cases/{case_id}")
             for each in (folder, *folder.glob("annotators/*/")):
                 remove_leftovers(each)
+
+    def _store(self, entry: ProjectCase, loaded: Case, *, copy: bool) -> ProjectCase:
+        """Make the folder of a case at once; gives its entry, with the sum of a copied image."""
+        target = self._inside(f"cases/{entry.id}")
+        adding = self.folder / "cases" / f"{_ADDING}{secrets.token_hex(8)}"
+        adding.mkdir()
+        try:
+            if copy:
+                io.write_volume(adding / "image.nii.gz", Volume(loaded.image.array, entry.grid))
+                sha256 = sha256_of(adding / "image.nii.gz")
+                entry = entry.model_copy(update={"image_sha256": sha256})
+            if loaded.scribbles is not None:
+                write_labels(adding / "scribbles.nii.gz", loaded.scribbles, entry.grid)
+            if loaded.reference is not None:
+                write_labels(adding / "reference.nii.gz", loaded.reference, entry.grid)
+            self._set_aside(target)
+            adding.rename(target)
+        finally:
+            shutil.rmtree(adding, ignore_errors=True)
+        return entry
 
     def _set_aside(self, folder: Path) -> None:
         """Make room for a case where a crash left a folder that no document knows."""
@@ -692,11 +352,6 @@ def _checked(case: CaseFiles | Case, schema: LabelSchema) -> Case:
     if case.reference is not None:
         schema.check_reference(case.reference, f"The reference of case {case.id}")
     return case
-
-
-def is_project(folder: Path) -> bool:
-    """Whether this is the folder of a project."""
-    return (folder / _DOCUMENT).is_file()
 
 
 def cases_in(folder: Path, frame: int | None = None, strokes_of: str | None = None) -> Dataset:

@@ -19,101 +19,34 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import secrets
-import struct
 import time
-import zlib
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
-import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array
-from napari_scribseg.data.names import slug
-from napari_scribseg.io.lock import LockHolder
-from napari_scribseg.io.regular_file import read_regular, reason, shown
+from napari_scribseg.io.regular_file import reason, shown
 from napari_scribseg.project.journal_records import (
     DIFFERENCE,
     HEADER,
     SCHEMA,
     STROKE,
-    apply,
+    JournalHeader,
     as_bytes,
-    checked_shape,
     packed,
     record,
-    records,
 )
+from napari_scribseg.project.journals import discard, file_name
 from napari_scribseg.project.private_files import BINARY, make_private, sync_folder, write_all
 from napari_scribseg.project.strokes_ledger import Stroke, stroke_of
 
-_ENDING: Final = ".strokes"
-_MOST_BYTES: Final = 4 * 1024**3
 _SLOW_SECONDS: Final = 2.0
-
-
-class JournalHeader(BaseModel):
-    """What a journal belongs to."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1, 2] = 1
-    """2 = with an annotator, which programs that know nothing of annotators leave alone."""
-    project: str
-    """Absolute path of the project's folder."""
-    case: str
-    annotator: str = ""
-    """Whose version of the strokes it is; "" = the one that all share."""
-    shape: tuple[int, int, int]
-    """Voxels along (z, y, x)."""
-    labels: LabelSchema
-    revision: int = 0
-    """Revision of the project when the journal began."""
-    scribbles_sha256: str | None = None
-    """Of the file of saved scribbles it began with; None = nothing had been saved."""
-    writer: LockHolder
-    started: str
-    """Date and time with time zone, ISO 8601."""
-
-    @classmethod
-    def begin(
-        cls,
-        project: Path,
-        case: str,
-        shape: tuple[int, int, int],
-        labels: LabelSchema,
-        *,
-        annotator: str = "",
-        revision: int = 0,
-        scribbles_sha256: str | None = None,
-    ) -> JournalHeader:
-        """The header of a journal that this process begins now."""
-        return cls(
-            version=2 if annotator else 1,
-            project=str(project),
-            case=case,
-            annotator=annotator,
-            shape=shape,
-            labels=labels,
-            revision=revision,
-            scribbles_sha256=scribbles_sha256,
-            writer=LockHolder.this_process(),
-            started=datetime.now().astimezone().isoformat(timespec="seconds"),
-        )
-
-    def json_text(self) -> str:
-        """As it is stored: of version 1 with the fields that version 1 knows."""
-        return self.model_dump_json(exclude=None if self.annotator else {"annotator"})
 
 
 @dataclass(frozen=True)
@@ -129,36 +62,6 @@ class Recorded:
     voxels: int
     seconds: float
     note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    """The content of a journal.
-
-    Args:
-        path: the file.
-        header: what it belongs to.
-        scribbles: (z, y, x) uint8, as after the last whole record.
-        labels: the structures after the last whole record.
-        strokes: number of records after the beginning.
-        is_cut: whether a cut or damaged rest was left out.
-        changed: time of the last change, seconds since 1970.
-        ledger: who drew when; older journals tell only who wrote them.
-    """
-
-    path: Path
-    header: JournalHeader
-    scribbles: npt.NDArray[np.uint8]
-    labels: LabelSchema
-    strokes: int
-    is_cut: bool
-    changed: float
-    ledger: tuple[Stroke, ...] = ()
-
-
-def private_folder() -> Path:
-    """Where the journals of this user lie."""
-    return platformdirs.user_state_path("napari-scribseg", appauthor=False) / "strokes"
 
 
 class Journal:
@@ -311,7 +214,7 @@ class Journal:
         try:
             if path is None:
                 make_private(self._folder)
-                path = self._folder / _name(self.header)
+                path = self._folder / file_name(self.header)
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | BINARY, 0o600)
             else:
                 descriptor = os.open(path, os.O_RDWR | BINARY)
@@ -341,104 +244,8 @@ class Journal:
             raise
 
 
-def read(path: Path) -> Restored:
-    """What a journal holds, to the last whole record.
-
-    Raises:
-        InvalidInput: the file can't be read or is no journal.
-    """
-    header: JournalHeader | None = None
-    scribbles = np.zeros((0, 0, 0), np.uint8)
-    labels: LabelSchema | None = None
-    strokes, end = -1, 0
-    ledger: list[Stroke] = []
-    told: list[Stroke] = []
-    content = read_regular(path, _MOST_BYTES)
-    changed = path.stat().st_mtime
-    try:
-        for kind, content_of_record, at in records(content):
-            payload = zlib.decompress(content_of_record)
-            if kind == HEADER and header is None:
-                header = JournalHeader.model_validate_json(payload, strict=True)
-                labels = header.labels
-                scribbles = np.zeros(checked_shape(header.shape), np.uint8)
-            elif kind == SCHEMA:
-                labels = LabelSchema.model_validate_json(payload, strict=True)
-            elif kind == DIFFERENCE and header is not None:
-                apply(payload, scribbles)
-                strokes += 1
-            elif kind == STROKE:  # is true once what was drawn is there, too
-                told.append(Stroke.model_validate_json(payload))
-                continue
-            ledger, told, end = [*ledger, *told], [], at
-    except (ValidationError, ValueError, zlib.error, struct.error, MemoryError) as error:
-        if header is None:
-            raise InvalidInput(f"{shown(path)} is no journal of strokes.") from error
-    if header is None or labels is None or strokes < 0:
-        raise InvalidInput(f"{shown(path)} is no journal of strokes, or was cut at its beginning.")
-    is_cut = end < len(content)
-    return Restored(path, header, scribbles, labels, strokes, is_cut, changed, tuple(ledger))
-
-
-def pending(folder: Path) -> tuple[Restored, ...]:
-    """The journals that nobody writes any more and that hold strokes; the oldest first.
-
-    A journal of a process of this computer that is still running is left out, unless it is this
-    process. Files that are no journals are left alone.
-    """
-    found: list[Restored] = []
-    for path in sorted(folder.glob(f"*{_ENDING}")) if folder.is_dir() else ():
-        try:
-            restored = read(path)
-        except InvalidInput:
-            continue
-        writer = restored.header.writer
-        mine = LockHolder.this_process()
-        running = writer.host == mine.host and not writer.is_gone and writer.pid != mine.pid
-        if restored.strokes > 0 and not running:
-            found.append(restored)
-    return tuple(sorted(found, key=lambda one: one.changed))
-
-
-def unsaved_strokes(project: Path, case: str, of: str = "") -> tuple[Stroke, ...]:
-    """What this user has drawn on a case of a project and not saved yet, as far as it is known.
-
-    Args:
-        project: absolute path of its folder.
-        case: id of the case.
-        of: whose version of the strokes, see `Version.of`.
-    """
-    found: list[Stroke] = []
-    for path in sorted(private_folder().glob(f"{slug(case)}-{_place_of(str(project))}-*{_ENDING}")):
-        with contextlib.suppress(InvalidInput):
-            restored = read(path)
-            if restored.header.case == case and restored.header.annotator == of:
-                found += restored.ledger
-    return tuple(found)
-
-
-def discard(path: Path) -> None:
-    """Remove a journal.
-
-    Raises:
-        InvalidInput: it can't be removed.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise InvalidInput(f"{shown(path)} can't be removed: {reason(error)}.") from error
-
-
 def _planes(scribbles: Array | Planes) -> Planes:
     return scribbles if isinstance(scribbles, Planes) else Planes.of(as_bytes(scribbles))
-
-
-def _name(header: JournalHeader) -> str:
-    return f"{slug(header.case)}-{_place_of(header.project)}-{secrets.token_hex(4)}{_ENDING}"
-
-
-def _place_of(project: str) -> str:
-    return hashlib.sha256(project.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _not_kept(folder: Path, error: OSError) -> str:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Generator, Mapping
-from typing import Final
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
+from napari_scribseg.io.lock import LockHolder
 
 HEADER, DIFFERENCE, SCHEMA, STROKE = b"SJh1", b"SJd1", b"SJs1", b"SJk1"
 _HEAD: Final = struct.Struct("<4sII")
@@ -23,6 +28,60 @@ _HEAD: Final = struct.Struct("<4sII")
 _SLICE: Final = struct.Struct("<II")
 """Index of a slice and how many of its voxels changed."""
 _MOST_VOXELS: Final = 2**31
+
+
+class JournalHeader(BaseModel):
+    """What a journal belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1, 2] = 1
+    """2 = with an annotator, which programs that know nothing of annotators leave alone."""
+    project: str
+    """Absolute path of the project's folder."""
+    case: str
+    annotator: str = ""
+    """Whose version of the strokes it is; "" = the one that all share."""
+    shape: tuple[int, int, int]
+    """Voxels along (z, y, x)."""
+    labels: LabelSchema
+    revision: int = 0
+    """Revision of the project when the journal began."""
+    scribbles_sha256: str | None = None
+    """Of the file of saved scribbles it began with; None = nothing had been saved."""
+    writer: LockHolder
+    started: str
+    """Date and time with time zone, ISO 8601."""
+
+    @classmethod
+    def begin(
+        cls,
+        project: Path,
+        case: str,
+        shape: tuple[int, int, int],
+        labels: LabelSchema,
+        *,
+        annotator: str = "",
+        revision: int = 0,
+        scribbles_sha256: str | None = None,
+    ) -> JournalHeader:
+        """The header of a journal that this process begins now."""
+        return cls(
+            version=2 if annotator else 1,
+            project=str(project),
+            case=case,
+            annotator=annotator,
+            shape=shape,
+            labels=labels,
+            revision=revision,
+            scribbles_sha256=scribbles_sha256,
+            writer=LockHolder.this_process(),
+            started=datetime.now().astimezone().isoformat(timespec="seconds"),
+        )
+
+    def json_text(self) -> str:
+        """As it is stored: of version 1 with the fields that version 1 knows."""
+        return self.model_dump_json(exclude=None if self.annotator else {"annotator"})
 
 
 def record(kind: bytes, payload: bytes) -> bytes:

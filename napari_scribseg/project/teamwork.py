@@ -16,10 +16,11 @@ import numpy as np
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
-from napari_scribseg.data.case import put_on_grid
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.project.annotator import CONSENSUS
 from napari_scribseg.project.effort import Effort, effort_of, effort_sentence
-from napari_scribseg.project.folder import Project, is_project
+from napari_scribseg.project.folder import Project
+from napari_scribseg.project.open_document import is_project
 from napari_scribseg.project.strokes_ledger import Stroke
 from napari_scribseg.project.versions import (
     Made,

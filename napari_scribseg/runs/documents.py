@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_scribseg import __version__
 from napari_scribseg.core.config import Minutes, Positive, PositiveInt, TrainConfig
 from napari_scribseg.data.case import CaseFiles
 
@@ -49,6 +53,18 @@ class RunRecord(_Document):
     """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
     effort: str = ""
     """What drawing the strokes took, in a line that names nobody; "" = it is not known."""
+
+    @classmethod
+    def now(cls, *, options: dict[str, Any], **asked: Any) -> RunRecord:
+        """The record of a run that is made now, by this version on this computer."""
+        return cls(
+            package_version=__version__,
+            python=platform.python_version(),
+            platform=platform.platform(),
+            created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
+            options=json.loads(json.dumps(options)),  # tuples come back from disk as lists
+            **asked,
+        )
 
     @property
     def began_with(self) -> str:

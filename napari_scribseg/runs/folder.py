@@ -23,27 +23,19 @@ stopped and resumed from anywhere. Nothing here needs torch.
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import platform
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from napari_scribseg import __version__
 from napari_scribseg.core.config import TrainConfig
-from napari_scribseg.core.errors import InvalidInput, RunError
-from napari_scribseg.core.events import Event, Finished, to_line
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
-from napari_scribseg.io.regular_file import open_own, read_regular, refuse_links
+from napari_scribseg.io.regular_file import read_regular, refuse_links
 from napari_scribseg.runs.documents import (
     Budget,
     PreviewRequest,
@@ -51,34 +43,14 @@ from napari_scribseg.runs.documents import (
     RunCases,
     RunRecord,
 )
-from napari_scribseg.runs.heartbeat import SILENCE_SECONDS, Heartbeat, beat, look_at
-from napari_scribseg.runs.summary import Summary, summary_of, whole_events
-
-__all__ = [
-    "SILENCE_SECONDS",
-    "PreviewRequest",
-    "Request",
-    "RunCase",
-    "RunFolder",
-    "RunRecord",
-    "Status",
-    "is_run",
-]
-
-Status = Literal["created", "running", "completed", "stopped", "failed", "crashed"]
-Request = Literal["stop", "finish", "pause"]
-
-EventKind = TypeVar("EventKind", bound=Event)
+from napari_scribseg.runs.shared_files import SharedFiles
 
 MOVED = "moved.json"
 """See `runs.moved`."""
 
-_REQUESTS: tuple[Request, ...] = ("stop", "finish", "pause")
-"""Most urgent first."""
-
 
 @dataclass(frozen=True)
-class RunFolder:
+class RunFolder(SharedFiles):
     """One run on disk. Make it with `create` or `open`.
 
     Example:
@@ -88,7 +60,6 @@ class RunFolder:
         ('partial_ce_dice', 'best.safetensors')
     """
 
-    path: Path
     record: RunRecord
     schema: LabelSchema
     cases: tuple[RunCase, ...]
@@ -139,15 +110,11 @@ class RunFolder:
         start = None if continues is None else _weights_of(continues)
         folder = Path(path).absolute()
         _make_empty_folder(folder)
-        record = RunRecord(
-            package_version=__version__,
-            python=platform.python_version(),
-            platform=platform.platform(),
+        record = RunRecord.now(
             method=method,
             preset=preset,
-            options=json.loads(json.dumps(options)),  # tuples come back from disk as lists
+            options=options,
             training=training,
-            created=datetime.now(UTC).astimezone().isoformat(timespec="seconds"),
             dataset=dataset,
             dataset_folder=dataset_folder,
             validate_on=validate_on,
@@ -155,14 +122,7 @@ class RunFolder:
             continues="" if continues is None else continues.path.name,
             effort=effort,
         )
-        for name in ("checkpoints", "predictions"):
-            (folder / name).mkdir(exist_ok=True)
-        save_document(folder / "labels.json", schema)
-        save_document(folder / "cases.json", RunCases(cases=cases))
-        if start is not None:
-            write_bytes(folder / "checkpoints" / "start.safetensors", start)
-        # Last, because its presence is what makes the folder a run.
-        save_document(folder / "run.json", record)
+        _write_new(folder, record, schema, cases, start)
         return cls(folder, record, schema, cases)
 
     @classmethod
@@ -190,21 +150,6 @@ class RunFolder:
             load_document(folder / "labels.json", LabelSchema),
             load_document(cases, RunCases).cases,
         )
-
-    @property
-    def events_path(self) -> Path:
-        """The log of events, one JSON line each."""
-        return self.path / "events.jsonl"
-
-    @property
-    def log_path(self) -> Path:
-        """What the training process printed."""
-        return self.path / "log.txt"
-
-    @property
-    def reserve_path(self) -> Path:
-        """Bytes of no meaning, there while it is trained: given up when the disk is full."""
-        return self.path / "reserve"
 
     def checkpoint(self, which: Literal["last", "best"]) -> Path:
         """Where these weights are, whether they were written already or not."""
@@ -314,149 +259,6 @@ class RunFolder:
         folders = {"run": [self.path], "dataset": [self.record.dataset_folder]}
         return without_paths(sentence, folders)
 
-    def append(self, event: EventKind) -> EventKind:
-        """Write the event behind the others, stamped with the time; gives the stamped event.
-
-        Raises:
-            RunError: the file can't be written (disk full, folder gone).
-        """
-        stamped = event.model_copy(update={"time": time.time()})
-        try:
-            with open_own(self.events_path, "a+b") as file:
-                # A line that a crash cut in half must not swallow the next one.
-                start = b"\n" if _ends_within_a_line(file.seek(0, os.SEEK_END), file) else b""
-                file.write(start + to_line(stamped).encode() + b"\n")
-        except OSError as error:
-            raise RunError(
-                f"The events of the run can't be written to {self.events_path}: {error.strerror}. "
-                "Make room or restore the folder, then resume the run."
-            ) from error
-        return stamped
-
-    def events(self) -> list[Event]:
-        """Everything that happened so far, all sessions of the run together."""
-        return self._read_events(0)[0]
-
-    @property
-    def summary(self) -> Summary:
-        """What happened so far in short; asking again costs only what was added since."""
-        return summary_of(self.events_path)
-
-    @property
-    def position(self) -> int:
-        """How long the log of events is now, for `follow(since=...)`."""
-        return self.events_path.stat().st_size if self.events_path.exists() else 0
-
-    def follow(
-        self,
-        poll_seconds: float = 0.2,
-        stop: Callable[[], bool] = lambda: False,
-        *,
-        since: int = 0,
-    ) -> Iterator[Event]:
-        """Events as they come, until the run has finished or `stop()` is true.
-
-        Only what was added since the last look is read. When `stop()` becomes true, what is
-        already written is still delivered.
-
-        Args:
-            poll_seconds: time between two looks.
-            stop: asked before every look.
-            since: position to begin at; give `position` from before a resumed run was started,
-                or an earlier session's Finished may end the watch.
-        """
-        while True:
-            stopping = stop()
-            events, since = self._read_events(since)
-            yield from events
-            if stopping or (events and isinstance(events[-1], Finished)):
-                return
-            time.sleep(poll_seconds)
-
-    def _read_events(self, since: int) -> tuple[list[Event], int]:
-        """Events of the whole lines behind a position, and the position behind them."""
-        try:
-            with open_own(self.events_path, "rb") as file:
-                file.seek(since)
-                data = file.read()
-        except OSError:  # not there yet, or a network drive that comes back
-            return [], since
-        events, length = whole_events(data)
-        return events, since + length
-
-    @property
-    def status(self) -> Status:
-        """How the run is now, by its events and its heartbeat."""
-        last = self.summary.last
-        heart = self.heart
-        if heart is not None and heart.lives:
-            # A resumed run beats before its first event: newer than the end of the last session.
-            # A process that is known to live is asked for, whatever the clock says.
-            known = heart.process is not None
-            if known or not isinstance(last, Finished) or heart.time > last.time:
-                return "running"
-        if isinstance(last, Finished):
-            return last.outcome
-        return "created" if last is None and heart is None else "crashed"
-
-    @property
-    def last_step(self) -> int:
-        """The highest step that any event tells of, 0 before the first."""
-        return self.summary.last_step
-
-    def request(self, what: Literal["stop", "finish", "pause", "resume"]) -> None:
-        """Ask the training process to stop, to finish with the best weights, to pause or go on."""
-        if what == "resume":
-            (self.path / "PAUSE").unlink(missing_ok=True)
-        else:
-            self._mark(what.upper())
-
-    @property
-    def requested(self) -> Request | None:
-        """What is asked of the training process now; the most urgent if several are."""
-        return next((what for what in _REQUESTS if (self.path / what.upper()).exists()), None)
-
-    def let_go(self) -> None:
-        """Let the training process go on when the one that started it ends."""
-        self._mark("DETACHED")
-
-    @property
-    def is_let_go(self) -> bool:
-        """Whether the training process goes on without the one that started it."""
-        return (self.path / "DETACHED").exists()
-
-    def clear_requests(self) -> None:
-        """Forget what was asked, as every start of the training process does.
-
-        Raises:
-            RunError: something else than a file lies in the place of a request.
-        """
-        for name in ("DETACHED", *(what.upper() for what in _REQUESTS)):
-            try:
-                (self.path / name).unlink(missing_ok=True)
-            except OSError as error:
-                raise RunError(
-                    f"{self.path / name} can't be removed ({error.strerror}), so the run can't be "
-                    "started: remove it."
-                ) from error
-
-    def _mark(self, name: str) -> None:
-        """Leave an empty file; a link in its place is not followed.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        if not os.path.lexists(self.path / name):
-            open_own(self.path / name, "ab").close()
-
-    def heartbeat(self, pid: int | None = None) -> None:
-        """Say that the training process, this one unless another is given, is alive now.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        beat(self.path / "heartbeat", pid)
-
     def remove_leftovers(self) -> None:
         """Remove what was left by processes that were killed while they saved.
 
@@ -468,25 +270,27 @@ class RunFolder:
                 remove_leftovers(folder)
         remove_abandoned(self.path)
 
-    def end_heartbeat(self) -> None:
-        """Say that the training process has ended in an orderly way."""
-        (self.path / "heartbeat").unlink(missing_ok=True)
-
-    @property
-    def heart(self) -> Heartbeat | None:
-        """What the heartbeat tells now; None when there is none."""
-        return look_at(self.path / "heartbeat")
-
-    @property
-    def heartbeat_age_seconds(self) -> float | None:
-        """Seconds since the training process was last seen alive, None if it never was."""
-        heart = self.heart
-        return None if heart is None else heart.age_seconds
-
 
 def is_run(path: Path) -> bool:
     """Whether this folder is a run."""
     return (path / "run.json").is_file()
+
+
+def _write_new(
+    folder: Path,
+    record: RunRecord,
+    schema: LabelSchema,
+    cases: tuple[RunCase, ...],
+    start: bytes | None,
+) -> None:
+    for name in ("checkpoints", "predictions"):
+        (folder / name).mkdir(exist_ok=True)
+    save_document(folder / "labels.json", schema)
+    save_document(folder / "cases.json", RunCases(cases=cases))
+    if start is not None:
+        write_bytes(folder / "checkpoints" / "start.safetensors", start)
+    # Last, because its presence is what makes the folder a run.
+    save_document(folder / "run.json", record)
 
 
 def _check_something_learns(training: TrainConfig, continues: RunFolder | None) -> None:
@@ -530,10 +334,3 @@ def _make_empty_folder(folder: Path) -> None:
         raise InvalidInput(
             f"The run folder {folder} can't be made: {error.strerror}. Choose another place."
         ) from error
-
-
-def _ends_within_a_line(size: int, file: Any) -> bool:
-    if size == 0:
-        return False
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) != b"\n"

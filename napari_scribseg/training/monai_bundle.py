@@ -99,6 +99,23 @@ def _metadata(document: ModelDocument, depth: int, name: str) -> dict[str, Any]:
     }
 
 
+def _inferer(depth: int) -> dict[str, Any]:
+    """Slice by slice, or in windows as deep as a patch."""
+    if not depth:
+        return {
+            "_target_": "SliceInferer",
+            "roi_size": [-1, -1],
+            "spatial_dim": 2,
+            "sw_batch_size": 4,
+        }
+    return {
+        "_target_": "SlidingWindowInferer",
+        "roi_size": [-1, -1, depth],
+        "overlap": 0.5,
+        "mode": "gaussian",
+    }
+
+
 def _inference(document: ModelDocument, depth: int) -> dict[str, Any]:
     pixel = float(document.preprocessing["in_plane_pixel_mm"])
     codes = _axis_codes(document)
@@ -111,19 +128,6 @@ def _inference(document: ModelDocument, depth: int) -> dict[str, Any]:
         {"_target_": "Spacingd", "keys": "image", "pixdim": [pixel, pixel, -1.0]},
         {"_target_": "EnsureTyped", "keys": "image", "dtype": "$torch.float32"},
     ]
-    inferer: dict[str, Any] = {
-        "_target_": "SliceInferer",
-        "roi_size": [-1, -1],
-        "spatial_dim": 2,
-        "sw_batch_size": 4,
-    }
-    if depth:
-        inferer = {
-            "_target_": "SlidingWindowInferer",
-            "roi_size": [-1, -1, depth],
-            "overlap": 0.5,
-            "mode": "gaussian",
-        }
     back: list[dict[str, Any]] = [
         {
             "_target_": "Invertd",
@@ -150,7 +154,7 @@ def _inference(document: ModelDocument, depth: int) -> dict[str, Any]:
         "data": "$[{'image': i} for i in sorted(glob.glob(@dataset_dir + '/*.nii.gz'))]",
         "network": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
         "preprocessing": {"_target_": "Compose", "transforms": steps},
-        "inferer": inferer,
+        "inferer": _inferer(depth),
         "postprocessing": {"_target_": "Compose", "transforms": back},
         "dataset": {"_target_": "Dataset", "data": "@data", "transform": "@preprocessing"},
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1},

@@ -16,7 +16,8 @@ from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_text, place_in_project
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that "auto" holds out, and of the strokes that "strokes" does."""

@@ -101,6 +101,76 @@ class _Piece:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """An image that is shown to a network.
+
+    Args:
+        method: in evaluation mode.
+        image: (z, y, x), in the orientation that the network has learnt.
+        spacing: of the image, mm (z, y, x).
+        spacing_mm: in-plane pixel size that the network expects.
+        machine: where to compute.
+        z: only this slice; intensities are normalised over the volume all the same.
+        turns: degrees in the plane, averaged over.
+    """
+
+    method: Method
+    image: npt.NDArray[Any]
+    spacing: tuple[float, float, float]
+    spacing_mm: float
+    machine: Machine
+    z: int | None = None
+    turns: tuple[float, ...] = UPRIGHT
+
+    def pieces(self) -> Iterator[_Piece]:
+        """The prediction in pieces, in order, whatever the method is shown."""
+        return self._slices() if self.method.sample == "slice" else self._patches()
+
+    def _patches(self) -> Iterator[_Piece]:
+        """From a network that sees windows of several slices."""
+        method, machine, z = self.method, self.machine, self.z
+        slices = image_slices(self.image, self.spacing, self.spacing_mm)
+        for first, means in means_over_turns(
+            lambda seen: window_means(method, seen, machine), slices, self.turns
+        ):
+            start, shown = first, means
+            if z is not None:
+                if not first <= z < first + means.shape[1]:
+                    continue
+                start, shown = 0, means[:, z - first : z - first + 1]
+            uncertainty = method.uncertainty(shown[None])[0]
+            yield self._piece(start, shown.movedim(0, 1), uncertainty)
+            if z is not None:
+                return
+
+    @torch.no_grad()
+    def _slices(self) -> Iterator[_Piece]:
+        """From a network that sees slices, few of them at once."""
+        image, machine, z, start = self.image, self.machine, self.z, 0
+        slices = torch.from_numpy(normalise(image))[:, None]
+        slices = slices if z is None else slices[z : z + 1]
+        shape = (image.shape[0], image.shape[1], image.shape[2])
+        wanted = in_plane_shape(shape, self.spacing, self.spacing_mm)
+
+        def probabilities_of(shown: Tensor) -> Tensor:
+            with machine.autocast():
+                logits = self.method(shown.contiguous(memory_format=machine.memory_format))
+            return logits.float().softmax(1)
+
+        for some in slices.split(_slices_at_once(wanted)):
+            shown = resample_in_plane(some, wanted)
+            shown = shown.to(machine.device, memory_format=machine.memory_format)
+            probabilities = mean_over_turns(probabilities_of, shown, self.turns)
+            yield self._piece(start, probabilities, self.method.uncertainty(probabilities))
+            start += len(some)
+
+    def _piece(self, start: int, probabilities: Tensor, uncertainty: Tensor) -> _Piece:
+        """Probabilities (Z, K, y, x) and uncertainty (Z, y, x) on the slices of the image."""
+        shape = (self.image.shape[1], self.image.shape[2])
+        return _Piece(start, *_on_grid(probabilities, uncertainty, shape))
+
+
 def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
     """The model of a run, with the weights that `RunFolder.weights` names, or of a model file.
 
@@ -200,12 +270,14 @@ def predict_case(
             turn.shown(kept)[:, piece.slices] = found.swapaxes(0, 1)
         if unsure is not None:
             turn.shown(unsure)[piece.slices] = piece.uncertainty.numpy()
-    grid = image.grid if z is None else _grid_of_slice(image.grid, z)
     notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), view.doubt)))
-    return Prediction(segmentation, kept, unsure, grid, notes)
+    return Prediction(segmentation, kept, unsure, _grid_of(image.grid, z), notes)
 
 
-def _grid_of_slice(grid: Grid, z: int) -> Grid:
+def _grid_of(grid: Grid, z: int | None) -> Grid:
+    """The grid of a volume, or of one slice of it."""
+    if z is None:
+        return grid
     affine = grid.affine.copy()
     affine[:3, 3] = grid.position((z, 0, 0))
     return Grid((1, grid.shape[1], grid.shape[2]), affine, grid.oriented)
@@ -224,7 +296,7 @@ def _turned_pieces(
         turns: degrees in the plane, averaged over.
     """
     axis, index = (0, None) if z is None else turn.slice_seen(z, image.shape[0])
-    pieces = _pieces(
+    pieces = _Shown(
         model.method,
         turn.shown(image.array),
         turn.grid(image.grid).spacing,
@@ -232,7 +304,7 @@ def _turned_pieces(
         model.machine,
         index if axis == 0 else None,
         turns,
-    )
+    ).pieces()
     if axis == 0 or index is None:
         return pieces
     return (piece.cut(axis, index) for piece in pieces)
@@ -248,18 +320,12 @@ def image_probabilities(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Probabilities (K, z, y, x) and uncertainty (z, y, x) on the image's grid.
 
-    Args:
-        method: in evaluation mode.
-        image: (z, y, x).
-        spacing: of the image, mm (z, y, x).
-        spacing_mm: in-plane pixel size that the network expects.
-        machine: where to compute.
-        z: only this slice; intensities are normalised over the volume all the same.
+    Arguments are those of `_Shown`.
     """
     shape = (image.shape[0] if z is None else 1, *image.shape[1:])
     probabilities = np.empty((method.n_classes, *shape), np.float32)
     uncertainty = np.empty(shape, np.float32)
-    for piece in _pieces(method, image, spacing, spacing_mm, machine, z):
+    for piece in _Shown(method, image, spacing, spacing_mm, machine, z).pieces():
         probabilities[:, piece.slices] = piece.probabilities.numpy().swapaxes(0, 1)
         uncertainty[piece.slices] = piece.uncertainty.numpy()
     return probabilities, uncertainty
@@ -274,7 +340,7 @@ def image_segmentation(
 ) -> npt.NDArray[np.uint8]:
     """The likeliest class (z, y, x) alone; arguments are those of `image_probabilities`."""
     segmentation = np.empty(image.shape, np.uint8)
-    for piece in _pieces(method, image, spacing, spacing_mm, machine, None):
+    for piece in _Shown(method, image, spacing, spacing_mm, machine).pieces():
         segmentation[piece.slices] = piece.probabilities.numpy().argmax(1)
     return segmentation
 
@@ -293,78 +359,6 @@ def turned_segmentation(
     """
     seen, spacing = turn.shown(image.array), turn.grid(image.grid).spacing
     return turn.undone(image_segmentation(method, seen, spacing, spacing_mm, machine))
-
-
-def _pieces(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None,
-    turns: tuple[float, ...] = UPRIGHT,
-) -> Iterator[_Piece]:
-    """A prediction in pieces, in order, whatever the method is shown."""
-    if method.sample == "slice":
-        yield from _slice_pieces(method, image, spacing, spacing_mm, machine, z, turns)
-        return
-    yield from _patch_pieces(method, image, spacing, spacing_mm, machine, z, turns)
-
-
-def _patch_pieces(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None,
-    turns: tuple[float, ...],
-) -> Iterator[_Piece]:
-    """From a network that sees windows of several slices."""
-    shape = (image.shape[1], image.shape[2])
-    slices = image_slices(image, spacing, spacing_mm)
-    for first, means in means_over_turns(
-        lambda seen: window_means(method, seen, machine), slices, turns
-    ):
-        start, shown = first, means
-        if z is not None:
-            if not first <= z < first + means.shape[1]:
-                continue
-            start, shown = 0, means[:, z - first : z - first + 1]
-        uncertainty = method.uncertainty(shown[None])[0]
-        yield _Piece(start, *_on_grid(shown.movedim(0, 1), uncertainty, shape))
-        if z is not None:
-            return
-
-
-@torch.no_grad()
-def _slice_pieces(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None,
-    turns: tuple[float, ...],
-) -> Iterator[_Piece]:
-    """From a network that sees slices, few of them at once."""
-    slices = torch.from_numpy(normalise(image))[:, None]
-    slices = slices if z is None else slices[z : z + 1]
-    wanted = in_plane_shape((image.shape[0], image.shape[1], image.shape[2]), spacing, spacing_mm)
-    shape, start = (image.shape[1], image.shape[2]), 0
-
-    def probabilities_of(shown: Tensor) -> Tensor:
-        with machine.autocast():
-            logits = method(shown.contiguous(memory_format=machine.memory_format))
-        return logits.float().softmax(1)
-
-    for some in slices.split(_slices_at_once(wanted)):
-        shown = resample_in_plane(some, wanted)
-        shown = shown.to(machine.device, memory_format=machine.memory_format)
-        probabilities = mean_over_turns(probabilities_of, shown, turns)
-        uncertainty = method.uncertainty(probabilities)
-        yield _Piece(start, *_on_grid(probabilities, uncertainty, shape))
-        start += len(some)
 
 
 def _slices_at_once(shape: tuple[int, int]) -> int:

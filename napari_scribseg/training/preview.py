@@ -19,7 +19,8 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.orientation import Orientation, view_of
 from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.regular_file import refuse_links
-from napari_scribseg.runs.folder import PreviewRequest, RunFolder
+from napari_scribseg.runs.documents import PreviewRequest
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.predict import turned_segmentation
 

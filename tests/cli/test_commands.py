@@ -27,9 +27,9 @@ from napari_scribseg.annotation import simulate
 from napari_scribseg.cli import build_parser, checking, demo, main
 from napari_scribseg.cli.answer import Answer, columns, printable
 from napari_scribseg.core.config import MethodConfig, TrainConfig, apply_changes
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Saved, Started, Stepped, Validated
-from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.samples import sample_folder
 from napari_scribseg.core.volume import Volume

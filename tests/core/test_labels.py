@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import (
     BACKGROUND,
@@ -16,7 +17,6 @@ from napari_scribseg.core.labels import (
     PALETTE,
     PRESETS,
     LabelSchema,
-    ScribbleConvention,
     schema_from_names,
     targets_of,
 )

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.export import export
 

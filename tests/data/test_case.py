@@ -10,10 +10,12 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, LabelSchema, ScribbleConvention
+from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import Case, CaseFiles, Dataset, hold_out, put_on_grid
+from napari_scribseg.data.case import Case, CaseFiles, Dataset, hold_out
+from napari_scribseg.data.on_grid import put_on_grid
 
 SCHEMA = LabelSchema.of("RV", "MYO", "LV")
 GRID = Grid.from_spacing((3, 5, 7), (8.0, 1.5, 1.25), origin=(10.0, -20.0, 30.0))

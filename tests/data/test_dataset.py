@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from phantoms import phantom_dataset, write_nifti
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN, ScribbleConvention
+from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.dataset import LAYOUTS, check_dataset, read_dataset
 from napari_scribseg.data.names import distinct_ids, distinct_slugs, path_inside

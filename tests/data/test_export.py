@@ -12,8 +12,8 @@ from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
 
 from napari_scribseg.cli import main
 from napari_scribseg.cli.exporting import _LAYOUTS
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset

@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import (
-    BACKGROUND,
-    PRESETS,
-    UNKNOWN,
-    UNLABELLED,
-    LabelSchema,
-    ScribbleConvention,
-)
+from napari_scribseg.core.labels import BACKGROUND, PRESETS, UNKNOWN, UNLABELLED, LabelSchema
 from napari_scribseg.data.label_values import (
     LabelValues,
     convention_of,

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
-from napari_scribseg.evaluation import metrics
+from napari_scribseg.evaluation import metrics, summaries
 
 SCHEMA = LabelSchema.of("RV", "MYO")
 ONE = (1.0, 1.0, 1.0)
@@ -125,7 +125,7 @@ def test_an_invented_structure_has_dice_0_and_infinite_distances():
 
 def test_a_failed_case_counts_as_dice_0():
     good = metrics.score_case(np.ones((1, 2, 2), int), np.ones((1, 2, 2), int), ONE, SCHEMA)
-    rv, myo = metrics.summarise([*good, *metrics.failed_case(SCHEMA)])
+    rv, myo = summaries.summarise([*good, *metrics.failed_case(SCHEMA)])
     assert (rv.n_expected, rv.n_scored, rv.n_na, rv.n_failed) == (2, 1, 0, 1)
     assert (rv.dice.mean, rv.dice.n) == (0.5, 2)
     assert (rv.hd95_mm.mean, rv.hd95_mm.n, rv.hd95_mm.n_infinite) == (0.0, 1, 1)
@@ -134,7 +134,7 @@ def test_a_failed_case_counts_as_dice_0():
 
 
 def test_spread_by_hand():
-    spread = metrics.Spread.of([1.0, 2.0, 6.0, np.inf, np.nan])
+    spread = summaries.Spread.of([1.0, 2.0, 6.0, np.inf, np.nan])
     assert (spread.mean, spread.median, spread.n, spread.n_infinite) == (3.0, 2.0, 3, 1)
     assert spread.std == pytest.approx(np.sqrt(7))
 
@@ -156,7 +156,7 @@ def test_every_expected_case_is_scored_not_applicable_or_failed(kinds):
         else:
             a, b = (np.full((1, 2, 2), value) for value in masks[kind])
             scores += metrics.score_case(a, b, ONE, one_class)
-    (summary,) = metrics.summarise(scores)
+    (summary,) = summaries.summarise(scores)
     assert summary.n_expected == len(kinds) == summary.n_scored + summary.n_na + summary.n_failed
     assert summary.n_na == kinds.count("nothing")
     assert summary.n_failed == kinds.count("failed")
@@ -354,7 +354,7 @@ def test_a_reference_that_cannot_be_used_is_in_no_mean():
         np.ones((1, 2, 2), np.uint8), np.ones((1, 2, 2), np.uint8), ONE, schema
     )
     scores = [*good, *metrics.failed_case(schema), *metrics.unusable_case(schema)]
-    (summary,) = metrics.summarise(scores)
+    (summary,) = summaries.summarise(scores)
     assert summary.dice.mean == 0.5
     counts = (summary.n_scored, summary.n_na, summary.n_failed, summary.n_no_reference)
     assert (summary.n_expected, counts) == (3, (1, 0, 1, 1))

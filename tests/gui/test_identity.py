@@ -17,10 +17,10 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.evaluation.post_processing import CLEAN_UP
 from napari_scribseg.gui import catalogue
-from napari_scribseg.gui.autosave import Drawing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import Selected, kept_as
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.drawn_strokes import DrawnStrokes
 from napari_scribseg.gui.plugin import read
 from napari_scribseg.gui.results import predictions, saved_predictions
 from napari_scribseg.gui.session import Session
@@ -32,7 +32,8 @@ from napari_scribseg.project.case_names import places_of, remember_place, shown_
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.store import ProjectStore
 from napari_scribseg.runs import commands
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 
 ONE, TWO = two_ball_case(seed=1), two_ball_case(seed=2)
 TINY = TrainConfig(
@@ -232,7 +233,7 @@ class TestInTheWindow:
         dock = ScribbleDock(viewer, tmp_path / "b")
         viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
         layer = layers.layer_of(layers.scribbles_data(ONE.grid, TWO_BALLS, case=ONE.key))
-        waiting = Drawing(
+        waiting = DrawnStrokes(
             layer, ONE.scribbles, ONE.key, ONE.image, None, True, TWO_BALLS, tmp_path / "a", {}
         )
         dock.case_tab.autosave.unsaved[CaseKey.in_project(tmp_path / "a", "image"), ""] = waiting

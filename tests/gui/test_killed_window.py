@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_scribseg.project import journal
+from napari_scribseg.project import journals
 from napari_scribseg.project.store import ProjectStore
 
 _KILLS = 4
@@ -64,7 +64,7 @@ def test_strokes_older_than_two_seconds_survive_the_window(tmp_path, monkeypatch
     child.wait()
     strokes = [line.split() for line in lines if len(line.split()) == 4]
     old = [s[:3] for s in strokes if float(s[3]) < killed_at - _PROMISED_S]
-    later = ProjectStore(journal.private_folder())
+    later = ProjectStore(journals.private_folder())
     left = later.pending()
     if not left:
         assert old == []

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import CaseFiles, put_on_grid
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.io import read_labels, read_volume, write_volume
 from napari_scribseg.io.geometry import UNKNOWN_SIDES
 

@@ -16,8 +16,9 @@ from phantoms import TWO_BALLS
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
-from napari_scribseg.project import journal
-from napari_scribseg.project.journal import Journal, JournalHeader
+from napari_scribseg.project import journal, journals
+from napari_scribseg.project.journal import Journal
+from napari_scribseg.project.journal_records import JournalHeader
 
 SHAPE = (6, 40, 50)
 
@@ -48,7 +49,7 @@ def begun(tmp_path):
 
 def test_what_was_recorded_comes_back_without_any_other_file(begun):
     one, scribbles = begun
-    restored = journal.read(one.path)
+    restored = journals.read(one.path)
     np.testing.assert_array_equal(restored.scribbles, scribbles)
     assert restored.header.case == "patient00"
     assert restored.labels == TWO_BALLS
@@ -87,7 +88,7 @@ def test_saving_ends_a_journal_and_the_next_stroke_begins_one(begun):
     scribbles[1, 1, 2:4] = 2
     assert one.record(scribbles).voxels == np.count_nonzero(scribbles != saved)
     assert one.path != before
-    np.testing.assert_array_equal(journal.read(one.path).scribbles, scribbles)
+    np.testing.assert_array_equal(journals.read(one.path).scribbles, scribbles)
 
 
 def test_other_structures_come_back_too(begun):
@@ -95,7 +96,7 @@ def test_other_structures_come_back_too(begun):
     more = LabelSchema.of("one", "two", "three")
     scribbles[0, 0, 0] = 3
     one.record(scribbles, more)
-    assert journal.read(one.path).labels == more
+    assert journals.read(one.path).labels == more
     assert one.record(scribbles, more).voxels == 0
 
 
@@ -115,7 +116,7 @@ def test_every_cut_gives_the_state_after_some_whole_record(tmp_path):
     for length in range(0, len(content), 3):
         cut.write_bytes(content[:length])
         try:
-            restored = journal.read(cut)
+            restored = journals.read(cut)
         except InvalidInput:
             refused += 1
             assert length < ends[0]
@@ -129,7 +130,7 @@ def test_every_cut_gives_the_state_after_some_whole_record(tmp_path):
 def test_a_flipped_byte_never_makes_up_strokes(begun, tmp_path):
     one, scribbles = begun
     content = bytearray(one.path.read_bytes())
-    known = {journal.read(one.path).scribbles.tobytes()}
+    known = {journals.read(one.path).scribbles.tobytes()}
     damaged = tmp_path / "damaged.strokes"
     states = set()
     for at in range(0, len(content), 7):
@@ -137,7 +138,7 @@ def test_a_flipped_byte_never_makes_up_strokes(begun, tmp_path):
         damaged.write_bytes(content)
         content[at] ^= 0x10
         try:
-            restored = journal.read(damaged)
+            restored = journals.read(damaged)
         except InvalidInput:
             continue
         states.add(restored.scribbles.tobytes())
@@ -151,8 +152,8 @@ def test_strange_files_are_refused_and_left_alone(tmp_path, content):
     path = tmp_path / "x.strokes"
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match="no journal"):
-        journal.read(path)
-    assert journal.pending(tmp_path) == ()
+        journals.read(path)
+    assert journals.pending(tmp_path) == ()
     assert path.exists()
 
 
@@ -174,7 +175,7 @@ def test_a_full_disk_is_told_and_the_next_record_holds_everything(begun, monkeyp
     assert one.path.read_bytes() == whole, "no half record"
     scribbles[3, 3, 4:9] = 2
     one.record(scribbles)
-    restored = journal.read(one.path)
+    restored = journals.read(one.path)
     np.testing.assert_array_equal(restored.scribbles, scribbles)
     assert not restored.is_cut
 
@@ -198,7 +199,7 @@ def test_a_file_that_vanished_is_written_anew_and_whole(begun):
     one.path.unlink()
     scribbles[0, 0, 0] = 2
     one.record(scribbles)
-    np.testing.assert_array_equal(journal.read(one.path).scribbles, scribbles)
+    np.testing.assert_array_equal(journals.read(one.path).scribbles, scribbles)
 
 
 def test_a_slow_drive_is_told(begun, monkeypatch):
@@ -220,16 +221,16 @@ def test_scribbles_that_do_not_fit_are_refused(begun):
 
 def test_pending_leaves_out_what_a_running_process_writes(begun, tmp_path):
     one, scribbles = begun
-    (mine,) = journal.pending(tmp_path / "strokes")
+    (mine,) = journals.pending(tmp_path / "strokes")
     assert mine.path == one.path
     content = header(tmp_path)
     other = content.model_copy(
         update={"writer": content.writer.model_copy(update={"pid": 1, "started": _started(1)})}
     )
     Journal(tmp_path / "strokes", other, np.zeros(SHAPE, np.uint8)).record(scribbles)
-    assert [found.path for found in journal.pending(tmp_path / "strokes")] == [one.path]
-    journal.discard(one.path)
-    assert journal.pending(tmp_path / "strokes") == ()
+    assert [found.path for found in journals.pending(tmp_path / "strokes")] == [one.path]
+    journals.discard(one.path)
+    assert journals.pending(tmp_path / "strokes") == ()
 
 
 def _started(pid: int) -> str:
@@ -244,7 +245,8 @@ _ZYGOTE = '''
 import json, os, random, signal, sys, time
 from pathlib import Path
 import numpy as np
-from napari_scribseg.project.journal import Journal, JournalHeader
+from napari_scribseg.project.journal import Journal
+from napari_scribseg.project.journal_records import JournalHeader
 from napari_scribseg.core.labels import LabelSchema
 from strokes_of_a_seed import SHAPE, draw
 
@@ -312,7 +314,7 @@ def test_killed_at_any_moment_every_acknowledged_stroke_comes_back(tmp_path):
     for seed, acknowledged in answers:
         rng = np.random.default_rng(seed)
         scribbles = np.zeros(namespace["SHAPE"], np.uint8)
-        found = journal.pending(folder / str(seed))
+        found = journals.pending(folder / str(seed))
         restored = found[0].scribbles if found else scribbles.copy()
         strokes = found[0].strokes if found else 0
         assert acknowledged <= strokes <= acknowledged + 1, "the one under way may be there"

@@ -14,7 +14,7 @@ from phantoms import TWO_BALLS, phantom_dataset
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.io import read_labels
-from napari_scribseg.project import journal, teamwork
+from napari_scribseg.project import journals, teamwork
 from napari_scribseg.project.folder import Project, cases_in
 from napari_scribseg.project.store import ProjectStore
 from napari_scribseg.project.versions import Made, names_of, strokes_of_case, versions_of
@@ -184,7 +184,7 @@ def test_a_journal_of_shared_strokes_is_one_that_older_programs_read(store, tmp_
     scribbles[0, 0] = 1
     store.keep(CASE, CASE, scribbles, TWO_BALLS)
     (path,) = (tmp_path / "journals").glob("*.strokes")
-    header = json.loads(journal.read(path).header.json_text())
+    header = json.loads(journals.read(path).header.json_text())
     assert header["version"] == 1
     assert "annotator" not in header
 
@@ -228,7 +228,7 @@ def test_training_takes_own_strokes_where_people_draw_apart_and_what_is_chosen(
     store.set_apart(apart=True)
     ana, ben = draw(store, "Ana", 2), draw(store, "Ben", 4)
     store.save_consensus(CASE, ana + ben, MADE)
-    monkeypatch.setattr("napari_scribseg.project.folder.annotator_name", lambda: "Ben")
+    monkeypatch.setattr("napari_scribseg.project.reading.annotator_name", lambda: "Ben")
 
     def taken(name=None):
         (case,) = cases_in(folder, strokes_of=name).cases

@@ -16,8 +16,9 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.core.events import Finished
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.runs.documents import RunCase
 from napari_scribseg.runs.elsewhere import _able_worker, checked_address, train_elsewhere
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.folder import RunFolder
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a script stands for ssh")
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Saved, Started, Warned
-from napari_scribseg.core.labels import PRESETS, ScribbleConvention
+from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.data.case import CaseFiles
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.worker import record
 
 STARTED = Started(

@@ -11,7 +11,8 @@ from phantoms import phantom_dataset
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.events import Finished, Stepped, Validated
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.loggers import Feed, MlflowLogger
 
 

@@ -25,7 +25,8 @@ from napari_scribseg.methods.effdnet.method import EFFDNet
 from napari_scribseg.methods.full_25d.method import Full25D
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.runs import model_file
-from napari_scribseg.runs.folder import RunCase, RunFolder
+from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.model_file import described, read_model_file
 from napari_scribseg.runs.worker import record
 from napari_scribseg.training.model_export import card_of, export_model

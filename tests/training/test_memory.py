@@ -60,7 +60,7 @@ def test_a_prediction_that_does_not_fit_is_refused_before_it_begins(
 ) -> None:
     model, volume = model_of("partial_ce"), image()
     seen: list[object] = []
-    monkeypatch.setattr(predict, "_pieces", lambda *given: seen.append(given) or iter(()))
+    monkeypatch.setattr(predict._Shown, "pieces", lambda one: seen.append(one) or iter(()))
     monkeypatch.setattr(memory, "free_bytes", lambda: 1000)
     with pytest.raises(InvalidInput, match=r"19 x 40 x 36 voxels .* Close other programs"):
         predict_case(model, volume)

@@ -18,7 +18,7 @@ from napari_scribseg.cli import main
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.events import Previewed, Stepped, Validated, Warned
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import put_on_grid
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.orientation import NOT_RECORDED, Orientation, StoredAxes, Turn
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.io import read_labels, read_volume, write_volume
@@ -26,7 +26,8 @@ from napari_scribseg.methods.em_crf.method import EMCRF
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.random_walker.method import RandomWalker
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
-from napari_scribseg.runs.folder import PreviewRequest, RunFolder
+from napari_scribseg.runs.documents import PreviewRequest
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.checkpoint import checkpoint_info, load_checkpoint, save_checkpoint
 from napari_scribseg.training.inspect_maps import case_maps
 from napari_scribseg.training.machine import choose_machine

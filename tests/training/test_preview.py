@@ -11,7 +11,7 @@ from napari_scribseg.core.events import Previewed, Warned
 from napari_scribseg.io import read_labels, read_volume
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.ustm.method import USTM
-from napari_scribseg.runs.folder import PreviewRequest
+from napari_scribseg.runs.documents import PreviewRequest
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.preview import superfluous
 from napari_scribseg.training.train import train

@@ -10,6 +10,7 @@ from small_runs import phantom_run
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.events import Relabelled, Stepped
 from napari_scribseg.methods.random_walker.method import RandomWalker
+from napari_scribseg.training import loop
 from napari_scribseg.training import train as engine
 from napari_scribseg.training.checkpoint import load_checkpoint
 
@@ -32,7 +33,7 @@ class Recursive(RandomWalker):
 @pytest.fixture(autouse=True)
 def known(monkeypatch, tmp_path):
     monkeypatch.setattr(engine, "method_named", lambda name: Recursive)
-    monkeypatch.setattr(engine, "_REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(loop, "_REPORT_SECONDS", 0.0)
     monkeypatch.setenv("SCRIBSEG_CACHE", str(tmp_path / "cache"))
 
 

@@ -51,9 +51,9 @@ PATIENCE_SECONDS = 120.0
 SAVES_OFTEN = """
 import os, signal, sys, time
 from napari_scribseg.cli import main
-from napari_scribseg.training import train
+from napari_scribseg.training import loop
 from napari_scribseg.io import atomic
-train._SAVE_SECONDS = 0.0
+loop._SAVE_SECONDS = 0.0
 """
 GOES = "\nsys.exit(main(sys.argv[1:]))"
 DIES_WHILE_SAVING = """

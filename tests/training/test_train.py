@@ -177,7 +177,7 @@ def test_a_paused_training_waits_and_goes_on(tmp_path, monkeypatch) -> None:
         if waits == 3:
             run.request("resume")
 
-    monkeypatch.setattr("napari_scribseg.training.train.time.sleep", instead_of_sleeping)
+    monkeypatch.setattr("napari_scribseg.training.loop.time.sleep", instead_of_sleeping)
     run.request("pause")
     end = list(train(run))[-1]
     assert waits == 3
@@ -195,7 +195,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_case_and_keeps_the_weights(
         return {name: term * (math.nan if bad else 1.0) for name, term in terms.items()}
 
     monkeypatch.setattr(PartialCE, "losses", poisoned)
-    monkeypatch.setattr("napari_scribseg.training.train._SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("napari_scribseg.training.loop._SAVE_SECONDS", 0.0)
     run = phantom_run(tmp_path, PartialCE, steps=10)
     with pytest.raises(RunError, match=r"not finite at step \d+.* cases patient01\."):
         list(train(run))

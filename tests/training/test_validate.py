@@ -14,7 +14,8 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.events import Finished, Previewed, Validated, Warned
 from napari_scribseg.methods.full_2d.method import Full2D
 from napari_scribseg.methods.partial_ce.method import PartialCE
-from napari_scribseg.runs.folder import PreviewRequest, RunFolder
+from napari_scribseg.runs.documents import PreviewRequest
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training import validate
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.train import train

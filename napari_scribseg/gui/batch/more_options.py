@@ -7,8 +7,8 @@ from typing import Any
 
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSizePolicy, QSpinBox, QWidget
 
+from napari_scribseg.core.conventions import CONVENTIONS
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import CONVENTIONS
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.schedule import default_jobs
 from napari_scribseg.gui.qt import Signal

@@ -12,7 +12,8 @@ import numpy as np
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import Case, put_on_grid
+from napari_scribseg.data.case import Case
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.evaluation.tables import plain_text
 from napari_scribseg.experiment.comparisons import MEAN
 from napari_scribseg.experiment.experiment import REPORT, Experiment

@@ -18,7 +18,7 @@ from typing import Final, Literal
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Prepared, Stepped
 from napari_scribseg.evaluation.case_scores import score_of_row
-from napari_scribseg.evaluation.metrics import summarise
+from napari_scribseg.evaluation.summaries import summarise
 from napari_scribseg.experiment.clients import is_worked_on
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,

@@ -15,13 +15,15 @@ from napari_scribseg.data.found import Found
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.case.import_dialog import ImportDialog
+from napari_scribseg.gui.case.import_request import ImportRequest, OpenProject
 from napari_scribseg.gui.case.new_project import projects_home
 from napari_scribseg.gui.case.open_dialog import OpenDialog
 from napari_scribseg.gui.case.opener import CaseOpener
-from napari_scribseg.gui.case.presenter import ImportPresenter, ImportRequest, OpenProject
+from napari_scribseg.gui.case.presenter import ImportPresenter
 from napari_scribseg.gui.case.project_opener import ProjectOpener
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.store import ProjectState, ProjectStore
+from napari_scribseg.project.shown import ProjectState
+from napari_scribseg.project.store import ProjectStore
 
 _TOGETHER_MS = 60
 """napari hands over files that are dropped together one by one."""

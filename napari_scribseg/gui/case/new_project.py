@@ -23,7 +23,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.case.class_choices import OWN, ready_choices, schema_of_text
-from napari_scribseg.gui.case.presenter import free_folder
+from napari_scribseg.gui.case.import_request import free_folder
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, button, note_label
 
 

@@ -22,12 +22,13 @@ from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
-from napari_scribseg.gui.case.presenter import ImportRequest
+from napari_scribseg.gui.case.import_request import ImportRequest
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.io.series import read_series_frames
 from napari_scribseg.project.case_names import file_case_id
-from napari_scribseg.project.store import OpenedCase, ProjectStore
+from napari_scribseg.project.shown import OpenedCase
+from napari_scribseg.project.store import ProjectStore
 
 _TELL_EVERY: Final = 5
 """Cases between two sentences about how many are added."""

@@ -17,8 +17,9 @@ from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.recent import RecentProjects
 from napari_scribseg.gui.session import Session
-from napari_scribseg.project.journal import Restored
-from napari_scribseg.project.store import ProjectState, ProjectStore
+from napari_scribseg.project.journals import Restored
+from napari_scribseg.project.shown import ProjectState
+from napari_scribseg.project.store import ProjectStore
 
 
 @dataclass(frozen=True, eq=False)

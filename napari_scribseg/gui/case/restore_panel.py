@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, note_label
-from napari_scribseg.project.journal import Restored
+from napari_scribseg.project.journals import Restored
 
 _STYLE = """
 RestorePanel { background-color: rgba(201, 143, 6, 45); border-left: 3px solid #c98f06; }

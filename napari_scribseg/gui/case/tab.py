@@ -47,7 +47,8 @@ from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import Fold, Panel, Tab, button, note_label
 from napari_scribseg.project.case_doubt import case_doubts
 from napari_scribseg.project.document import Progress
-from napari_scribseg.project.store import OpenedCase, ProjectState, ProjectStore
+from napari_scribseg.project.shown import OpenedCase, ProjectState
+from napari_scribseg.project.store import ProjectStore
 
 SAVE_KEY: Final = "F2"
 _WARNING_STYLE: Final = "color: #c98f06;"

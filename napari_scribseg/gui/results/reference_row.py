@@ -15,8 +15,9 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import put_on_grid, read_reference
 from napari_scribseg.data.classes import written_by_values
+from napari_scribseg.data.on_grid import put_on_grid
+from napari_scribseg.data.stored_labels import read_reference
 from napari_scribseg.gui.canvas import layers, painting
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.presenter import ResultsPresenter

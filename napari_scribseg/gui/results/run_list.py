@@ -12,8 +12,9 @@ from napari_scribseg.core.wording import counted
 from napari_scribseg.data import names
 from napari_scribseg.gui.run_titles import run_title
 from napari_scribseg.methods.registry import title_of
-from napari_scribseg.runs.folder import RunFolder, Status
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.model_file import IN_FOLDER, model_path, read_document
+from napari_scribseg.runs.shared_files import Status
 
 
 @dataclass(frozen=True)

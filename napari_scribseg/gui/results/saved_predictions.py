@@ -20,8 +20,8 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import put_on_grid
 from napari_scribseg.data.names import volumes_in
+from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.values import Prediction, Snapshot
 from napari_scribseg.io import read_labels, read_volume, write_volume

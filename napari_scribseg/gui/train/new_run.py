@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import ScribbleConvention
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, hold_out
 from napari_scribseg.gui.project_cases import effort_behind, other_cases
@@ -14,7 +14,8 @@ from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.storable import storable
 from napari_scribseg.project.folder import run_folder_name
-from napari_scribseg.runs.folder import PreviewRequest, RunCase, RunFolder
+from napari_scribseg.runs.documents import PreviewRequest, RunCase
+from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.new_run import run_of_cases
 
 

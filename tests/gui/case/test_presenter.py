@@ -13,7 +13,8 @@ from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.found import Found, FoundCase, LeftOut
 from napari_scribseg.data.label_values import LabelValues
 from napari_scribseg.gui.case.class_choices import choices_for, schema_of_text
-from napari_scribseg.gui.case.presenter import ImportPresenter, ImportScreen, OpenProject
+from napari_scribseg.gui.case.import_request import OpenProject
+from napari_scribseg.gui.case.presenter import ImportPresenter, ImportScreen
 
 HEART, ORGANS = PRESETS["cardiac"], PRESETS["abdomen"]
 

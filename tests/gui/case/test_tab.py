@@ -17,16 +17,18 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.gui import autosave
+from napari_scribseg.gui import drawn_strokes
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import CloseQuestion, Leaving, Running, ask_all
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.status_line import StatusLine
 from napari_scribseg.io import read_labels, read_volume
-from napari_scribseg.project import journal
+from napari_scribseg.project import journal, journals
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.journal import Journal, JournalHeader
+from napari_scribseg.project.journal import Journal
+from napari_scribseg.project.journal_records import JournalHeader
+from napari_scribseg.project.shown import Kept
 
 
 class Dock(QWidget):
@@ -106,8 +108,8 @@ def test_a_stroke_is_kept_within_two_seconds_and_saved_on_demand(opened, project
     drawn = draw(dock)
     qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved, timeout=2000)
     assert time.monotonic() - began < 2
-    (path,) = journal.private_folder().glob("*.strokes")
-    np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
+    (path,) = journals.private_folder().glob("*.strokes")
+    np.testing.assert_array_equal(journals.read(path).scribbles, drawn)
     np.testing.assert_array_equal(stored(project), before)
     assert dock.status.saved.text() == "strokes kept"
     QTest.keyClick(dock.window(), Qt.Key.Key_F2)
@@ -166,7 +168,7 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
     header = JournalHeader.begin(
         project, "patient00", saved.shape, TWO_BALLS, scribbles_sha256=sha256
     )
-    Journal(journal.private_folder(), header, saved).record(scribbles)
+    Journal(journals.private_folder(), header, saved).record(scribbles)
     dock = show(viewer, project)
     qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
     assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
@@ -175,7 +177,7 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
     np.testing.assert_array_equal(dock.scribbles.data, scribbles)
     np.testing.assert_array_equal(stored(project), scribbles)
     qtbot.waitUntil(dock.tab.restore.isHidden)
-    assert list(journal.private_folder().iterdir()) == []
+    assert list(journals.private_folder().iterdir()) == []
     end(dock)
 
 
@@ -201,8 +203,8 @@ def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, 
     assert len(asked) == 1
     answers["then"] = "keep"
     assert dock.tab.leaving.ask()
-    (path,) = journal.private_folder().glob("*.strokes")
-    np.testing.assert_array_equal(journal.read(path).scribbles, drawn)
+    (path,) = journals.private_folder().glob("*.strokes")
+    np.testing.assert_array_equal(journals.read(path).scribbles, drawn)
     assert dock.tab.leaving.ask()
     assert len(asked) == 2, "an answer holds until something is drawn"
     dock.scribbles.data[2, 10:14, 20] = 2
@@ -388,7 +390,9 @@ def test_letters_stand_at_the_borders_of_the_canvas(opened):
 def test_saving_never_makes_the_window_wait(opened, monkeypatch, qtbot):
     """What the GUI thread does at the end of a stroke is only to start a job."""
     dock = opened
-    monkeypatch.setattr(autosave, "_keep", lambda *_: time.sleep(1.0) or (_nothing_kept(), False))
+    monkeypatch.setattr(
+        drawn_strokes, "keep", lambda *_: time.sleep(1.0) or (_nothing_kept(), False)
+    )
     began = time.monotonic()
     dock.tab.autosave.keep()
     dock.tab.autosave.keep()
@@ -396,4 +400,4 @@ def test_saving_never_makes_the_window_wait(opened, monkeypatch, qtbot):
 
 
 def _nothing_kept():
-    return autosave.Kept("", unsaved=False)
+    return Kept("", unsaved=False)

@@ -1,0 +1,59 @@
+"""The layers of one case among all of a viewer: found, added and renewed."""
+
+from __future__ import annotations
+
+from napari.components import LayerList
+from napari.layers import Layer
+
+from napari_scribseg.data.case import CaseKey
+from napari_scribseg.gui.canvas import layers
+
+
+def layer_beside(known: LayerList, role: layers.Role, image: Layer) -> Layer | None:
+    """The newest layer of this role of an image's own case, if it has the image's shape."""
+    case, shape = layers.identified(image), tuple(image.data.shape[-3:])
+    found = [
+        layer
+        for layer in known
+        if layers.role_of(layer) == role
+        and layers.case_of(layer) == case
+        and tuple(layer.data.shape[-3:]) == shape
+    ]
+    return found[-1] if found else None
+
+
+def put_in_place(
+    known: LayerList,
+    new: Layer,
+    role: layers.Role,
+    case: CaseKey,
+    run: str | None,
+    *,
+    below: Layer | None,
+) -> None:
+    """Add a layer below another one, or in the place of the one of this role, case and run.
+
+    What was active stays so, or else the layer that it is put below.
+    """
+    old = layers.find(known, role, case, run)
+    active = known.selection.active
+    if old is not None:
+        new.visible = old.visible
+        new.opacity = old.opacity
+        place = known.index(old)
+        known.remove(old)
+    else:
+        place = known.index(below) if below in known else len(known)
+    known.insert(place, new)
+    if active is None or active not in known:
+        active = below
+    if active is not None:
+        known.selection.active = active
+
+
+def layer_of_frame(series: Layer, frame: int) -> Layer:
+    """A time point (counted from 0) of a series as an image of its own, with a case of its own."""
+    whole = layers.identified(series)
+    part = f"_frame{frame + 1:02d}"
+    case = CaseKey(whole.source, f"{whole.id[:60]}{part}", f"{whole.name}{part}")
+    return layers.layer_of(layers.image_data(layers.volume_of(series, frame), case=case))
