@@ -31,6 +31,7 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     snapshot_of,
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
+from napari_scribseg.gui.canvas.slices import Plane, shown_plane
 from napari_scribseg.gui.canvas.stroke_feed import Look, StrokeFeed
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
@@ -64,6 +65,8 @@ class Session(QObject):
     """A Look: slices of the chosen scribbles changed; `drawn` is up to date."""
     region_changed = Signal(object)
     """A Region outside of which everything is background, or None."""
+    plane_changed = Signal()
+    """Another plane is worked on: see `plane`."""
     value_selected = Signal(int)
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
@@ -84,6 +87,8 @@ class Session(QObject):
     def __init__(self, viewer: napari.viewer.Viewer, project_folder: Path | None = None) -> None:
         super().__init__()
         self.viewer = viewer
+        self.front: Any = viewer
+        """The viewer whose canvas the mouse was over last: that of the window, or a further one."""
         self.project_folder = project_folder or recent.newest_project() or recent.default_project()
         self.background = Background()
         self.warm = WarmChild()
@@ -121,6 +126,11 @@ class Session(QObject):
     def has_new_strokes(self) -> bool:
         """Whether something was drawn that was not looked at yet."""
         return self._strokes.is_behind
+
+    @property
+    def plane(self) -> Plane | None:
+        """The plane of the chosen scribbles that is worked on; None beyond their ends."""
+        return shown_plane(self.front, self.selected.scribbles)
 
     @property
     def frame(self) -> int:
@@ -187,6 +197,12 @@ class Session(QObject):
             return
         note_region(scribbles, region)
         self.region_changed.emit(region)
+
+    def use_canvas(self, viewer: Any) -> None:
+        """Let the plane that a viewer shows be the one that keys and counts are about."""
+        if viewer is not self.front:
+            self.front = viewer
+            self.plane_changed.emit()
 
     def know_as(self, kept: CaseKey, case: CaseKey) -> None:
         """The project keeps a case from elsewhere from now on; it stays the same case."""

@@ -14,7 +14,7 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.gui.canvas import brush, layers
-from napari_scribseg.gui.canvas.slices import show_slice
+from napari_scribseg.gui.canvas.slices import Plane, plane_axis, show_plane
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.interpolation import interpolate_strokes
@@ -49,16 +49,18 @@ class Proposal(QObject):
         return self._is_busy
 
     def interpolate(self) -> None:
-        """Propose strokes on the slices between scribbled ones."""
+        """Propose strokes between scribbled slices, or between planes like the shown one."""
         scribbles = self._scribbles()
         if scribbles is None:
             return
         drawn, grid = scribbles[0].copy(), scribbles[1]
+        axis = plane_axis(self._session.front)
         self._make(
-            lambda: interpolate_strokes(drawn, grid.spacing),
+            lambda: _interpolated(drawn, grid.spacing, axis),
             grid,
             "There is nothing to interpolate: draw a class on two slices, near the same place, "
             "that have others between them.",
+            axis,
         )
 
     def simulate(self, style: Style, every: int) -> None:
@@ -125,24 +127,24 @@ class Proposal(QObject):
             return None
         return volume.array, volume.grid
 
-    def _make(self, job: Callable[[], Array], grid: Grid, nothing: str) -> None:
+    def _make(self, job: Callable[[], Array], grid: Grid, nothing: str, axis: int = 0) -> None:
         if self._is_busy:
             return
         self._is_busy = True
         self.changed.emit()
         self._session.background.run(
             job,
-            partial(self._take, self._session.selected.scribbles, grid, nothing),
+            partial(self._take, self._session.selected.scribbles, grid, nothing, axis),
             self._fail,
         )
 
-    def _take(self, layer: Layer | None, grid: Grid, nothing: str, made: Array) -> None:
+    def _take(self, layer: Layer | None, grid: Grid, nothing: str, axis: int, made: Array) -> None:
         self._is_busy = False
         case = self._session.case
         if case is None or layer is not self._session.selected.scribbles:
             self.changed.emit()
             return
-        touched = np.flatnonzero(made.any(axis=(1, 2)))
+        touched = np.flatnonzero(np.moveaxis(made, axis, 0).any(axis=(1, 2)))
         if not len(touched):
             self._session.say(nothing, "warning")
             self.changed.emit()
@@ -150,9 +152,11 @@ class Proposal(QObject):
         data = layers.proposal_data(grid, self._session.schema, case=case, array=made)
         self._session.put(data, "proposal", case)
         if layer is not None:
-            show_slice(self._session.viewer, layer, int(touched[len(touched) // 2]))
+            middle = Plane(axis, int(touched[len(touched) // 2]))
+            show_plane(self._session.front, layer, middle)
+        called = "slice(s)" if axis == 0 else "plane(s)"
         self._session.say(
-            f"Proposed on {len(touched)} slice(s). Look at them, then accept or drop."
+            f"Proposed on {len(touched)} {called}. Look at them, then accept or drop."
         )
         self.changed.emit()
 
@@ -171,3 +175,11 @@ class Proposal(QObject):
 
     def _tell(self, _event: object = None) -> None:
         self.changed.emit()
+
+
+def _interpolated(drawn: Array, spacing: tuple[float, float, float], axis: int) -> Array:
+    """New strokes (z, y, x) between planes across an axis."""
+    others = [one for one in range(3) if one != axis]
+    z, y, x = (spacing[one] for one in (axis, *others))
+    made = interpolate_strokes(np.moveaxis(drawn, axis, 0), (z, y, x))
+    return np.ascontiguousarray(np.moveaxis(made, 0, axis))
