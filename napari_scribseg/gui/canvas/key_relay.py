@@ -94,7 +94,7 @@ class KeyRelay(QObject):
         layer = self._layer()
         active = self._viewer.layers.selection.active
         is_over = self._viewer.mouse_over_canvas or self._over_further_canvas()
-        if layer is None or not is_over or event.isAutoRepeat() or is_further_canvas(focused):
+        if layer is None or not is_over or event.isAutoRepeat():
             return False
         is_on_canvas = _is_canvas(focused)
         if is_on_canvas and active is layer:
@@ -121,13 +121,13 @@ class KeyRelay(QObject):
         return True
 
 
-def is_further_canvas(widget: QObject | None) -> bool:
-    """Whether a widget is a canvas of ours: its active layer has all keys of the scribbles."""
-    return isinstance(widget, QOpenGLWidget) and not _is_canvas(widget)
-
-
 def _is_canvas(widget: QObject | None) -> bool:
-    """Whether napari gives a widget's keys to the active layer: it is in no dock, and no slider."""
+    """Whether napari gives a widget's keys to the active layer: it is in no dock, and no slider.
+
+    A canvas does so in a dock, too.
+    """
+    if isinstance(widget, QOpenGLWidget):
+        return True
     if isinstance(widget, QAbstractSlider):
         return False
     while isinstance(widget, QWidget) and not isinstance(widget, QDockWidget):

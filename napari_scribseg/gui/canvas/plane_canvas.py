@@ -7,7 +7,7 @@ from typing import Any, cast
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.canvas.canvas_marks import CrossMarks, LetterMarks
@@ -35,6 +35,9 @@ class PlaneCanvas(QWidget):
         self._image: Layer | None = None
         self._fitted = 0.0
         """The zoom at which everything was seen; another one is the user's."""
+        self._fitting = QTimer(self)
+        self._fitting.setSingleShot(True)
+        self._fitting.timeout.connect(self._fit)
         self._viewer: Any = QtViewer(model)
         self._viewer.setAcceptDrops(False)  # files are opened by the window
         hide_brush_box(model)
@@ -63,21 +66,23 @@ class PlaneCanvas(QWidget):
         self._image = image
         self._show_directions()
         if is_other:
-            self._fit()
+            self._fitting.start(0)
 
     def end(self) -> None:
         """Close for good."""
+        self._fitting.stop()
         self._end_context()
         self._cross.end()
         self.model.dims.events.order.disconnect(self._show_directions)
         self.native.removeEventFilter(self)
         self._viewer.close()
+        self._viewer = None
 
     def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802  Qt's name
         """Show everything in a canvas of another size, unless somebody has zoomed."""
         is_resized = a1 is not None and a1.type() == QEvent.Type.Resize
         if a0 is self.native and is_resized and self._fitted in (0, camera_of(self.model).zoom):
-            self._fit()
+            self._fitting.start(0)  # napari is still to hear of the size
         return False
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's name

@@ -14,6 +14,7 @@ from napari_scribseg.gui.canvas.canvas_marks import CrossMarks
 from napari_scribseg.gui.canvas.drawing_context import canvas_in
 from napari_scribseg.gui.canvas.linked_planes import LinkedPlanes
 from napari_scribseg.gui.canvas.plane_canvas import PlaneCanvas
+from napari_scribseg.gui.canvas.side_by_side import camera_of
 from napari_scribseg.gui.closing import main_window_of
 from napari_scribseg.gui.dock_place import dock_of
 from napari_scribseg.gui.qt import Signal
@@ -34,6 +35,8 @@ _SHOWN: Final[tuple[layers.Role, ...]] = (
     "agreement",
 )
 _HEIGHT: Final = 250
+_SETTLED_MS: Final = 100
+"""Qt has laid out the window anew by then."""
 _LOWER_CORNERS: Final = {
     Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
     Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
@@ -114,15 +117,24 @@ class PlanesDock(QWidget):
         super().__init__()
         self._session = session
         self.linked = LinkedPlanes(session.viewer, self._is_wanted)
-        self.canvases = tuple(PlaneCanvas(model) for model in self.linked.models)
+        self.canvases: tuple[PlaneCanvas, ...] = tuple(map(PlaneCanvas, self.linked.models))
         self._cross: CrossMarks | None = None
+        self._before: tuple[QWidget | None, int] = (None, 0)
+        """The canvas of the window, and how high it was."""
+        self._zoomed: tuple[float, float] | None = None
+        """The zoom of the window before and after its canvas became lower."""
         self._corners: dict[Qt.Corner, Qt.DockWidgetArea] = {}
         """Whose the lower corners of the window were before."""
+        self._is_window_closing = False
+        self._watched: QMainWindow | None = None
         self._has_ended = False
         # Later: Qt also hides what it is about to destroy, where nothing may be touched any more.
         self._resting = QTimer(self)
         self._resting.setSingleShot(True)
         self._resting.timeout.connect(self._rest)
+        self._shrinking = QTimer(self)
+        self._shrinking.setSingleShot(True)
+        self._shrinking.timeout.connect(self._shrink)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(2)
@@ -145,8 +157,13 @@ class PlanesDock(QWidget):
             self._cross = None
         for canvas in self.canvases:
             canvas.end()
-        window = main_window_of(self)
-        if isinstance(window, QMainWindow):
+        self.canvases = ()
+        camera = camera_of(self._session.viewer)
+        if self._zoomed is not None and camera.zoom == self._zoomed[1]:
+            camera.zoom = self._zoomed[0]
+        window, self._watched = self._watched, None
+        if window is not None:
+            window.removeEventFilter(self)
             for corner, area in self._corners.items():
                 window.setCorner(corner, area)
         self.ended.emit()
@@ -160,15 +177,30 @@ class PlanesDock(QWidget):
         canvas = None if window is None else canvas_in(window)
         if canvas is not None and self._cross is None:
             self._cross = CrossMarks(self._session.viewer, canvas)
-        if isinstance(window, QMainWindow) and not self._corners:
-            self._take_place(window)
+        if isinstance(window, QMainWindow) and self._watched is None:
+            self._watched = window
+            window.installEventFilter(self)
+            self._take_place(window, canvas)
         self.linked.wake()
         self._show_image()
 
     def hideEvent(self, a0: QHideEvent | None) -> None:  # noqa: N802  Qt's name
         """Cost nothing while nobody sees it."""
         super().hideEvent(a0)
-        self._resting.start(0)
+        if self._is_window_closing:
+            self.end()
+        else:
+            self._resting.start(0)
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802  Qt's name
+        """Take note that the window is about to close; when it does, we are hidden first."""
+        if a0 is self._watched and a1 is not None and a1.type() == QEvent.Type.Close:
+            self._is_window_closing = True
+            QTimer.singleShot(0, self._stay)  # unless somebody keeps it open
+        return False
+
+    def _stay(self) -> None:
+        self._is_window_closing = False
 
     def event(self, a0: QEvent | None) -> bool:
         """Qt's events; napari takes a closed dock out of its window, which ends it."""
@@ -181,14 +213,30 @@ class PlanesDock(QWidget):
         """Half as high as the canvas above it."""
         return QSize(600, _HEIGHT)
 
-    def _take_place(self, window: QMainWindow) -> None:
+    def _take_place(self, window: QMainWindow, canvas: QWidget | None) -> None:
         """Lie below the image alone, so that the docks at its sides stay as high as they are."""
+        if canvas is not None:
+            self._keep_view(canvas, canvas.height())
         for corner, area in _LOWER_CORNERS.items():
             self._corners[corner] = window.corner(corner)
             window.setCorner(corner, area)
         dock = dock_of(self)
         if dock is not None and not dock.isFloating():
             window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+
+    def _keep_view(self, canvas: QWidget, height: int) -> None:
+        """What was seen in the window stays in sight where its canvas becomes lower."""
+        self._before = (canvas, height)
+        self._shrinking.start(_SETTLED_MS)
+
+    def _shrink(self) -> None:
+        (canvas, height), self._before = self._before, (None, 0)
+        if self._has_ended or canvas is None or not 0 < canvas.height() < height:
+            return
+        camera = camera_of(self._session.viewer)
+        before = camera.zoom
+        camera.zoom = before * canvas.height() / height
+        self._zoomed = (before, camera.zoom)
 
     def _rest(self) -> None:
         if self._has_ended or self.isVisible():
