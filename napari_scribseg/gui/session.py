@@ -5,7 +5,7 @@ The tabs read it, ask it to change, and hear from it; they don't know each other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -29,9 +29,16 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     problem_of,
     region_of,
     snapshot_of,
+    still_offered,
 )
 from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
-from napari_scribseg.gui.canvas.layers_of_cases import layer_beside, layer_of_frame, put_in_place
+from napari_scribseg.gui.canvas.layers_of_cases import (
+    layer_beside,
+    layer_of_frame,
+    new_scribbles_on,
+    put_in_place,
+)
+from napari_scribseg.gui.canvas.slices import Plane, shown_plane
 from napari_scribseg.gui.canvas.stroke_feed import Look, StrokeFeed
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.values import Inputs, Level, Snapshot
@@ -65,6 +72,8 @@ class Session(QObject):
     """A Look: slices of the chosen scribbles changed; `drawn` is up to date."""
     region_changed = Signal(object)
     """A Region outside of which everything is background, or None."""
+    plane_changed = Signal()
+    """Another plane is worked on: see `plane`."""
     value_selected = Signal(int)
     """The scribbles layer paints this value from now on."""
     run_chosen = Signal(object)
@@ -85,6 +94,8 @@ class Session(QObject):
     def __init__(self, viewer: napari.viewer.Viewer, project_folder: Path | None = None) -> None:
         super().__init__()
         self.viewer = viewer
+        self.front: Any = viewer
+        """The viewer whose canvas the mouse was over last: that of the window, or a further one."""
         self.project_folder = project_folder or recent.newest_project() or recent.default_project()
         self.background = Background()
         self.warm = WarmChild()
@@ -122,6 +133,11 @@ class Session(QObject):
     def has_new_strokes(self) -> bool:
         """Whether something was drawn that was not looked at yet."""
         return self._strokes.is_behind
+
+    @property
+    def plane(self) -> Plane | None:
+        """The plane of the chosen scribbles that is worked on; None beyond their ends."""
+        return shown_plane(self.front, self.selected.scribbles)
 
     @property
     def frame(self) -> int:
@@ -189,6 +205,12 @@ class Session(QObject):
         note_region(scribbles, region)
         self.region_changed.emit(region)
 
+    def use_canvas(self, viewer: Any) -> None:
+        """Let the plane that a viewer shows be the one that keys and counts are about."""
+        if viewer is not self.front:
+            self.front = viewer
+            self.plane_changed.emit()
+
     def know_as(self, kept: CaseKey, case: CaseKey) -> None:
         """The project keeps a case from elsewhere from now on; it stays the same case."""
         if kept != case:
@@ -229,9 +251,9 @@ class Session(QObject):
         chosen = self.selected
         image = changes.get("image", chosen.image)
         if image is not chosen.image:
-            chosen = Selected(
-                image, self._of_case("scribbles", image), self._of_case("reference", image)
-            )
+            known = self.viewer.layers
+            scribbles = layer_beside(known, "scribbles", image)
+            chosen = Selected(image, scribbles, layer_beside(known, "reference", image))
         self.set_selected(
             Selected(
                 image=image,
@@ -293,14 +315,10 @@ class Session(QObject):
             self.say(series_problem(image), "warning")
             return
         try:
-            grid = layers.grid_of(image)
+            layer = new_scribbles_on(image, self.schema, self.viewer.layers)
         except ScribsegError as error:
             self.refuse(str(error))
             return
-        case = layers.identified(image)
-        layer = layers.layer_of(layers.scribbles_data(grid, self.schema, case=case))
-        if any(layers.role_of(one) == "scribbles" for one in self.viewer.layers):
-            layer.name = f"scribbles · {case.name}"
         self.viewer.add_layer(layer)
         self.choose(scribbles=layer)
         self.choose_value(1)
@@ -348,10 +366,6 @@ class Session(QObject):
 
     # Inside
 
-    def _of_case(self, role: layers.Role, image: Layer | None) -> Layer | None:
-        """The layer of an image's own case, if it has the image's shape."""
-        return None if image is None else layer_beside(self.viewer.layers, role, image)
-
     def _layer_inserted(self, event: Any) -> None:
         layer: Layer = event.value
         layer.events.name.connect(self._offer)
@@ -376,13 +390,13 @@ class Session(QObject):
     def _offer(self, _event: object = None) -> None:
         """Let go of chosen layers that are gone, and tell what may be chosen now."""
         before = self.selected.image
-        kept = {slot: _if_in(getattr(self.selected, slot), self.offered(slot)) for slot in SLOTS}
+        kept = still_offered(self.selected, self.offered)
         self.offers_changed.emit()
-        twin = self._of_case("image", before) if kept["image"] is None else None
+        twin = layer_beside(self.viewer.layers, "image", before) if kept.image is None else None
         if twin is not None:  # a duplicate was thrown away: the case stays open
             self.choose(image=twin)
             return
-        self.set_selected(Selected(**kept))
+        self.set_selected(kept)
 
     def _follow(self, layer: Layer | None) -> None:
         """Make another layer the scribbles layer, and follow what is drawn on it."""
@@ -393,7 +407,3 @@ class Session(QObject):
                 self.schema_changed.emit(schema)
             painting.dress(layer, self.schema)
         self._strokes.follow(layer)
-
-
-def _if_in(layer: Layer | None, offered: Iterable[Layer]) -> Layer | None:
-    return layer if any(layer is one for one in offered) else None

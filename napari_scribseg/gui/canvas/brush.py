@@ -13,6 +13,7 @@ from napari.layers import Labels, Layer
 
 from napari_scribseg.core.labels import UNLABELLED
 from napari_scribseg.core.types import Array
+from napari_scribseg.gui.canvas.slices import Plane
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 
 _FLAT = 2
@@ -82,21 +83,22 @@ def redo(layer: Layer) -> None:
     cast("Labels", layer).redo()
 
 
-def write(layer: Layer, values: Array, z: int | None = None) -> int:
+def write(layer: Layer, values: Array, plane: Plane | None = None) -> int:
     """Write strokes where nothing is drawn yet, in one step of the history; gives how many voxels.
 
     Args:
         layer: the scribbles (z, y, x).
-        values: scribble values (z, y, x), or of one slice (y, x); 0 = leave this voxel.
-        z: which slice that is.
+        values: scribble values (z, y, x), or of one plane (2D); 0 = leave this voxel.
+        plane: which plane that is.
     """
     labels = cast("Labels", layer)
     places = np.nonzero(values)
     if not len(places[0]):
         return 0
     written = values[places].astype(np.uint8)
-    if z is not None:
-        places = (np.full(len(written), z), *places)
+    if plane is not None:
+        across = np.full(len(written), plane.index)
+        places = (*places[: plane.axis], across, *places[plane.axis :])
     free = np.asarray(labels.data)[places] == UNLABELLED
     labels.data_setitem(tuple(axis[free] for axis in places), written[free])
     return int(free.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,6 +36,16 @@ class Selected:
     image: Layer | None = None
     scribbles: Layer | None = None
     reference: Layer | None = None
+
+
+def still_offered(chosen: Selected, offered: Callable[[Slot], Sequence[Layer]]) -> Selected:
+    """The chosen layers without those that can't be chosen any more."""
+    return Selected(
+        **{
+            slot: next((one for one in offered(slot) if one is getattr(chosen, slot)), None)
+            for slot in SLOTS
+        }
+    )
 
 
 def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = None) -> Snapshot:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QMainWindow, QOpenGLWidget, QWidget
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.components import ViewerModel
 
 
 def canvas_in(window: QWidget) -> Any:
@@ -26,7 +27,7 @@ def canvas_in(window: QWidget) -> Any:
     return None if centre is None else cast("Any", centre).findChild(QOpenGLWidget)
 
 
-def hide_brush_box(viewer: napari.viewer.Viewer) -> None:
+def hide_brush_box(viewer: ViewerModel) -> None:
     """Switch off the box behind the circle of the brush, where this napari has one."""
     overlays = getattr(getattr(viewer, "canvas", None), "overlays", {})
     circle = overlays.get("_brush_circle")
@@ -41,7 +42,16 @@ def keep_current(viewer: napari.viewer.Viewer, window: QWidget) -> Callable[[], 
         viewer: whose layers.
         window: its main window.
     """
-    canvas = canvas_in(window)
+    return keep_canvas_current(viewer, canvas_in(window))
+
+
+def keep_canvas_current(viewer: ViewerModel, canvas: Any) -> Callable[[], None]:
+    """The same for a canvas that may lie anywhere.
+
+    Args:
+        viewer: whose layers.
+        canvas: a QOpenGLWidget, or None.
+    """
     events = viewer.layers.events
 
     def make_current(_event: Any = None) -> None:

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDockWidget,
     QLineEdit,
+    QOpenGLWidget,
     QPlainTextEdit,
     QTextEdit,
     QWidget,
@@ -41,6 +42,7 @@ class KeyRelay(QObject):
         digit: is given a digit that was pressed.
         actions: gives what other keys do, by napari's names of the keys.
         say: tells the user a sentence.
+        over_further_canvas: whether the mouse is over a canvas of ours beside napari's.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class KeyRelay(QObject):
         digit: Callable[[int], None],
         actions: Callable[[], Mapping[str, Callable[[], None]]],
         say: Callable[[str], None],
+        over_further_canvas: Callable[[], bool] = lambda: False,
     ) -> None:
         super().__init__()
         self._viewer, self._layer = viewer, layer
         self._digit, self._actions, self._say = digit, actions, say
+        self._over_further_canvas = over_further_canvas
         self._watched: QWidget | None = None
         app = QApplication.instance()
         if isinstance(app, QApplication):
@@ -89,7 +93,8 @@ class KeyRelay(QObject):
         """Do what a key means, if it is ours and napari would not give it to us."""
         layer = self._layer()
         active = self._viewer.layers.selection.active
-        if layer is None or not self._viewer.mouse_over_canvas or event.isAutoRepeat():
+        is_over = self._viewer.mouse_over_canvas or self._over_further_canvas()
+        if layer is None or not is_over or event.isAutoRepeat():
             return False
         is_on_canvas = _is_canvas(focused)
         if is_on_canvas and active is layer:
@@ -117,7 +122,12 @@ class KeyRelay(QObject):
 
 
 def _is_canvas(widget: QObject | None) -> bool:
-    """Whether napari gives a widget's keys to the active layer: it is in no dock, and no slider."""
+    """Whether napari gives a widget's keys to the active layer: it is in no dock, and no slider.
+
+    A canvas does so in a dock, too.
+    """
+    if isinstance(widget, QOpenGLWidget):
+        return True
     if isinstance(widget, QAbstractSlider):
         return False
     while isinstance(widget, QWidget) and not isinstance(widget, QDockWidget):

@@ -1,6 +1,6 @@
 """Volumes as napari layers and back.
 
-Besides this only `painting`, `brush` and `pen` know what napari's layers are made of.
+Besides this only `painting`, `brush`, `pen` and `layer_twin` know what napari's layers are made of.
 
 Layers lie in a world in millimetres whose axes are those of the volume's grid, turned around where
 that gives the view a radiologist expects (up is anterior or superior, right is the patient's

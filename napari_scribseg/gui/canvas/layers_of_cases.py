@@ -5,12 +5,15 @@ from __future__ import annotations
 from napari.components import LayerList
 from napari.layers import Layer
 
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers
 
 
-def layer_beside(known: LayerList, role: layers.Role, image: Layer) -> Layer | None:
+def layer_beside(known: LayerList, role: layers.Role, image: Layer | None) -> Layer | None:
     """The newest layer of this role of an image's own case, if it has the image's shape."""
+    if image is None:
+        return None
     case, shape = layers.identified(image), tuple(image.data.shape[-3:])
     found = [
         layer
@@ -20,6 +23,19 @@ def layer_beside(known: LayerList, role: layers.Role, image: Layer) -> Layer | N
         and tuple(layer.data.shape[-3:]) == shape
     ]
     return found[-1] if found else None
+
+
+def new_scribbles_on(image: Layer, schema: LabelSchema, known: LayerList) -> Layer:
+    """An empty scribbles layer on the grid of an image, named after its case beside others.
+
+    Raises:
+        ScribsegError: the layer's place in the patient can't be told.
+    """
+    case = layers.identified(image)
+    made = layers.layer_of(layers.scribbles_data(layers.grid_of(image), schema, case=case))
+    if any(layers.role_of(one) == "scribbles" for one in known):
+        made.name = f"scribbles · {case.name}"
+    return made
 
 
 def put_in_place(

@@ -12,6 +12,7 @@ from napari_scribseg.gui.canvas import layers
 
 if TYPE_CHECKING:
     import napari.viewer
+    from napari.components import ViewerModel
 
 Cell = tuple[str, "layers.LayerData"]
 """Title of a run, and its segmentation as layer data."""
@@ -130,7 +131,7 @@ def _grid_of(viewer: napari.viewer.Viewer) -> Any:
     return owner.grid
 
 
-def camera_of(viewer: napari.viewer.Viewer) -> Any:
+def camera_of(viewer: ViewerModel) -> Any:
     """The camera, where napari 0.9 has it and where earlier ones had it."""
     owner: Any = getattr(viewer, "scene", viewer)
     return owner.camera

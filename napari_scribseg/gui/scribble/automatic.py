@@ -22,7 +22,6 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.automatic_layer import automatic_data
 from napari_scribseg.gui.canvas.layer_grid import voxels_of
-from napari_scribseg.gui.canvas.slices import shown_slice
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.presenter import Source, told_source
@@ -156,9 +155,10 @@ class AutomaticMask(QObject):
 
     def _slice_job(self) -> Job[Any] | None:
         what = self._what()
-        z = None if what is None else shown_slice(self._session.viewer, what.layer)
-        if what is None or z is None or not self._is_on:
-            return None
+        plane = self._session.plane
+        if what is None or plane is None or not plane.is_acquired or not self._is_on:
+            return None  # of another plane the mask of the volume tells, a moment later
+        z = plane.index
         first = max(z - NEIGHBOURS, 0)
         drawn = voxels_of(what.layer)[first : z + NEIGHBOURS + 1].astype(np.uint8)
         if not drawn[z - first].any():

@@ -35,8 +35,9 @@ class BrushPanel(Panel):
     undo_asked = Signal()
     redo_asked = Signal()
     fill_asked = Signal()
+    planes_asked = Signal()
 
-    def __init__(self, fill_key: str) -> None:
+    def __init__(self, fill_key: str, planes_key: str) -> None:
         self._unit = QComboBox()
         self._unit.addItems(["in voxels", "in mm"])
         self._unit.setToolTip("Whether widths are in voxels or in millimetres in the slice")
@@ -90,12 +91,20 @@ class BrushPanel(Panel):
             f"Fill what the chosen class encloses on this slice (key {fill_key}). A drag with "
             "the right mouse button encircles and fills, too.",
         )
+        self._planes = button(
+            "Planes",
+            "The other two planes below the image, to be drawn on like this one "
+            f"(key {planes_key})",
+        )
+        self._planes.setCheckable(True)
+        self._planes.clicked.connect(self._ask_for_planes)
         self.undo.clicked.connect(self.undo_asked)
         self.redo.clicked.connect(self.redo_asked)
         self.fill_now.clicked.connect(self.fill_asked)
         for one in (self.undo, self.redo, self.fill_now):
             steps.addWidget(one)
         steps.addStretch()
+        steps.addWidget(self._planes)
         self.body.addLayout(grid)
         self.body.addLayout(switches)
         self.body.addLayout(steps)
@@ -128,6 +137,14 @@ class BrushPanel(Panel):
             self._protect.setChecked(protects)
         with QSignalBlocker(self._sphere):
             self._sphere.setChecked(sphere)
+
+    def show_planes(self, *, on: bool) -> None:
+        """Show whether the other planes are there; nothing is emitted."""
+        self._planes.setChecked(on)
+
+    def _ask_for_planes(self, checked: bool) -> None:
+        self._planes.setChecked(not checked)  # it is told when they are there
+        self.planes_asked.emit()
 
     def _ask_for_tool(self, tool: Tool, *_checked: bool) -> None:
         self.tool_asked.emit(tool)

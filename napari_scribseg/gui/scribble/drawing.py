@@ -12,11 +12,17 @@ from napari_scribseg.annotation.outer_background import hatching
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
 from napari_scribseg.core.types import Array
 from napari_scribseg.gui.canvas import brush, painting
-from napari_scribseg.gui.canvas.slices import show_slice, shown_slice, step_slice
+from napari_scribseg.gui.canvas.slices import Plane, plane_axis, show_plane, step_plane
 from napari_scribseg.gui.canvas.tools import Tool, Widths
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble import keys
-from napari_scribseg.gui.scribble.presenter import KeyAction, outward, why_not_empty
+from napari_scribseg.gui.scribble.presenter import (
+    KeyAction,
+    changed_along,
+    outward,
+    plane_facts,
+    why_not_empty,
+)
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.session import Session
 from napari_scribseg.propagate.contour_fill import enclosed, newly_enclosed
@@ -100,41 +106,49 @@ class Drawing(QObject):
         self._session.touch_strokes()
         if known is None or known.shape != layer.data.shape:
             return  # the stroke is so new that it is on the shown slice
-        pairs = zip(known.slices, np.asarray(layer.data), strict=True)
-        changed = [z for z, (old, new) in enumerate(pairs) if not np.array_equal(old, new)]
-        if changed and shown_slice(self._session.viewer, layer) not in changed:
-            show_slice(self._session.viewer, layer, changed[0])
-            self._session.say(f"{name} changed slice {changed[0]}, which is shown now.")
+        viewer, axis = self._session.front, plane_axis(self._session.front)
+        changed = changed_along(known.slices, np.asarray(layer.data), axis)
+        plane = self._session.plane
+        if changed and (plane is None or plane.index not in changed):
+            show_plane(viewer, layer, Plane(axis, changed[0]))
+            self._session.say(f"{name} changed {_called(axis)} {changed[0]}, which is shown now.")
 
     def fill_contour(self) -> None:
-        """Fill what the chosen class encloses on the shown slice."""
+        """Fill what the chosen class encloses on the shown plane."""
         if not self._has_layer():
             return
         layer = self._chosen()
-        value, z = painting.selected_value(layer), shown_slice(self._session.viewer, layer)
-        if z is None or value == UNLABELLED:
+        value, plane = painting.selected_value(layer), self._session.plane
+        if plane is None or value == UNLABELLED:
             self._session.say("Choose a class and a slice first.", "warning")
             return
-        n = brush.write(layer, enclosed(np.asarray(layer.data)[z], value) * np.uint8(value), z)
+        inside = enclosed(plane.of(np.asarray(layer.data)), value)
+        n = brush.write(layer, inside * np.uint8(value), plane)
         if not n:
             self._session.say("The chosen class encloses nothing here: close its contour first.")
 
     def nothing_here(self, *, beyond: bool = False) -> None:
-        """Mark the shown slice as background as a whole, or also those beyond it."""
-        layer, facts = self._layer, self._scan.facts
-        z = shown_slice(self._session.viewer, layer)
-        if layer is None or z is None:
+        """Mark the shown plane as background as a whole, or also those beyond it."""
+        layer, plane = self._layer, self._session.plane
+        if layer is None or plane is None:
             self._session.say("Choose scribbles and a slice first.", "warning")
             return
-        slices = outward(facts, z) if beyond else range(z, z + 1)
-        problem = why_not_empty(facts, slices, self._session.schema)
+        axis, index = plane.axis, plane.index
+        drawn = np.asarray(layer.data)
+        facts = self._scan.facts if plane.is_acquired else plane_facts(drawn, axis)
+        slices = outward(facts, index) if beyond else range(index, index + 1)
+        problem = why_not_empty(facts, slices, self._session.schema, _called(axis))
         if problem:
             self._session.say(problem, "warning")
             return
-        marks = np.zeros(layer.data.shape, np.uint8)
-        marks[slices.start : slices.stop, hatching(layer.data.shape[1:])] = BACKGROUND
+        marks = np.zeros(drawn.shape, np.uint8)
+        across = np.moveaxis(marks, axis, 0)
+        across[slices.start : slices.stop, hatching(across.shape[1:])] = BACKGROUND
         brush.write(layer, marks)
-        which = f"slice {z}" if len(slices) == 1 else f"slices {slices[0]} to {slices[-1]}"
+        called = _called(axis)
+        which = (
+            f"{called} {index}" if len(slices) == 1 else f"{called}s {slices[0]} to {slices[-1]}"
+        )
         self._session.say(f"Nothing of any structure is on {which}. Undo takes the marks back.")
 
     def switch_sphere(self) -> None:
@@ -167,7 +181,7 @@ class Drawing(QObject):
             brush.bind(layer, self._actions)
             self._ends = [
                 brush.watch_tool(layer, self._tool_changed),
-                brush.watch_press(layer, self._pressed),
+                brush.watch_press(layer, self._pressed_in_window),
                 brush.watch_strokes(layer, self._stroke_finished),
             ]
         self.tool_changed.emit()
@@ -186,13 +200,18 @@ class Drawing(QObject):
     _tool: Tool | None = None
     """The tool whose width the layer has now."""
 
-    _before: tuple[int, Array] | None = None
-    """The shown slice and what was drawn on it when the mouse was pressed."""
+    _before: tuple[Plane, Array] | None = None
+    """The shown plane and what was drawn on it when the mouse was pressed."""
 
-    def _pressed(self) -> None:
-        z = shown_slice(self._session.viewer, self._layer)
-        if self.fills_contours and self._layer is not None and z is not None:
-            self._before = z, np.array(self._layer.data[z])
+    def pressed(self) -> None:
+        """The mouse was pressed on the shown plane, and has not drawn yet."""
+        plane = self._session.plane
+        if self.fills_contours and self._layer is not None and plane is not None:
+            self._before = plane, np.array(plane.of(self._layer.data))
+
+    def _pressed_in_window(self) -> None:
+        self._session.use_canvas(self._session.viewer)
+        self.pressed()
 
     def _stroke_finished(self) -> None:
         if self.fills_contours:
@@ -203,14 +222,14 @@ class Drawing(QObject):
         layer = self._layer
         if layer is None or brush.tool_of(layer) == "erase":
             return
-        value, z = painting.selected_value(layer), shown_slice(self._session.viewer, layer)
-        if z is None or value == UNLABELLED:
+        value, plane = painting.selected_value(layer), self._session.plane
+        if plane is None or value == UNLABELLED:
             return
-        now = np.asarray(layer.data)[z]
+        now = plane.of(np.asarray(layer.data))
         known, self._before = self._before, None
-        before = known[1] if known is not None and known[0] == z else self._scan.seen(z)
+        before = known[1] if known is not None and known[0] == plane else self._scan.seen(plane)
         inside = enclosed(now, value) if before is None else newly_enclosed(before, now, value)
-        brush.write(layer, inside * np.uint8(value), z)
+        brush.write(layer, inside * np.uint8(value), plane)
 
     def _own_key_actions(self) -> dict[KeyAction, Callable[[], None]]:
         return {
@@ -236,7 +255,7 @@ class Drawing(QObject):
 
     def _step(self, by: int) -> None:
         if self._layer is not None:
-            step_slice(self._session.viewer, self._layer, by)
+            step_plane(self._session.front, self._layer, by)
 
     def _has_layer(self) -> bool:
         if self._layer is None:
@@ -248,3 +267,8 @@ class Drawing(QObject):
     def _chosen(self) -> Layer:
         assert self._layer is not None
         return self._layer
+
+
+def _called(axis: int) -> str:
+    """What planes across an axis are called: slices as they were acquired are slices."""
+    return "slice" if axis == 0 else "plane"

@@ -19,6 +19,7 @@ DEFAULTS: Final[dict[KeyAction, str]] = {
     "keyboard_pen": "K",
     "nothing_here": "O",
     "sphere": "S",
+    "planes": "T",
 }
 """Letters that napari leaves free on a labels layer. The same names stand in napari.yaml."""
 

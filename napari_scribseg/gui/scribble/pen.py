@@ -11,7 +11,7 @@ from napari.layers import Layer, Points
 from qtpy.QtCore import QObject
 
 from napari_scribseg.gui.canvas import brush
-from napari_scribseg.gui.canvas.slices import shown_slice
+from napari_scribseg.gui.canvas.slices import Plane, shown_plane
 from napari_scribseg.gui.session import Session
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class KeyboardPen(QObject):
 
     @property
     def place(self) -> tuple[int, int]:
-        """The pixel (y, x) under the cross."""
+        """The pixel under the cross: down and right on the shown plane, (y, x) of a slice."""
         return self._place
 
     def switch(self) -> None:
@@ -75,11 +75,13 @@ class KeyboardPen(QObject):
 
     def _take(self) -> None:
         layer = self._session.selected.scribbles
-        if layer is None or shown_slice(self._session.viewer, layer) is None:
+        plane = shown_plane(self._session.viewer, layer)
+        if layer is None or plane is None:
             self._session.say("The keyboard pen needs a scribbles layer: press New.", "warning")
             return
         self._layer = layer
-        self._place = (layer.data.shape[-2] // 2, layer.data.shape[-1] // 2)
+        down, right = plane.of(layer.data).shape
+        self._place = (down // 2, right // 2)
         self._cross = Points(
             self._points(),
             name=_NAME,
@@ -110,23 +112,24 @@ class KeyboardPen(QObject):
 
     def _move(self, direction: tuple[int, int], steps: int) -> None:
         layer = self._layer
-        if layer is None:
+        plane = shown_plane(self._session.viewer, layer)
+        if layer is None or plane is None:
             return
         # A mirrored axis runs the other way on the screen.
-        signs = np.sign(np.asarray(layer.scale)[-2:]).astype(int)
-        limits = np.asarray(layer.data.shape[-2:]) - 1
+        signs = np.delete(np.sign(np.asarray(layer.scale)), plane.axis).astype(int)
+        limits = np.asarray(plane.of(layer.data).shape) - 1
         for _ in range(steps):
-            y, x = np.clip(np.add(self._place, direction * signs), 0, limits)
-            self._place = (int(y), int(x))
+            down, right = np.clip(np.add(self._place, direction * signs), 0, limits)
+            self._place = (int(down), int(right))
             if self._is_down:
                 self._press()
         self._show()
 
     def _press(self) -> None:
         layer = self._layer
-        z = None if layer is None else shown_slice(self._session.viewer, layer)
-        if layer is not None and z is not None:
-            brush.paint_at(layer, (z, self._place[0], self._place[1]))
+        plane = shown_plane(self._session.viewer, layer)
+        if layer is not None and plane is not None:
+            brush.paint_at(layer, self._voxel(plane))
 
     def _hold(self) -> None:
         self._is_down = not self._is_down
@@ -135,8 +138,14 @@ class KeyboardPen(QObject):
             self._press()
 
     def _points(self) -> Array:
-        z = shown_slice(self._session.viewer, self._layer) or 0
-        return np.array([[z, *self._place]], dtype=np.float64)
+        plane = shown_plane(self._session.viewer, self._layer) or Plane(0, 0)
+        return np.array([self._voxel(plane)], dtype=np.float64)
+
+    def _voxel(self, plane: Plane) -> tuple[int, int, int]:
+        limits = (1, 1) if self._layer is None else plane.of(self._layer.data).shape
+        down, right = np.minimum(self._place, np.subtract(limits, 1))
+        z, y, x = np.insert([down, right], plane.axis, plane.index)
+        return int(z), int(y), int(x)
 
     def _show(self, _event: object = None) -> None:
         if self._cross is not None:

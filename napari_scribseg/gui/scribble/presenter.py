@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
-from napari_scribseg.annotation.checklist import Item, SliceFacts, voxels_of
+import numpy as np
+
+from napari_scribseg.annotation.checklist import EMPTY, Item, SliceFacts, voxels_of
 from napari_scribseg.annotation.suspicious import Suspicion
-from napari_scribseg.core.labels import BACKGROUND, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.types import Array
 
 KeyAction = Literal[
     "previous_slice",
@@ -23,6 +26,7 @@ KeyAction = Literal[
     "keyboard_pen",
     "nothing_here",
     "sphere",
+    "planes",
 ]
 """What a key does while one draws."""
 
@@ -39,9 +43,18 @@ class ChipCounts:
     in_volume: int = 0
 
 
-def chip_counts(facts: Sequence[SliceFacts], z: int | None) -> dict[int, ChipCounts]:
-    """The two numbers of every drawn value; slice numbers are 0 when no slice is shown."""
+def chip_counts(
+    facts: Sequence[SliceFacts], z: int | None, on_plane: Mapping[int, int] | None = None
+) -> dict[int, ChipCounts]:
+    """The two numbers of every drawn value; slice numbers are 0 when no slice is shown.
+
+    Args:
+        facts: of every slice.
+        z: the shown one.
+        on_plane: voxels by value of another plane that is shown instead.
+    """
     here = facts[z].voxels if z is not None and 0 <= z < len(facts) else {}
+    here = here if on_plane is None else on_plane
     return {v: ChipCounts(here.get(v, 0), n) for v, n in voxels_of(facts).items()}
 
 
@@ -117,13 +130,53 @@ def told_source(source: Source) -> str:
     return f"Grown from the strokes by random walk.{numbers}"
 
 
-def why_not_empty(facts: Sequence[SliceFacts], slices: Sequence[int], schema: LabelSchema) -> str:
-    """Why slices can't be marked as background as a whole, in a sentence; "" = they can."""
+def plane_counts(drawn: Array) -> dict[int, int]:
+    """Drawn voxels of a plane (2D) by scribble value."""
+    values, numbers = np.unique(drawn, return_counts=True)
+    pairs = zip(values.tolist(), numbers.tolist(), strict=True)
+    return {value: number for value, number in pairs if value != UNLABELLED}
+
+
+def plane_facts(drawn: Array, axis: int) -> tuple[SliceFacts, ...]:
+    """What is drawn on every plane of scribbles (z, y, x) across an axis; nothing else of them."""
+    return tuple(replace(EMPTY, voxels=plane_counts(one)) for one in np.moveaxis(drawn, axis, 0))
+
+
+def changed_along(before: Sequence[Array], now: Array, axis: int) -> list[int]:
+    """Which planes across an axis differ.
+
+    Args:
+        before: the slices (y, x).
+        now: the volume (z, y, x).
+        axis: of the volume.
+    """
+    differs = ((z, a != b) for z, (a, b) in enumerate(zip(before, now, strict=True)))
+    changed = [(z, one) for z, one in differs if one.any()]
+    if axis == 0:
+        return [z for z, _ in changed]
+    places = [np.flatnonzero(one.any(axis=2 - axis)) for _, one in changed]
+    return sorted({int(place) for one in places for place in one})
+
+
+def why_not_empty(
+    facts: Sequence[SliceFacts], slices: Sequence[int], schema: LabelSchema, called: str = "slice"
+) -> str:
+    """Why slices can't be marked as background as a whole, in a sentence; "" = they can.
+
+    Args:
+        facts: of every slice.
+        slices: which of them.
+        schema: the structures.
+        called: what they are called.
+    """
     for z in slices:
         structures = [v for v in facts[z].voxels if v != BACKGROUND] if z < len(facts) else []
         if structures:
             names = ", ".join(schema.scribble_values.get(v, str(v)) for v in structures)
-            return f"Slice {z} has strokes of {names}: erase them first, if nothing of it is there."
+            return (
+                f"{called.capitalize()} {z} has strokes of {names}: erase them first, if nothing "
+                "of it is there."
+            )
     return ""
 
 

@@ -16,7 +16,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.gui.canvas import brush, layers
-from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.canvas.slices import Plane, plane_axis, show_plane
 from napari_scribseg.gui.project_cases import drawn_before
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
@@ -54,16 +54,18 @@ class Proposal(QObject):
         return self._is_busy
 
     def interpolate(self) -> None:
-        """Propose strokes on the slices between scribbled ones."""
+        """Propose strokes between scribbled slices, or between planes like the shown one."""
         scribbles = self._scribbles()
         if scribbles is None:
             return
         drawn, grid = scribbles[0].copy(), scribbles[1]
+        axis = plane_axis(self._session.front)
         self._make(
-            lambda: interpolate_strokes(drawn, grid.spacing),
+            lambda: _interpolated(drawn, grid.spacing, axis),
             grid,
             "There is nothing to interpolate: draw a class on two slices, near the same place, "
             "that have others between them.",
+            axis,
         )
 
     def simulate(self, style: Style, every: int) -> None:
@@ -92,29 +94,28 @@ class Proposal(QObject):
 
     def carry_here(self) -> None:
         """Propose the strokes of the nearest drawn slice where their anatomy lies on this one."""
-        known, layer = self._known(), self._session.selected.scribbles
-        if known is None or known.scribbles is None or layer is None:
+        known, plane = self._known(), self._session.plane
+        if known is None or known.scribbles is None or plane is None:
             return
-        scribbles, image = known.scribbles, known.image
-        z = shown_slice(self._session.viewer, layer)
-        structures = (scribbles != UNLABELLED) & (scribbles != BACKGROUND)
-        drawn = np.flatnonzero(structures.any(axis=(1, 2)))
-        near = [int(one) for one in drawn if one != z]
-        if z is None or not near:
+        scribbles = known.scribbles
+        drawn, seen = (np.moveaxis(one, plane.axis, 0) for one in (scribbles, known.image.array))
+        pixels = np.delete(known.image.spacing, plane.axis)
+        structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
+        near = [int(z) for z in np.flatnonzero(structures.any(axis=(1, 2))) if z != plane.index]
+        if not near:
             self._session.say("Draw a structure on another slice first.", "warning")
             return
-        source = min(near, key=lambda one: abs(one - z))
+        source = min(near, key=lambda z: abs(z - plane.index))
 
         def carry() -> Array:
             made = np.zeros_like(scribbles)
-            pixels = image.spacing[1:]
-            found = carry_slice(image.array[source], scribbles[source], image.array[z], pixels)
-            made[z] = np.where(scribbles[z] == UNLABELLED, found, UNLABELLED)
+            spacing = (float(pixels[0]), float(pixels[1]))
+            found = carry_slice(seen[source], drawn[source], seen[plane.index], spacing)
+            plane.of(made)[:] = np.where(plane.of(scribbles) == UNLABELLED, found, UNLABELLED)
             return made
 
-        self._make(
-            carry, image.grid, f"Nothing of slice {source + 1} was found again on this slice."
-        )
+        nothing = f"Nothing of slice {source + 1} was found again on this slice."
+        self._make(carry, known.image.grid, nothing, plane.axis)
 
     def carry_from(self, files: CaseFiles) -> None:
         """Propose the strokes of another case where their anatomy lies in this one.
@@ -189,24 +190,24 @@ class Proposal(QObject):
             return None
         return volume.array, volume.grid
 
-    def _make(self, job: Callable[[], Array], grid: Grid, nothing: str) -> None:
+    def _make(self, job: Callable[[], Array], grid: Grid, nothing: str, axis: int = 0) -> None:
         if self._is_busy:
             return
         self._is_busy = True
         self.changed.emit()
         self._session.background.run(
             job,
-            partial(self._take, self._session.selected.scribbles, grid, nothing),
+            partial(self._take, self._session.selected.scribbles, grid, nothing, axis),
             self._fail,
         )
 
-    def _take(self, layer: Layer | None, grid: Grid, nothing: str, made: Array) -> None:
+    def _take(self, layer: Layer | None, grid: Grid, nothing: str, axis: int, made: Array) -> None:
         self._is_busy = False
         case = self._session.case
         if case is None or layer is not self._session.selected.scribbles:
             self.changed.emit()
             return
-        touched = np.flatnonzero(made.any(axis=(1, 2)))
+        touched = np.flatnonzero(np.moveaxis(made, axis, 0).any(axis=(1, 2)))
         if not len(touched):
             self._session.say(nothing, "warning")
             self.changed.emit()
@@ -214,9 +215,11 @@ class Proposal(QObject):
         data = layers.proposal_data(grid, self._session.schema, case=case, array=made)
         self._session.put(data, "proposal", case)
         if layer is not None:
-            show_slice(self._session.viewer, layer, int(touched[len(touched) // 2]))
+            middle = Plane(axis, int(touched[len(touched) // 2]))
+            show_plane(self._session.front, layer, middle)
+        called = "slice(s)" if axis == 0 else "plane(s)"
         self._session.say(
-            f"Proposed on {len(touched)} slice(s). Look at them, then accept or drop."
+            f"Proposed on {len(touched)} {called}. Look at them, then accept or drop."
         )
         self.changed.emit()
 
@@ -235,3 +238,11 @@ class Proposal(QObject):
 
     def _tell(self, _event: object = None) -> None:
         self.changed.emit()
+
+
+def _interpolated(drawn: Array, spacing: tuple[float, float, float], axis: int) -> Array:
+    """New strokes (z, y, x) between planes across an axis."""
+    others = [one for one in range(3) if one != axis]
+    z, y, x = (spacing[one] for one in (axis, *others))
+    made = interpolate_strokes(np.moveaxis(drawn, axis, 0), (z, y, x))
+    return np.ascontiguousarray(np.moveaxis(made, 0, axis))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.checklist import SliceFacts, near_edges, scan_slice
@@ -14,6 +15,7 @@ from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array, Mask
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.slices import Plane
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
@@ -70,10 +72,15 @@ class StrokeScan(QObject):
         """Scan again soon: the network says something else."""
         self._scanning.ask()
 
-    def seen(self, z: int) -> Array | None:
-        """A slice (y, x) of the scribbles as it was at the last look."""
+    def seen(self, plane: Plane) -> Array | None:
+        """A plane (2D) of the scribbles as it was at the last look."""
         look = self._session.look
-        return None if look is None else look.planes.slices[z]
+        if look is None:
+            return None
+        slices = look.planes.slices
+        if plane.is_acquired:
+            return slices[plane.index]
+        return np.stack([one.take(plane.index, plane.axis - 1) for one in slices])
 
     def _prepare(self) -> Job[_Scan] | None:
         look, chosen = self._session.look, self._session.selected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDialog, QFileDialog
 
@@ -13,7 +14,7 @@ from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
 from napari_scribseg.gui.canvas.key_relay import KeyRelay
-from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.canvas.slices import plane_axis, show_slice
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble.automatic import AutomaticMask
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
@@ -23,8 +24,10 @@ from napari_scribseg.gui.scribble.drawing import Drawing
 from napari_scribseg.gui.scribble.habits import DrawingHabits, keep_habits, load_habits
 from napari_scribseg.gui.scribble.keys import chosen_keys
 from napari_scribseg.gui.scribble.pen import KeyboardPen
+from napari_scribseg.gui.scribble.planes import Planes
 from napari_scribseg.gui.scribble.presenter import (
     chip_counts,
+    plane_counts,
     suspicion_items,
     why_not_interpolated,
     why_not_schema,
@@ -54,7 +57,7 @@ class ScribbleTab(Tab):
         self._session = session
         keys = chosen_keys()
         self.classes = ClassesPanel()
-        self.brush = BrushPanel(keys["fill_contour"])
+        self.brush = BrushPanel(keys["fill_contour"], keys["planes"])
         self.strokes = StrokesPanel(keys)
         self.checklist = ChecklistPanel()
         self.region_panel = RegionPanel(keys["nothing_here"])
@@ -66,6 +69,7 @@ class ScribbleTab(Tab):
         self.automatic = AutomaticMask(session)
         self.proposal = Proposal(session)
         self.pen = KeyboardPen(session)
+        self.planes = Planes(session)
         self.drawing = Drawing(
             session,
             self.scan,
@@ -76,14 +80,17 @@ class ScribbleTab(Tab):
                 "accept": self.proposal.accept,
                 "drop": self.proposal.drop,
                 "keyboard_pen": self.pen.switch,
+                "planes": self.planes.switch,
             },
         )
+        self.planes.pressed.connect(self.drawing.pressed)
         self.relay = KeyRelay(
             session.viewer,
             lambda: session.selected.scribbles,
             self._press_digit,
             lambda: self.drawing.actions,
             session.say,
+            lambda: self.planes.is_mouse_over,
         )
         self.region = RegionOfInterest(session, self.region_panel)
         self.region_panel.nothing_asked.connect(self.drawing.nothing_here)
@@ -100,6 +107,7 @@ class ScribbleTab(Tab):
         self.automatic.end()
         self.region.end()
         self.relay.end()
+        self.planes.end()
         self.proposal.end()
         self.pen.end()
         self.drawing.end()
@@ -126,6 +134,8 @@ class ScribbleTab(Tab):
         panel.undo_asked.connect(drawing.undo)
         panel.redo_asked.connect(drawing.redo)
         panel.fill_asked.connect(drawing.fill_contour)
+        panel.planes_asked.connect(self.planes.switch)
+        self.planes.switched.connect(self._show_planes)
         drawing.tool_changed.connect(self._show_tool)
         self._show_tool()
 
@@ -147,6 +157,8 @@ class ScribbleTab(Tab):
         self.scan.scanned.connect(self._show_scan)
         session.selected_changed.connect(self._show_helpers)
         session.viewer.dims.events.current_step.connect(self._show_counts)
+        session.plane_changed.connect(self._show_counts)
+        session.plane_changed.connect(self._show_helpers)
         self.checklist.slice_asked.connect(self._go_to)
 
     def showEvent(self, a0: QShowEvent | None) -> None:  # noqa: N802  Qt's name
@@ -248,8 +260,12 @@ class ScribbleTab(Tab):
         self._show_helpers()
 
     def _show_counts(self, _event: object = None) -> None:
-        z = shown_slice(self._session.viewer, self._session.selected.scribbles)
-        self.classes.set_counts(chip_counts(self.scan.facts, z))
+        plane, layer = self._session.plane, self._session.selected.scribbles
+        here = None
+        if plane is not None and layer is not None and not plane.is_acquired:
+            here = plane_counts(plane.of(np.asarray(layer.data)))
+        z = None if plane is None else plane.index
+        self.classes.set_counts(chip_counts(self.scan.facts, z, here))
 
     def _show_tool(self) -> None:
         layer = self.drawing.layer
@@ -278,6 +294,9 @@ class ScribbleTab(Tab):
         except ScribsegError:
             return  # the Case tab tells what is wrong with the layer
 
+    def _show_planes(self, on: bool) -> None:
+        self.brush.show_planes(on=on)
+
     def _show_automatic(self, on: bool) -> None:
         self.strokes.show_automatic(on=on)
 
@@ -289,7 +308,8 @@ class ScribbleTab(Tab):
             else "Choose a reference and scribbles in the Case tab."
         )
         self.strokes.set_state(
-            why_not_interpolated(self.scan.facts),
+            # Across other axes it is only found out by trying.
+            None if plane_axis(self._session.front) else why_not_interpolated(self.scan.facts),
             why_not_simulate,
             has_proposal=self.proposal.layer is not None,
             busy=self.proposal.is_busy,

@@ -377,14 +377,14 @@ def test_a_dicom_cine_is_shown_as_a_series_whose_frames_become_cases(
 
 def test_letters_stand_at_the_borders_of_the_canvas(opened):
     dock = opened
-    letters = {side: label.text() for side, label in dock.tab.letters._labels.items()}
+    letters = {side: label.text() for side, label in dock.tab.letters._marks._labels.items()}
     assert letters == {"left": "R", "right": "L", "top": "A", "bottom": "P"}
     dock.session.viewer.dims.order = (1, 0, 2)
-    letters = {side: label.text() for side, label in dock.tab.letters._labels.items()}
+    letters = {side: label.text() for side, label in dock.tab.letters._marks._labels.items()}
     assert letters["left"] == "R"
     assert {letters["top"], letters["bottom"]} == {"S", "I"}
     dock.session.viewer.dims.ndisplay = 3
-    assert all(label.isHidden() for label in dock.tab.letters._labels.values())
+    assert all(label.isHidden() for label in dock.tab.letters._marks._labels.values())
 
 
 def test_saving_never_makes_the_window_wait(opened, monkeypatch, qtbot):

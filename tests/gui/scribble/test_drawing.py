@@ -15,7 +15,7 @@ from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import brush, layers
-from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
+from napari_scribseg.gui.canvas.slices import Plane, show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.dock import ScribbleDock
 
@@ -224,7 +224,7 @@ def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, vie
     press(dock, Qt.Key.Key_G)
     assert tab.automatic.is_on
     assert tab.strokes._automatic.isChecked()
-    brush.write(layer, CASE.scribbles[2], 2)
+    brush.write(layer, CASE.scribbles[2], Plane(0, 2))
     qtbot.waitUntil(lambda: tab.automatic.labels is not None, timeout=60_000)
     found, truth = tab.automatic.labels[2], CASE.reference[2]
     assert 2 * ((found == 1) & (truth == 1)).sum() > 0.9 * ((found == 1).sum() + (truth == 1).sum())
@@ -234,7 +234,7 @@ def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, vie
     assert viewer.layers.selection.active is layer
     assert "random walk" in tab.strokes._source.text()
     assert dock.session.warm.starts == 1
-    brush.write(layer, CASE.scribbles[3], 3)
+    brush.write(layer, CASE.scribbles[3], Plane(0, 3))
     show_slice(viewer, layer, 3)
     before = tab.automatic.labels
     qtbot.waitUntil(lambda: tab.automatic.labels is not before, timeout=60_000)
@@ -308,7 +308,7 @@ def test_keys_go_back_to_napari_when_the_dock_is_closed(dock, viewer):
 
 def test_one_key_says_that_nothing_is_on_a_slice(dock, viewer, qtbot):
     layer, tab = scribbles(dock), dock.scribble_tab
-    brush.write(layer, CASE.scribbles[2], 2)
+    brush.write(layer, CASE.scribbles[2], Plane(0, 2))
     qtbot.waitUntil(lambda: bool(drawn(dock)))
     show_slice(viewer, layer, 2)
     press(dock, Qt.Key.Key_O)
@@ -369,7 +369,7 @@ def test_the_tab_takes_the_brush_and_lights_a_class_only_while_it_is_drawn(dock,
 
 def test_a_region_goes_around_the_strokes_and_travels_with_the_case(dock, viewer, qtbot):
     layer, tab = scribbles(dock), dock.scribble_tab
-    brush.write(layer, CASE.scribbles[2], 2)
+    brush.write(layer, CASE.scribbles[2], Plane(0, 2))
     qtbot.waitUntil(lambda: bool(drawn(dock)))
     tab.region.around_strokes()
     region = dock.session.region

@@ -121,7 +121,7 @@ class TestSchemaDialog:
 class TestBrushPanel:
     @pytest.fixture
     def panel(self, qtbot) -> BrushPanel:
-        panel = BrushPanel("C")
+        panel = BrushPanel("C", "T")
         qtbot.addWidget(panel)
         return panel
 

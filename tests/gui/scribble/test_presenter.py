@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from napari_scribseg.annotation.checklist import EMPTY, SliceFacts
@@ -11,9 +12,12 @@ from napari_scribseg.gui.canvas.tools import Widths, voxels_of_width, width_of_v
 from napari_scribseg.gui.scribble.presenter import (
     ChipCounts,
     Source,
+    changed_along,
     chip_counts,
     counted,
     outward,
+    plane_counts,
+    plane_facts,
     suspicion_items,
     told_source,
     why_not_empty,
@@ -127,3 +131,27 @@ def test_suspicious_strokes_are_lines_that_lead_to_their_slice():
     (item,) = suspicion_items((Suspicion(4, 3, 2, "grey levels"),), HEART)
     assert (item.state, item.z) == ("advice", 4)
     assert item.text.startswith("A stroke of LV on slice 4 looks like MYO (grey levels)")
+
+
+class TestPlanes:
+    DRAWN = np.zeros((3, 4, 5), np.uint8)
+    DRAWN[1, 2, 1:4] = 2
+    DRAWN[2, 3, 4] = BACKGROUND
+
+    def test_what_is_drawn_on_planes_across_any_axis(self):
+        assert plane_counts(self.DRAWN[1]) == {2: 3}
+        along = [[dict(one.voxels) for one in plane_facts(self.DRAWN, axis)] for axis in range(3)]
+        assert along[0] == [{}, {2: 3}, {BACKGROUND: 1}]
+        assert along[1] == [{}, {}, {2: 3}, {BACKGROUND: 1}]
+        assert along[2] == [{}, {2: 1}, {2: 1}, {2: 1}, {BACKGROUND: 1}]
+
+    def test_chips_tell_of_the_plane_that_is_shown(self):
+        here = plane_counts(self.DRAWN[:, 2])
+        counts = chip_counts(plane_facts(self.DRAWN, 0), 0, here)
+        assert counts == {2: ChipCounts(3, 3), BACKGROUND: ChipCounts(0, 1)}
+
+    @pytest.mark.parametrize(("axis", "planes"), [(0, [1, 2]), (1, [2, 3]), (2, [1, 2, 3, 4])])
+    def test_which_planes_have_changed(self, axis, planes):
+        before = list(np.zeros_like(self.DRAWN))
+        assert changed_along(before, self.DRAWN, axis) == planes
+        assert changed_along(list(self.DRAWN), self.DRAWN, axis) == []

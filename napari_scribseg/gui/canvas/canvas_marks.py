@@ -1,0 +1,153 @@
+"""Marks over a canvas: letters of the patient's directions, and where the other planes are.
+
+Quiet widgets that let the mouse through; nothing is drawn by the canvas itself.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QFrame, QLabel, QWidget
+
+from napari_scribseg.gui.canvas.orientation import BorderLetters
+from napari_scribseg.gui.canvas.side_by_side import camera_of
+
+_SIDES: Final = ("left", "right", "top", "bottom")
+_MARGIN: Final = 8
+_STYLE: Final = (
+    "color: #e8c547; background: transparent; font-weight: 600; font-size: {size}pt; padding: 0px;"
+)
+_LINE_STYLE: Final = "background-color: rgba(232, 197, 71, 110); border: none;"
+_GAP: Final = 14
+"""Pixels around the point that no line covers."""
+_FLAT: Final = 2
+
+
+class LetterMarks(QObject):
+    """Letters at the borders of a canvas.
+
+    Args:
+        canvas: the widget that napari draws on.
+        size: of the letters, in points.
+    """
+
+    def __init__(self, canvas: QWidget, size: int = 13) -> None:
+        super().__init__(canvas)
+        self._canvas = canvas
+        self._labels: dict[str, QLabel] = {}
+        for side in _SIDES:
+            label = QLabel(canvas)
+            label.setObjectName(f"orientation-{side}")
+            label.setStyleSheet(_STYLE.format(size=size))
+            label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            self._labels[side] = label
+        canvas.installEventFilter(self)
+
+    def show(self, letters: BorderLetters | None) -> None:
+        """Show these letters; None = it is not known what they are."""
+        for side, label in self._labels.items():
+            label.setText("" if letters is None else getattr(letters, side))
+            label.setVisible(letters is not None)
+            label.adjustSize()
+        self._place()
+
+    def end(self) -> None:
+        """Take the letters away."""
+        for label in self._labels.values():
+            label.deleteLater()
+        self._labels = {}
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802  Qt's name
+        """Follow the size of the canvas."""
+        if a0 is self._canvas and a1 is not None and a1.type() == QEvent.Type.Resize:
+            self._place()
+        return False
+
+    def _place(self) -> None:
+        width, height = self._canvas.width(), self._canvas.height()
+        for side, label in self._labels.items():
+            x, y = (width - label.width()) // 2, (height - label.height()) // 2
+            if side in ("left", "right"):
+                x = _MARGIN if side == "left" else width - label.width() - _MARGIN
+            else:
+                y = _MARGIN if side == "top" else height - label.height() - _MARGIN
+            label.move(x, y)
+
+
+class CrossMarks(QObject):
+    """Two lines over a canvas where the other planes cut it, until `end`.
+
+    Args:
+        viewer: what the canvas shows.
+        canvas: the widget that napari draws on.
+    """
+
+    def __init__(self, viewer: Any, canvas: QWidget) -> None:
+        super().__init__(canvas)
+        self._viewer, self._canvas = viewer, canvas
+        self._lines: list[QFrame] = []
+        for _ in range(4):
+            line = QFrame(canvas)
+            line.setObjectName("other-plane")
+            line.setStyleSheet(_LINE_STYLE)
+            line.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+            self._lines.append(line)
+        canvas.installEventFilter(self)
+        camera, dims = camera_of(viewer).events, viewer.dims.events
+        self._events = (
+            camera.center,
+            camera.zoom,
+            camera.orientation,
+            dims.point,
+            dims.order,
+            dims.ndisplay,
+        )
+        for event in self._events:
+            event.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self, _event: Any = None) -> None:
+        """Show the lines of now."""
+        place = self._place_of_point()
+        for line in self._lines:
+            line.setVisible(place is not None)
+        if place is None:
+            return
+        (x, y), width, height = place, self._canvas.width(), self._canvas.height()
+        left, right, up, down = self._lines
+        left.setGeometry(0, y, max(x - _GAP, 0), 1)
+        right.setGeometry(x + _GAP, y, max(width - x - _GAP, 0), 1)
+        up.setGeometry(x, 0, 1, max(y - _GAP, 0))
+        down.setGeometry(x, y + _GAP, 1, max(height - y - _GAP, 0))
+
+    def end(self) -> None:
+        """Take the lines away."""
+        for event in self._events:
+            event.disconnect(self.refresh)
+        lines, self._lines = self._lines, []
+        with suppress(RuntimeError):  # the canvas is gone, and they with it
+            self._canvas.removeEventFilter(self)
+            for line in lines:
+                line.hide()
+                line.deleteLater()
+
+    def eventFilter(self, a0: QObject | None, a1: QEvent | None) -> bool:  # noqa: N802  Qt's name
+        """Follow the size of the canvas."""
+        if a0 is self._canvas and a1 is not None and a1.type() == QEvent.Type.Resize:
+            self.refresh()
+        return False
+
+    def _place_of_point(self) -> tuple[int, int] | None:
+        """The pixel of the point that all planes show; None where it can't be told."""
+        dims, camera = self._viewer.dims, camera_of(self._viewer)
+        grid: Any = getattr(self._viewer, "canvas", self._viewer).grid
+        if dims.ndisplay != _FLAT or grid.enabled or not self._viewer.layers:
+            return None
+        point = np.array([dims.point[axis] for axis in dims.displayed])
+        away = (point - np.array(camera.center[-_FLAT:])) * camera.zoom
+        signs = [-1 if str(one) in ("up", "left") else 1 for one in camera.orientation2d]
+        y, x = away * signs + np.array([self._canvas.height(), self._canvas.width()]) / 2
+        return round(float(x)), round(float(y))
