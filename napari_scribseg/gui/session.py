@@ -31,12 +31,13 @@ from napari_scribseg.gui.canvas.chosen_layers import (
     snapshot_of,
     still_offered,
 )
-from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES, series_problem
+from napari_scribseg.gui.canvas.layer_grid import SERIES_AXES
 from napari_scribseg.gui.canvas.layers_of_cases import (
     layer_beside,
     layer_of_frame,
     new_scribbles_on,
     put_in_place,
+    with_own_layers,
 )
 from napari_scribseg.gui.canvas.slices import Plane, shown_plane
 from napari_scribseg.gui.canvas.stroke_feed import Look, StrokeFeed
@@ -200,10 +201,9 @@ class Session(QObject):
     def set_region(self, region: Region | None) -> None:
         """Let everything outside of a region be background; None = the whole image counts."""
         scribbles = self.selected.scribbles
-        if scribbles is None or region == self.region:
-            return
-        note_region(scribbles, region)
-        self.region_changed.emit(region)
+        if scribbles is not None and region != self.region:
+            note_region(scribbles, region)
+            self.region_changed.emit(region)
 
     def use_canvas(self, viewer: Any) -> None:
         """Let the plane that a viewer shows be the one that keys and counts are about."""
@@ -251,9 +251,7 @@ class Session(QObject):
         chosen = self.selected
         image = changes.get("image", chosen.image)
         if image is not chosen.image:
-            known = self.viewer.layers
-            scribbles = layer_beside(known, "scribbles", image)
-            chosen = Selected(image, scribbles, layer_beside(known, "reference", image))
+            chosen = with_own_layers(image, self.viewer.layers)
         self.set_selected(
             Selected(
                 image=image,
@@ -307,17 +305,10 @@ class Session(QObject):
 
     def new_scribbles(self) -> None:
         """Add an empty scribbles layer on the grid of the image, ready to paint."""
-        image = self.selected.image
-        if image is None:
-            self.say("Choose an image, or open a case.", "warning")
-            return
-        if self.is_series:
-            self.say(series_problem(image), "warning")
-            return
         try:
-            layer = new_scribbles_on(image, self.schema, self.viewer.layers)
+            layer = new_scribbles_on(self.selected.image, self.schema, self.viewer.layers)
         except ScribsegError as error:
-            self.refuse(str(error))
+            self.say(str(error), "warning")
             return
         self.viewer.add_layer(layer)
         self.choose(scribbles=layer)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from napari.components import LayerList
 from napari.layers import Layer
 
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.chosen_layers import Selected
+from napari_scribseg.gui.canvas.layer_grid import series_problem
 
 
 def layer_beside(known: LayerList, role: layers.Role, image: Layer | None) -> Layer | None:
@@ -25,12 +30,22 @@ def layer_beside(known: LayerList, role: layers.Role, image: Layer | None) -> La
     return found[-1] if found else None
 
 
-def new_scribbles_on(image: Layer, schema: LabelSchema, known: LayerList) -> Layer:
+def with_own_layers(image: Layer | None, known: LayerList) -> Selected:
+    """An image with the scribbles and the reference of its own case."""
+    beside = partial(layer_beside, known, image=image)
+    return Selected(image, beside("scribbles"), beside("reference"))
+
+
+def new_scribbles_on(image: Layer | None, schema: LabelSchema, known: LayerList) -> Layer:
     """An empty scribbles layer on the grid of an image, named after its case beside others.
 
     Raises:
-        ScribsegError: the layer's place in the patient can't be told.
+        InvalidInput: there is no image, it is a time series, or its place can't be told.
     """
+    if image is None:
+        raise InvalidInput("Choose an image, or open a case.")
+    if layers.is_series(image):
+        raise InvalidInput(series_problem(image))
     case = layers.identified(image)
     made = layers.layer_of(layers.scribbles_data(layers.grid_of(image), schema, case=case))
     if any(layers.role_of(one) == "scribbles" for one in known):

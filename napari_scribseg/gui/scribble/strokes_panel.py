@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from qtpy.QtCore import QSignalBlocker
+from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -112,16 +114,22 @@ class StrokesPanel(Panel):
         self._source.setVisible(bool(sentence))
 
     def _offer(self) -> None:
-        menu = self._sources
-        menu.clear()
-        nearest = menu.addAction("From the nearest drawn slice to this one")
-        nearest.triggered.connect(self.carry_here_asked)
-        menu.addSection("Other cases of this patient")
+        """List what strokes can be carried from."""
+        self._sources.clear()
+        self._add_source("From the nearest drawn slice to this one", self.carry_here_asked.emit)
+        self._sources.addSection("Other cases of this patient")
         names = self.list_sources()
         for name in names:
-            menu.addAction(name).triggered.connect(lambda _=False, n=name: self.carry_asked.emit(n))
+            self._add_source(name, partial(self.carry_asked.emit, name))
         if not names:
-            menu.addAction("none with strokes in this project").setEnabled(False)
+            self._add_source("none with strokes in this project", None)
+
+    def _add_source(self, text: str, ask: Callable[[], None] | None) -> None:
+        action = QAction(text, self._sources)
+        action.setEnabled(ask is not None)
+        if ask is not None:
+            action.triggered.connect(lambda: ask())  # noqa: PLW0108  not with Qt's `checked`
+        self._sources.addAction(action)
 
     def _answer(self, keys: Mapping[KeyAction, str]) -> QWidget:
         self._bar = QWidget()
