@@ -82,6 +82,13 @@ class BrushPanel(Panel):
         switches = QHBoxLayout()
         for one in (self._protect, self._fill, self._sphere):
             switches.addWidget(one)
+        self.body.addLayout(grid)
+        self.body.addLayout(switches)
+        self.body.addLayout(self._steps(fill_key, planes_key))
+        self._show_widths()
+
+    def _steps(self, fill_key: str, planes_key: str) -> QHBoxLayout:
+        """Buttons that do something once."""
         steps = QHBoxLayout()
         steps.setSpacing(GAP)
         self.undo = button("Undo", "Take back the last step, 100 steps across slices (Ctrl+Z)")
@@ -105,10 +112,7 @@ class BrushPanel(Panel):
             steps.addWidget(one)
         steps.addStretch()
         steps.addWidget(self._planes)
-        self.body.addLayout(grid)
-        self.body.addLayout(switches)
-        self.body.addLayout(steps)
-        self._show_widths()
+        return steps
 
     @property
     def fills(self) -> bool:
