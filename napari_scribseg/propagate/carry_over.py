@@ -8,9 +8,9 @@ information.
 
 A structure that leaves the slice, as the right ventricle does towards end-systole, takes its stroke
 along to where it no longer is. So what lands on other grey levels than it came from is left out. Of
-six hearts' strokes, carried from end-diastole to end-systole, 0.74 (RV), 0.89 (MYO) and 0.89 (LV) of
-the voxels were right then; copied where they were, 0.60, 0.56 and 0.74 (docs/benchmarks.md, Drawing).
-It remains a proposal, for somebody to look at.
+the strokes of six hearts, carried from end-diastole to end-systole, 0.74 (RV), 0.89 (MYO) and 0.89
+(LV) of the voxels were right; copied where they were, 0.60, 0.56 and 0.74 (docs/benchmarks.md). It
+remains a proposal, for somebody to look at.
 """
 
 from __future__ import annotations
