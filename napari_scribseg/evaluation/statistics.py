@@ -278,7 +278,7 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
     if c.difference == 0:
         measured = f"{measure}: {c.first} and {c.second} have the same mean"
     if math.isnan(p_holm):
-        few = f", and {_patients(c.n)} are too few to decide" if c.n < FEWEST_PATIENTS else ""
+        few = f", and {_patients_are(c.n)} too few to decide" if c.n < FEWEST_PATIENTS else ""
         return f"{measured}: no patient differs ({_patients(c.n)}){few}."
     left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
     needed = fewest_patients(n_tests)
@@ -286,7 +286,7 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
         together = f" where p is corrected for {n_tests} tests" if n_tests > 1 else ""
         return (
             f"{measured} (single patients {min(c.differences):+.{digits}f} to "
-            f"{max(c.differences):+.{digits}f}{left_out}), but {_patients(c.n)} are too few to "
+            f"{max(c.differences):+.{digits}f}{left_out}), but {_patients_are(c.n)} too few to "
             f"decide: at least {needed} are needed{together}."
         )
     # Zero lies outside of the interval exactly where the corrected p is below the limit.
@@ -368,6 +368,10 @@ def _mean(values: Values) -> float:
 
 def _patients(n: int) -> str:
     return "1 patient" if n == 1 else f"{n} patients"
+
+
+def _patients_are(n: int) -> str:
+    return f"{_patients(n)} {'is' if n == 1 else 'are'}"
 
 
 def _p(value: float) -> str:

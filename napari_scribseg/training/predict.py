@@ -30,6 +30,8 @@ from napari_scribseg.training.windows import window_means, window_shape
 
 _SLICES_AT_ONCE = 8
 _PIXELS_AT_ONCE = 8 * 256 * 256
+_UNLIKE_PIXELS = 2.0
+"""How many times larger or smaller pixels are that need a word; our choice."""
 """Fewer large slices at once: what a network keeps of them is what takes most of the memory."""
 
 
@@ -270,8 +272,21 @@ def predict_case(
             turn.shown(kept)[:, piece.slices] = found.swapaxes(0, 1)
         if unsure is not None:
             turn.shown(unsure)[piece.slices] = piece.uncertainty.numpy()
-    notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), view.doubt)))
+    doubts = (view.doubt, _doubt_of_pixels(seen.spacing[1:], model.spacing_mm))
+    notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), *doubts)))
     return Prediction(segmentation, kept, unsure, _grid_of(image.grid, z), notes)
+
+
+def _doubt_of_pixels(pixels: tuple[float, float], learnt_mm: float) -> str:
+    """What has to be said of an image whose pixels are unlike those learnt from; "" = nothing."""
+    ratio = max(max(pixels) / learnt_mm, learnt_mm / min(pixels))
+    if ratio < _UNLIKE_PIXELS:
+        return ""
+    y_mm, x_mm = pixels
+    return (
+        f"The pixels are {y_mm:.3g} x {x_mm:.3g} mm, unlike the {learnt_mm:.3g} mm that this model "
+        "has learnt from: look at the result before you use it."
+    )
 
 
 def _grid_of(grid: Grid, z: int | None) -> Grid:

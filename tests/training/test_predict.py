@@ -68,6 +68,15 @@ def test_the_segmentation_is_the_likeliest_class() -> None:
     assert set(np.unique(prediction.segmentation)) == {0, 1, 2}
 
 
+@pytest.mark.parametrize(
+    ("learnt_mm", "is_told"), [(1.5, False), (0.8, False), (0.7, True), (3.1, True)]
+)
+def test_pixels_unlike_those_learnt_from_are_told(learnt_mm, is_told) -> None:
+    notes = predict_case(_model(learnt_mm), _image()).notes
+    told = [note for note in notes if "1.5 x 1 mm, unlike" in note]
+    assert bool(told) == is_told
+
+
 def test_structures_stay_where_they_are() -> None:
     """The brightness of the phantom gives its reference back, but for edges."""
     case = two_ball_case(shape=(3, 40, 48), spacing=(8.0, 1.5, 1.0), noise=0.0)
