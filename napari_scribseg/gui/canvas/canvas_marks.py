@@ -18,8 +18,10 @@ from napari_scribseg.gui.canvas.side_by_side import camera_of
 _SIDES: Final = ("left", "right", "top", "bottom")
 _MARGIN: Final = 8
 _STYLE: Final = (
-    "color: #e8c547; background: transparent; font-weight: 600; font-size: {size}pt; padding: 0px;"
+    "color: #e8c547; background: rgba(0, 0, 0, 140); border-radius: 3px; font-weight: 600; "
+    "font-size: {size}pt; padding: 0px 2px;"
 )
+"""Readable on the light canvas of napari's light theme, too."""
 _LINE_STYLE: Final = "background-color: rgba(232, 197, 71, 110); border: none;"
 _GAP: Final = 14
 """Pixels around the point that no line covers."""

@@ -15,7 +15,9 @@ from napari_scribseg.gui.canvas.drawing_context import hide_brush_box, keep_canv
 from napari_scribseg.gui.canvas.shown_directions import letters_on, plane_name, turn_upright
 from napari_scribseg.gui.canvas.side_by_side import camera_of
 
-_NAME_STYLE = "color: #b0b0b0; background: transparent; padding: 0px;"
+_NAME_STYLE = (
+    "color: #d0d0d0; background: rgba(0, 0, 0, 140); border-radius: 3px; padding: 0px 2px;"
+)
 _LETTER_SIZE = 10
 _CORNER = 6
 _LOWEST = 120

@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMenu,
     QSpinBox,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -55,13 +54,11 @@ class StrokesPanel(Panel):
             f"Propose strokes on the slices between scribbled ones (key {keys['interpolate']})"
         )
         self._interpolate = button("Interpolate slices", self._interpolate_tip)
-        self._carry = QToolButton()
-        self._carry.setText("Carry over")
-        self._carry.setToolTip(
+        self._carry = button(
+            "Carry over",
             "Propose strokes that were drawn elsewhere, where their anatomy lies here: those of "
-            f"the nearest slice (key {keys['carry']}), of the other phase, of an earlier scan"
+            f"the nearest slice (key {keys['carry']}), of the other phase, of an earlier scan",
         )
-        self._carry.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._sources = QMenu(self._carry)
         self._sources.aboutToShow.connect(self._offer)
         self._carry.setMenu(self._sources)
@@ -78,10 +75,11 @@ class StrokesPanel(Panel):
         first.setSpacing(GAP)
         first.addWidget(self._interpolate)
         first.addWidget(self._carry)
-        first.addWidget(self._automatic, 1)
+        first.addStretch()
         self._interpolate.clicked.connect(self.interpolate_asked)
         self._automatic.toggled.connect(self.automatic_switched)
         self.body.addLayout(first)
+        self.body.addWidget(self._automatic)
         self.body.addWidget(self._source)
         self.body.addWidget(self._answer(keys))
         self.body.addWidget(Fold("Simulate from a reference", self._simulation()))
@@ -117,12 +115,12 @@ class StrokesPanel(Panel):
         """List what strokes can be carried from."""
         self._sources.clear()
         self._add_source("From the nearest drawn slice to this one", self.carry_here_asked.emit)
-        self._sources.addSection("Other cases of this patient")
+        self._sources.addSeparator()
         names = self.list_sources()
         for name in names:
-            self._add_source(name, partial(self.carry_asked.emit, name))
+            self._add_source(f"From {name}", partial(self.carry_asked.emit, name))
         if not names:
-            self._add_source("none with strokes in this project", None)
+            self._add_source("No other case of this patient has strokes", None)
 
     def _add_source(self, text: str, ask: Callable[[], None] | None) -> None:
         action = QAction(text, self._sources)
