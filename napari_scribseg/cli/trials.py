@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,11 @@ def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> 
 def compute_one(arguments: argparse.Namespace, display: Display) -> Answer:
     """Compute one trial of a planned experiment: what an array of a batch system does."""
     from napari_scribseg.experiment.clients import client_of_one
-    from napari_scribseg.experiment.experiment import load_experiment, trials_of
+    from napari_scribseg.experiment.experiment import (
+        load_experiment,
+        trial_folder,
+        trials_of,
+    )
     from napari_scribseg.experiment.place import fault_of_place
     from napari_scribseg.experiment.schedule import allow_opening
     from napari_scribseg.experiment.trial import Manner, compute_trial
@@ -102,8 +107,23 @@ def compute_one(arguments: argparse.Namespace, display: Display) -> Answer:
         manner = Manner(
             arguments.retry_failed, client, arguments.trials_per_gpu, locked=arguments.open_locked
         )
-        computed = compute_trial(folder, name, manner, experiment=experiment, trials=trials)
+        compute = partial(compute_trial, folder, name, manner, experiment=experiment, trials=trials)
+        computed = compute()
+        if computed.held_by and _is_free_after_all(trial_folder(folder, name), display):
+            computed = compute()
     return _one_answer(folder, experiment, trials[name], computed, locked=arguments.open_locked)
+
+
+def _is_free_after_all(there: Path, display: Display) -> bool:
+    """Whether whoever holds a trial turns out to be gone, such as with a node that went down."""
+    from napari_scribseg.experiment.lease import gone_when_watched, holder_of
+
+    holder = holder_of(there)
+    if holder is None:
+        return True
+    if holder.runs is None:
+        display.say(f"{holder} had this trial last; looking for half a minute whether it lives.")
+    return gone_when_watched(there, holder)
 
 
 def _one_answer(

@@ -26,6 +26,8 @@ from napari_scribseg.core.process_identity import ProcessIdentity
 from napari_scribseg.io.regular_file import open_own, read_regular
 
 SILENCE_SECONDS: Final = 30.0
+_LONGEST_GAP_SECONDS: Final = 5.0
+"""As much as a gap between two looks may count for silence."""
 """A holder that was watched for this long and did not beat is gone."""
 LEASE_VARIABLE: Final = "SCRIBSEG_LEASE"
 """Tells a child for which lease it works: "folder of the lease|number|token"."""
@@ -96,6 +98,10 @@ class Lease:
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
+        if _newest_number(folder) > number + 1:  # what we saw was old: others have had it since
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return _newest(folder)[1] or _UNKNOWN
         for old in range(max(1, number - 1), number + 1):
             # Its holder sees at its next beat that its file is gone.
             with contextlib.suppress(OSError):
@@ -186,6 +192,25 @@ def is_gone(folder: Path, holder: Holder) -> bool:
     return _watch.silence(folder, holder) > SILENCE_SECONDS
 
 
+def gone_when_watched(folder: Path, holder: Holder) -> bool:
+    """Whether a holder is gone, watched for as long as that takes to tell.
+
+    Of a process of this computer it is known at once, of one elsewhere at its next beat.
+    """
+    first = holder_of(folder)
+    until = time.monotonic() + SILENCE_SECONDS + 2 * _BEAT_SECONDS
+    while not is_gone(folder, holder):
+        if holder.runs is not None or time.monotonic() > until:
+            return False
+        time.sleep(min(1.0, _BEAT_SECONDS))
+        now = holder_of(folder)
+        if now is None:
+            return True
+        if first is None or (now.token, now.beats) != (first.token, first.beats):
+            return False
+    return True
+
+
 def still_ours(told: str | None) -> bool:
     """Whether a child's starter still holds its lease; True for a child without one.
 
@@ -199,21 +224,24 @@ def still_ours(told: str | None) -> bool:
 
 
 class _Watch:
-    """Since when the files of holders have not changed, by our own clock."""
+    """For how long the files of holders have not changed, by our own clock."""
 
     def __init__(self) -> None:
-        self._seen: dict[Path, tuple[str, int, float]] = {}
+        self._seen: dict[Path, tuple[str, int, float, float]] = {}
         self._lock = threading.Lock()
 
     def silence(self, folder: Path, holder: Holder) -> float:
-        """Seconds since this holder was first seen with its present number of beats."""
+        """Seconds for which this holder was seen with its present number of beats.
+
+        A gap between two looks counts little: while a drive hangs nobody can beat on it.
+        """
         now = time.monotonic()
         with self._lock:
-            token, beats, since = self._seen.get(folder, ("", -1, now))
-            if (token, beats) != (holder.token, holder.beats):
-                since = now
-            self._seen[folder] = (holder.token, holder.beats, since)
-        return now - since
+            token, beats, looked, silent = self._seen.get(folder, ("", -1, now, 0.0))
+            same = (token, beats) == (holder.token, holder.beats)
+            silent = silent + min(now - looked, _LONGEST_GAP_SECONDS) if same else 0.0
+            self._seen[folder] = (holder.token, holder.beats, now, silent)
+        return silent
 
 
 _watch: Final = _Watch()

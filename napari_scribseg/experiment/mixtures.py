@@ -62,12 +62,26 @@ def timing_rows(folder: Path, trials: Iterable[Trial]) -> Rows:
 
 def mixtures(folder: Path, experiment: Experiment) -> tuple[str, ...]:
     """That finished trials were computed with different things, in one sentence for each."""
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials_of(experiment).values():
         if (trial_folder(folder, trial.name) / TIMING).is_file() and result_of(folder, trial):
             for part, value in parts_of(_noted(folder, trial)).items():
-                found[part][value].append(trial.name)
-    return tuple(_sentence(part, found[part]) for part in _WORDS if len(found.get(part, {})) > 1)
+                found[part, _among(part, trial)][value].append(trial.name)
+    mixed = {key: values for key, values in found.items() if len(values) > 1}
+    return tuple(_sentence(key[0], mixed[key]) for key in sorted(mixed, key=_place_of))
+
+
+def _among(part: str, trial: Trial) -> str:
+    """Among which trials a part has to be the same: those that were asked for the same."""
+    if part == "device":
+        return trial.training.device
+    if part == "precision":  # methods in 3D may not compute as those in 2D do
+        return f"{trial.training.device} {trial.settings.label}"
+    return ""
+
+
+def _place_of(key: tuple[str, str]) -> tuple[int, str]:
+    return list(_WORDS).index(key[0]), key[1]
 
 
 def parts_of(noted: Mapping[str, Any]) -> dict[str, str]:

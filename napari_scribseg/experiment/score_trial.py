@@ -56,6 +56,7 @@ def score_trial(
     of = {case.files.id: case for case in experiment.cases}
     cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else trial.test
     tables, failures, unusable = _scored(run, model, cases, Path(experiment.recipe.dataset))
+    _check_lease()
     prefix = "locked_" if locked else ""
     for name in ("scores", "slices", "clinical"):
         write_text(there / f"{prefix}{name}.csv", csv_text(getattr(tables, name)))
@@ -70,10 +71,15 @@ def score_trial(
         failures=tuple(failures),
         unusable=tuple(unusable),
     )
-    if not still_ours(os.environ.get(LEASE_VARIABLE)):
-        raise RunError("Somebody else has taken the trial over, so its result is theirs to write.")
+    _check_lease()
     # Last, because its presence is what makes the trial finished.
     save_document(there / (LOCKED_RESULT if locked else RESULT), result)
+
+
+def _check_lease() -> None:
+    """Refuse to write where somebody else is at work now."""
+    if not still_ours(os.environ.get(LEASE_VARIABLE)):
+        raise RunError("Somebody else has taken the trial over, so its result is theirs to write.")
 
 
 def _scored(

@@ -61,6 +61,7 @@ _LOOK_SECONDS: Final = 1.0
 _DOUBTFUL: Final = (
     *("was killed, most likely because memory ran out", "crashed in native code"),
     *("was ended from outside", "OutOfMemoryError", "CUDA error", "AcceleratorError"),
+    *("Memory of ", "Memory ran out", "ended with code 130"),
 )
 """Ends of a child that may be the place's fault as well as the method's."""
 
@@ -283,13 +284,13 @@ class _Work:
         try:
             while child.is_alive:
                 if self._is_over():
-                    return child.stop(_STOP_SECONDS)
+                    return child.stop(_STOP_SECONDS, ask=not self.lease.is_lost)
                 self._look_at_memory(child.pid)
                 time.sleep(_POLL_SECONDS)
             return child.wait()
         finally:
             if child.is_alive:
-                child.stop(_STOP_SECONDS)
+                child.stop(_STOP_SECONDS, ask=not self.lease.is_lost)
 
     def _score(self) -> str:
         """Predict and score in a child process; gives how that ended, in a sentence."""

@@ -178,17 +178,22 @@ class TrainingProcess:
         """Ask the process to stop, to finish with the best weights, to pause or to go on."""
         self.run.request(what)
 
-    def stop(self, timeout_seconds: float = 5.0) -> Finished:
+    def stop(self, timeout_seconds: float = 5.0, *, ask: bool = True) -> Finished:
         """End the process within this time, and give how the run ended.
 
         It is asked first, so that it can save; then told by the system; then killed, together
         with its helper processes. The checkpoints written so far stay good in any case.
+
+        Args:
+            timeout_seconds: for all of it.
+            ask: by a file in the run's folder, which others who train the run would find, too.
         """
         self._stopping = True
         if self.is_alive:
-            with contextlib.suppress(OSError):  # a full disk must not keep it running
-                self.run.request("stop")
-            if not self._child.ends_within(0.6 * timeout_seconds):
+            if ask:
+                with contextlib.suppress(OSError):  # a full disk must not keep it running
+                    self.run.request("stop")
+            if not (ask and self._child.ends_within(0.6 * timeout_seconds)):
                 self._child.terminate()
                 if not self._child.ends_within(0.2 * timeout_seconds):
                     self._child.kill()

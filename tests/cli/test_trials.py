@@ -7,9 +7,10 @@ import json
 from experiments import phantom_experiment, stubs
 
 from napari_scribseg.cli import main
+from napari_scribseg.experiment import lease as leases
 from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.clients import ask_to_stop, at_work
-from napari_scribseg.experiment.lease import Lease
+from napari_scribseg.experiment.lease import Holder, Lease
 
 
 def test_one_trial_is_computed_by_name_or_number_and_the_last_writes_the_tables(
@@ -80,3 +81,40 @@ def test_ways_to_run_exclude_each_other(tmp_path, capsys):
     assert "--plan and --watch exclude each other" in capsys.readouterr().err
     assert main(["experiment", str(tmp_path), "--log-to", "tensorboard"]) == 2
     assert "--log-to goes with --watch" in capsys.readouterr().err
+
+
+def test_a_trial_whose_node_went_down_is_taken_over_after_its_silence(
+    tmp_path, monkeypatch, capsys
+):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    monkeypatch.setattr(leases, "SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr(leases, "_BEAT_SECONDS", 0.5)
+    with at_work(out, experiment, "plan"):
+        pass
+    there = out / "cells" / "good-fold1-seed0-100"
+    there.mkdir(parents=True)
+    dead = Holder(pid=7, host="node7", token="gone")
+    (there / "lease-000001.json").write_text(dead.model_dump_json(), encoding="utf-8")
+    assert main(["experiment", str(out), "--trial", "0"]) == 0
+    said = capsys.readouterr()
+    assert "process 7 on node7 had this trial last" in said.out + said.err
+    assert (there / "result.json").is_file()
+
+
+def test_a_trial_that_another_node_computes_is_left_alone(tmp_path, monkeypatch, capsys):
+    experiment = phantom_experiment(tmp_path, "good")
+    out = tmp_path / "out"
+    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
+    monkeypatch.setattr(leases, "SILENCE_SECONDS", 20.0)
+    monkeypatch.setattr(leases, "_BEAT_SECONDS", 0.2)
+    with at_work(out, experiment, "plan"):
+        pass
+    there = out / "cells" / "good-fold1-seed0-100"
+    there.mkdir(parents=True)
+    alive = Holder(pid=7, host="node7", token="here")
+    with Lease.take(there, as_holder=alive):
+        assert main(["experiment", str(out), "--trial", "0"]) == 4
+    assert "is being computed already, by process 7 on node7" in capsys.readouterr().err
+    assert not (there / "result.json").exists()

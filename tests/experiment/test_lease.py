@@ -88,6 +88,23 @@ def test_one_elsewhere_is_gone_after_a_silence_whatever_its_clock(tmp_path, monk
     lease.release()
 
 
+def test_a_drive_that_hangs_takes_a_lease_from_nobody(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(leases.time, "monotonic", lambda: clock[0])
+    holder = elsewhere()
+    write(tmp_path, 1, holder)
+    assert isinstance(Lease.take(tmp_path), Holder)
+    clock[0] += 600.0  # neither could be seen nor beat
+    assert isinstance(Lease.take(tmp_path), Holder)
+    found = None
+    while clock[0] < 640.0 and not isinstance(found, Lease):
+        clock[0] += 4.0
+        found = Lease.take(tmp_path)
+    assert clock[0] > 620.0
+    assert isinstance(found, Lease)
+    found.release()
+
+
 def test_a_client_that_has_watched_can_say_whose_lease_is_over(tmp_path):
     holder = elsewhere()
     write(tmp_path, 1, holder)

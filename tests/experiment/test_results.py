@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -143,6 +144,24 @@ def test_trials_of_different_code_are_told_of(tmp_path):
     timing = trial_folder(out, "good-fold1-seed0-100") / "timing.json"
     timing.write_text(timing.read_text().replace('"code_sha256": "', '"code_sha256": "other'))
     assert "2 states of the code" in str(mixtures(out, experiment))
+
+
+@pytest.mark.parametrize(("asked", "is_told"), [("cpu", False), ("auto", True)])
+def test_a_method_that_was_asked_to_compute_elsewhere_is_no_mixture(tmp_path, asked, is_told):
+    """But trials that were asked for the same are, also those of two methods."""
+    experiment = phantom_experiment(tmp_path, "good", "plain")
+    good, plain = experiment.settings
+    training = plain.training.model_copy(update={"device": asked})
+    settings = (good, plain.model_copy(update={"training": training}))
+    experiment = experiment.model_copy(update={"settings": settings})
+    out = tmp_path / "out"
+    with at_work(out, experiment, "test"):
+        list(compute_trials(out, experiment, list(trials_of(experiment)), jobs=2, programs=stubs()))
+    for trial in trials_of(experiment).values():
+        timing = trial_folder(out, trial.name) / "timing.json"
+        used = {"device": "cuda:1"} if trial.label == good.label else {"device": "cpu"}
+        timing.write_text(json.dumps({**json.loads(timing.read_text()), **used}))
+    assert any("kinds of device" in one for one in mixtures(out, experiment)) == is_told
 
 
 def test_a_damaged_table_of_a_trial_is_named(tmp_path):
