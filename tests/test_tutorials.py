@@ -40,7 +40,7 @@ def run(page: str, folder: Path) -> str:
 def test_own_volume(tmp_path):
     said = run("own-volume.md", tmp_path)
     assert "All 12 cases can be used." in said
-    assert len(list((tmp_path / "predictions").glob("*_segmentation.nii.gz"))) == 4
+    assert len(list((tmp_path / "predictions").glob("heart*_uncertainty.nii.gz"))) == 4
     assert list((tmp_path / "scores").glob("*.csv"))
     assert (tmp_path / "heart.scribseg").is_file()
 
