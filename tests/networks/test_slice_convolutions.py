@@ -43,7 +43,7 @@ def test_one_convolution_over_slices_is_the_3d_convolution(kernel, stride, dilat
     ours = _learnt(layer, layer.over_slices, x)
     plain = _learnt(layer, lambda v: nn.Conv3d.forward(layer, v), x)
     for a, b in zip(ours, plain, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=5e-5)  # sums round as the CPU adds
     torch.testing.assert_close(ours[0], plain[0], rtol=0, atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_transposed_convolutions_over_slices_are_the_3d_ones(kernel, stride, dep
     ours = _learnt(layer, layer, x)
     plain = _learnt(layer, lambda v: nn.ConvTranspose3d.forward(layer, v), x)
     for a, b in zip(ours, plain, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=5e-5)  # sums round as the CPU adds
     torch.testing.assert_close(ours[0], plain[0], rtol=0, atol=1e-6)
 
 
