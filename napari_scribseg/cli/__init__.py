@@ -102,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--json", action="store_true", help="print one JSON document")
     common.add_argument("--debug", action="store_true", help="show where an error came from")
-    # What every child of ours is given: it ends when its input closes, see `engine.children`.
+    # What every child of ours is given: it ends when its input closes, see `runs.children`.
     common.add_argument("--lifeline", action="store_true", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True

@@ -1,6 +1,6 @@
 """The events of a run: what training tells, in order, as frozen values and as JSON lines.
 
-`engine.train` yields them, the worker appends them to `events.jsonl`, the command line and the
+`training.train` yields them, the worker appends them to `events.jsonl`, the command line and the
 GUI read them from there. Arrays never travel in an event.
 """
 

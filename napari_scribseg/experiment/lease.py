@@ -197,18 +197,17 @@ def gone_when_watched(folder: Path, holder: Holder) -> bool:
 
     Of a process of this computer it is known at once, of one elsewhere at its next beat.
     """
-    first = holder_of(folder)
     until = time.monotonic() + SILENCE_SECONDS + 2 * _BEAT_SECONDS
-    while not is_gone(folder, holder):
-        if holder.runs is not None or time.monotonic() > until:
-            return False
-        time.sleep(min(1.0, _BEAT_SECONDS))
-        now = holder_of(folder)
-        if now is None:
-            return True
-        if first is None or (now.token, now.beats) != (first.token, first.beats):
-            return False
-    return True
+    with contextlib.suppress(OSError):  # a drive that is away for a moment tells nothing
+        while not is_gone(folder, holder):
+            if holder.runs is not None or time.monotonic() > until:
+                return False
+            time.sleep(min(1.0, _BEAT_SECONDS))
+            now = holder_of(folder)
+            if now != holder:  # it beats, has given it back, or somebody else has it
+                return now is None
+        return True
+    return False
 
 
 def still_ours(told: str | None) -> bool:

@@ -67,21 +67,18 @@ def mixtures(folder: Path, experiment: Experiment) -> tuple[str, ...]:
         if (trial_folder(folder, trial.name) / TIMING).is_file() and result_of(folder, trial):
             for part, value in parts_of(_noted(folder, trial)).items():
                 found[part, _among(part, trial)][value].append(trial.name)
-    mixed = {key: values for key, values in found.items() if len(values) > 1}
-    return tuple(_sentence(key[0], mixed[key]) for key in sorted(mixed, key=_place_of))
+    return tuple(
+        _sentence(part, values)
+        for part in _WORDS
+        for (of, _), values in found.items()
+        if of == part and len(values) > 1
+    )
 
 
 def _among(part: str, trial: Trial) -> str:
     """Among which trials a part has to be the same: those that were asked for the same."""
-    if part == "device":
-        return trial.training.device
-    if part == "precision":  # methods in 3D may not compute as those in 2D do
-        return f"{trial.training.device} {trial.settings.label}"
-    return ""
-
-
-def _place_of(key: tuple[str, str]) -> tuple[int, str]:
-    return list(_WORDS).index(key[0]), key[1]
+    training = trial.training
+    return f"{training.device} {training.precision}" if part in {"device", "precision"} else ""
 
 
 def parts_of(noted: Mapping[str, Any]) -> dict[str, str]:

@@ -49,7 +49,7 @@ class CrossValidation(_Part):
 
 
 class PublishedFolds(_Part):
-    """The folds of a publication, see `engine.splits.PUBLISHED`."""
+    """The folds of a publication, see `splits.PUBLISHED`."""
 
     kind: Literal["published"] = "published"
     name: str

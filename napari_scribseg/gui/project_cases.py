@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from napari_scribseg.data.case import CaseFiles, CaseKey
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.case import Case, CaseFiles, CaseKey
 from napari_scribseg.gui.values import Snapshot
 from napari_scribseg.io import read_labels
 from napari_scribseg.project import journals
+from napari_scribseg.project.annotator import annotator_name
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.teamwork import Place, effort_text, place_in_project
-from napari_scribseg.project.versions import names_of
+from napari_scribseg.project.versions import chosen_version, names_of
 from napari_scribseg.runs.documents import RunCase
 
 
@@ -55,30 +57,45 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
     return found
 
 
-def drawn_before(project: Path, shown: Snapshot) -> tuple[CaseFiles, ...]:
-    """The other cases of the shown one's patient that have strokes of the same structures.
+def drawn_before(project: Path, kept: CaseKey | None, schema: LabelSchema) -> tuple[str, ...]:
+    """Ids of the other drawn cases of a patient with the same structures; reads no image.
 
     Args:
         project: a project folder; one without a document has no cases.
-        shown: the shown case; one that the project does not keep has no patient here.
+        kept: the case whose patient is meant; None = it is in no project.
+        schema: its structures.
 
     Raises:
         InvalidInput: the project can't be read.
     """
-    if shown.kept is None or not (project / "project.json").is_file():
+    if kept is None or not (project / "project.json").is_file():
         return ()
     with Project.open(project, read_only=True) as opened:
-        known = shown.strokes_of in names_of(opened.folder, opened.case_ids)
-        cases = opened.dataset(shown.strokes_of if known else None).cases
-        patients = {files.id: files.patient for files in cases}
+        patient = opened.case(kept.id).patient
         return tuple(
-            files
-            for files in cases
-            if files.scribbles is not None
-            and files.id != shown.kept.id
-            and files.patient == patients.get(shown.kept.id)
-            and opened.schema_of(files.id).names == shown.schema.names
+            case.id
+            for case in opened.cases
+            if case.patient == patient
+            and case.id != kept.id
+            and case.progress != "untouched"
+            and opened.schema_of(case.id).names == schema.names
         )
+
+
+def case_of(project: Path, case_id: str, strokes_of: str) -> Case:
+    """A case of a project with the strokes that a training would learn from.
+
+    Args:
+        project: a project folder.
+        case_id: of the case.
+        strokes_of: whose strokes are shown now, see `Snapshot.strokes_of`.
+
+    Raises:
+        InvalidInput: its image was replaced, or a file can't be read.
+    """
+    with Project.open(project, read_only=True) as opened:
+        version = chosen_version(project, case_id, annotator_name(), strokes_of or None)
+        return opened.load_case(case_id, "" if version is None else version.of)
 
 
 def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:

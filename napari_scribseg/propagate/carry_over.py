@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
@@ -122,8 +123,6 @@ def _scaled(image: Array) -> npt.NDArray[np.float32]:
 def _warped(
     image: Array, strokes: Array, onto: Array, spacing: tuple[float, float]
 ) -> npt.NDArray[np.uint8]:
-    import SimpleITK as sitk  # noqa: N813
-
     fixed, moving = _image(onto, spacing), _image(image, spacing)
     moving = sitk.HistogramMatching(moving, fixed, 128, 7, True)
     field = None
@@ -152,8 +151,6 @@ def _warped(
 
 
 def _image(array: Array, spacing: tuple[float, float]) -> Any:
-    import SimpleITK as sitk  # noqa: N813
-
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing(spacing[::-1])
     return image
@@ -161,8 +158,6 @@ def _image(array: Array, spacing: tuple[float, float]) -> Any:
 
 def _coarse(image: Any, factor: int) -> Any:
     """An image with fewer pixels that covers the same place."""
-    import SimpleITK as sitk  # noqa: N813
-
     if factor == 1:
         return image
     size = [min(n, max(_SMALLEST, n // factor)) for n in image.GetSize()]
@@ -176,27 +171,17 @@ def _coarse(image: Any, factor: int) -> Any:
 
 def _like(field: Any, image: Any) -> Any:
     """A displacement field on the pixels of an image."""
-    import SimpleITK as sitk  # noqa: N813
-
     same = sitk.Transform(2, sitk.sitkIdentity)
     return sitk.Resample(field, image, same, sitk.sitkLinear, 0.0, field.GetPixelID())
 
 
 def _brought(source: Volume, strokes: Array, target: Volume) -> tuple[Array, Array]:
     """Image and strokes on the grid of another image, after a rigid motion."""
-    import SimpleITK as sitk  # noqa: N813
-
     fixed, moving = (_placed(_scaled(each.array), each.grid) for each in (target, source))
     try:
-        start = sitk.CenteredTransformInitializer(
-            fixed,
-            moving,
-            sitk.Euler3DTransform(),
-            sitk.CenteredTransformInitializerFilter.GEOMETRY,
-        )
-        if _overlap(source.grid, target.grid):
-            start = sitk.Euler3DTransform()
-            start.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint(_middle(fixed)))
+        start = sitk.Euler3DTransform(_middle(target.grid).tolist())
+        if not (_holds(source.grid, target.grid) and _holds(target.grid, source.grid)):
+            start.SetTranslation((_middle(source.grid) - _middle(target.grid)).tolist())
         search = sitk.ImageRegistrationMethod()
         search.SetMetricAsMattesMutualInformation(_BINS)
         search.SetMetricSamplingStrategy(search.RANDOM)
@@ -221,8 +206,6 @@ def _brought(source: Volume, strokes: Array, target: Volume) -> tuple[Array, Arr
 
 def _placed(array: Array, grid: Grid) -> Any:
     """An image of SimpleITK where the voxels lie in the patient."""
-    import SimpleITK as sitk  # noqa: N813
-
     image = sitk.GetImageFromArray(np.ascontiguousarray(array))
     image.SetSpacing(grid.spacing[::-1])
     image.SetOrigin(grid.position((0, 0, 0)).tolist())
@@ -231,18 +214,11 @@ def _placed(array: Array, grid: Grid) -> Any:
     return image
 
 
-def _middle(image: Any) -> list[float]:
-    return [(n - 1) / 2 for n in image.GetSize()]
+def _middle(grid: Grid) -> npt.NDArray[np.float64]:
+    return grid.position((np.array(grid.shape) - 1) / 2)
 
 
-def _overlap(one: Grid, other: Grid) -> bool:
-    """Whether the middle of one lies in the other, and the other way round."""
-
-    def holds(grid: Grid, point: npt.NDArray[np.float64]) -> bool:
-        index = grid.index(point)
-        return bool(np.all(index >= -0.5) and np.all(index <= np.array(grid.shape) - 0.5))
-
-    def middle(grid: Grid) -> npt.NDArray[np.float64]:
-        return grid.position((np.array(grid.shape) - 1) / 2)
-
-    return holds(one, middle(other)) and holds(other, middle(one))
+def _holds(grid: Grid, other: Grid) -> bool:
+    """Whether the middle of another grid lies in this one."""
+    index = grid.index(_middle(other))
+    return bool(np.all(index >= -0.5) and np.all(index <= np.array(grid.shape) - 0.5))

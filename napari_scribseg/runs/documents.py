@@ -102,6 +102,6 @@ class PreviewRequest(_Document):
     case: CaseFiles
     """With an absolute path; only its image is read."""
     every_seconds: Positive = 10.0
-    """Least time between two previews; more where one takes long, see `engine.preview`."""
+    """Least time between two previews; more where one takes long, see `training.preview`."""
     most: Annotated[int, Field(ge=2, le=1000)] = 24
     """How many are kept."""

@@ -13,7 +13,7 @@
     checkpoints/{last,best}.safetensors    weights, and what else continuing or predicting needs
     checkpoints/start.safetensors          the weights of another run that it starts from
     previews/<case id>/<step>.nii.gz       what the weights of a step made of a case
-    relabelled/                            targets that the method has made (see engine.relabel)
+    relabelled/                            targets that the method has made (see training.relabel)
     predictions/                           segmentations
 
 The folder is all that a training process and its watchers share, so a run can be watched,
@@ -97,7 +97,7 @@ class RunFolder(SharedFiles):
             validate_on: see `RunRecord`.
             checkpoint_choice: see `RunRecord`.
             continues: a run to start from: its weights are copied. Whether they fit is found out
-                by `engine.warm_start`.
+                by `training.warm_start`.
             effort: see `RunRecord`.
 
         Raises:

@@ -1,7 +1,7 @@
 """What a run's method has made of a training case: seeds, supervoxel labels, edges, new targets.
 
 A person who doubts a result looks at what was learnt from. The prepared maps come from the cache
-of `engine.prepare` or are computed again, the current ones from the run folder.
+of `training.prepare` or are computed again, the current ones from the run folder.
 """
 
 from __future__ import annotations

@@ -5,17 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from experiments import phantom_experiment, stubs
 
+from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment import lease as leases
+from napari_scribseg.experiment import trial as trials
 from napari_scribseg.experiment import worker_task
 from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.lease import Holder
 from napari_scribseg.experiment.trial import Manner
 from napari_scribseg.experiment.worker_task import compute_for_client
+from napari_scribseg.runs.process import explain_exit
+from napari_scribseg.runs.worker import sentence_of
+from napari_scribseg.training.loop import Loop
 
 TRIAL = "good-fold1-seed0-100"
 
@@ -90,3 +97,26 @@ def test_a_client_cut_off_shortly_before_the_end_is_noticed_after_it(planned, mo
         assert not (out / "cells.csv").exists()
     wait_for_watchers()
     assert ",finished," in (out / "cells.csv").read_text()
+
+
+def _out_of_memory() -> str:
+    loop = object.__new__(Loop)
+    loop._out_of_memory = True
+    loop._learner = SimpleNamespace(machine="cuda:0", batch_size=4)
+    with pytest.raises(RunError) as refused:
+        loop._shrink(torch.OutOfMemoryError())
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("end", "doubtful"),
+    [
+        (explain_exit(-9, ""), True),
+        (explain_exit(130, ""), True),
+        (sentence_of(MemoryError()), True),
+        (_out_of_memory(), True),
+        (sentence_of(ValueError("the loss is not finite")), False),
+    ],
+)
+def test_what_the_place_may_be_to_blame_for_is_tried_elsewhere(end, doubtful):
+    assert trials._is_doubtful(end) == doubtful

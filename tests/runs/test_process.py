@@ -171,6 +171,15 @@ def test_stop_takes_at_most_five_seconds_when_nothing_is_listened_to(run: RunFol
 
 
 @posix
+def test_a_process_can_be_ended_without_asking_others_who_train_the_run(run: RunFolder) -> None:
+    process = start(run, command=stub(OBEDIENT))
+    wait_for_event(run)
+    assert process.stop(ask=False).outcome == "stopped"
+    assert run.requested is None
+    assert gone(process.pid, 0.1)
+
+
+@posix
 def test_stop_ends_a_process_that_is_frozen(run: RunFolder) -> None:
     process = start(run, command=stub(STUBBORN))
     wait_for_event(run)

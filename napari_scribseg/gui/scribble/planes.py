@@ -20,20 +20,8 @@ from napari_scribseg.gui.dock_place import dock_of
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 
-_SHOWN: Final[tuple[layers.Role, ...]] = (
-    "image",
-    "scribbles",
-    "reference",
-    "segmentation",
-    "uncertainty",
-    "preview",
-    "proposal",
-    "automatic",
-    "difference",
-    "doubt",
-    "others",
-    "agreement",
-)
+_NOT_SHOWN: Final[tuple[layers.Role, ...]] = ("probabilities", "learnt", "comparison")
+"""What lies beside the case or is for a look at one canvas."""
 _HEIGHT: Final = 250
 _SETTLED_MS: Final = 100
 """Qt has laid out the window anew by then."""
@@ -251,7 +239,8 @@ class PlanesDock(QWidget):
         chosen = self._session.selected
         if any(layer is one for one in (chosen.image, chosen.scribbles, chosen.reference)):
             return True
-        is_shown = layers.role_of(layer) in _SHOWN
+        role = layers.role_of(layer)
+        is_shown = role is not None and role not in _NOT_SHOWN
         return is_shown and layers.case_of(layer) == self._session.case is not None
 
     def _other_layers(self) -> None:

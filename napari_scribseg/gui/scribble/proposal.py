@@ -14,14 +14,12 @@ from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid
-from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import Plane, plane_axis, show_plane
-from napari_scribseg.gui.project_cases import drawn_before
+from napari_scribseg.gui.project_cases import case_of, drawn_before
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Snapshot
-from napari_scribseg.propagate.carry_over import carry_case, carry_slice
 from napari_scribseg.propagate.interpolation import interpolate_strokes
 
 
@@ -108,40 +106,46 @@ class Proposal(QObject):
         source = min(near, key=lambda z: abs(z - plane.index))
 
         def carry() -> Array:
+            from napari_scribseg.propagate.carry_over import carry_slice
+
             made = np.zeros_like(scribbles)
             spacing = (float(pixels[0]), float(pixels[1]))
             found = carry_slice(seen[source], drawn[source], seen[plane.index], spacing)
             plane.of(made)[:] = np.where(plane.of(scribbles) == UNLABELLED, found, UNLABELLED)
             return made
 
-        nothing = f"Nothing of slice {source + 1} was found again on this slice."
+        nothing = f"Nothing of slice {source} was found again on this one."
         self._make(carry, known.image.grid, nothing, plane.axis)
 
-    def carry_from(self, files: CaseFiles) -> None:
+    def carry_from(self, case_id: str) -> None:
         """Propose the strokes of another case where their anatomy lies in this one.
 
         Args:
-            files: of a case of the same patient, with strokes of the same structures.
+            case_id: one of `earlier_cases`.
         """
-        known = self._known()
+        known, project = self._known(), self._session.project_folder
         if known is None or known.scribbles is None:
             return
         scribbles, image = known.scribbles, known.image
 
         def carry() -> Array:
-            source = files.load(known.schema)
+            from napari_scribseg.propagate.carry_over import carry_case
+
+            source = case_of(project, case_id, known.strokes_of)
             if source.scribbles is None:
-                raise InvalidInput(f"{files.id} has no strokes any more.")
+                raise InvalidInput(f"There are no such strokes on {case_id}.")
             made = carry_case(source.image, source.scribbles, image)
             return np.where(scribbles == UNLABELLED, made, UNLABELLED).astype(np.uint8)
 
-        self._make(carry, image.grid, f"Nothing that is drawn on {files.id} was found again here.")
+        self._make(carry, image.grid, f"Nothing that is drawn on {case_id} was found again here.")
 
-    def earlier_cases(self) -> tuple[CaseFiles, ...]:
-        """The other cases of the patient that strokes can be carried from."""
+    def earlier_cases(self) -> tuple[str, ...]:
+        """Ids of the other cases of the patient that strokes can be carried from."""
+        session = self._session
         try:
-            return drawn_before(self._session.project_folder, self._session.snapshot())
-        except ScribsegError:
+            return drawn_before(session.project_folder, session.kept, session.schema)
+        except ScribsegError as error:
+            session.refuse(str(error))
             return ()
 
     def accept(self) -> None:

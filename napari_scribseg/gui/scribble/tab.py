@@ -143,8 +143,8 @@ class ScribbleTab(Tab):
         panel, session = self.strokes, self._session
         panel.interpolate_asked.connect(self.proposal.interpolate)
         panel.carry_here_asked.connect(self.proposal.carry_here)
-        panel.carry_asked.connect(self._carry_from)
-        panel.list_sources = lambda: [files.id for files in self.proposal.earlier_cases()]
+        panel.carry_asked.connect(self.proposal.carry_from)
+        panel.list_sources = self.proposal.earlier_cases
         panel.automatic_switched.connect(self._switch_automatic)
         panel.simulate_asked.connect(self._simulate)
         panel.accept_asked.connect(self.proposal.accept)
@@ -223,11 +223,6 @@ class ScribbleTab(Tab):
     def _switch_automatic(self, on: bool) -> None:
         self.automatic.switch(on=on)
         keep_habits(DrawingHabits(automatic_mask=on))
-
-    def _carry_from(self, case_id: str) -> None:
-        for files in self.proposal.earlier_cases():
-            if files.id == case_id:
-                self.proposal.carry_from(files)
 
     def _simulate(self, style: Style, every: int) -> None:
         self.proposal.simulate(style, every)
