@@ -9,7 +9,6 @@ from qtpy.QtTest import QTest
 
 from napari_scribseg import read_dataset, sample_folder
 from napari_scribseg.core.labels import BACKGROUND
-from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas.slices import show_slice
 from napari_scribseg.gui.dock import ScribbleDock
 
@@ -18,10 +17,8 @@ SLICE = 4
 
 
 @pytest.fixture
-def dock(make_napari_viewer, tmp_path, qtbot, monkeypatch):
+def dock(viewer, tmp_path, qtbot):
     """End-systole without strokes; end-diastole of the heart, and another heart, have some."""
-    monkeypatch.setattr(catalogue, "methods", lambda: ())
-    viewer = make_napari_viewer(show=True)
     one = ScribbleDock(viewer, tmp_path / "project")
     viewer.window.add_dock_widget(one, name="Scribble segmentation", area="right")
     diastole, systole, other = HEARTS.cases[:3]

@@ -13,7 +13,6 @@ from napari_scribseg.annotation.outer_background import empty_slices
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import Plane, show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
@@ -22,12 +21,6 @@ from napari_scribseg.gui.dock import ScribbleDock
 CASE = two_ball_case((6, 48, 48))
 LEFT = Qt.MouseButton.LeftButton
 CONTROL = Qt.KeyboardModifier.ControlModifier
-
-
-@pytest.fixture
-def viewer(make_napari_viewer, monkeypatch):
-    monkeypatch.setattr(catalogue, "methods", lambda: ())
-    return make_napari_viewer(show=True)
 
 
 @pytest.fixture

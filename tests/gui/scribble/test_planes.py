@@ -15,7 +15,6 @@ from qtpy.QtWidgets import QApplication
 
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.slices import Plane, show_plane, shown_plane
 from napari_scribseg.gui.dock import ScribbleDock
@@ -23,12 +22,6 @@ from napari_scribseg.io import read_labels
 
 LEFT = Qt.MouseButton.LeftButton
 NOTHING_HELD = Qt.KeyboardModifier.NoModifier
-
-
-@pytest.fixture
-def viewer(make_napari_viewer, monkeypatch):
-    monkeypatch.setattr(catalogue, "methods", lambda: ())
-    return make_napari_viewer(show=True)
 
 
 @pytest.fixture
