@@ -136,22 +136,24 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
 
 
 def voxels_of(layer: Layer) -> Array:
-    """The voxels of a plain image or labels layer, (z, y, x) or (t, z, y, x).
+    """The voxels of an image or labels layer, (z, y, x) or (t, z, y, x).
+
+    Of an image in several resolutions (multiscale), the finest one.
 
     Raises:
-        InvalidInput: it is no such layer.
+        InvalidInput: it is no such layer, or labels in several resolutions, which can't be drawn on.
     """
     if not isinstance(layer, Image | Labels):
         raise InvalidInput(
             f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
         )
-    if layer.multiscale:
+    if layer.multiscale and isinstance(layer, Labels):
         raise InvalidInput(
-            f"The layer '{layer.name}' holds several resolutions (multiscale), expected a plain "
-            "one: save it as .nii.gz with File > Save Selected Layers, which keeps the finest "
+            f"The labels '{layer.name}' hold several resolutions (multiscale), expected plain "
+            "ones: save them as .nii.gz with File > Save Selected Layers, which keeps the finest "
             "one, and open that file."
         )
-    data = np.asarray(layer.data)
+    data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
     rgb = isinstance(layer, Image) and layer.rgb
     if rgb or data.ndim not in (3, SERIES_AXES):
         raise InvalidInput(
@@ -182,7 +184,7 @@ def frame_of(layer: Layer, frame: int | None) -> Array:
 def series_problem(layer: Layer) -> str:
     """Why a time series can't be used as it is, in a sentence that says what to do."""
     return (
-        f"'{layer.name}' is a time series of {len(layer.data)} frames: go to the frame to work on, "
+        f"'{layer.name}' is a time series of {layer.data.shape[0]} frames: go to the frame to work on, "
         "press Work on this frame."
     )
 

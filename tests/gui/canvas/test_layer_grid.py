@@ -188,15 +188,19 @@ def test_a_tiff_has_the_size_that_its_layer_is_given(tmp_path):
     assert "as they are" in found.notes[0]
 
 
-def test_of_ome_zarr_one_resolution_keeps_scale_and_unit_and_several_are_refused(tmp_path):
-    """Layers such as napari-ome-zarr gives; what the refusal advises works."""
+def test_of_ome_zarr_scale_and_unit_are_kept_and_the_finest_resolution_is_taken(tmp_path):
+    """Layers such as napari-ome-zarr gives; labels are refused, and what is advised works."""
     settings = {"scale": (0.8, 0.07, 0.07), "units": ("centimeter",) * 3, "name": "heart"}
     fine = np.arange(4 * 8 * 8, dtype=np.float32).reshape(4, 8, 8)
     found = layer_grid.locate(Image(fine, **settings), {})
     assert found.grid.spacing == pytest.approx((8.0, 0.7, 0.7))
     pyramid = Image([fine, fine[:, ::2, ::2]], multiscale=True, **settings)
+    assert layer_grid.locate(pyramid, {}).grid.spacing == pytest.approx((8.0, 0.7, 0.7))
+    np.testing.assert_array_equal(layer_grid.voxels_of(pyramid), fine)
+    whole = fine.astype(np.uint8)
+    labels = Labels([whole, whole[:, ::2, ::2]], multiscale=True, **settings)
     with pytest.raises(InvalidInput, match="several resolutions .* Save Selected Layers"):
-        layer_grid.locate(pyramid, {})
+        layer_grid.locate(labels, {})
     _initialize_plugins()
     viewer = ViewerModel()
     viewer.add_layer(pyramid)
