@@ -6,6 +6,7 @@ import argparse
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,11 +56,13 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
 COMMAND = re.compile(r"scribseg ([a-z]+)(?=[ `{]|$)")
 
 
+@cache
 def parsers() -> dict[str, argparse.ArgumentParser]:
     (action,) = [a for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
     return dict(action.choices)
 
 
+@cache
 def options_of(command: str) -> set[str]:
     actions = parsers()[command]._actions
     return {option for action in actions for option in action.option_strings}
@@ -102,13 +105,13 @@ def texts() -> Iterator[tuple[Path, str]]:
 
 def test_every_option_that_is_named_belongs_to_the_command_that_names_it() -> None:
     every = set().union(*(options_of(command) for command in parsers()))
+    of_all = {option for a in build_parser()._actions for option in a.option_strings}
     strange: list[str] = []
     for path, text in texts():
         is_cli = path.parent.name == "cli"
         known = every | OF_OTHER_PROGRAMS.get(path.name, set())
         if is_cli:
-            known = set().union(*(options_of(c) for c in COMMANDS_OF[path.stem]))
-            known |= {option for a in build_parser()._actions for option in a.option_strings}
+            known = of_all.union(*(options_of(c) for c in COMMANDS_OF[path.stem]))
         strange += [
             f"{path.name}: {option} in {text!r}"
             for option in OPTION.findall(text)
