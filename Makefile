@@ -21,7 +21,7 @@ app: $(VENV)/.has-test $(VENV)/.has-display  ## Open napari on the synthetic hea
 	@$(BIN)/scribseg app $(ARGS)
 
 test: $(VENV)/.has-test $(VENV)/.has-display $(VENV)/.has-browser  ## Run the tests, GUI included, in a virtual display
-	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),$(RUN_IN_DISPLAY) $(BIN)/python -m pytest $(ARGS),scripts/run-tests.sh $(BIN)/python)
 
 test-slow: $(VENV)/.has-test $(VENV)/.has-display  ## Run the tests that take minutes
 	@$(RUN_IN_DISPLAY) $(BIN)/python -m pytest -m slow $(ARGS)
