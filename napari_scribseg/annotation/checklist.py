@@ -152,16 +152,6 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
     )
 
 
-def scan(
-    scribbles: Array, near_edge: Mask | None, spacing: tuple[float, float, float]
-) -> tuple[SliceFacts, ...]:
-    """The facts of every slice of scribbles (z, y, x)."""
-    return tuple(
-        scan_slice(drawn, None if near_edge is None else near_edge[z], spacing[1:])
-        for z, drawn in enumerate(scribbles)
-    )
-
-
 def voxels_of(facts: Sequence[SliceFacts]) -> dict[int, int]:
     """Drawn voxels of the whole volume by scribble value."""
     total: dict[int, int] = {}
