@@ -63,8 +63,8 @@ class LatestOnly(QObject):
         self._asked = self._forgotten = 0
         self._begun: int | None = None
         """What was asked when the job that runs began; None = none runs."""
-        self._quiet = _timer(self, delay_ms, self.begin)
-        self._longest = _timer(self, longest_ms or 0, self.begin)
+        self._quiet = single_shot(self, delay_ms, self.begin)
+        self._longest = single_shot(self, longest_ms or 0, self.begin)
         self._has_longest = longest_ms is not None
 
     @property
@@ -122,7 +122,8 @@ class LatestOnly(QObject):
             self._quiet.start()
 
 
-def _timer(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
+def single_shot(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
+    """A timer that calls once, so long after its last start."""
     timer = QTimer(parent)
     timer.setSingleShot(True)
     timer.setInterval(milliseconds)

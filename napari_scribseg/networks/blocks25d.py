@@ -57,7 +57,7 @@ def rise(
     return nn.Sequential(layer, *_after(out_channels, norm, dropout))
 
 
-def norm_layer(channels: int, norm: Norm) -> nn.Module:
+def _norm(channels: int, norm: Norm) -> nn.Module:
     """Batch norm, or group norm of few channels each."""
     if norm == "batch":
         return nn.BatchNorm3d(channels)
@@ -71,4 +71,4 @@ def _half(kernel: Size) -> Size:
 
 
 def _after(channels: int, norm: Norm, dropout: float) -> tuple[nn.Module, ...]:
-    return norm_layer(channels, norm), nn.Dropout(dropout), SharedPReLU()
+    return _norm(channels, norm), nn.Dropout(dropout), SharedPReLU()
