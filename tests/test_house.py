@@ -183,7 +183,7 @@ def test_only_the_command_line_prints():
 
 
 def test_processes_are_started_in_one_place_only():
-    """With the same guarantees for all, see `engine.children`."""
+    """With the same guarantees for all, see `runs.children`."""
     modules = {"subprocess", "multiprocessing", "pty", "runpy", "pexpect"}
     names = re.compile(
         r"^(?:ProcessPoolExecutor|QProcess|Popen|system|popen|startfile|forkpty|fork|"

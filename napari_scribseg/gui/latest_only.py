@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
+
+from napari_scribseg.gui.qt import single_shot
 
 T = TypeVar("T")
 
@@ -120,12 +122,3 @@ class LatestOnly(QObject):
     def _go_on(self, begun: int) -> None:
         if max(begun, self._forgotten) < self._asked and not self.is_pending:
             self._quiet.start()
-
-
-def single_shot(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
-    """A timer that calls once, so long after its last start."""
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(call)
-    return timer

@@ -110,13 +110,13 @@ def read_series_frames(folder: str | Path, uid: str | None = None) -> list[Volum
     return series.volumes(range(len(series.frames)))
 
 
-def count_series_frames(folder: str | Path, uid: str | None = None) -> int:
+def count_series_frames(folder: str | Path) -> int:
     """Number of frames of a DICOM series.
 
     Raises:
         InvalidInput: see `read_series`.
     """
-    return len(_open(folder, uid).frames)
+    return len(_open(folder, None).frames)
 
 
 @dataclass(frozen=True, eq=False)

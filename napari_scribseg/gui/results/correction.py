@@ -13,7 +13,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas.correction import Correction, focus_canvas
-from napari_scribseg.gui.latest_only import single_shot
+from napari_scribseg.gui.qt import single_shot
 from napari_scribseg.gui.results.kept import Key, key_of
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
