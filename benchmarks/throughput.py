@@ -40,10 +40,11 @@ from napari_scribseg.methods.base import Maps, Method
 from napari_scribseg.methods.registry import all_methods, method_named
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import Machine, choose_machine
-from napari_scribseg.training.predict import image_probabilities
+from napari_scribseg.training.predict import Model, predict_case
 from napari_scribseg.training.prepare import empty_samples
 from napari_scribseg.training.relabel import Relabelling
 
+SCHEMA = PRESETS["cardiac"]
 SHAPE, SPACING = (8, 256, 256), (8.0, 1.5, 1.5)
 STEPS_FOR_MEMORY = 2
 """Enough for the optimiser to have all it keeps."""
@@ -88,9 +89,9 @@ class Contender:
 
     def predict(self) -> None:
         """All slices of the case."""
-        model = self.learner.predictor.eval()
-        arguments = (self.case.image.array, SPACING, SPACING[1], self.learner.machine)
-        self._timed(lambda: image_probabilities(model, *arguments))
+        network, machine = self.learner.predictor.eval(), self.learner.machine
+        model = Model(network, SCHEMA, SPACING[1], machine, self.learner.step)
+        self._timed(lambda: predict_case(model, self.case.image))
 
     def relabel(self) -> None:
         """New targets of all slices of the case."""
@@ -130,7 +131,7 @@ def contender(
     """The method with its quick preset and some options changed, ready for its first step."""
     options, training = options_of(kind, changes), kind.spec.presets["quick"].training
     case = synthetic_case()
-    samples = empty_samples(kind, options, PRESETS["cardiac"], SPACING[1])
+    samples = empty_samples(kind, options, SCHEMA, SPACING[1])
     samples.add(case, maps, unlabelled=True)
     training = training.updated({"patch": samples.patch(training.patch)})
     torch.manual_seed(0)

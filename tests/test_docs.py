@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "napari_scribseg"
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "sample_data").glob("*.md")]
 )
@@ -122,6 +123,39 @@ def test_python_examples_import_what_exists(page):
                 if isinstance(node, ast.ImportFrom):
                     module = importlib.import_module(node.module or "")
                     assert [a.name for a in node.names if not hasattr(module, a.name)] == []
+
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+PLACE = re.compile(r"`([\w<>*/.]+(?:\.py|/))(?::([\w.]+))?`")
+
+
+def test_the_page_on_the_architecture_names_files_and_functions_that_exist():
+    places = PLACE.findall(ARCHITECTURE.read_text(encoding="utf-8"))
+    assert len(places) > 150
+    missing = []
+    for name, what in places:
+        pattern = name.replace("<name>", "*").rstrip("/")
+        found = [p for top in (PACKAGE, ROOT) for p in top.glob(pattern)]
+        if not found or (what and not any(defines(path, what) for path in found)):
+            missing.append(f"{name}:{what}")
+    assert missing == []
+
+
+def defines(path: Path, name: str) -> bool:
+    """Whether a module has a class, function or attribute of this (dotted) name."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    for part in name.split("."):
+        nodes = [node for node in body if part in names_of(node)]
+        if not nodes:
+            return False
+        body = getattr(nodes[0], "body", [])
+    return True
+
+
+def names_of(node: ast.stmt) -> set[str]:
+    """What a statement gives a name to."""
+    targets = [getattr(node, "target", None), *getattr(node, "targets", [])]
+    return {getattr(node, "name", "")} | {t.id for t in targets if isinstance(t, ast.Name)}
 
 
 def test_readme_names_the_two_commands(targets):

@@ -152,16 +152,6 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
     )
 
 
-def scan(
-    scribbles: Array, near_edge: Mask | None, spacing: tuple[float, float, float]
-) -> tuple[SliceFacts, ...]:
-    """The facts of every slice of scribbles (z, y, x)."""
-    return tuple(
-        scan_slice(drawn, None if near_edge is None else near_edge[z], spacing[1:])
-        for z, drawn in enumerate(scribbles)
-    )
-
-
 def voxels_of(facts: Sequence[SliceFacts]) -> dict[int, int]:
     """Drawn voxels of the whole volume by scribble value."""
     total: dict[int, int] = {}
@@ -196,7 +186,7 @@ def _classes_item(facts: Sequence[SliceFacts], schema: LabelSchema) -> Item:
     missing = [name for value, name in schema.scribble_values.items() if not total.get(value)]
     if not missing:
         return Item("classes", "done", "Every class is drawn, background included.")
-    text = f"Draw {_listed(missing)}: a class without a stroke can't be learnt."
+    text = f"Draw {listed(missing)}: a class without a stroke can't be learnt."
     return Item("classes", "to do", text, _fullest(facts))
 
 
@@ -352,10 +342,11 @@ def _shades(plane: Array) -> npt.NDArray[np.float64]:
 
 def _names(values: Sequence[int], schema: LabelSchema) -> str:
     known = schema.scribble_values
-    return _listed([known.get(v, str(v)) for v in values])
+    return listed([known.get(v, str(v)) for v in values])
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as one says them: "RV, MYO and LV"."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -363,4 +354,4 @@ def _slices(numbers: Sequence[int]) -> str:
     """Slices as the sliders count them, from 0: "slice 3", "slices 0 and 7", "12 slices"."""
     if len(numbers) > _MOST_NAMED:
         return f"{len(numbers)} slices"
-    return f"slice{'s' if len(numbers) > 1 else ''} {_listed([str(n) for n in numbers])}"
+    return f"slice{'s' if len(numbers) > 1 else ''} {listed([str(n) for n in numbers])}"

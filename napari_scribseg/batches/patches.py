@@ -47,17 +47,7 @@ class PatchSet:
         unlabelled: bool,
         outside: Array | None = None,
     ) -> None:
-        """Take in a case.
-
-        Args:
-            case: with or without scribbles.
-            maps: per-voxel maps (z, y, x) of the case, the same names for every case.
-            unlabelled: also take volumes nobody drew on.
-            outside: see `SliceSet.add`.
-
-        Raises:
-            InvalidInput: a map has another shape than the case, or the names changed.
-        """
+        """Take in a case; arguments and errors are those of `SliceSet.add`, of whole volumes."""
         first = len(self._slices)
         self._slices.add(case, maps, unlabelled=True, outside=outside)
         volume = range(first, len(self._slices))

@@ -37,7 +37,7 @@ class Batch:
     Args:
         image: (B, 1, *S) float, z-scored per volume; S is Y, X of slices and Z, Y, X of patches.
         target: (B, *S) int64, the scribbles as class index or IGNORE, with some background where it
-            follows from them (see `enclosure`).
+            follows from them (see `outer_background`).
         maps: per-voxel maps from `Method.prepare`, (B, *S): int64 class index or IGNORE, or
             float.
         cases: id of the case of each sample.

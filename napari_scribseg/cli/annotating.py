@@ -1,4 +1,4 @@
-"""annotators: who has drawn what in a project, how people agree, what their strokes come to."""
+"""annotators: who has drawn what in a project, how far people agree, and their consensus."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     one = commands.add_parser(
         "annotators",
         parents=[common],
-        help="who has drawn what in a project, how people agree, what their strokes come to",
+        help="who has drawn what in a project, how far people agree, and their consensus",
         description="Lists who has drawn what in a project. Compares the strokes of two people, "
         "makes a consensus of several, and writes down the effort. This command is for whoever "
         "leads the work: unlike the window it hides nobody's strokes.",

@@ -38,12 +38,12 @@ def with_notes(text: str, notes: Iterable[str]) -> str:
     return "\n".join([*([text] if text else []), *(f"Note: {note}" for note in notes)])
 
 
-def columns(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
+def columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text as aligned columns; the first one is the heading."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     rule = "  ".join("-" * w for w in widths)
-    return "\n".join(indent + line.rstrip() for line in [lines[0], rule, *lines[1:]])
+    return "\n".join("  " + line.rstrip() for line in [lines[0], rule, *lines[1:]])
 
 
 def told_names(names: Mapping[str, str]) -> str:

@@ -188,19 +188,15 @@ def _references(
     from napari_scribseg.core.volume import Volume
     from napari_scribseg.data.names import volumes_in
     from napari_scribseg.data.pseudonyms import safe_id
-    from napari_scribseg.io import EXTENSIONS, frame_count, read_labels
+    from napari_scribseg.evaluation.folders import labels_of
+    from napari_scribseg.io import EXTENSIONS
     from napari_scribseg.io.documents import load_document
     from napari_scribseg.project.folder import cases_in
 
     files = volumes_in(folder, EXTENSIONS)
     if files and (folder / "labels.json").is_file():
         schema = load_document(folder / "labels.json", LabelSchema)
-
-        def of_file(path: Path) -> Volume:
-            is_series = frame is not None and frame_count(path) > 1
-            return read_labels(path, frame=frame if is_series else None)
-
-        readers = {safe_id(case): partial(of_file, path) for case, path in files.items()}
+        readers = {safe_id(case): partial(labels_of, path, frame) for case, path in files.items()}
         return schema, readers, ()
     if files:
         raise InvalidInput(

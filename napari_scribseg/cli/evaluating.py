@@ -22,7 +22,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
         "and volume per class and case. A missing segmentation counts as Dice 0, a reference that "
         "can't be used is left out of the means; both are listed (exit code 1).",
     )
-    evaluate.add_argument("predictions", metavar="PREDICTIONS", type=Path, help="what to judge")
+    evaluate.add_argument("predictions", metavar="PREDICTIONS", type=Path, help="the segmentations")
     evaluate.add_argument(
         "references",
         metavar="REFERENCES",

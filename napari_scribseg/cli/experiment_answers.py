@@ -79,20 +79,16 @@ def plan_answer(
 
 
 def _plan_row(trial: Trial, state: str) -> dict[str, str]:
-    training = trial.training
-    minutes = f"{training.minutes:g} min" if training.minutes is not None else None
+    from napari_scribseg.experiment.experiment import patients_and_cases
+
     return {
         "cell": trial.name,
-        "train": _sides(trial.train),
-        "test": _sides(trial.test),
-        "budget": minutes or f"{training.steps} steps",
+        "train": patients_and_cases(trial.train),
+        "test": patients_and_cases(trial.test),
+        "budget": trial.budget,
         "state": state,
         "sha256": trial.sha256,
     }
-
-
-def _sides(cases: Sequence[Any]) -> str:
-    return f"{len({case.files.patient for case in cases})} patients, {len(cases)} cases"
 
 
 def left_out(experiment: Experiment) -> list[str]:

@@ -74,19 +74,19 @@ def _add_clean_up(parser: argparse.ArgumentParser) -> None:
         "--clean-up",
         choices=("anatomy", "none"),
         default="anatomy",
-        help="anatomy (default) removes what contradicts what the classes say of themselves: "
-        "further pieces of a structure that is one, and what should lie inside another; none "
-        "leaves the segmentation as predicted, as it is done for a single --slice",
+        help="anatomy (default) removes what contradicts the anatomy that labels.json states: "
+        "further pieces of a structure that is one piece, and what should lie inside another; "
+        "none leaves the segmentation as predicted, which is always so with --slice",
     )
     parser.add_argument(
         "--largest-component",
         action="store_true",
-        help="keep only the largest piece of each class, whatever is said of it",
+        help="keep only the largest piece of each class (off unless given)",
     )
     parser.add_argument(
         "--fill-holes",
         action="store_true",
-        help="fill background that a slice's structures enclose (off, likewise)",
+        help="fill background that a slice's structures enclose (off unless given)",
     )
 
 

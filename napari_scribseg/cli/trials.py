@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -219,7 +219,7 @@ def devices_answer(folder: Path) -> Answer:
 
 def _computed(
     arguments: argparse.Namespace, display: Display, work: Work, manner: Manner
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """The trials, computed here or on a cluster."""
     look = progress_of(work.folder, work.experiment, display)
     if not arguments.scheduler:
@@ -286,10 +286,10 @@ def _refuse_mixture(folder: Path, experiment: Experiment) -> None:
         )
 
 
-def _watched(done: Iterator[Done], total: int, display: Display) -> dict[str, str]:
+def _watched(done: Generator[Done], total: int, display: Display) -> dict[str, str]:
     """Tell of every trial that is done with; gives why some have no scores."""
     failed: dict[str, str] = {}
-    with contextlib.closing(done) as trials:  # pyright: ignore[reportArgumentType]  a generator
+    with contextlib.closing(done) as trials:
         for count, one in enumerate(trials, start=1):
             display.count("trials done", count, total)
             if one.state == "failed":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -56,7 +56,27 @@ class Config(BaseModel):
 
 
 class MethodConfig(Config):
-    """Base of every method's options: the paper's numbers, with the paper's defaults."""
+    """Base of every method's options: the paper's numbers, with the paper's defaults.
+
+    What an earlier version could set and this one can't is in `gone`, with the value at which it
+    did nothing: runs and records with that value are read, others are refused.
+    """
+
+    gone: ClassVar[Mapping[str, object]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_is_gone(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        values = cast("Mapping[str, object]", given)
+        for name in cls.gone.keys() & values.keys():
+            if values[name] != cls.gone[name]:
+                raise ValueError(
+                    f"the setting '{name}' is gone and was {values[name]!r} here; only what left "
+                    f"it at {cls.gone[name]!r} can be used: take the version that made it"
+                )
+        return {name: value for name, value in values.items() if name not in cls.gone}
 
 
 class TrainConfig(Config):

@@ -30,7 +30,7 @@ class Started(_Event):
     cases: int
     slices: int
     enclosed_slices: int = 0
-    """Slices whose strokes tell what lies outside them, see `enclosure`."""
+    """Slices whose strokes tell what lies outside them, see `outer_background`."""
     first_step: int
     """1 for a fresh run; the step after the checkpoint for a resumed one."""
     steps: int | None

@@ -39,7 +39,7 @@ IGNORE: Final = -1
 """Target value of a voxel that must not contribute to a supervised loss."""
 OUTER_BACKGROUND: Final = -2
 """Where samples are kept in memory: a voxel nobody drew on, but that must be background, see
-`enclosure`. Batches show some of them as background and the others as IGNORE."""
+`outer_background`. Batches show some of them as background and the others as IGNORE."""
 UNLABELLED: Final = 0
 """Scribble value of a voxel nobody drew on; it is what napari's eraser writes."""
 BACKGROUND: Final = 255

@@ -95,19 +95,18 @@ class LabelValues:
 
 
 def look_into(
-    files: Sequence[tuple[Path, int | None]], kind: LabelKind, *, most: int = MOST_READ
+    files: Sequence[tuple[Path, int | None]], kind: LabelKind
 ) -> tuple[LabelValues, dict[Path, str]]:
-    """The values in label files, and why those that can't be used can't.
+    """The values in the first label files, and why those that can't be used can't.
 
     Args:
         files: paths, each with the frame to take where it is a time series.
         kind: what they are.
-        most: how many are read.
     """
     counts: dict[int, int] = {}
     problems: dict[Path, str] = {}
     read = 0
-    for path, frame in files[:most]:
+    for path, frame in files[:MOST_READ]:
         try:
             found, voxels = np.unique(_labels(path, frame), return_counts=True)
         except InvalidInput as error:

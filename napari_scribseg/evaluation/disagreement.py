@@ -44,17 +44,6 @@ def vote_disagreement(segmentations: Sequence[Array]) -> Doubt:
     return 1 - _votes(segmentations).max(axis=0)
 
 
-def vote_entropy(segmentations: Sequence[Array]) -> Doubt:
-    """Entropy of the votes at each voxel, over the largest that so many votes can have.
-
-    Arguments, result and errors are those of `vote_disagreement`, but 1 = all differ.
-    """
-    _check(segmentations)
-    votes = _votes(segmentations)
-    highest = np.log(min(len(segmentations), max(len(votes), 2)))
-    return np.clip(_entropy(votes) / highest, 0, 1).astype(np.float32)
-
-
 def probability_disagreement(probabilities: Sequence[Array]) -> Doubt:
     """What runs disagree about, beyond how unsure each of them is by itself.
 

@@ -162,7 +162,7 @@ def _item(
     except ScribsegError as error:
         return NoReference(case, str(error)), ()
     try:
-        stored = _labels(_prediction(case, found, expected), frame)
+        stored = labels_of(_prediction(case, found, expected), frame)
         segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
     except ScribsegError as error:
         return Failure(case, str(error)), reference.notes
@@ -172,7 +172,8 @@ def _item(
     return item, tuple(dict.fromkeys((*reference.notes, *notes)))
 
 
-def _labels(path: Path, frame: int | None) -> Volume:
+def labels_of(path: Path, frame: int | None) -> Volume:
+    """The labels in a file; the frame is that of a time series, and of no other file."""
     is_series = frame is not None and frame_count(path) > 1
     return read_labels(path, frame=frame if is_series else None)
 
@@ -251,7 +252,7 @@ def _reader(
     path: Path, written: ScribbleConvention | None, schema: LabelSchema, frame: int | None
 ) -> ReadReference:
     def read() -> Volume:
-        stored = _labels(path, frame)
+        stored = labels_of(path, frame)
         reference = read_reference(stored.array, written, schema, "The reference")
         return Volume(reference, stored.grid, stored.notes)
 

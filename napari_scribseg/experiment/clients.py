@@ -207,11 +207,6 @@ def ask_to_stop(folder: Path, client: str = "") -> None:
         open_own(home / STOP, "ab").close()
 
 
-def is_stopping(folder: Path) -> bool:
-    """Whether everybody is asked to stop."""
-    return stopping(folder)
-
-
 def _home(folder: Path, client: str) -> Path:
     return folder / _CLIENTS / client
 

@@ -13,7 +13,7 @@ import dataclasses
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ _TASK: Final = (
 gives an error instead of closing itself."""
 
 
-def compute_on_cluster(work: ClusterWork) -> Iterator[Done]:
+def compute_on_cluster(work: ClusterWork) -> Generator[Done]:
     """Compute trials on the workers of a scheduler; gives each when it is done with.
 
     Left early (Ctrl-C), the workers are asked to save and to stop, and waited for.

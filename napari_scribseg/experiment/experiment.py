@@ -149,9 +149,20 @@ class Trial:
         return self.settings.label
 
     @property
+    def budget(self) -> str:
+        """Of its training, in words: "400 steps", "30 min"."""
+        minutes = self.training.minutes
+        return f"{minutes:g} min" if minutes is not None else f"{self.training.steps} steps"
+
+    @property
     def training(self) -> TrainConfig:
         """The settings of the engine."""
         return self.settings.training.model_copy(update={"random_seed": self.random_seed})
+
+
+def patients_and_cases(cases: Sequence[CaseFacts]) -> str:
+    """How many, in words: "3 patients, 6 cases"."""
+    return f"{len({case.files.patient for case in cases})} patients, {len(cases)} cases"
 
 
 def library_versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +108,7 @@ def compute_trials(
     jobs: int,
     programs: Programs | None = None,
     look: Callable[[], None] = lambda: None,
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Compute trials on this machine; gives each when it is done with.
 
     When the iteration is left early (Ctrl-C), the running trainings are asked to save and to stop,
@@ -143,7 +143,7 @@ def open_locked(
     *,
     jobs: int,
     programs: Programs | None = None,
-) -> Iterator[Done]:
+) -> Generator[Done]:
     """Score the locked cases with the run of every trial, once all of them are finished.
 
     Raises:
@@ -208,7 +208,7 @@ class _Pool:
     fault: str = ""
     _next_held: float = 0.0
 
-    def done(self, jobs: int) -> Iterator[Done]:
+    def done(self, jobs: int) -> Generator[Done]:
         """Every trial when it is done with."""
         waiting = deque(self.names)
         running: dict[Future[Computed], str] = {}

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
+
+from napari_scribseg.gui.qt import single_shot
 
 T = TypeVar("T")
 
@@ -63,8 +65,8 @@ class LatestOnly(QObject):
         self._asked = self._forgotten = 0
         self._begun: int | None = None
         """What was asked when the job that runs began; None = none runs."""
-        self._quiet = _timer(self, delay_ms, self.begin)
-        self._longest = _timer(self, longest_ms or 0, self.begin)
+        self._quiet = single_shot(self, delay_ms, self.begin)
+        self._longest = single_shot(self, longest_ms or 0, self.begin)
         self._has_longest = longest_ms is not None
 
     @property
@@ -120,11 +122,3 @@ class LatestOnly(QObject):
     def _go_on(self, begun: int) -> None:
         if max(begun, self._forgotten) < self._asked and not self.is_pending:
             self._quiet.start()
-
-
-def _timer(parent: QObject, milliseconds: int, call: Callable[[], None]) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(call)
-    return timer

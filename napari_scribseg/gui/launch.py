@@ -152,5 +152,8 @@ def _viewer(shown: str) -> Viewer:
 
 
 def _dock(viewer: Viewer) -> ScribbleDock:
+    from napari_scribseg.gui.dock import ScribbleDock
+
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
-    return dock  # pyright: ignore[reportReturnType]  napari knows a widget only
+    assert isinstance(dock, ScribbleDock)
+    return dock

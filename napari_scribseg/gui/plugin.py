@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 LayerData = tuple[Any, dict[str, Any], str]
+NoLayer = tuple[None]
+"""napari's word for a file that was read and gives no layer."""
+Reader = Callable[[str | list[str]], list[LayerData] | list[NoLayer]]
 
 _DICOM_MARK_AT = 128
 _MOST_FILES_LOOKED_AT = 20
 _DICOM_ENDINGS = (".dcm", ".ima")
 
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+def get_reader(path: str | list[str]) -> Reader | None:
     """The reader of volume files and DICOM folders; None for what is neither.
 
     With the dock open it reads folders of any kind: the dock says what is in them.
@@ -26,7 +29,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
     return read
 
 
-def read(path: str | list[str]) -> list[LayerData]:
+def read(path: str | list[str]) -> list[LayerData] | list[NoLayer]:
     """The layers of a volume file or DICOM folder; of a list, one series of all of them.
 
     napari gives a list when files are to be stacked; otherwise it asks for each file alone.
@@ -40,7 +43,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     taker = taker_here()
     if isinstance(path, str) and taker is not None:
         taker([Path(path)])
-        return [(None,)]  # pyright: ignore[reportReturnType]  napari's word for no layer
+        return [(None,)]
     if isinstance(path, str):
         file = Path(path)
         made = layers_of_path(file.parent if file.suffix.lower() in _DICOM_ENDINGS else file)

@@ -70,12 +70,7 @@ def list_series(folder: str | Path) -> list[SeriesInfo]:
     found = scan(Path(folder))
     if not found.series and found.left_out:
         raise InvalidInput(f"{shown(folder)}: {_nothing(found)}")
-    return sorted(_infos(found), key=lambda info: (-info.n_files, info.uid))
-
-
-def series_in(found: Found) -> list[SeriesInfo]:
-    """The series of a folder that was looked through already."""
-    return _infos(found)
+    return sorted(series_in(found), key=lambda info: (-info.n_files, info.uid))
 
 
 def read_series(folder: str | Path, uid: str | None = None, *, frame: int | None = None) -> Volume:
@@ -115,13 +110,13 @@ def read_series_frames(folder: str | Path, uid: str | None = None) -> list[Volum
     return series.volumes(range(len(series.frames)))
 
 
-def count_series_frames(folder: str | Path, uid: str | None = None) -> int:
+def count_series_frames(folder: str | Path) -> int:
     """Number of frames of a DICOM series.
 
     Raises:
         InvalidInput: see `read_series`.
     """
-    return len(_open(folder, uid).frames)
+    return len(_open(folder, None).frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +223,7 @@ def _opened(found: Found, folder: Path, uid: str | None) -> _Series:
 def _choose(found: Found, uid: str | None) -> str:
     listing = "; ".join(
         f"{info.uid}: {info.modality} {info.description!r}, {info.n_files} files"
-        for info in _infos(found)[:_MOST_LISTED]
+        for info in series_in(found)[:_MOST_LISTED]
     )
     if not found.series:
         raise InvalidInput(_nothing(found))
@@ -263,7 +258,8 @@ def _nothing(found: Found) -> str:
     return "The folder holds no DICOM images."
 
 
-def _infos(found: Found) -> list[SeriesInfo]:
+def series_in(found: Found) -> list[SeriesInfo]:
+    """The series of a folder that was looked through already."""
     patients = list(dict.fromkeys(slices[0].patient for slices in found.series.values()))
     return [
         _info(found, uid, slices, 1 + patients.index(slices[0].patient) if len(patients) > 1 else 0)

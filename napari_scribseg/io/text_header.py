@@ -37,18 +37,18 @@ def required(fields: Fields, name: str) -> str:
     return fields[name]
 
 
-def whole_numbers(name: str, text: str, count: int, low: int = 1) -> list[int]:
-    """Whole numbers separated by blanks.
+def whole_numbers(name: str, text: str, count: int) -> list[int]:
+    """Whole numbers from 1 separated by blanks.
 
     Raises:
-        InvalidInput: another count, not whole, below `low` or too large for an axis.
+        InvalidInput: another count, not whole, below 1 or too large for an axis.
     """
     words = text.split()
     good = len(words) == count and all(len(word) <= 10 and _is_whole(word) for word in words)
     numbers = [int(word) for word in words] if good else []
-    if not good or min(numbers) < low or max(numbers) > _MAX_AXIS:
+    if not good or min(numbers) < 1 or max(numbers) > _MAX_AXIS:
         raise InvalidInput(
-            f"The header has {name} = {text[:60]!r}, expected {count} whole number(s) from {low}."
+            f"The header has {name} = {text[:60]!r}, expected {count} whole number(s) from 1."
         )
     return numbers
 

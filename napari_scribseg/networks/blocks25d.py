@@ -31,8 +31,7 @@ def convolution(
     in_channels: int, out_channels: int, kernel: Size, stride: Size = (1, 1, 1)
 ) -> SliceConv3d:
     """A convolution with zeros around, so that stride 1 keeps the size."""
-    padding: Size = tuple(k // 2 for k in kernel)  # pyright: ignore[reportAssignmentType]
-    return SliceConv3d(in_channels, out_channels, kernel, stride, padding)
+    return SliceConv3d(in_channels, out_channels, kernel, stride, _half(kernel))
 
 
 def block(
@@ -52,18 +51,24 @@ def rise(
     in_channels: int, out_channels: int, kernel: Size, norm: Norm, dropout: float, stride: Size
 ) -> nn.Sequential:
     """Transposed convolution that undoes a stride, norm, dropout, PReLU."""
-    padding: Size = tuple(k // 2 for k in kernel)  # pyright: ignore[reportAssignmentType]
-    missing: Size = tuple(s - 1 for s in stride)  # pyright: ignore[reportAssignmentType]
-    layer = SliceConvTranspose3d(in_channels, out_channels, kernel, stride, padding, missing)
+    z, y, x = stride
+    missing = (z - 1, y - 1, x - 1)
+    layer = SliceConvTranspose3d(in_channels, out_channels, kernel, stride, _half(kernel), missing)
     return nn.Sequential(layer, *_after(out_channels, norm, dropout))
 
 
-def norm_layer(channels: int, norm: Norm) -> nn.Module:
+def _norm(channels: int, norm: Norm) -> nn.Module:
     """Batch norm, or group norm of few channels each."""
     if norm == "batch":
         return nn.BatchNorm3d(channels)
     return nn.GroupNorm(max(channels // _GROUP, 1), channels)
 
 
+def _half(kernel: Size) -> Size:
+    """The zeros around that let a kernel reach every voxel."""
+    z, y, x = kernel
+    return z // 2, y // 2, x // 2
+
+
 def _after(channels: int, norm: Norm, dropout: float) -> tuple[nn.Module, ...]:
-    return norm_layer(channels, norm), nn.Dropout(dropout), SharedPReLU()
+    return _norm(channels, norm), nn.Dropout(dropout), SharedPReLU()

@@ -14,7 +14,6 @@ from napari_scribseg.networks.blocks25d import (
     block,
     convolution,
     kernel_of,
-    norm_layer,
 )
 from napari_scribseg.networks.slice_convolutions import SliceConv3d, resized
 from napari_scribseg.networks.unet25d import LEVELS
@@ -30,17 +29,17 @@ class ChannelAttention(nn.Module):
     Args:
         channels: of the features.
         flat: whether a voxel sees its slice only.
-        norm: after the first convolution; None as published.
 
     Source: Zhang et al. 2018 (RCAB), without reduction of channels as in the authors' code of
     Scribble2D5.
     """
 
-    def __init__(self, channels: int, *, flat: bool = False, norm: Norm | None = None) -> None:
+    def __init__(self, channels: int, *, flat: bool = False) -> None:
         super().__init__()
         kernel = kernel_of(flat)
         self.body = nn.Sequential(
-            *_activated(convolution(channels, channels, kernel), norm),
+            convolution(channels, channels, kernel),
+            nn.ReLU(),
             convolution(channels, channels, kernel),
         )
         self.weigh = nn.Sequential(
@@ -63,7 +62,6 @@ class BoundaryHead(nn.Module):
     Args:
         base_width: of the backbone.
         norm: of the backbone.
-        width: channels of a branch; None = as published, the base width.
         first: level at which the backbone begins; the boundary has its resolution.
         flat: whether a voxel sees its slice only.
         dropout: of the backbone.
@@ -76,14 +74,13 @@ class BoundaryHead(nn.Module):
         self,
         base_width: int,
         norm: Norm,
-        width: int | None = None,
         *,
         first: int = 0,
         flat: bool = False,
         dropout: float = DROPOUT,
     ) -> None:
         super().__init__()
-        width = width or base_width
+        width = base_width
         self.levels = (*self.LEVELS, first)
         self.branches = nn.ModuleList(
             nn.Sequential(
@@ -112,29 +109,30 @@ class InitialHead(nn.Module):
         n_classes: channels of the output (K).
         base_width: of the backbone.
         flat: whether a voxel sees its slice only, but for the context at 1/16.
-        norm: after every convolution but the last; None as published.
 
     Source: Yang et al. 2018 (DenseASPP), as the paper says; its code has a parallel ASPP.
     """
 
-    def __init__(
-        self, n_classes: int, base_width: int, *, flat: bool = False, norm: Norm | None = None
-    ) -> None:
+    def __init__(self, n_classes: int, base_width: int, *, flat: bool = False) -> None:
         super().__init__()
         deep, shallow, width = 10 * base_width, 4 * base_width, 2 * base_width
         kernel = kernel_of(flat=False)
         self.context = nn.ModuleList(
             nn.Sequential(
-                *_activated(SliceConv3d(deep + i * width, width, 1), norm),
-                *_activated(SliceConv3d(width, width, kernel, padding=reach, dilation=reach), norm),
+                SliceConv3d(deep + i * width, width, 1),
+                nn.ReLU(),
+                SliceConv3d(width, width, kernel, padding=reach, dilation=reach),
+                nn.ReLU(),
             )
             for i, reach in enumerate((1, rate, rate) for rate in _RATES)
         )
         self.squeeze = SliceConv3d(deep + len(_RATES) * width, width, 1)
         self.skip = SliceConv3d(shallow, width, 1)
         self.refine = nn.Sequential(
-            *_activated(convolution(2 * width, width, kernel_of(flat)), norm),
-            *_activated(convolution(width, width, kernel_of(flat)), norm),
+            convolution(2 * width, width, kernel_of(flat)),
+            nn.ReLU(),
+            convolution(width, width, kernel_of(flat)),
+            nn.ReLU(),
             SliceConv3d(width, n_classes, 1),
         )
 
@@ -155,28 +153,15 @@ class FinalHead(nn.Module):
         width: of a branch of the boundary; what joins has twice as many channels.
         boundary: whether boundary logits join.
         flat: whether a voxel sees its slice only.
-        norm: of what joins, and after the next convolution; None as published.
-        residual: whether the first logits are added, so that this corrects them.
     """
 
-    def __init__(
-        self,
-        n_classes: int,
-        width: int,
-        *,
-        boundary: bool,
-        flat: bool = False,
-        norm: Norm | None = None,
-        residual: bool = False,
-    ) -> None:
+    def __init__(self, n_classes: int, width: int, *, boundary: bool, flat: bool = False) -> None:
         super().__init__()
-        self.residual = residual
         width, kernel = 2 * width, kernel_of(flat)
         self.classes = convolution(n_classes, width, kernel)
         self.boundary = convolution(1, width, kernel) if boundary else None
         total = 2 * width if boundary else width
-        self.norm = None if norm is None else norm_layer(total, norm)
-        self.refine = ChannelAttention(total, flat=flat, norm=norm)
+        self.refine = ChannelAttention(total, flat=flat)
         self.head = SliceConv3d(total, n_classes, 1)
 
     def forward(self, initial: Tensor, boundary: Tensor | None) -> Tensor:
@@ -185,13 +170,4 @@ class FinalHead(nn.Module):
         if self.boundary is not None:
             assert boundary is not None
             x = torch.cat([x, self.boundary(boundary)], 1)
-        x = F.relu(x if self.norm is None else self.norm(x))
-        logits = self.head(self.refine(x))
-        return logits + initial if self.residual else logits
-
-
-def _activated(layer: SliceConv3d, norm: Norm | None) -> tuple[nn.Module, ...]:
-    """A convolution, a norm if there shall be one, ReLU."""
-    if norm is None:
-        return layer, nn.ReLU()
-    return layer, norm_layer(layer.out_channels, norm), nn.ReLU()
+        return self.head(self.refine(F.relu(x)))

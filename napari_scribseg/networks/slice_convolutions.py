@@ -48,9 +48,9 @@ class SliceConv3d(nn.Conv3d):
             slices,
             weight.contiguous(memory_format=torch.channels_last),
             self.bias,
-            self.stride[1:],  # pyright: ignore[reportArgumentType]
-            self.padding[1:],  # pyright: ignore[reportArgumentType]
-            self.dilation[1:],  # pyright: ignore[reportArgumentType]
+            _in_plane(self.stride),
+            _in_plane(self.padding),
+            _in_plane(self.dilation),
         )
         return volumes_of(y, len(x))
 
@@ -87,9 +87,9 @@ class SliceConvTranspose3d(nn.ConvTranspose3d):
             slices,
             weight,
             self.bias,
-            self.stride[1:],  # pyright: ignore[reportArgumentType]
-            self.padding[1:],  # pyright: ignore[reportArgumentType]
-            self.output_padding[1:],  # pyright: ignore[reportArgumentType]
+            _in_plane(self.stride),
+            _in_plane(self.padding),
+            _in_plane(self.output_padding),
         )
 
 
@@ -119,6 +119,13 @@ def resized(x: Tensor, size: Sequence[int]) -> Tensor:
         slices = F.interpolate(slices_of(x), wanted, mode="bilinear", align_corners=False)
         return volumes_of(slices, len(x))
     return F.interpolate(x, tuple(size), mode="trilinear", align_corners=False)
+
+
+def _in_plane(sizes: str | tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of (Z, Y, X). PyTorch's padding may be a word; that of our layers is not."""
+    assert not isinstance(sizes, str)
+    _, y, x = sizes
+    return y, x
 
 
 def _in_half(x: Tensor) -> bool:

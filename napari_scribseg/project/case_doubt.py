@@ -6,7 +6,6 @@ volume per voxel of the segmentation, so that large and small images can be comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,15 +20,8 @@ _FEWEST_VOXELS: Final = 100
 """A segmentation of fewer voxels is as good as none: its case is the most doubtful."""
 
 
-def case_doubts(
-    project: Path, progress: Callable[[int, int], None] | None = None
-) -> dict[str, float]:
-    """The doubt of each case that a run of the project has predicted with an uncertainty map.
-
-    Args:
-        project: its folder.
-        progress: is told how many of how many maps are read.
-    """
+def case_doubts(project: Path) -> dict[str, float]:
+    """The doubt of each case that a run of a project has predicted with an uncertainty map."""
     if not is_project(project):
         return {}
     maps: dict[str, Path] = {}
@@ -40,13 +32,11 @@ def case_doubts(
     ):
         maps[path.name.removesuffix(_MAP)] = path
     doubts: dict[str, float] = {}
-    for done, (case_id, path) in enumerate(maps.items(), start=1):
+    for case_id, path in maps.items():
         try:
             doubts[case_id] = _doubt(path, path.with_name(f"{case_id}.nii.gz"))
         except InvalidInput:
             continue  # a damaged map says nothing of its case
-        if progress is not None:
-            progress(done, len(maps))
     return doubts
 
 

@@ -20,7 +20,6 @@ over. A time series is a case per frame that is worked on; ED and ES are the pha
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -47,7 +46,6 @@ from napari_scribseg.project.strokes_ledger import Stroke
 from napari_scribseg.project.versions import Made, Team
 
 _ADDING: Final = ".adding-"
-_METHOD: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 class Project(ReadableProject):
@@ -278,17 +276,6 @@ class Project(ReadableProject):
         with self._one_change:
             self._check_may_change()
             versions.save_team(self.folder, team)
-
-    def new_run_path(self, method: str) -> Path:
-        """Where a run of this method shall go; nothing is created.
-
-        Raises:
-            InvalidInput: the project is read-only or this can't be the name of a method.
-        """
-        self._check_may_change()
-        if not _METHOD.fullmatch(method):
-            raise InvalidInput(f"{method!r} can't be the name of a method.")
-        return self._inside(f"runs/{run_folder_name(method)}")
 
     def _unnoted(self, case_id: str) -> tuple[Stroke, ...]:
         """What lies in a case although nobody took note of who drew it."""

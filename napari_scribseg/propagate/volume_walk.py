@@ -30,8 +30,6 @@ COARSE_MM: Final = 2.8
 """In-plane size of the walk's pixels."""
 REACH_MM: Final = 15.0
 """How far beyond the last slice with strokes of a structure the walk goes."""
-SURE: Final = 0.8
-"""A voxel whose likeliest class has this probability is sure."""
 _MOST_NODES: Final = 200_000
 """Coarser pixels in larger volumes: the walk must not take longer than a few seconds."""
 

@@ -196,12 +196,6 @@ class SharedFiles:
         """What the heartbeat tells now; None when there is none."""
         return look_at(self.path / "heartbeat")
 
-    @property
-    def heartbeat_age_seconds(self) -> float | None:
-        """Seconds since the training process was last seen alive, None if it never was."""
-        heart = self.heart
-        return None if heart is None else heart.age_seconds
-
 
 def _ends_within_a_line(size: int, file: Any) -> bool:
     if size == 0:

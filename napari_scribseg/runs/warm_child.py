@@ -51,11 +51,6 @@ class WarmChild:
         self.starts = 0
         """How many processes were started so far."""
 
-    @property
-    def is_running(self) -> bool:
-        """Whether there is a child now."""
-        return self._connection is not None and not self._connection.is_over
-
     def ask(
         self,
         kind: str,

@@ -102,15 +102,6 @@ def refuse_without_anatomy(kind: type[Method], n_classes: int, options: MethodCo
         raise _no_weights(kind)
 
 
-def has_anatomy(kind: type[Method], n_classes: int, options: MethodConfig) -> bool:
-    """Whether a method with these options can begin with weights that know anatomy."""
-    try:
-        refuse_without_anatomy(kind, n_classes, options)
-    except TaskNotSupported:
-        return False
-    return True
-
-
 def _matched(method: Method) -> list[tuple[nn.Module, dict[str, Tensor]]]:
     """The networks of a method, each with the weights that fit it."""
     networks = [module for module in method.modules() if hasattr(module, "encoder")]

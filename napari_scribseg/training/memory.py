@@ -16,7 +16,9 @@ _FLOAT: Final = 4
 _NETWORK_BYTES: Final = 1100
 """That a network takes per pixel it is shown at once: Scribble2D5 about so much, `random_walker`
 in bfloat16 about half (peaks measured on a CPU); a wider network takes more."""
+_SLICES_AT_ONCE: Final = 8
 _PIXELS_AT_ONCE: Final = 8 * 256 * 256
+"""Fewer large slices at once: what a network keeps of them is what takes most of the memory."""
 _CGROUP: Final = (
     (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
     (
@@ -25,6 +27,11 @@ _CGROUP: Final = (
     ),
 )
 """Limit and use of a container, in both versions of Linux's control groups."""
+
+
+def slices_at_once(shape: tuple[int, int]) -> int:
+    """How many slices of this shape (y, x) are shown to a network at once."""
+    return max(1, min(_SLICES_AT_ONCE, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
 
 
 def prediction_bytes(
@@ -57,8 +64,8 @@ def prediction_bytes(
     in_plane = shown[1] * shown[2]
     maps = 4 * _FLOAT * n_classes
     if patch_depth == 1:
-        pixels = min(_PIXELS_AT_ONCE, 8 * in_plane)
-        return normalised + kept + max(pixels, in_plane) * (_NETWORK_BYTES + maps)
+        pixels = slices_at_once((shown[1], shown[2])) * in_plane
+        return normalised + kept + pixels * (_NETWORK_BYTES + maps)
     normalised += 2 * _FLOAT * shown[0] * in_plane  # as it is shown, and with air around it
     seen = in_plane if window is None else window[0] * window[1]
     return normalised + kept + patch_depth * (seen * _NETWORK_BYTES + max(seen, in_plane) * maps)

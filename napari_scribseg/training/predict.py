@@ -24,15 +24,12 @@ from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.fitting_weights import method_with, read_weights
 from napari_scribseg.training.machine import Machine, choose_machine, choose_threads
-from napari_scribseg.training.memory import refuse_too_large
+from napari_scribseg.training.memory import refuse_too_large, slices_at_once
 from napari_scribseg.training.test_time import TURNS, UPRIGHT, mean_over_turns, means_over_turns
 from napari_scribseg.training.windows import window_means, window_shape
 
-_SLICES_AT_ONCE = 8
-_PIXELS_AT_ONCE = 8 * 256 * 256
 _UNLIKE_PIXELS = 2.0
 """How many times larger or smaller pixels are that need a word; our choice."""
-"""Fewer large slices at once: what a network keeps of them is what takes most of the memory."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +157,7 @@ class _Shown:
                 logits = self.method(shown.contiguous(memory_format=machine.memory_format))
             return logits.float().softmax(1)
 
-        for some in slices.split(_slices_at_once(wanted)):
+        for some in slices.split(slices_at_once(wanted)):
             shown = resample_in_plane(some, wanted)
             shown = shown.to(machine.device, memory_format=machine.memory_format)
             probabilities = mean_over_turns(probabilities_of, shown, self.turns)
@@ -325,27 +322,6 @@ def _turned_pieces(
     return (piece.cut(axis, index) for piece in pieces)
 
 
-def image_probabilities(
-    method: Method,
-    image: npt.NDArray[Any],
-    spacing: tuple[float, float, float],
-    spacing_mm: float,
-    machine: Machine,
-    z: int | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Probabilities (K, z, y, x) and uncertainty (z, y, x) on the image's grid.
-
-    Arguments are those of `_Shown`.
-    """
-    shape = (image.shape[0] if z is None else 1, *image.shape[1:])
-    probabilities = np.empty((method.n_classes, *shape), np.float32)
-    uncertainty = np.empty(shape, np.float32)
-    for piece in _Shown(method, image, spacing, spacing_mm, machine, z).pieces():
-        probabilities[:, piece.slices] = piece.probabilities.numpy().swapaxes(0, 1)
-        uncertainty[piece.slices] = piece.uncertainty.numpy()
-    return probabilities, uncertainty
-
-
 def image_segmentation(
     method: Method,
     image: npt.NDArray[Any],
@@ -353,7 +329,7 @@ def image_segmentation(
     spacing_mm: float,
     machine: Machine,
 ) -> npt.NDArray[np.uint8]:
-    """The likeliest class (z, y, x) alone; arguments are those of `image_probabilities`."""
+    """The likeliest class (z, y, x) alone; arguments are those of `_Shown`."""
     segmentation = np.empty(image.shape, np.uint8)
     for piece in _Shown(method, image, spacing, spacing_mm, machine).pieces():
         segmentation[piece.slices] = piece.probabilities.numpy().argmax(1)
@@ -374,11 +350,6 @@ def turned_segmentation(
     """
     seen, spacing = turn.shown(image.array), turn.grid(image.grid).spacing
     return turn.undone(image_segmentation(method, seen, spacing, spacing_mm, machine))
-
-
-def _slices_at_once(shape: tuple[int, int]) -> int:
-    """So many slices of this shape are shown to a network at once."""
-    return max(1, min(_SLICES_AT_ONCE, _PIXELS_AT_ONCE // (shape[0] * shape[1])))
 
 
 def _on_grid(

@@ -6,13 +6,19 @@ import numpy as np
 from phantoms import TWO_BALLS, two_ball_case
 
 from napari_scribseg.annotation import checklist as guidance
-from napari_scribseg.annotation.checklist import checklist, near_edges, scan, scan_slice, voxels_of
+from napari_scribseg.annotation.checklist import checklist, near_edges, scan_slice, voxels_of
 from napari_scribseg.annotation.simulate import simulate_scribbles
 from napari_scribseg.core.labels import BACKGROUND, PRESETS, LabelSchema
 
 ONE = LabelSchema.of("structure")
 SPACING = (8.0, 1.5, 1.5)
 CASE = two_ball_case()
+
+
+def scan(scribbles, near_edge, spacing):
+    """The facts of every slice."""
+    near = [None] * len(scribbles) if near_edge is None else near_edge
+    return tuple(scan_slice(*both, spacing[1:]) for both in zip(scribbles, near, strict=True))
 
 
 def items(scribbles, schema=ONE, near_edge=None):

@@ -109,3 +109,23 @@ def test_the_paper_settings_of_every_method_are_within_the_limits():
         for preset in method.spec.presets.values():
             assert TrainConfig.model_validate(preset.training.model_dump()) == preset.training
             assert method.spec.Config.model_validate(preset.options.model_dump()) == preset.options
+
+
+@pytest.mark.parametrize(
+    ("method", "gone"),
+    [
+        ("effdnet", {"ramp_from": 0.0, "confidence": 0.0}),
+        ("em_crf", {"first_relabelling": None, "restart": True}),
+        ("scribble2d5", {"head_width": None, "head_norm": False, "residual_head": False}),
+    ],
+)
+def test_records_that_name_settings_of_earlier_versions_open_unless_they_were_used(method, gone):
+    from napari_scribseg.methods.registry import spec_named
+
+    config = spec_named(method).Config
+    record = {**config().model_dump(mode="json"), **gone}
+    assert config().updated(record) == config()
+    for name, value in gone.items():
+        used = 0.2 if not isinstance(value, bool) else not value
+        with pytest.raises(InvalidInput, match=f"^The setting '{name}' is gone and was {used!r}"):
+            config().updated({**record, name: used})

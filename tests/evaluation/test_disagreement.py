@@ -12,7 +12,6 @@ from napari_scribseg.evaluation.disagreement import (
     probability_disagreement,
     too_early,
     vote_disagreement,
-    vote_entropy,
 )
 
 SCHEMA = LabelSchema.of("a", "b")
@@ -28,17 +27,10 @@ def test_the_share_that_differs_from_the_majority():
     assert found.dtype == np.float32
 
 
-def test_entropy_of_votes_is_1_when_all_differ():
-    found = vote_entropy([row(0, 1, 1), row(0, 1, 2), row(0, 2, 0)])
-    thirds = -(1 / 3 * np.log(1 / 3) + 2 / 3 * np.log(2 / 3)) / np.log(3)
-    np.testing.assert_allclose(found.ravel(), [0, thirds, 1], atol=1e-6)
-
-
 def test_the_order_of_runs_does_not_matter():
     rng = np.random.default_rng(0)
     runs = [rng.integers(0, 4, (2, 5, 6)).astype(np.uint8) for _ in range(4)]
-    for measure in (vote_disagreement, vote_entropy):
-        np.testing.assert_allclose(measure(runs), measure(runs[::-1]), atol=1e-6)
+    np.testing.assert_allclose(vote_disagreement(runs), vote_disagreement(runs[::-1]), atol=1e-6)
 
 
 def test_two_unsure_runs_agree_and_two_sure_ones_may_not():
@@ -56,7 +48,7 @@ def test_one_run_alone_and_other_grids_are_refused():
     with pytest.raises(InvalidInput, match="two segmentations or more, got 1"):
         vote_disagreement([row(0, 1)])
     with pytest.raises(InvalidInput, match="one grid"):
-        vote_entropy([row(0, 1), row(0, 1, 2)])
+        vote_disagreement([row(0, 1), row(0, 1, 2)])
 
 
 class TestDrawHereNext:

@@ -15,11 +15,12 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped
 from napari_scribseg.core.labels import IGNORE
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.methods.base import Method, Task
 from napari_scribseg.methods.registry import all_methods, method_named
 from napari_scribseg.training.machine import choose_machine
-from napari_scribseg.training.predict import image_probabilities, load_model, predict_case
+from napari_scribseg.training.predict import Model, load_model, predict_case
 from napari_scribseg.training.train import train
 
 PARTIAL_TERMS: dict[str, dict[str, str]] = {
@@ -259,12 +260,12 @@ def test_it_stops_within_a_step_of_being_asked(method: type[Method], tmp_path) -
 @each_method
 def test_a_mirrored_image_is_seen_mirrored_by_the_pipeline(method: type[Method]) -> None:
     """A network that only looks at brightness must commute with flips of the volume."""
-    model = quick_method(method).eval()
-    model.forward = lambda image: torch.cat([-image, image, image * 0], 1)  # type: ignore[method-assign]
+    network = quick_method(method).eval()
+    network.forward = lambda image: torch.cat([-image, image, image * 0], 1)  # type: ignore[method-assign]
+    model = Model(network, TWO_BALLS, 1.3, choose_machine("cpu", "float32"), step=0)
     image = two_ball_case().image
-    machine = choose_machine("cpu", "float32")
-    arguments = (image.spacing, 1.3, machine)
-    plain, _ = image_probabilities(model, image.array, *arguments)
+    plain = predict_case(model, image).probabilities
     for axis in (0, 1, 2):
-        flipped, _ = image_probabilities(model, np.flip(image.array, axis).copy(), *arguments)
+        mirrored = Volume(np.flip(image.array, axis).copy(), image.grid)
+        flipped = predict_case(model, mirrored).probabilities
         np.testing.assert_allclose(np.flip(flipped, axis + 1), plain, atol=1e-5)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from phantoms import TWO_BALLS, two_ball_case
 from small_runs import phantom_batch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.errors import InvalidInput
@@ -157,39 +157,18 @@ def test_dice_is_over_the_pseudo_labels_of_both_segmentations(batch) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("sbpm", [True, False])
 def test_without_full_resolution_any_size_has_its_logits(sbpm) -> None:
-    method = _method(full_resolution=False, flat_heads=True, head_width=3, sbpm=sbpm).eval()
+    method = _method(full_resolution=False, flat_heads=True, sbpm=sbpm).eval()
     image = torch.randn(1, 1, 3, 33, 47)
     final, initial, boundary = method.segment(image)
     assert final.shape == initial.shape == (1, 3, 3, 33, 47)
     assert (boundary.shape == (1, 1, 3, 33, 47)) if sbpm else (boundary is None)
 
 
-def test_a_residual_head_adds_the_first_segmentation(batch) -> None:
-    method = _method(residual_head=True).eval()
-    nn.init.zeros_(method.final.head.weight)
-    nn.init.zeros_(method.final.head.bias)
-    with torch.no_grad():
-        final, initial, _ = method.segment(batch.image)
-    torch.testing.assert_close(final, initial)
-
-
-def test_norms_of_the_heads_add_to_the_published_weights() -> None:
-    """A pair of weights per channel after every convolution but the last of a head."""
-    plain, normed = (
-        {n: p.shape for n, p in _method(head_norm=norm).named_parameters()}
-        for norm in (False, True)
-    )
-    count = lambda shapes: sum(s.numel() for s in shapes.values())  # noqa: E731
-    width = 2 * SMALL["base_width"]
-    assert count(normed) - count(plain) == 2 * (8 * width + 2 * 2 * width)
-
-
 def test_options_of_the_quick_preset_leave_the_paper_as_it_was() -> None:
     """The checkpoints of 0.1.0 know nothing of them."""
     known = Scribble2D5Config()
-    added = ("head_width", "flat_heads", "full_resolution", "dice_weight", "tau")
-    added += ("head_norm", "residual_head")
-    assert [getattr(known, n) for n in added] == [None, False, True, 0.0, 0.99, False, False]
+    added = ("flat_heads", "full_resolution", "dice_weight", "tau")
+    assert [getattr(known, n) for n in added] == [False, True, 0.0, 0.99]
     assert SPEC.presets["paper"].options == Scribble2D5Config(anisotropy=4.0)
 
 

@@ -149,7 +149,6 @@ def test_the_second_writer_learns_who_and_where_and_may_read(project):
     for change in (
         lambda: reader.save_scribbles("phantom0", np.zeros((4, 48, 48), np.uint8)),
         lambda: reader.add_case(two_ball_case(seed=1)),
-        lambda: reader.new_run_path("effdnet"),
     ):
         with pytest.raises(InvalidInput, match="read-only"):
             change()
@@ -158,7 +157,7 @@ def test_the_second_writer_learns_who_and_where_and_may_read(project):
     project.close()
     assert not (project.folder / LOCK_NAME).exists()
     with pytest.raises(InvalidInput, match="read-only"):
-        project.new_run_path("effdnet")
+        project.save_scribbles("phantom0", np.zeros((4, 48, 48), np.uint8))
     Project.open(project.folder).close()
 
 
@@ -250,21 +249,12 @@ def test_only_an_empty_folder_becomes_a_project(project, tmp_path):
         Project.open(tmp_path)
 
 
-def test_run_paths_are_new_named_by_time_and_method_and_listed_once_they_are_runs(project):
-    paths = {project.new_run_path("effdnet") for _ in range(5)}
-    assert len(paths) > 1
-    path = min(paths)
-    assert path.parent == project.folder / "runs"
-    assert not path.exists()
-    assert path.name[10:11] == "T"
-    assert "_effdnet_" in path.name
-    path.mkdir()
+def test_a_folder_of_runs_is_listed_once_it_is_a_run(project):
+    path = project.folder / "runs" / "2026-07-01T10-00-00_effdnet_1"
+    path.mkdir(parents=True)
     assert project.runs() == ()
     (path / "run.json").write_text("{}")
     assert project.runs() == (path,)
-    for name in ("../x", "", "a b", "A"):
-        with pytest.raises(InvalidInput, match="name of a method"):
-            project.new_run_path(name)
 
 
 def in_other_process(code: str, *arguments: object) -> subprocess.Popen[str]:

@@ -197,7 +197,7 @@ def test_record_writes_every_event_and_beats_while_training(run: RunFolder) -> N
     def training():
         yield STARTED
         time.sleep(0.05)
-        ages.append(run.heartbeat_age_seconds)
+        ages.append(run.heart.age_seconds)
         yield COMPLETED
 
     told = list(record(run, training()))
@@ -206,7 +206,7 @@ def test_record_writes_every_event_and_beats_while_training(run: RunFolder) -> N
     assert ages[0] is not None
     assert ages[0] < 2
     assert run.status == "completed"
-    assert run.heartbeat_age_seconds is None
+    assert run.heart is None
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_record_raises_when_the_end_cannot_be_written_either(run: RunFolder) -> 
     run.events_path.mkdir()
     with pytest.raises(RunError, match="can't be written"):
         list(record(run, iter([STARTED, COMPLETED])))
-    assert run.heartbeat_age_seconds is None
+    assert run.heart is None
 
 
 def test_watching_needs_no_torch() -> None:

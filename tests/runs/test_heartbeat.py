@@ -58,7 +58,7 @@ def change(run: RunFolder, **values: object) -> None:
 
 def test_a_dead_process_is_not_trusted_however_fresh_its_heart(run, dead) -> None:
     run.heartbeat(dead)
-    assert run.heartbeat_age_seconds < 10
+    assert run.heart.age_seconds < 10
     assert run.status == "crashed"
     refuse_when_running(run)
 

@@ -23,8 +23,8 @@ from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training import anatomy_weights
 from napari_scribseg.training.anatomy_weights import (
     begin_with_anatomy,
-    has_anatomy,
     read_weights_of,
+    refuse_without_anatomy,
 )
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitted_answer import fitted_answer
@@ -200,7 +200,7 @@ def test_presets_begin_with_anatomy_only_where_there_are_weights_and_papers_neve
     for name, preset in kind.spec.presets.items():
         if preset.training.start == "anatomy":
             assert name != "paper"
-            assert has_anatomy(kind, 4, preset.options)
+            refuse_without_anatomy(kind, 4, preset.options)
 
 
 def test_no_minutes_on_the_command_line_are_no_steps(tmp_path, capsys) -> None:

@@ -49,10 +49,10 @@ def test_what_is_not_wanted_changes_nothing_of_the_rest(name: str) -> None:
 
 
 def test_large_slices_come_one_by_one() -> None:
-    assert predict._slices_at_once((256, 256)) == 8
-    assert predict._slices_at_once((100, 100)) == 8
-    assert predict._slices_at_once((512, 512)) == 2
-    assert predict._slices_at_once((3000, 3000)) == 1
+    assert memory.slices_at_once((256, 256)) == 8
+    assert memory.slices_at_once((100, 100)) == 8
+    assert memory.slices_at_once((512, 512)) == 2
+    assert memory.slices_at_once((3000, 3000)) == 1
 
 
 def test_a_prediction_that_does_not_fit_is_refused_before_it_begins(

@@ -20,7 +20,7 @@ from napari_scribseg.methods.full_25d.method import Full25D
 from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.networks.slice_convolutions import SliceConv3d
 from napari_scribseg.training.machine import choose_machine
-from napari_scribseg.training.predict import image_probabilities, load_model
+from napari_scribseg.training.predict import Model, load_model, predict_case
 from napari_scribseg.training.train import train
 from napari_scribseg.training.windows import window_means
 
@@ -61,7 +61,8 @@ def _predicted(method: Method, n_slices: int) -> tuple[np.ndarray, np.ndarray, T
     """Probabilities, uncertainty, and what the network could be shown: (1, 1, Z, Y, X)."""
     image = two_ball_case(shape=(n_slices, 20, 24), spacing=(8.0, 1.5, 1.5)).image
     shown = image_slices(image.array, image.spacing, 1.5).movedim(1, 0)[None]
-    return *image_probabilities(method, image.array, image.spacing, 1.5, MACHINE), shown
+    found = predict_case(Model(method, TWO_BALLS, 1.5, MACHINE, step=0), image)
+    return found.probabilities, found.uncertainty, shown
 
 
 def test_a_volume_as_deep_as_the_window_is_seen_once() -> None:

@@ -482,7 +482,7 @@ def test_a_frozen_training_grows_silent_and_is_ended_in_time(tmp_path) -> None:
     process = start(run, command=saving_often())
     assert reaches(run, "saved")
     os.kill(process.pid, signal.SIGSTOP)
-    assert until(lambda: (run.heartbeat_age_seconds or 0.0) > 1.5)
+    assert until(lambda: run.heart is not None and run.heart.age_seconds > 1.5)
     begun = time.monotonic()
     assert process.stop().outcome == "stopped"
     assert time.monotonic() - begun < PROMISED_SECONDS
@@ -634,7 +634,7 @@ def test_interrupts_at_random_moments_change_no_bit(method, number, tmp_path, mo
         monkeypatch.setenv("SCRIBSEG_CACHE", str(tmp_path / f"cache{rng.random()}"))
         since, resumed = run.position, saved_step(run) > 0
         process = interruptible(run, *(["--resume"] if resumed else []))
-        assert until(lambda: run.heartbeat_age_seconds is not None)
+        assert until(lambda: run.heart is not None)
         if rng.random() < 0.5:
             assert reaches(run, "stepped", since)
             time.sleep(rng.uniform(0.0, 0.5))

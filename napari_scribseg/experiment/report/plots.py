@@ -11,7 +11,7 @@ import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec
 
 import numpy as np
 
@@ -250,7 +250,7 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _rule(panel: Axes, axis: str) -> None:
+def _rule(panel: Axes, axis: Literal["x", "y", "both"]) -> None:
     """Quiet lines behind the points."""
     panel.set_axisbelow(True)
-    panel.grid(axis=axis, color=_GRID, linewidth=0.7)  # pyright: ignore[reportArgumentType]
+    panel.grid(axis=axis, color=_GRID, linewidth=0.7)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Prepared, Stepped
@@ -26,6 +26,7 @@ from napari_scribseg.experiment.experiment import (
     Trial,
     TrialResult,
     load_experiment,
+    patients_and_cases,
     result_of,
     state_of,
     trial_folder,
@@ -42,6 +43,7 @@ CardState = Literal[
 ]
 ENDED: Final = frozenset[CardState]({"finished", "failed"})
 AT_WORK: Final = frozenset[CardState]({"preparing", "running", "scoring"})
+_STATES: Final[dict[str, CardState]] = {state: state for state in get_args(CardState)}
 _TRAINED_SHARE: Final = 0.9
 """Of a trial's time, when it is trained and not scored yet."""
 
@@ -92,23 +94,21 @@ class TrialCard:
             row["train"],
             row["test"],
             row["budget"],
-            state=row["state"],  # pyright: ignore[reportArgumentType]  one of ours
+            state=_STATES[row["state"]],
         )
 
     @classmethod
     def of(cls, trial: Trial) -> TrialCard:
         """The card of a trial that nobody has looked at yet."""
-        training = trial.training
-        minutes = f"{training.minutes:g} min" if training.minutes is not None else None
         return cls(
             trial.name,
             trial.label,
             trial.fold,
             trial.random_seed,
             100 * trial.share,
-            _side(trial.train),
-            _side(trial.test),
-            minutes or f"{training.steps} steps",
+            patients_and_cases(trial.train),
+            patients_and_cases(trial.test),
+            trial.budget,
         )
 
     @property
@@ -274,11 +274,6 @@ def _stamp(folder: Path) -> int:
         return (folder / EXPERIMENT).stat().st_mtime_ns
     except OSError:  # a network drive that comes back
         return -1
-
-
-def _side(cases: Sequence[object]) -> str:
-    patients = {case.files.patient for case in cases}  # pyright: ignore[reportAttributeAccessIssue]
-    return f"{len(patients)} patients, {len(cases)} cases"
 
 
 def _reason(result: TrialResult | None) -> str:

@@ -83,11 +83,6 @@ class Correction:
                 self.layer.selected_label = value
             self.layer.mode = "paint" if value else "erase"
 
-    @property
-    def n_changed(self) -> int:
-        """Voxels that differ from what they were at first."""
-        return int(np.count_nonzero(np.asarray(self.layer.data) != self._before))
-
     def _key(self, digit: int) -> Callable[[Any], None]:
         def act(_layer: Any) -> None:
             self.choose(digit)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_scribseg.gui.canvas.layer_twin import LayerTwin, can_have_twin
 from napari_scribseg.gui.canvas.slices import plane_axis
-from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.qt import Signal, single_shot
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -61,17 +61,10 @@ class LinkedPlanes(QObject):
         """Layers of which something is not shown everywhere, and the ids of who shows it."""
         self._sliced: dict[Layer, tuple[Any, ...]] = {}
         self._shown: dict[Layer, Callable[[Any], None]] = {}
-        self._syncing = QTimer(self)
-        self._syncing.setSingleShot(True)
-        self._syncing.timeout.connect(self.sync)
-        self._refreshing = QTimer(self)
-        self._refreshing.setSingleShot(True)
-        self._refreshing.setInterval(_SOONEST_MS)
-        self._painted = QTimer(self)
-        self._painted.setSingleShot(True)
-        self._painted.timeout.connect(self._pace)
+        self._syncing = single_shot(self, 0, self.sync)
+        self._refreshing = single_shot(self, _SOONEST_MS, self._refresh)
+        self._painted = single_shot(self, 0, self._pace)
         self._began = 0.0
-        self._refreshing.timeout.connect(self._refresh)
         self._connections: list[tuple[Any, Callable[..., Any]]] = []
         self._connect()
 

@@ -7,13 +7,14 @@ from typing import Any, cast
 from napari.components import ViewerModel
 from napari.layers import Layer
 from napari.qt import QtViewer
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.canvas.canvas_marks import CrossMarks, LetterMarks
 from napari_scribseg.gui.canvas.drawing_context import hide_brush_box, keep_canvas_current
 from napari_scribseg.gui.canvas.shown_directions import letters_on, plane_name, turn_upright
 from napari_scribseg.gui.canvas.side_by_side import camera_of
+from napari_scribseg.gui.qt import single_shot
 
 _NAME_STYLE = (
     "color: #d0d0d0; background: rgba(0, 0, 0, 140); border-radius: 3px; padding: 0px 2px;"
@@ -37,9 +38,7 @@ class PlaneCanvas(QWidget):
         self._image: Layer | None = None
         self._fitted = 0.0
         """The zoom at which everything was seen; another one is the user's."""
-        self._fitting = QTimer(self)
-        self._fitting.setSingleShot(True)
-        self._fitting.timeout.connect(self._fit)
+        self._fitting = single_shot(self, 0, self._fit)
         self._viewer: Any = QtViewer(model)
         self._viewer.setAcceptDrops(False)  # files are opened by the window
         hide_brush_box(model)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QWidget
 
 from napari_scribseg.core.samples import SAMPLES, sample_folder
@@ -21,6 +21,7 @@ from napari_scribseg.gui.case.open_dialog import OpenDialog
 from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.case.presenter import ImportPresenter
 from napari_scribseg.gui.case.project_opener import ProjectOpener
+from napari_scribseg.gui.qt import single_shot
 from napari_scribseg.gui.session import Session
 from napari_scribseg.project.shown import ProjectState
 from napari_scribseg.project.store import ProjectStore
@@ -56,10 +57,7 @@ class Importer(QObject):
         self._projects = projects
         self._waiting: list[Path] = []
         self._folder = ""
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_TOGETHER_MS)
-        self._soon.timeout.connect(self._look)
+        self._soon = single_shot(self, _TOGETHER_MS, self._look)
 
     def ask(self) -> None:
         """Ask for files and folders, and open them."""

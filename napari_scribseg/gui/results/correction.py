@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QPushButton
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas.correction import Correction, focus_canvas
+from napari_scribseg.gui.qt import single_shot
 from napari_scribseg.gui.results.kept import Key, key_of
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
@@ -57,8 +56,8 @@ class CorrectionController:
         self._file: Path | None = None
         """Of this correction; the next one gets its own, so that no state is lost."""
         self._unkept: Prediction | None = None
-        self._score_soon = _timer(switch, _SCORE_MS, self._take_over)
-        self._keep_soon = _timer(switch, _KEEP_MS, self.keep)
+        self._score_soon = single_shot(switch, _SCORE_MS, self._take_over)
+        self._keep_soon = single_shot(switch, _KEEP_MS, self.keep)
         switch.toggled.connect(self._toggled)
         session.viewer.layers.events.removed.connect(self._removed)
 
@@ -170,11 +169,3 @@ class CorrectionController:
         gone = getattr(event, "value", None)
         if self._correction is not None and gone is self._correction.layer:
             self.stop()
-
-
-def _timer(parent: QPushButton, milliseconds: int, call: Callable[[], None]) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(milliseconds)
-    timer.timeout.connect(call)
-    return timer

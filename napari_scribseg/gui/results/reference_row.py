@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import QSignalBlocker, QTimer
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
 from napari_scribseg.core.errors import ScribsegError
@@ -19,7 +19,7 @@ from napari_scribseg.data.classes import written_by_values
 from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.stored_labels import read_reference
 from napari_scribseg.gui.canvas import layers, painting
-from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.qt import Signal, single_shot
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.values import Snapshot
@@ -88,10 +88,7 @@ class ReferenceController:
         self._presenter = presenter
         self._reference: Layer | None = None
         self._end_watch = _nothing
-        self._soon = QTimer(row)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(_EDITED_MS)
-        self._soon.timeout.connect(presenter.compare_again)
+        self._soon = single_shot(row, _EDITED_MS, presenter.compare_again)
         row.chosen.connect(self._choose)
         row.load_asked.connect(self.ask)
         session.offers_changed.connect(self._show)

@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from qtpy.QtCore import QTimer
 from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
-from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.qt import Signal, single_shot
 from napari_scribseg.gui.results.accept_panel import AcceptController, AcceptForm
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import NEXT_KEY, AdviceController, AdvicePanel
@@ -84,10 +83,7 @@ class ResultsTab(Tab):
         self.column.addWidget(Fold("Accept prediction into scribbles", self.accept))
         self.column.addWidget(Fold("Volumes, ejection fraction, mass", self.measurements))
         self.column.addWidget(self.export)
-        self._restore_soon = QTimer(self)
-        self._restore_soon.setSingleShot(True)
-        self._restore_soon.setInterval(_RESTORE_MS)
-        self._restore_soon.timeout.connect(presenter.restore)
+        self._restore_soon = single_shot(self, _RESTORE_MS, presenter.restore)
         self._connect_panels()
         self._connect_session()
         self._tell_inputs()

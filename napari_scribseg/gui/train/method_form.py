@@ -236,7 +236,7 @@ class MethodForm(QWidget):
     def _offer_presets(self) -> None:
         """The method's presets and behind them the user's own."""
         entry = self.entry
-        own = [_entry_of(preset) for preset in own_presets(entry.name)]
+        own = [_entry_of(preset, entry) for preset in own_presets(entry.name)]
         self._presets = (*entry.presets, *own)
         names = [preset.name for preset in self._presets]
         self._preset.blockSignals(True)
@@ -292,6 +292,8 @@ class MethodForm(QWidget):
         return preset.note if same else f"{preset.note.rstrip('.')} (changed: ●)."
 
 
-def _entry_of(own: OwnPreset) -> PresetEntry:
-    note = "A preset of your own."
-    return PresetEntry(name=own.name, note=note, options=own.options, training=own.training)
+def _entry_of(own: OwnPreset, method: MethodEntry) -> PresetEntry:
+    """Without settings that the method has no more."""
+    known = method.options_schema.get("properties", {})
+    options = {name: value for name, value in own.options.items() if name in known}
+    return PresetEntry(own.name, "A preset of your own.", options, own.training)

@@ -17,6 +17,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui import catalogue
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.qt import single_shot
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import budget, presets
 from napari_scribseg.gui.train.command import command_of
@@ -69,10 +70,7 @@ class TrainTab(Tab):
             news.connect(self._tell_inputs)
         session.project_changed.connect(self._project_changed)
         session.case_changed.connect(self._case_changed)
-        self._measure_soon = QTimer(self)
-        self._measure_soon.setSingleShot(True)
-        self._measure_soon.setInterval(_MEASURE_AFTER_MS)
-        self._measure_soon.timeout.connect(self._measure)
+        self._measure_soon = single_shot(self, _MEASURE_AFTER_MS, self._measure)
         self._guest_timer = QTimer(self)
         self._guest_timer.setInterval(_GUEST_MS)
         self._guest_timer.timeout.connect(self.runs_presenter.look_at_guest)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from napari_scribseg.annotation.checklist import listed
 from napari_scribseg.core.events import (
     Event,
     Finished,
@@ -140,14 +141,10 @@ def why_not_train(phase: Phase, inputs: Inputs | None, *, ready: bool) -> str | 
     ]
     if missing:
         return (
-            f"Draw at least one stroke of {_listed(missing)}: every class, background "
+            f"Draw at least one stroke of {listed(missing)}: every class, background "
             "included, must be drawn."
         )
     return None
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _busy(phase: Phase) -> str:

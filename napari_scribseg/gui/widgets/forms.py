@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_scribseg.gui.qt import Signal
+from napari_scribseg.gui.qt import Signal, single_shot
 from napari_scribseg.gui.widgets.editors import Editor, Schema, editor_for
 from napari_scribseg.gui.widgets.field_words import BASIC, acts, caption_of
 from napari_scribseg.gui.widgets.style import GAP, Fold
@@ -58,10 +58,7 @@ class ConfigForm(QWidget):
         self._preset: Mapping[str, Any] = {}
         self._paper: Mapping[str, Any] = {}
         # A preset changes every field; one signal for all of them is enough.
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._changed)
+        self._timer = single_shot(self, 0, self._changed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GAP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ from napari_scribseg.methods.recipes import QUICK, WSL4MIS
 
 class EFFDNetConfig(MethodConfig):
     """The numbers of the paper, and two that make short trainings possible."""
+
+    gone: ClassVar = {"ramp_from": 0.0, "confidence": 0.0}
 
     fbsl: bool = Field(default=True, description="Foreground-background separation loss.")
     fadc: bool = Field(default=True, description="Foreground augmentation with diverse context.")
@@ -43,17 +45,9 @@ class EFFDNetConfig(MethodConfig):
         default=0.0,
         description="FADC: share of the budget before it begins; 0 = at once (paper).",
     )
-    ramp_from: Fraction = Field(
-        default=0.0, description="Share of the budget from which lambda grows; 0 = at once (paper)."
-    )
     ramp_up: Fraction = Field(
         default=0.0,
         description="Share of the budget over which lambda grows from 0; 0 = at once (paper).",
-    )
-    confidence: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.0,
-        description="Pseudo-labels count where the teacher is surer than this; 0 = everywhere "
-        "(paper).",
     )
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
-from napari_scribseg.core.labels import IGNORE
 from napari_scribseg.losses.contrastive import foreground_background_separation
 from napari_scribseg.losses.partial import partial_cross_entropy
 from napari_scribseg.losses.self_training import ramp_up
@@ -77,24 +76,17 @@ class EFFDNet(Method):
 
     def _ramp(self, progress: float) -> float:
         """Share of lambda at this share of the budget."""
-        begun = progress - self.options.ramp_from
-        if begun < 0:
-            return 0.0
-        return ramp_up(begun / self.options.ramp_up) if self.options.ramp_up else 1.0
+        return ramp_up(progress / self.options.ramp_up) if self.options.ramp_up else 1.0
 
     @torch.no_grad()
     def _pseudo_labels(self, image: Tensor) -> Tensor:
-        """What the teacher says (B, Y, X), class index or IGNORE where it isn't sure enough.
+        """The class index (B, Y, X) that the teacher thinks likeliest.
 
         It stays in training mode, as the authors'.
         """
         noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
         span = image.amax((1, 2, 3), keepdim=True) - image.amin((1, 2, 3), keepdim=True)
-        logits = self.teacher(image + noise * span)
-        if not self.options.confidence:
-            return logits.argmax(1)
-        certainty, labels = logits.float().softmax(1).max(1)
-        return labels.masked_fill(certainty <= self.options.confidence, IGNORE)
+        return self.teacher(image + noise * span).argmax(1)
 
     def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, scribbles and pseudo-labels of the pasted batch (FADC)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -21,18 +21,10 @@ from napari_scribseg.core.method_spec import MethodSpec, Preset
 class EMCRFConfig(MethodConfig):
     """The rows of the paper's table as switches, and its numbers for the heart."""
 
+    gone: ClassVar = {"first_relabelling": None, "restart": True}
+
     recursions: Annotated[int, Field(ge=0, le=20)] = Field(
         default=3, description="How often the training slices are relabelled."
-    )
-    first_relabelling: Fraction | None = Field(
-        default=None,
-        description="Share of the budget before the first relabelling; empty = as in the paper, "
-        "three times as long as between two of them.",
-    )
-    restart: bool = Field(
-        default=True,
-        description="The optimiser forgets what it has gathered at every relabelling; in a short "
-        "training, whose learning rate falls by then, it has no time to gather again.",
     )
     crf: Literal["none", "dense", "rnn"] = Field(
         default="rnn",

@@ -76,15 +76,7 @@ class EMCRF(Method):
     def relabel_at(self) -> tuple[float, ...]:
         """After the first M-step, and after later ones, which are a third as long."""
         n = 0 if self.options.supervision == "dense" else self.options.recursions
-        first = self.options.first_relabelling
-        if first is None:
-            return tuple((3 + i) / (3 + n) for i in range(n))
-        return tuple(first + i * (1 - first) / n for i in range(n))
-
-    @property
-    def restarts_optimiser(self) -> bool:
-        """As in the paper, unless switched off."""
-        return self.options.restart
+        return tuple((3 + i) / (3 + n) for i in range(n))
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, K, Y, X) of images (B, 1, Y, X), after the CRF-RNN layer if there is one."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from napari_scribseg.core.config import Fraction, NonNegative, Positive, PositiveInt, TrainConfig
+from napari_scribseg.core.config import Fraction, NonNegative, Positive, TrainConfig
 from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.methods.recipes import SCRIBBLE2D5
 from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
@@ -14,6 +14,8 @@ from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
 
 class Scribble2D5Config(UNet25DConfig):
     """The paper's numbers; where it is silent, those of its code or of our measurements."""
+
+    gone: ClassVar = {"head_width": None, "head_norm": False, "residual_head": False}
 
     lpm: Literal["supervoxels", "random_walker", "both", "none"] = Field(
         default="supervoxels",
@@ -58,23 +60,9 @@ class Scribble2D5Config(UNet25DConfig):
     dice_weight: NonNegative = Field(
         default=0.0, description="Weight of a Dice over the labelled voxels; 0 in the paper."
     )
-    head_width: PositiveInt | None = Field(
-        default=None,
-        description="Channels of a branch of the boundary, half of those that join in the final "
-        "segmentation; empty = as published, base_width.",
-    )
     flat_heads: bool = Field(
         default=False,
         description="The heads look within slices only, where most of the arithmetic is.",
-    )
-    head_norm: bool = Field(
-        default=False,
-        description="A norm after the convolutions of both segmentations; the paper has none.",
-    )
-    residual_head: bool = Field(
-        default=False,
-        description="The final segmentation corrects the first one, whose logits are added; not "
-        "in the paper.",
     )
     balance: Fraction = Field(
         default=0.0,

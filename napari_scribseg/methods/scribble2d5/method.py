@@ -38,7 +38,7 @@ class Scribble2D5(UNet25DMethod):
     def __init__(self, n_classes: int, options: Scribble2D5Config) -> None:
         super().__init__(n_classes, options)
         width, norm, flat = options.base_width, options.norm, options.flat_heads
-        head, first = options.head_width or width, int(not options.full_resolution)
+        first = int(not options.full_resolution)
         # Nothing asks for the full resolution of the backbone but the boundary.
         self.backbone = UNet25D(
             None,
@@ -48,19 +48,11 @@ class Scribble2D5(UNet25DMethod):
             top=0 if options.sbpm else 1,
             first=first,
         )
-        inner = norm if options.head_norm else None
-        self.initial = InitialHead(n_classes, width, flat=flat, norm=inner)
+        self.initial = InitialHead(n_classes, width, flat=flat)
         self.boundary = None
         if options.sbpm:
-            self.boundary = BoundaryHead(width, norm, head, first=first, flat=flat)
-        self.final = FinalHead(
-            n_classes,
-            head,
-            boundary=options.sbpm,
-            flat=flat,
-            norm=inner,
-            residual=options.residual_head,
-        )
+            self.boundary = BoundaryHead(width, norm, first=first, flat=flat)
+        self.final = FinalHead(n_classes, width, boundary=options.sbpm, flat=flat)
         self.to_image = ToImage(2**first)
 
     @classmethod
