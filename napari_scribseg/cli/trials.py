@@ -155,7 +155,10 @@ def _one_answer(
     else:
         n_open = sum(state_of(folder, t) not in {"finished", "failed"} for t in everything)
     if not n_open:
-        write_all(folder, experiment, locked=locked)
+        try:
+            write_all(folder, experiment, locked=locked)
+        except RunError as error:
+            raise RunError(f"{trial.name} is {computed.state}, but {_lower(str(error))}") from error
     document = {"cell": trial.name, "state": computed.state, "open": n_open}
     if computed.state == "failed":
         why = reason_of(folder, trial)
@@ -164,6 +167,10 @@ def _one_answer(
         return Answer(document, "", (f"{trial.name} was stopped; repeat the command.",), 130)
     after = f"{n_open} trials are still open" if n_open else f"the tables are in {folder}"
     return Answer(document, f"{trial.name} is finished; {after}.")
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def write_tables(arguments: argparse.Namespace) -> Answer:
