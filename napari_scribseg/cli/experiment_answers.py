@@ -126,12 +126,13 @@ def result_answer(
         strict: a mixture is an error.
         scheduler: address of the cluster that it was computed on; "" = here.
     """
+    from napari_scribseg.experiment.attempts import told
     from napari_scribseg.experiment.experiment import state_of, trials_of
     from napari_scribseg.experiment.mixtures import mixtures
 
     states = {name: state_of(folder, t) for name, t in trials_of(experiment).items()}
     failed = {**unsaved, **_failures(folder, experiment)}
-    mixed = mixtures(folder, experiment)
+    mixed, again = mixtures(folder, experiment), told(folder, experiment)
     n_finished = sum(state == "finished" for state in states.values())
     document = {
         "out": folder,
@@ -144,6 +145,7 @@ def result_answer(
         "patients": experiment.patients,
         "comparisons": list(sentences),
         "mixtures": list(mixed),
+        "tried_again": list(again),
         "notes": list(experiment.notes),
         "interrupted": interrupted,
     }
@@ -159,9 +161,9 @@ def result_answer(
         problems.append(f"{n_finished} of {len(states)} trials are finished. {problem}")
     problems += mixed if strict else ()
     code = 130 if interrupted else RunError.exit_code if problem else 1 if problems else 0
-    told = f"{n_finished} of {len(states)} trials finished. The tables are in {folder}."
-    text = "\n".join([*sentences, "", told, f"Open {report} in a browser."])
-    notes = [*experiment.notes, *(() if strict else mixed)]
+    said = f"{n_finished} of {len(states)} trials finished. The tables are in {folder}."
+    text = "\n".join([*sentences, "", said, f"Open {report} in a browser."])
+    notes = [*experiment.notes, *again, *(() if strict else mixed)]
     return Answer(document, with_notes(text, notes), tuple(problems), code)
 
 

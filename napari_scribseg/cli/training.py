@@ -246,13 +246,18 @@ def _training(
 ) -> Iterator[Event]:
     """The engine's events; imported late, so that its failure is recorded like any other."""
     yield from (Warned(message=note) for note in notes)
-    from napari_scribseg.training.train import train
+    from napari_scribseg.runs.gpu_slots import own_gpu
 
-    try:
-        yield from train(run, resume=resume)
-    except ScribsegError as error:
-        errors.append(error)
-        raise
+    with own_gpu(run.record.training.device) as note:
+        if note:
+            yield Warned(message=note)
+        from napari_scribseg.training.train import train
+
+        try:
+            yield from train(run, resume=resume)
+        except ScribsegError as error:
+            errors.append(error)
+            raise
 
 
 @contextlib.contextmanager

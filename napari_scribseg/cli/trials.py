@@ -43,16 +43,18 @@ class Work:
 def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> Answer:
     """Compute what is open, write the results, and say what came out."""
     from napari_scribseg.experiment.clients import at_work, stopping
+    from napari_scribseg.experiment.experiment import REPORT
     from napari_scribseg.experiment.outcome import write_all
-    from napari_scribseg.experiment.trial import Manner
 
     problem, interrupted, opened = "", False, False
     unsaved: dict[str, str] = {}
-    folder = work.folder
-    with at_work(folder, work.experiment, " ".join(["scribseg", *sys.argv[1:]])) as client:
-        if arguments.strict and not arguments.scheduler:
-            _refuse_mixture(folder, work.experiment)
-        manner = Manner(arguments.retry_failed, client, arguments.trials_per_gpu)
+    folder, report, sentences = work.folder, work.folder / REPORT, tuple[str, ...]()
+    here = arguments.strict and not arguments.scheduler
+    with (
+        at_work(folder, work.experiment, " ".join(["scribseg", *sys.argv[1:]])) as client,
+        _agreed(folder, work.experiment, strict=here),
+    ):
+        manner = _manner(arguments, client)
         try:
             done = _computed(arguments, display, work, manner)
             unsaved |= _watched(done, len(work.names), display)
@@ -65,7 +67,10 @@ def compute_all(arguments: argparse.Namespace, display: Display, work: Work) -> 
             interrupted = True
         except RunError as error:
             problem = str(error)
-        report, sentences = write_all(folder, work.experiment, locked=opened)
+        try:
+            report, sentences = write_all(folder, work.experiment, locked=opened)
+        except RunError as error:
+            problem = " ".join([problem, str(error)]).strip()
     return result_answer(
         work.experiment,
         folder,
@@ -89,7 +94,7 @@ def compute_one(arguments: argparse.Namespace, display: Display) -> Answer:
     )
     from napari_scribseg.experiment.place import fault_of_place
     from napari_scribseg.experiment.schedule import allow_opening
-    from napari_scribseg.experiment.trial import Manner, compute_trial
+    from napari_scribseg.experiment.trial import compute_trial
 
     folder: Path = arguments.source.absolute()
     experiment = load_experiment(folder)
@@ -98,16 +103,20 @@ def compute_one(arguments: argparse.Namespace, display: Display) -> Answer:
     fault = fault_of_place(folder, experiment)
     if fault:
         raise RunError(f"{name} can't be computed on this computer: {fault}.")
-    if arguments.strict:
-        _refuse_mixture(folder, experiment)
     if arguments.open_locked:
         allow_opening(folder, experiment)
     display.say(f"Computing {name}; `scribseg experiment {folder} --watch` shows how far it is.")
-    with client_of_one(folder) as client:
-        manner = Manner(
-            arguments.retry_failed, client, arguments.trials_per_gpu, locked=arguments.open_locked
+    with (
+        client_of_one(folder) as client,
+        _agreed(folder, experiment, strict=arguments.strict),
+    ):
+        manner = replace(_manner(arguments, client), locked=arguments.open_locked)
+        compute = partial(
+            *(compute_trial, folder, name, manner),
+            experiment=experiment,
+            trials=trials,
+            tell=display.say,
         )
-        compute = partial(compute_trial, folder, name, manner, experiment=experiment, trials=trials)
         computed = compute()
         if computed.held_by and _is_free_after_all(trial_folder(folder, name), display):
             computed = compute()
@@ -138,13 +147,18 @@ def _one_answer(
         raise RunError(f"{trial.name} can't be computed on this computer: {computed.fault}.")
     if computed.held_by:
         raise RunError(f"{trial.name} is being computed already, by {computed.held_by}.")
+    if computed.doubt:
+        raise RunError(f"{trial.name} could not be computed. {computed.doubt}")
     everything = trials_of(experiment).values()
     if locked:
         n_open = sum(locked_result_of(folder, experiment, t) is None for t in everything)
     else:
         n_open = sum(state_of(folder, t) not in {"finished", "failed"} for t in everything)
     if not n_open:
-        write_all(folder, experiment, locked=locked)
+        try:
+            write_all(folder, experiment, locked=locked)
+        except RunError as error:
+            raise RunError(f"{trial.name} is {computed.state}, but {_lower(str(error))}") from error
     document = {"cell": trial.name, "state": computed.state, "open": n_open}
     if computed.state == "failed":
         why = reason_of(folder, trial)
@@ -153,6 +167,10 @@ def _one_answer(
         return Answer(document, "", (f"{trial.name} was stopped; repeat the command.",), 130)
     after = f"{n_open} trials are still open" if n_open else f"the tables are in {folder}"
     return Answer(document, f"{trial.name} is finished; {after}.")
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def write_tables(arguments: argparse.Namespace) -> Answer:
@@ -226,7 +244,10 @@ def _computed(
         from napari_scribseg.experiment.schedule import compute_trials
 
         return compute_trials(
-            work.folder, work.experiment, work.names, manner, jobs=work.jobs, look=look
+            *(work.folder, work.experiment, work.names, manner),
+            jobs=work.jobs,
+            look=look,
+            tell=display.say,
         )
     from napari_scribseg.experiment.cluster import compute_on_cluster
     from napari_scribseg.experiment.cluster_work import ClusterWork
@@ -239,7 +260,6 @@ def _computed(
             work.experiment,
             work.names,
             manner,
-            strict=arguments.strict,
             wait_minutes=arguments.wait,
             tell=display.say,
             look=look,
@@ -262,28 +282,45 @@ def _locked_scored(
     return _watched(done, len(names), display)
 
 
-def _refuse_mixture(folder: Path, experiment: Experiment) -> None:
-    """--strict: what is finished must have been computed with what is here.
+def _manner(arguments: argparse.Namespace, client: str) -> Manner:
+    from napari_scribseg.experiment.trial import Manner
+
+    return Manner(
+        retry=arguments.retry_failed,
+        client=client,
+        per_gpu=arguments.trials_per_gpu,
+        strict=arguments.strict,
+    )
+
+
+@contextlib.contextmanager
+def _agreed(folder: Path, experiment: Experiment, *, strict: bool) -> Generator[None]:
+    """--strict: this computer has what is finished, has begun or begins with us.
 
     Raises:
-        RunError: it wasn't, or what is here can't be told; another computer may go on.
+        RunError: it hasn't, or what is here can't be told; another computer may go on.
     """
-    from napari_scribseg.experiment.mixtures import different_parts, reference_parts
     from napari_scribseg.experiment.place import inspected
+    from napari_scribseg.experiment.strict import Agreement
     from napari_scribseg.experiment.trial import PROGRAMS
 
-    reference = reference_parts(folder, experiment)
-    if not reference:
+    if not strict:
+        yield
         return
     here = inspected(folder, command=PROGRAMS.inspect)
     if here.fault:
         raise RunError(f"This computer can't compute: {here.fault}.")
-    said = different_parts(reference, here.parts)
-    if said:
-        raise RunError(
-            f"Between the finished trials of {folder} and this computer there is {said}, and "
-            "--strict refuses to mix: use the same installation and device, or a new folder."
-        )
+    agreement = Agreement(folder, experiment)
+    try:
+        said = agreement.objection(here.parts)
+        if said:
+            raise RunError(
+                f"Between the trials of {folder} and this computer there is {said}, and --strict "
+                "refuses to mix: use the same installation and device, or a new folder."
+            )
+        yield
+    finally:
+        agreement.release()
 
 
 def _watched(done: Generator[Done], total: int, display: Display) -> dict[str, str]:
@@ -298,6 +335,8 @@ def _watched(done: Generator[Done], total: int, display: Display) -> dict[str, s
             elif one.state != "finished":
                 stopped = "It was stopped before its end; repeat the command to continue."
                 failed[one.trial] = one.reason or stopped
+                if one.reason:
+                    display.say(f"{one.trial}: {one.reason}")
             else:
                 display.say(f"{one.trial} finished ({count}/{total})")
     display.clear()

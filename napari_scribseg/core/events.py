@@ -112,6 +112,8 @@ class Warned(_Event):
 
     kind: Literal["warned"] = "warned"
     message: str
+    batch_size: int = 0
+    """Of all further steps, where memory ran out; 0 = it stays as it was."""
 
 
 class Finished(_Event):

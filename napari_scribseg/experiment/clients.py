@@ -3,6 +3,7 @@
 A client is a process that asks for trials and waits for them. Clients of one plan share its folder,
 and every trial has a lease, so nothing is computed twice. Only who works alone may change the plan.
 
+    writing/lease-*.json           who writes the plan or the tables now, see `alone`
     clients/<token>/lease-*.json   that it is alive, see `lease`
     clients/<token>/STOP           its trials shall save and stop, wherever they are computed
     STOP                           those of all clients
@@ -39,16 +40,14 @@ from napari_scribseg.experiment.lease import SILENCE_SECONDS, Holder, Lease, hol
 from napari_scribseg.experiment.recipe import Recipe, load_recipe
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.lock import LOCK_NAME, FolderLock
-from napari_scribseg.io.lock import holder_of as lock_holder_of
 from napari_scribseg.io.regular_file import open_own
 
 OPENED: Final = "locked_list_opened.txt"
 """That the locked cases were scored; from then on the experiment can't change any more."""
 _CLIENTS: Final = "clients"
-_MOST_UNHELD: Final = 5
-_LOCK_SECONDS: Final = 60.0
-"""Others hold the folder's lock only while they write a plan or the tables."""
+_WRITING: Final = "writing"
+_WRITE_SECONDS: Final = 120.0
+"""Others write a plan or the tables for seconds; so long they are waited for while they live."""
 
 
 def refuse_another(folder: Path, recipe: Recipe) -> None:
@@ -67,7 +66,7 @@ def refuse_another(folder: Path, recipe: Recipe) -> None:
                 "Choose another folder with --out, or continue that one with "
                 f"`scribseg experiment {folder}`."
             )
-    elif folder.is_dir() and any(path.name != LOCK_NAME for path in folder.iterdir()):
+    elif folder.is_dir() and any(path.name != _WRITING for path in folder.iterdir()):
         raise InvalidInput(
             f"{folder} exists already and is no experiment, and nothing is overwritten: choose "
             "another place with --out."
@@ -94,10 +93,10 @@ def at_work(folder: Path, experiment: Experiment, command: str) -> Generator[str
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(f"The folder {folder} can't be made: {error.strerror}.") from error
-    with alone(folder):
+    with alone(folder) as writing:
         refuse_another(folder, experiment.recipe)
         if not _refuse_change(folder, experiment):
-            _write_plan(folder, experiment)
+            _write_plan(folder, experiment, writing)
         try:
             (folder / STOP).unlink(missing_ok=True)
             _note_session(folder, command)
@@ -140,28 +139,34 @@ def client_of_one(folder: Path) -> Generator[str]:
 
 
 @contextmanager
-def alone(folder: Path) -> Generator[None]:
-    """The only process that writes the plan or the tables of an experiment; others are waited for.
+def alone(folder: Path) -> Generator[Lease]:
+    """The only process that writes the plan or the tables of an experiment; gives its lease.
+
+    Others are waited for. One that is gone, such as with its computer, is replaced as soon as that
+    can be told, see `lease`.
 
     Raises:
-        InvalidInput: somebody does not give it back, or it can't be written to.
+        InvalidInput: somebody does not end, or the folder can't be written to.
     """
-    until = time.monotonic() + _LOCK_SECONDS
-    unheld = 0
-    while True:
-        try:
-            lock = FolderLock.take(folder)
-            break
-        except InvalidInput as error:
-            # Held by nobody, it may have been given back just now; or it can't be written at all.
-            unheld = unheld + 1 if lock_holder_of(folder) is None else 0
-            if unheld > _MOST_UNHELD or time.monotonic() > until:
-                raise InvalidInput(f"The experiment can't be worked on now. {error}") from error
-            time.sleep(0.1)
+    until = time.monotonic() + _WRITE_SECONDS
+    there = folder / _WRITING
     try:
-        yield
-    finally:
-        lock.release()
+        there.mkdir(exist_ok=True)
+        while isinstance(lease := Lease.take(there), Holder):
+            if time.monotonic() > until:
+                raise InvalidInput(
+                    f"The experiment {folder} can't be worked on now: {lease} has been writing its "
+                    f"plan or tables for {_WRITE_SECONDS:.0f} s. Repeat the command when it has "
+                    "ended, or end it there."
+                )
+            time.sleep(0.1)
+    except OSError as error:
+        raise InvalidInput(
+            f"The experiment can't be worked on now: {folder} can't be written to "
+            f"({error.strerror})."
+        ) from error
+    with lease:
+        yield lease
 
 
 def clients_of(folder: Path) -> tuple[Holder, ...]:
@@ -188,8 +193,8 @@ def beats_of_client(folder: Path, client: str) -> int:
 
 
 def is_worked_on(folder: Path) -> bool:
-    """Whether anybody works on an experiment now, with this version or an earlier one."""
-    return lock_holder_of(folder) is not None or bool(clients_of(folder))
+    """Whether anybody works on an experiment now, as far as can be told from here."""
+    return bool(clients_of(folder))
 
 
 def stopping(folder: Path, client: str = "") -> bool:
@@ -270,12 +275,13 @@ def _refuse_change(folder: Path, experiment: Experiment) -> bool:
 
 
 def _refuse_foreign(folder: Path, recipe: Recipe) -> None:
-    """Refuse a folder of something else before anything is written to it, a lock included."""
+    """Refuse a folder of something else before anything is written to it, a lease included."""
     try:
         refuse_another(folder, recipe)
     except InvalidInput:
-        # Another client may just be making it; whoever does so holds the lock, or is done by now.
-        if lock_holder_of(folder) is None:
+        # Another client may just be making it; whoever does so is writing, or is done by now.
+        holder = holder_of(folder / _WRITING)
+        if holder is None or is_gone(folder / _WRITING, holder):
             refuse_another(folder, recipe)
 
 
@@ -299,8 +305,10 @@ def _sums(experiment: Experiment) -> dict[str, str]:
     return {name: trial.sha256 for name, trial in trials_of(experiment).items()}
 
 
-def _write_plan(folder: Path, experiment: Experiment) -> None:
+def _write_plan(folder: Path, experiment: Experiment, writing: Lease) -> None:
     """Write what is planned, where it isn't there already."""
+    if not writing.is_held:  # this process was stopped, or its drive away, for half a minute
+        raise InvalidInput(f"Somebody else plans the experiment {folder} now: repeat the command.")
     remove_leftovers(folder)
     save_document(folder / RECIPE, experiment.recipe)
     _refuse_changes_after_opening(folder, experiment)

@@ -12,12 +12,19 @@ import contextlib
 import dataclasses
 import secrets
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from napari_scribseg.core.errors import RunError
+from napari_scribseg.experiment.attempts import (
+    Attempt,
+    attempts_of,
+    given_up,
+    is_given_up,
+    note_attempt,
+)
 from napari_scribseg.experiment.clients import ask_to_stop, stopping
 from napari_scribseg.experiment.cluster_work import ClusterWork, capacity
 from napari_scribseg.experiment.cluster_workers import Crew, Worker
@@ -28,23 +35,23 @@ from napari_scribseg.experiment.experiment import (
     trials_of,
 )
 from napari_scribseg.experiment.lease import holder_of, is_gone
-from napari_scribseg.experiment.mixtures import reference_parts
-from napari_scribseg.experiment.schedule import Done, reason_of
+from napari_scribseg.experiment.schedule import Done, done_of
+from napari_scribseg.experiment.strict import Agreement
 from napari_scribseg.experiment.trial import PROGRAMS, Computed
+from napari_scribseg.experiment.trial_notes import save_failure
+from napari_scribseg.io.regular_file import reason
 from napari_scribseg.runs.dask_client import dask_client
 from napari_scribseg.runs.summary import summary_of
 
 _POLL_SECONDS = 0.2
+_PAUSE_SECONDS = 5.0
+"""Before a trial is tried again on a host: what took its memory may end."""
 _HELD_SECONDS = 2.0
 _STOP_SECONDS = 30.0
 """Time that running trials have to save."""
 _SAY_SECONDS = 3.0
 _SAY_AGAIN_SECONDS = 60.0
 _GATHER_SECONDS = 20.0
-_MOST_DEATHS: Final = 4
-"""A trial whose workers have died so often without its getting on is given up."""
-_MOST_HOSTS: Final = 3
-"""A trial that has ended doubtfully on so many hosts has failed."""
 _WAITING: Final = "scribseg-waits-for-a-worker"
 """A resource that no worker has: tasks that want it tell `adapt` how many trials wait."""
 _TASK: Final = (
@@ -66,13 +73,15 @@ def compute_on_cluster(work: ClusterWork) -> Generator[Done]:
             can compute for too long. No trial fails for it.
     """
     with dask_client(work.address) as client:
-        reference = reference_parts(work.folder, work.experiment) if work.strict else None
+        agreement = Agreement(work.folder, work.experiment) if work.manner.strict else None
         inspect = (work.programs or PROGRAMS).inspect
-        crew = Crew(client, work.folder, inspect, work.tell, reference)
+        crew = Crew(client, work.folder, inspect, work.tell, agreement)
         try:
             yield from _Dispatch(work, client, crew).done()
         finally:
             crew.close()
+            if agreement is not None:
+                agreement.release()
 
 
 @dataclass
@@ -96,11 +105,8 @@ class _Dispatch:
     held: dict[str, str] = field(default_factory=dict)
     over: dict[str, str] = field(default_factory=dict)
     """Trials and the tokens of their dead holders."""
-    deaths: Counter[str] = field(default_factory=Counter)
-    """Of workers, since the trial has got on."""
-    steps: dict[str, int] = field(default_factory=dict)
-    doubts: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Trial -> host -> how it has ended there."""
+    again: dict[str, float] = field(default_factory=dict)
+    """Trials that were tried by us before, and when that has ended."""
     waiting: deque[str] = field(default_factory=deque)
     demand: list[Any] = field(default_factory=list)
     trials: dict[str, Trial] = field(default_factory=dict)
@@ -161,13 +167,7 @@ class _Dispatch:
         self._ask_for_workers()
 
     def _submit(self, name: str, worker: Worker) -> None:
-        tried = self.doubts.get(name, {})
-        others = {w.host for w in self.crew.ready} - {*tried, worker.host}
-        manner = dataclasses.replace(
-            self.work.manner,
-            over=self.over.pop(name, ""),
-            elsewhere=bool(others) and len(tried) + 1 < _MOST_HOSTS,
-        )
+        manner = dataclasses.replace(self.work.manner, over=self.over.pop(name, ""), elsewhere=True)
         arguments = (str(self.work.folder.absolute()), name, manner, self.work.programs)
         self._sent += 1
         future = self.client.submit(
@@ -182,13 +182,22 @@ class _Dispatch:
         self.flights.append(_Flight(name, worker, future))
 
     def _free_worker(self, name: str) -> Worker | None:
-        """The worker with the most room, of a host where the trial has not ended doubtfully."""
-        tried = self.doubts.get(name, {})
+        """The worker with the most room, of a host where no attempt at the trial has ended."""
+        tried = self._tried(name)
         able = [w for w in self.crew.ready if self._free(w) > 0]
         fresh = [w for w in able if w.host not in tried]
         if not fresh and any(w.host not in tried for w in self.crew.ready):
             return None  # it waits for another host
+        if not fresh and time.monotonic() - self.again.get(name, 0.0) < _PAUSE_SECONDS:
+            return None
         return max(fresh or able, key=self._free, default=None)
+
+    def _attempts(self, name: str) -> tuple[Attempt, ...]:
+        return attempts_of(trial_folder(self.work.folder, name), self.work.manner.client)
+
+    def _tried(self, name: str) -> set[str]:
+        """Hosts where an attempt at a trial has ended by their fault."""
+        return {one.host for one in self._attempts(name)} if name in self.again else set()
 
     def _free(self, worker: Worker) -> int:
         own = sum(flight.worker.address == worker.address for flight in self.flights)
@@ -213,28 +222,27 @@ class _Dispatch:
             self.waiting.appendleft(name)
             self.crew.set_aside(flight.worker.address, computed.fault)
         elif computed.doubt:
-            self.doubts.setdefault(name, {})[flight.worker.host] = computed.doubt
-            self.work.tell(f"{name} on {flight.worker.host}: {computed.doubt} It goes elsewhere.")
-            self.waiting.appendleft(name)
+            yield from self._tried_again(flight, computed.doubt)
         elif computed.held_by and not self._stopping:
             self.held[name] = computed.held_by
         else:
-            failed = computed.state == "failed"
-            why = reason_of(self.work.folder, self.trials[name]) if failed else ""
-            yield Done(name, computed.state, why)
+            yield done_of(self.work.folder, self.trials[name], computed)
 
     def _broken(self, flight: _Flight, error: Exception) -> Iterator[Done]:
         """A task that has ended in an error: the worker's or the trial's?"""
-        text = str(error) or type(error).__name__
-        if isinstance(error, ImportError | AttributeError):
-            self.waiting.appendleft(flight.trial)
-            self.crew.set_aside(
-                flight.worker.address, f"napari-scribseg does not work there ({text})"
-            )
-        elif flight.worker.address not in self.crew.workers or "Cancelled" in type(error).__name__:
+        name, text = flight.trial, str(error) or type(error).__name__
+        if flight.worker.address not in self.crew.workers or "Cancelled" in type(error).__name__:
             yield from self._given_back(flight)
+        elif isinstance(error, ImportError | AttributeError):
+            if any(one.reason == text for one in self._attempts(name)):  # there, too
+                save_failure(self.work.folder, self.work.experiment, self.trials[name], text)
+                yield Done(name, "failed", text)
+                return
+            self.crew.ask_again(flight.worker.address)  # one that lacks our package is set aside
+            self._note(flight, text)
+            yield from self._tried_again(flight, text)
         else:
-            yield Done(flight.trial, "failed", text)
+            yield Done(name, "failed", text)
 
     def _lost(self, worker: Worker) -> Iterator[Done]:
         """A worker is gone: its trials go to others."""
@@ -245,22 +253,38 @@ class _Dispatch:
             yield from self._given_back(flight)
 
     def _given_back(self, flight: _Flight) -> Iterator[Done]:
-        name = flight.trial
-        events = trial_folder(self.work.folder, name) / "run" / "events.jsonl"
-        step = summary_of(events).last_step
-        got_on = step > self.steps.get(name, 0)  # a worker whose time is over is no omen
-        self.deaths[name] = 1 if got_on else self.deaths[name] + 1
-        self.steps[name] = step
-        ended = state_of(self.work.folder, self.trials[name]) == "finished"
-        if self.deaths[name] < _MOST_DEATHS or ended:
-            self.work.tell(f"The worker on {flight.worker.host} is gone; {name} goes on elsewhere.")
-            self.held[name] = flight.worker.host  # until its lease is free
-            return
-        yield Done(
-            name,
-            "failed",
-            "Several workers died while they computed it, most likely because memory ran out.",
-        )
+        """A worker is gone: whether by its time, a kill or for want of memory, nobody knows."""
+        if state_of(self.work.folder, self.trials[flight.trial]) != "finished":
+            self._note(flight, "its worker is gone")
+        yield from self._tried_again(flight, "", until_free=True)
+
+    def _note(self, flight: _Flight, text: str) -> None:
+        there = trial_folder(self.work.folder, flight.trial)
+        step = summary_of(there / "run" / "events.jsonl").last_step
+        client = self.work.manner.client
+        try:
+            note_attempt(
+                there, Attempt(host=flight.worker.host, step=step, reason=text, client=client)
+            )
+        except OSError as error:
+            raise RunError(f"{there} can't be written to here ({reason(error)}).") from error
+
+    def _tried_again(
+        self, flight: _Flight, why: str, *, until_free: bool = False
+    ) -> Iterator[Done]:
+        """A place was at fault: another attempt, unless the trial gets no further anywhere."""
+        name, host = flight.trial, flight.worker.host
+        self.again[name] = time.monotonic()
+        attempts = self._attempts(name)
+        state = state_of(self.work.folder, self.trials[name])
+        if is_given_up(attempts) and state != "finished":
+            yield Done(name, state, given_up(attempts))
+        elif until_free:
+            self.work.tell(f"The worker on {host} is gone; {name} goes on elsewhere.")
+            self.held[name] = host  # until its lease is free
+        else:
+            self.work.tell(f"{name} on {host}: {why} It is tried again, elsewhere if it can be.")
+            self.waiting.appendleft(name)
 
     def _ask_again(self) -> None:
         """Take back those that nobody computes any more, as far as we have watched."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_scribseg.experiment import gpu_slots
 from napari_scribseg.experiment.cluster_workers import Worker
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.trial import Manner, Programs
+from napari_scribseg.runs import gpu_slots
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class ClusterWork:
         folder: of the experiment; the workers must see it under this path.
         experiment: of the folder.
         names: of the trials.
-        manner: how they are computed.
+        manner: how they are computed; where it is strict, a worker that has another torch, code,
+            device or arithmetic is given nothing.
         programs: the children of the workers; None = our command line.
-        strict: give no trial to a worker that has another torch, code, device or arithmetic.
         wait_minutes: how long to wait while no worker can compute.
         tell: is given sentences for people.
         look: is called now and then.
@@ -36,7 +36,6 @@ class ClusterWork:
     names: Sequence[str]
     manner: Manner = Manner()  # noqa: RUF009  frozen
     programs: Programs | None = None
-    strict: bool = False
     wait_minutes: float = 60.0
     tell: Callable[[str], None] = lambda _: None
     look: Callable[[], None] = lambda: None

@@ -21,12 +21,17 @@ from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment.experiment import EXPERIMENT
 from napari_scribseg.experiment.mixtures import different_parts
 from napari_scribseg.experiment.place import InspectCommand, Place
+from napari_scribseg.experiment.strict import Agreement
+from napari_scribseg.io.regular_file import reason
 
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 0.5
 _MOST_ASK_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 300.0
 """A worker that was set aside is asked again after this time."""
+_ANSWER_SECONDS = 600.0
+"""A worker that has not said for so long what it is, is set aside until it does: longer than the
+slowest import of torch that `place` waits for."""
 _SILENT_SECONDS = 60.0
 """A scheduler that does not answer for so long is gone."""
 _CUT_SECONDS = 5.0
@@ -47,6 +52,7 @@ class Worker:
         place: what it is, once it is known.
         fault: why it was set aside.
         since: when it got into this state, in our monotonic time.
+        greeting: the thread that asks it.
     """
 
     address: str
@@ -55,6 +61,7 @@ class Worker:
     place: Place = field(default_factory=lambda: Place(host=""))
     fault: str = ""
     since: float = field(default_factory=time.monotonic)
+    greeting: threading.Thread | None = None
 
     @property
     def host(self) -> str:
@@ -79,8 +86,7 @@ class Crew:
         folder: of the experiment.
         inspect: asks a worker for its devices; None = it isn't asked.
         tell: is given sentences for people.
-        reference: parts that a place has to have, where mixtures are refused; may be empty at
-            first. None = mixtures are told only.
+        agreement: on the parts that a place has to have; None = mixtures are told only.
     """
 
     def __init__(
@@ -89,11 +95,11 @@ class Crew:
         folder: Path,
         inspect: InspectCommand | None,
         tell: Callable[[str], None],
-        reference: dict[str, str] | None = None,
+        agreement: Agreement | None = None,
     ) -> None:
         self.workers: dict[str, Worker] = {}
         self._client, self._folder, self._inspect = client, folder, inspect
-        self._tell, self._reference = tell, reference
+        self._tell, self._agreement = tell, agreement
         self._first: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._plan = hashlib.sha256((folder / EXPERIMENT).read_bytes()).hexdigest()
@@ -136,10 +142,26 @@ class Crew:
             del self.workers[worker.address]
         for address, threads in there.items():
             known = self.workers.get(address)
-            again = known is not None and known.state == "set aside"
-            if known is None or (again and time.monotonic() - known.since > _AGAIN_SECONDS):
+            if known is None or self._is_to_be_asked_again(known, now):
                 self._ask(address, threads)
+            elif known.state == "asked" and now - known.since > _ANSWER_SECONDS:
+                self._put_aside(
+                    known,
+                    f"it has not said for {_ANSWER_SECONDS / 60:g} min what it is; a drive may "
+                    "hang there, or it is overloaded",
+                )
         return gone
+
+    def _is_to_be_asked_again(self, worker: Worker, now: float) -> bool:
+        """Whether a worker was set aside long ago; one that never answered is still being asked."""
+        asked = worker.greeting is not None and worker.greeting.is_alive()
+        return worker.state == "set aside" and not asked and now - worker.since > _AGAIN_SECONDS
+
+    def ask_again(self, address: str) -> None:
+        """Give a worker no trial before it has said again what it is."""
+        worker = self.workers.get(address)
+        if worker is not None and worker.state == "ready":
+            self._ask(address, worker.threads)
 
     def set_aside(self, address: str, fault: str) -> None:
         """Give a worker no trials for some minutes, and say why; its neighbours are asked again."""
@@ -168,7 +190,10 @@ class Crew:
     def _ask(self, address: str, threads: int) -> None:
         worker = Worker(address, threads)
         self.workers[address] = worker
-        threading.Thread(target=self._asked, args=(worker,), name="greeting", daemon=True).start()
+        worker.greeting = threading.Thread(
+            target=self._asked, args=(worker,), name="greeting", daemon=True
+        )
+        worker.greeting.start()
 
     def _asked(self, worker: Worker) -> None:
         """Ask a worker, and decide about it."""
@@ -180,7 +205,10 @@ class Crew:
         worker.place = place
         if self._over.is_set() or self.workers.get(worker.address) is not worker:
             return  # we end, it is gone, or asked again
-        fault = place.fault or self._mixed(worker)
+        try:
+            fault = place.fault or self._mixed(worker)
+        except OSError as error:
+            fault = f"what others compute with can't be read here ({reason(error)})"
         if fault:
             self._put_aside(worker, fault)
         else:
@@ -190,10 +218,8 @@ class Crew:
     def _mixed(self, worker: Worker) -> str:
         """That a worker has another torch or the like, where that is refused; else it is told."""
         parts = worker.place.parts
-        if self._reference is not None:
-            said = different_parts(self._reference, parts)
-            for name, value in parts.items():
-                self._reference.setdefault(name, value)
+        if self._agreement is not None:
+            said = self._agreement.objection(parts)
             return f"--strict refuses {said}" if said else ""
         said = different_parts(self._first, parts)
         self._first = self._first or parts

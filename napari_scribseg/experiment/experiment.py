@@ -6,9 +6,11 @@
     cells/<name>/result.json     that the trial has ended, and how; written last
     cells/<name>/timing.json     when and on what it was computed
     cells/<name>/lease-*.json    who computes it, see `lease`
+    cells/<name>/attempts.jsonl  which computers could not bring it to its end, see `attempts`
     cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
     scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
     clients/<token>/             who has asked for trials and waits for them, see `clients`
+    writing/ strict/             who writes plan or tables; what --strict has agreed on
     STOP                         asks everybody who works on the experiment to stop
     sessions.jsonl timing.csv    who worked on it, when and how long; the only files that two
                                  equal experiments differ in, with cells/
@@ -48,6 +50,8 @@ EXPERIMENT: Final = "experiment.json"
 RESULT: Final = "result.json"
 TIMING: Final = "timing.json"
 """When and on what a trial was computed."""
+MARK: Final = "sha256"
+"""Of which plan the run of a trial is."""
 JOINED: Final = ", then "
 """Between the devices of a training that went on elsewhere."""
 LOCKED_RESULT: Final = "locked_result.json"

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.process_identity import ProcessIdentity
@@ -44,6 +44,8 @@ class Holder(ProcessIdentity):
     """Token of the client that asked for the work, see `clients`."""
     beats: int = 0
     released: bool = False
+    parts: dict[str, str] = Field(default_factory=dict)
+    """What it computes with, where that was agreed on, see `strict`."""
 
     @classmethod
     def this_process(cls, client: str = "") -> Self:

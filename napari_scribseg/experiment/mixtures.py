@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.wording import counted
 from napari_scribseg.data.names import few
 from napari_scribseg.experiment.experiment import (
     JOINED,
+    MARK,
+    RESULT,
     TIMING,
     Experiment,
     Trial,
@@ -25,12 +26,13 @@ from napari_scribseg.experiment.experiment import (
     trial_folder,
     trials_of,
 )
+from napari_scribseg.experiment.trial_notes import notes_of
 from napari_scribseg.experiment.trial_tables import Rows
-from napari_scribseg.io.documents import read_json
 
 TIMED: Final = (
     *("train_seconds", "score_seconds", "host", "code_sha256"),
-    *("package_version", "python", "torch", "device", "precision", "peak_memory_mib"),
+    *("package_version", "python", "torch", "device", "precision", "batch_size"),
+    *("peak_memory_mib", "data_sha256", "changed_data"),
 )
 """What is noted of every trial in timing.csv."""
 _WORDS: Final = {
@@ -39,6 +41,7 @@ _WORDS: Final = {
     "torch": "versions of torch",
     "device": "kinds of device",
     "precision": "arithmetics",
+    "batch_size": "sizes of the batch",
 }
 """What has to be the same, and how several of it are called."""
 _ANOTHER: Final = {
@@ -51,10 +54,10 @@ _ANOTHER: Final = {
 
 
 def timing_rows(folder: Path, trials: Iterable[Trial]) -> Rows:
-    """The rows of timing.csv: what is noted of every trial that has been computed."""
+    """The rows of timing.csv: what is noted of every trial that has ended."""
     rows: Rows = [("cell", *TIMED)]
     for trial in trials:
-        noted = _noted(folder, trial)
+        noted = notes_of(trial_folder(folder, trial.name)) if result_of(folder, trial) else {}
         if noted:
             rows.append((trial.name, *(noted.get(name, "") for name in TIMED)))
     return rows
@@ -63,21 +66,27 @@ def timing_rows(folder: Path, trials: Iterable[Trial]) -> Rows:
 def mixtures(folder: Path, experiment: Experiment) -> tuple[str, ...]:
     """That finished trials were computed with different things, in one sentence for each."""
     found: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    changed: dict[str, list[str]] = {}
     for trial in trials_of(experiment).values():
-        if (trial_folder(folder, trial.name) / TIMING).is_file() and result_of(folder, trial):
-            for part, value in parts_of(_noted(folder, trial)).items():
-                found[part, _among(part, trial)][value].append(trial.name)
-    return tuple(
+        noted = notes_of(trial_folder(folder, trial.name)) if _is_finished(folder, trial) else {}
+        for part, value in parts_of(noted).items():
+            found[part, _among(part, trial)][value].append(trial.name)
+        if noted.get("changed_data"):
+            changed[trial.name] = str(noted["changed_data"]).split(", ")
+    mixed = tuple(
         _sentence(part, values)
         for part in _WORDS
         for (of, _), values in found.items()
-        if of == part and len(values) > 1
+        if of == part and (len(values) > 1 or JOINED in "".join(values))
     )
+    return (*mixed, *([_changed_sentence(changed)] if changed else ()))
 
 
 def _among(part: str, trial: Trial) -> str:
     """Among which trials a part has to be the same: those that were asked for the same."""
     training = trial.training
+    if part == "batch_size":
+        return trial.label
     return f"{training.device} {training.precision}" if part in {"device", "precision"} else ""
 
 
@@ -100,17 +109,24 @@ def kind_of_device(device: str) -> str:
 
 
 def reference_parts(folder: Path, experiment: Experiment) -> dict[str, str]:
-    """What the finished trials were computed with; empty where none is finished.
+    """What a trial that is finished was computed with, else one that has begun; empty for none.
 
     Args:
         folder: of the experiment.
         experiment: of the folder.
     """
+    begun: dict[str, str] = {}
     for trial in trials_of(experiment).values():
-        result = result_of(folder, trial)
-        if result is not None and result.outcome == "finished":
-            return parts_of(_noted(folder, trial))
-    return {}
+        there = trial_folder(folder, trial.name)
+        if not (there / TIMING).is_file():
+            continue
+        parts = parts_of(notes_of(there))
+        if _is_finished(folder, trial):
+            return parts
+        mark = there / MARK
+        if mark.is_file() and mark.read_text(encoding="ascii") == trial.sha256:
+            begun = begun or ({} if (there / RESULT).exists() else parts)
+    return begun
 
 
 def different_parts(first: Mapping[str, str], second: Mapping[str, str]) -> str:
@@ -130,20 +146,30 @@ def different_parts(first: Mapping[str, str], second: Mapping[str, str]) -> str:
 def _sentence(part: str, values: Mapping[str, Sequence[str]]) -> str:
     by_size = sorted(values.items(), key=lambda item: -len(item[1]))
     told = "; ".join(f"{_short(value)}: {counted(len(names), 'trial')}" for value, names in by_size)
-    odd = few(by_size[-1][1])
+    several = {one for value in values for one in value.split(JOINED)}
+    odd = few(next((n for value, n in by_size if JOINED in value), by_size[-1][1]))
     return (
-        f"The trials were computed by {len(values)} {_WORDS[part]} ({told}; such as {odd}), so "
+        f"The trials were computed by {len(several)} {_WORDS[part]} ({told}; such as {odd}), so "
         f"they may differ by that and not by the methods (see {part} in timing.csv): repeat the "
         "experiment in a new folder before you compare."
     )
 
 
+def _changed_sentence(changed: Mapping[str, Sequence[str]]) -> str:
+    """That trials were not computed with what was planned."""
+    files = {name for names in changed.values() for name in names}
+    return (
+        f"{counted(len(changed), 'trial')} had data that has changed since the plan ({few(files)}; "
+        f"such as {few(list(changed))}; see changed_data in timing.csv), so the scores are of a "
+        "mixture. Plan again, with the command that made the experiment: it computes anew what "
+        "these cases take part in."
+    )
+
+
 def _short(value: str) -> str:
-    return value[:12] if re.fullmatch(r"[0-9a-f]{64}", value) else value
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value)
 
 
-def _noted(folder: Path, trial: Trial) -> dict[str, Any]:
-    try:
-        return read_json(trial_folder(folder, trial.name) / TIMING)
-    except InvalidInput:
-        return {}
+def _is_finished(folder: Path, trial: Trial) -> bool:
+    result = result_of(folder, trial)
+    return result is not None and result.outcome == "finished"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment.clients import alone
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.results import write_results
+from napari_scribseg.runs.worker import sentence_of
 
 
 def write_all(
@@ -22,14 +24,20 @@ def write_all(
         locked: also those of the locked cases.
 
     Raises:
-        InvalidInput: a table of a trial is damaged, or a file can't be written.
+        RunError: they can't be written; the message says why, and that nothing is lost.
     """
     from napari_scribseg.experiment.report.html import write_report
 
-    with alone(folder):
-        sentences = write_results(folder, experiment)
-        report = write_report(folder, experiment)
-        if locked:
-            sentences = write_results(folder, experiment, locked=True)
-            report = write_report(folder, experiment, locked=True)
+    try:
+        with alone(folder):
+            sentences = write_results(folder, experiment)
+            report = write_report(folder, experiment)
+            if locked:
+                sentences = write_results(folder, experiment, locked=True)
+                report = write_report(folder, experiment, locked=True)
+    except Exception as error:
+        raise RunError(
+            f"The tables and the report of {folder} can't be written: {sentence_of(error)} What "
+            f"is finished stays; `scribseg experiment {folder} --tables` writes them."
+        ) from error
     return report, sentences

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 import platform
 import secrets
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -25,8 +27,6 @@ from pydantic import BaseModel, ConfigDict
 
 from napari_scribseg import __version__
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.experiment import gpu_slots
-from napari_scribseg.experiment.case_facts import CaseFacts
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
     Experiment,
@@ -35,7 +35,7 @@ from napari_scribseg.experiment.experiment import (
 )
 from napari_scribseg.io.regular_file import reason
 from napari_scribseg.project.document import sha256_of
-from napari_scribseg.runs import children
+from napari_scribseg.runs import children, gpu_slots
 
 InspectCommand = Callable[[Path], Sequence[str]]
 """experiment -> the command line that tells which device every method would use."""
@@ -43,6 +43,11 @@ InspectCommand = Callable[[Path], Sequence[str]]
 _ASK_SECONDS: Final = 300.0
 """A cold import of torch from a slow network drive takes minutes."""
 _SPARE_BYTES: Final = 100_000_000
+_SILENT_SECONDS = 120.0
+"""A drive that has not opened the next file for so long hangs."""
+_TASK_MODULE: Final = "napari_scribseg.experiment.worker_task"
+_At = Callable[[Path], None]
+"""Is told which file or folder is looked at now."""
 
 
 class Place(BaseModel):
@@ -113,7 +118,7 @@ def inspected(
         command: asks for the devices; None = they are not asked for.
     """
     host = socket.gethostname()
-    fault = _fault(folder, plan_sha256)
+    fault = _in_time(folder, lambda at: _fault(folder, plan_sha256, at))
     if fault:
         return Place(host=host, fault=fault)
     parts = parts_here()
@@ -128,17 +133,54 @@ def inspected(
 def fault_of_place(folder: Path, experiment: Experiment) -> str:
     """Why nothing of an experiment can be computed here, in a sentence; "" = it can.
 
-    Cheap enough to be asked after every failure; which device there is, is not asked.
+    Cheap enough to be asked after every failure; which device there is, is not asked. A drive that
+    hangs is a fault, too, and named.
     """
+    return _in_time(folder, lambda at: _fault_of(folder, experiment, at))
+
+
+def _in_time(folder: Path, look: Callable[[_At], str]) -> str:
+    """What a look at files finds; that one of them does not answer, when it gets no further."""
+    now = folder, time.monotonic()
+    found: list[str] = []
+    errors: list[Exception] = []
+
+    def at(path: Path) -> None:
+        nonlocal now
+        now = path, time.monotonic()
+
+    def body() -> None:
+        try:
+            found.append(look(at))
+        except Exception as error:  # noqa: BLE001  raised where it is asked for
+            errors.append(error)
+
+    thread = threading.Thread(target=body, name="look at the drive", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+        path, since = now
+        if thread.is_alive() and time.monotonic() - since > _SILENT_SECONDS:
+            return (
+                f"{path} has not answered for {_SILENT_SECONDS:.0f} s: a network drive that hangs, "
+                "or the computer is overloaded"
+            )
+    if errors:
+        raise errors[0]
+    return found[0]
+
+
+def _fault_of(folder: Path, experiment: Experiment, at: _At) -> str:
     if experiment.package_version != __version__:
         return (
             f"the experiment was planned by napari-scribseg {experiment.package_version}, and this "
             f"computer has {__version__}: install the same version everywhere"
         )
-    return _unwritable(folder) or _full(folder, experiment) or _unreadable(experiment)
+    at(folder)
+    return _unwritable(folder) or _full(folder, experiment) or _unreadable(experiment, at)
 
 
-def _fault(folder: Path, plan_sha256: str) -> str:
+def _fault(folder: Path, plan_sha256: str, at: _At) -> str:
     try:
         experiment = load_experiment(folder)
     except (ScribsegError, OSError) as error:
@@ -150,7 +192,7 @@ def _fault(folder: Path, plan_sha256: str) -> str:
                 f"{folder} holds another experiment there than here: mount the same folder "
                 "everywhere"
             )
-    return fault_of_place(folder, experiment)
+    return _fault_of(folder, experiment, at)
 
 
 def _unwritable(folder: Path) -> str:
@@ -173,13 +215,18 @@ def _full(folder: Path, experiment: Experiment) -> str:
     return f"the disk of {folder} has {free / 1e6:.0f} MB left; a trial needs {needed / 1e6:.0f} MB"
 
 
-def _unreadable(experiment: Experiment) -> str:
-    """Whether all files can be opened, and the smallest image is the planned one."""
-    smallest: tuple[int, CaseFacts] | None = None
+def _unreadable(experiment: Experiment, at: _At) -> str:
+    """Whether all files can be opened, and are those of this dataset and not of another.
+
+    One image that has changed since the plan is no fault of the place, see `data_now`; but where
+    the two smallest ones have, another folder lies under the same path.
+    """
+    images: dict[Path, tuple[int, str]] = {}
     for case in experiment.cases:
         for path in (case.files.image, case.files.scribbles, case.files.reference):
             if path is None:
                 continue
+            at(path)
             try:
                 with Path(path).open("rb") as file:
                     file.read(1)
@@ -189,18 +236,19 @@ def _unreadable(experiment: Experiment) -> str:
             except OSError as error:
                 where = experiment.recipe.dataset
                 return f"the data can't be read: {path} ({reason(error)}), of the dataset {where}"
-            if path == case.files.image and (smallest is None or size < smallest[0]):
-                smallest = (size, case)
-    if smallest is None:
+            if path == case.files.image:
+                images[path] = (size, case.image_sha256)
+    smallest = sorted(images, key=lambda path: images[path])[:2]
+    for path in smallest:
+        at(path)
+        try:
+            if sha256_of(path) == images[path][1]:
+                return ""
+        except (ScribsegError, OSError) as error:
+            return f"the data can't be read: {error}"
+    if not smallest:
         return ""
-    case = smallest[1]
-    try:
-        changed = sha256_of(case.files.image) != case.image_sha256
-    except (ScribsegError, OSError) as error:
-        return f"the data can't be read: {error}"
-    if changed:
-        return f"{case.files.image} is another image than when the experiment was planned"
-    return ""
+    return f"{smallest[0]} is another image than when the experiment was planned"
 
 
 def _devices(words: Sequence[str]) -> str:
@@ -250,6 +298,7 @@ def begin_inspection(
 
     def body() -> None:
         try:
+            importlib.import_module(_TASK_MODULE)  # or every trial there would fail for want of it
             place = inspected(Path(folder), plan_sha256, command=command)
         except Exception as error:  # noqa: BLE001  whatever is wrong with a place has to be told
             text = f"{type(error).__name__}: {error}"

@@ -32,6 +32,7 @@ from napari_scribseg.evaluation.statistics import agreement
 from napari_scribseg.evaluation.summaries import Spread, summarise
 from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
+from napari_scribseg.experiment.attempts import attempts_of
 from napari_scribseg.experiment.comparisons import comparison_rows
 from napari_scribseg.experiment.experiment import (
     Experiment,
@@ -40,6 +41,7 @@ from napari_scribseg.experiment.experiment import (
     locked_result_of,
     result_of,
     state_of,
+    trial_folder,
     trials_of,
 )
 from napari_scribseg.experiment.latex_table import latex_table
@@ -117,6 +119,7 @@ def _trial_rows(
     for trial in trials:
         result = results[trial.name]
         state = result.outcome if result is not None else state_of(folder, trial)
+        tried = () if result is not None else attempts_of(trial_folder(folder, trial.name))
         result = result or TrialResult(sha256="", outcome="failed", labelled_share=NAN)
         means = [s.dice.mean for s in summarise(by_trial[trial.name]) if s.dice.n]
         rows.append(
@@ -129,7 +132,7 @@ def _trial_rows(
                     trial.fold,
                 ),
                 *(trial.random_seed, share_text(trial.share), share_of),
-                *(state, result.reason, result.step),
+                *(state, result.reason or (tried[-1].reason if tried else ""), result.step),
                 *(_patients(trial.train), len(trial.train), _patients(trial.test), len(trial.test)),
                 *(result.scribbled_voxels, result.scribbled_slices, result.labelled_share),
                 *(float(np.mean(means)) if means else NAN, len(result.failures)),

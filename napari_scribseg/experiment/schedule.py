@@ -21,7 +21,6 @@ import psutil
 
 from napari_scribseg import __version__
 from napari_scribseg.core.errors import InvalidInput, RunError, ScribsegError
-from napari_scribseg.experiment import gpu_slots
 from napari_scribseg.experiment.clients import OPENED, ask_to_stop, stopping
 from napari_scribseg.experiment.experiment import (
     Experiment,
@@ -37,8 +36,9 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.lease import holder_of, is_gone
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.settings import MethodSettings
-from napari_scribseg.experiment.trial import Computed, Manner, Programs, compute_trial
+from napari_scribseg.experiment.trial import Computed, Manner, Programs, Tell, compute_trial
 from napari_scribseg.io.atomic import write_text
+from napari_scribseg.runs import gpu_slots
 
 _CORES_PER_JOB: Final = 2
 """One computes, the other makes batches."""
@@ -108,6 +108,7 @@ def compute_trials(
     jobs: int,
     programs: Programs | None = None,
     look: Callable[[], None] = lambda: None,
+    tell: Tell = lambda _: None,
 ) -> Generator[Done]:
     """Compute trials on this machine; gives each when it is done with.
 
@@ -122,6 +123,7 @@ def compute_trials(
         jobs: trials at once.
         programs: the children; None = our command line.
         look: is called now and then meanwhile.
+        tell: is given sentences for people; from any thread.
 
     Raises:
         RunError: this computer can't go on; nothing has failed for it.
@@ -130,7 +132,7 @@ def compute_trials(
 
     def compute(name: str) -> Computed:
         return compute_trial(
-            folder, name, manner, experiment=experiment, trials=trials, programs=programs
+            folder, name, manner, experiment=experiment, trials=trials, programs=programs, tell=tell
         )
 
     yield from _Pool(folder, trials, names, compute, manner.client, look).done(jobs)
@@ -182,6 +184,12 @@ def reason_of(folder: Path, trial: Trial) -> str:
     """Why a trial has failed; "" when it hasn't."""
     result = result_of(folder, trial)
     return result.reason if result is not None else ""
+
+
+def done_of(folder: Path, trial: Trial, computed: Computed) -> Done:
+    """A trial that somebody is done with, and why it has failed or is given up."""
+    why = reason_of(folder, trial) if computed.state == "failed" else computed.doubt
+    return Done(trial.name, computed.state, why)
 
 
 @dataclass
@@ -254,8 +262,7 @@ class _Pool:
         if computed.held_by and not stopping(self.folder, self.client):
             self.held[name] = computed.held_by
             return None
-        why = reason_of(self.folder, self.trials[name]) if computed.state == "failed" else ""
-        return Done(name, computed.state, why)
+        return done_of(self.folder, self.trials[name], computed)
 
     def _ask_again(self, waiting: deque[str]) -> None:
         """Try those again that somebody else has computed or given up."""

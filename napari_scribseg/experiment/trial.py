@@ -8,33 +8,33 @@ torch.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import json
-import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from napari_scribseg.core.errors import RunError, ScribsegError
-from napari_scribseg.core.events import Finished, Started
-from napari_scribseg.data.pseudonyms import without_paths
+from napari_scribseg.core.events import Finished
+from napari_scribseg.data.names import few
 from napari_scribseg.experiment import place
-from napari_scribseg.experiment.case_facts import paths_of, without_folder
+from napari_scribseg.experiment.attempts import (
+    Attempt,
+    attempts_of,
+    given_up,
+    is_given_up,
+    is_of_an_installation,
+    is_of_the_place,
+    note_attempt,
+)
 from napari_scribseg.experiment.clients import stopping
+from napari_scribseg.experiment.data_now import data_now
 from napari_scribseg.experiment.experiment import (
     EXPERIMENT,
-    JOINED,
-    RESULT,
-    TIMING,
     Experiment,
     State,
     Trial,
-    TrialResult,
     is_experiment,
     load_experiment,
     locked_result_of,
@@ -43,27 +43,24 @@ from napari_scribseg.experiment.experiment import (
     trial_folder,
     trials_of,
 )
-from napari_scribseg.experiment.gpu_slots import a_gpu
 from napari_scribseg.experiment.lease import Lease
+from napari_scribseg.experiment.trial_notes import TrialNotes, save_failure
 from napari_scribseg.experiment.trial_run import empty, prepared_run
-from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_text
-from napari_scribseg.io.documents import save_document
-from napari_scribseg.io.regular_file import open_own, refuse_links
+from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers
+from napari_scribseg.io.regular_file import open_own, reason, refuse_links
 from napari_scribseg.runs import children, process
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.gpu_slots import a_gpu
 from napari_scribseg.runs.orphans import end_orphan
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 20.0
 """Time a training has to save what it has learnt."""
-_LOOK_SECONDS: Final = 1.0
-"""Between two looks at the memory of a child."""
-_DOUBTFUL: Final = (
-    *("was killed, most likely because memory ran out", "crashed in native code"),
-    *("was ended from outside", "OutOfMemoryError", "CUDA error", "AcceleratorError"),
-    *("Memory of ", "Memory ran out", "ended with code 130"),
-)
-"""Ends of a child that may be the place's fault as well as the method's."""
+_PAUSE_SECONDS = 5.0
+"""Before an attempt is repeated on the same computer: what took its memory may end."""
+_SIGNALLED: Final = 130
+"""Exit code of a training that the system has told to end, and that has saved."""
+Tell = Callable[[str], None]
 
 ScoreCommand = Callable[[Path, str, bool], Sequence[str]]
 """(experiment, trial, locked) -> the command line that predicts and scores."""
@@ -87,7 +84,7 @@ class Computed:
         state: how it is.
         held_by: who else computes it.
         fault: why this place can't compute it; no failure of the trial.
-        doubt: it failed in a way that may be the place's fault: worth another place.
+        doubt: an attempt has ended by the fault of the place, see `attempts`; why, in a sentence.
     """
 
     state: State
@@ -105,8 +102,9 @@ class Manner:
         client: token of whoever asked for them, see `clients`; "" = nobody in particular.
         per_gpu: trials that share a GPU.
         over: token of a dead holder of the lease, see `Lease.take`.
-        elsewhere: there are other places to try; a doubtful end is no failure then.
+        elsewhere: whoever asks decides where it is tried again; else that is here.
         locked: score the locked cases of a finished trial instead.
+        strict: compute nothing with data that has changed since it was planned.
     """
 
     retry: bool = False
@@ -115,6 +113,7 @@ class Manner:
     over: str = ""
     elsewhere: bool = False
     locked: bool = False
+    strict: bool = False
 
 
 def score_command(folder: Path, name: str, locked: bool) -> list[str]:
@@ -134,6 +133,7 @@ def compute_trial(
     experiment: Experiment | None = None,
     trials: dict[str, Trial] | None = None,
     programs: Programs | None = None,
+    tell: Tell = lambda _: None,
 ) -> Computed:
     """Bring a trial to its end, from wherever it is; gives how it is afterwards.
 
@@ -144,6 +144,7 @@ def compute_trial(
         experiment: of the folder; read from there when None, as by a worker of a cluster.
         trials: of the experiment, if somebody has them already.
         programs: the children; None = our command line.
+        tell: is given sentences for people.
 
     Raises:
         ScribsegError: the folder is no experiment.
@@ -169,7 +170,7 @@ def compute_trial(
     if not isinstance(lease, Lease):
         return Computed(state, held_by=str(lease))
     with lease:
-        work = _Work(folder, experiment, trial, programs or PROGRAMS, manner, lease)
+        work = _Work(folder, experiment, trial, programs or PROGRAMS, manner, lease, tell)
         return work.done()
 
 
@@ -202,22 +203,49 @@ class _Work:
     programs: Programs
     manner: Manner
     lease: Lease
+    tell: Tell
     variables: dict[str, str] = field(default_factory=dict)
-    peak_bytes: int = 0
-    _next_look: float = 0.0
 
-    @property
-    def there(self) -> Path:
-        """Folder of the trial."""
-        return trial_folder(self.folder, self.trial.name)
+    def __post_init__(self) -> None:
+        self.there = trial_folder(self.folder, self.trial.name)
+        self.notes = TrialNotes(self.there, self.trial, self.lease)
 
     def done(self) -> Computed:
-        """What becomes of it."""
+        """What becomes of it: tried again here where a place is at fault and there is no other."""
+        while True:
+            computed = self._attempted()
+            if not computed.doubt or self.manner.elsewhere:
+                return computed
+            attempts = attempts_of(self.there, self.manner.client)
+            if is_given_up(attempts):
+                return Computed(computed.state, doubt=given_up(attempts))
+            self.tell(f"{self.trial.name} on {attempts[-1].host}: {computed.doubt} Trying again.")
+            until = time.monotonic() + _PAUSE_SECONDS
+            while time.monotonic() < until and not self._is_over():
+                time.sleep(_POLL_SECONDS)
+            if self._is_over():
+                return self._interrupted()
+
+    def _attempted(self) -> Computed:
         state = _state(self.folder, self.experiment, self.trial, self.manner)
         if _is_done(state, self.manner):  # by whoever had the lease before us
             return Computed(state)
+        if self.manner.strict and not self.manner.locked:
+            changed = data_now((*self.trial.train, *self.trial.test)).changed
+            if changed:
+                return Computed(
+                    state,
+                    fault=place.fault_of_place(self.folder, self.experiment)
+                    or (f"--strict refuses data that has changed since the plan ({few(changed)})"),
+                )
         device = self.trial.training.device
-        with a_gpu(device, self.manner.per_gpu, over=self._is_over) as variables:
+        waiting = f"{self.trial.name} waits for a GPU, which is taken {{}}."
+        with a_gpu(
+            device,
+            self.manner.per_gpu,
+            over=self._is_over,
+            waiting=lambda why: self.tell(waiting.format(why)),
+        ) as variables:
             if variables is None:
                 return Computed("interrupted")
             self.variables = {**variables, **self.lease.variables}
@@ -226,43 +254,34 @@ class _Work:
             except ScribsegError as error:
                 return self._failed(str(error), 0)
             except OSError as error:
-                text = f"{error.strerror}: {error.filename}"
-                return self._failed(text, 0, doubtful=True)
+                return self._failed(f"{error.strerror}: {error.filename}", 0, of_place=True)
 
     def _computed(self, state: State) -> Computed:
         if state in {"outdated", "failed"}:
             empty(self.there)
         remove_leftovers(self.there)
         remove_abandoned(self.there)
-        began = time.time()
         run = prepared_run(self.folder, self.experiment, self.trial)
         if not end_orphan(run, self._is_over):
             return Computed("interrupted", held_by="a training that does not stop yet")
+        self.notes.begin(run)
         end = self._train(run)
         if end.outcome == "stopped" or self.lease.is_lost:
             return self._interrupted()
         if end.outcome in {"failed", "crashed"}:
-            return self._failed(end.message, end.step, doubtful=_is_doubtful(end.message))
-        trained = time.time()
-        self._note(run, began, trained)  # before the result, so that none is without it
+            return self._failed(end.message, end.step)
+        self.notes.trained(run)
         said = self._score()
         if result_of(self.folder, self.trial) is None:
-            if self._is_over():
-                return self._interrupted()
-            return self._failed(said, end.step, doubtful=_is_doubtful(said))
-        self._note(run, began, trained)  # with the time that scoring took
+            return self._failed(said, end.step)
+        self.notes.ended(run)  # with the time that scoring took
         return Computed("finished")
 
     def _locked_scored(self) -> Computed:
         said = self._score()
         if locked_result_of(self.folder, self.experiment, self.trial) is not None:
             return Computed("finished")
-        if self._is_over():
-            return Computed("waiting")
-        fault = place.fault_of_place(self.folder, self.experiment)
-        if fault:
-            return Computed("waiting", fault=fault)
-        raise RunError(said)
+        return self._failed(said, 0)
 
     def _is_over(self) -> bool:
         """Whether the work shall end: somebody asked for it, or has taken over."""
@@ -285,9 +304,13 @@ class _Work:
             while child.is_alive:
                 if self._is_over():
                     return child.stop(_STOP_SECONDS, ask=not self.lease.is_lost)
-                self._look_at_memory(child.pid)
+                self.notes.look_at_memory(child.pid)
                 time.sleep(_POLL_SECONDS)
-            return child.wait()
+            end = child.wait()
+            if end.outcome == "stopped" and child.code == _SIGNALLED:  # nobody has asked for it
+                message = "The training was ended from outside by the system, and has saved."
+                return end.model_copy(update={"outcome": "crashed", "message": message})
+            return end
         finally:
             if child.is_alive:
                 child.stop(_STOP_SECONDS, ask=not self.lease.is_lost)
@@ -303,7 +326,7 @@ class _Work:
             )
             try:
                 while not child.ends_within(_POLL_SECONDS) and not self._is_over():
-                    self._look_at_memory(child.pid)
+                    self.notes.look_at_memory(child.pid)
             finally:
                 child.kill()
                 child.ends_within(None)
@@ -311,84 +334,25 @@ class _Work:
         said = process.explain_exit(child.code, children.tail_of(self.there / "score.log"))
         return said.replace("training process", "process that scores")
 
-    def _failed(self, text: str, step: int, *, doubtful: bool = False) -> Computed:
+    def _failed(self, text: str, step: int, *, of_place: bool = False) -> Computed:
         """A trial that did not come to its end: is it the place's fault, the lease's, its own?"""
         if self._is_over() or not self.lease.is_held:
             return self._interrupted()
         fault = place.fault_of_place(self.folder, self.experiment)
         if fault:
             return Computed("interrupted", fault=fault)
-        if doubtful and self.manner.elsewhere:
+        client = self.manner.client
+        if is_of_an_installation(text) and self.manner.elsewhere:
+            # Where another computer has said the same, it is the method's own.
+            of_place = all(one.reason != text for one in attempts_of(self.there, client))
+        if of_place or is_of_the_place(text):
+            try:
+                note_attempt(self.there, Attempt(step=step, reason=text, client=client))
+            except OSError as error:
+                fault = f"{self.there} can't be written to ({reason(error)})"
+                return Computed("interrupted", fault=fault)
             return Computed("interrupted", doubt=text)
         if self.manner.locked:
             raise RunError(text)
-        _save_failure(self.folder, self.experiment, self.trial, text, step)
+        save_failure(self.folder, self.experiment, self.trial, text, step)
         return Computed("failed")
-
-    def _look_at_memory(self, pid: int) -> None:
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + _LOOK_SECONDS
-            self.peak_bytes = max(self.peak_bytes, _memory_of(pid))
-
-    def _note(self, run: RunFolder, began: float, trained: float) -> None:
-        """Note when and on what it was computed, beside its result, as long as it is ours."""
-        if not self.lease.is_held:
-            return
-        started = [event for event in run.events() if isinstance(event, Started)]
-        document = {
-            "train_seconds": round(trained - began, 3),
-            "score_seconds": round(time.time() - trained, 3),
-            "host": socket.gethostname(),
-            **place.parts_here(),
-            "device": _all_of(event.device for event in started),
-            "precision": _all_of(event.precision for event in started),
-            "peak_memory_mib": round(self.peak_bytes / 2**20),
-        }
-        write_text(self.there / TIMING, json.dumps(document))
-
-
-def _all_of(values: Iterable[str]) -> str:
-    """What a training was computed on; a training that went on elsewhere may have several."""
-    return JOINED.join(dict.fromkeys(values))
-
-
-def _is_doubtful(text: str) -> bool:
-    return any(words in text for words in _DOUBTFUL)
-
-
-def _memory_of(pid: int) -> int:
-    """Bytes that a process and its helpers have in memory now."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        family = [psutil.Process(pid)]
-        family += family[0].children(recursive=True)
-        for member in family:
-            with contextlib.suppress(psutil.Error):
-                total += member.memory_info().rss
-    return total
-
-
-def _save_failure(folder: Path, experiment: Experiment, trial: Trial, text: str, step: int) -> None:
-    """Note that a trial has failed."""
-    text = without_paths(text, paths_of([case.files for case in (*trial.train, *trial.test)]))
-    for path in (Path(experiment.recipe.dataset), trial_folder(folder, trial.name), folder):
-        text = without_folder(text, path)
-    voxels, slices, share = _effort_of(trial)
-    result = TrialResult(
-        sha256=trial.sha256,
-        outcome="failed",
-        reason=text,
-        step=step,
-        scribbled_voxels=voxels,
-        scribbled_slices=slices,
-        labelled_share=share,
-    )
-    save_document(trial_folder(folder, trial.name) / RESULT, result)
-
-
-def _effort_of(trial: Trial) -> tuple[int, int, float]:
-    """What was drawn for a trial; of thinned strokes this is what there was before."""
-    voxels = sum(sum(case.scribbled_voxels.values()) for case in trial.train)
-    slices = sum(case.scribbled_slices for case in trial.train)
-    return voxels, slices, voxels / max(sum(case.voxels for case in trial.train), 1)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.experiment.case_facts import CaseFacts
-from napari_scribseg.experiment.experiment import Experiment, Trial, trial_folder
+from napari_scribseg.experiment.experiment import MARK, TIMING, Experiment, Trial, trial_folder
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
 from napari_scribseg.io.atomic import write_text
@@ -32,10 +32,11 @@ def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolde
         ScribsegError: it can't be written, or its strokes can't be read.
     """
     path = trial_folder(folder, trial.name) / "run"
-    mark = path.parent / "sha256"
+    mark = path.parent / MARK
     if is_run(path) and mark.is_file() and mark.read_text(encoding="ascii") == trial.sha256:
         return RunFolder.open(path)
     _remove(path)
+    _remove(path.parent / TIMING)  # of another run
     run = RunFolder.create(
         path,
         method=trial.settings.method,

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from napari_scribseg.runs.dask_client import dask_client
 from napari_scribseg.runs.folder import RunFolder
 
 _GATHER_SECONDS = 20
+_ASK_SECONDS = 30.0
+"""A worker that has not said for so long what it is, is passed over."""
 _POLL_SECONDS = 0.3
 _LAST_WORDS_SECONDS: Final = 5.0
 """A shared drive may show the last events later than the network tells the end."""
@@ -220,12 +223,16 @@ def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
     files = [case.files for case in run.cases]
     data = [str(path) for one in files for path in (one.image, one.scribbles) if path]
     names = {"run": str(run.path.absolute() / "run.json"), "data": data}
-    told = client.run(eval, _FACTS, names, on_error="return")
     busy = client.processing()
+    told = _asked(client, names, list(client.nthreads()))
     able: dict[str, str] = {}
     why: list[str] = []
     for worker, facts in told.items():
-        if isinstance(facts, BaseException):
+        if facts is None:
+            why.append(
+                f"{worker}: it has not answered for {_ASK_SECONDS:.0f} s; a drive may hang there"
+            )
+        elif isinstance(facts, BaseException):
             why.append(f"{worker}: napari-scribseg can't be used there ({facts})")
         elif facts[1] != __version__:
             why.append(f"{facts[0]}: it has napari-scribseg {facts[1]} and here is {__version__}")
@@ -239,3 +246,24 @@ def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
         raise RunError(f"No worker of {address} can train the run. {said}.")
     best = min(able, key=lambda worker: len(busy.get(worker, ())))
     return best, able[best]
+
+
+def _asked(client: Any, names: Any, workers: Sequence[str]) -> dict[str, Any]:
+    """What workers say of themselves, or the error that they give; None of those that hang."""
+    told: dict[str, Any] = dict.fromkeys(workers)
+
+    def ask(worker: str) -> None:
+        try:
+            answers = client.run(eval, _FACTS, names, workers=[worker], on_error="return")
+            told[worker] = answers[worker]
+        except Exception as error:  # noqa: BLE001  it is gone meanwhile, or so
+            told[worker] = error
+
+    # One thread each, since a call waits for all that it asks.
+    threads = [threading.Thread(target=ask, args=(worker,), daemon=True) for worker in workers]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + _ASK_SECONDS
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return dict(told)

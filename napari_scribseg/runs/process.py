@@ -161,6 +161,11 @@ class TrainingProcess:
         """Whether the process still runs."""
         return self._child.is_alive
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code, negative = the signal that ended it; None while it runs."""
+        return self._child.code
+
     def events(self, poll_seconds: float = 0.2) -> Iterator[Event]:
         """Events of this session as they come; the last one is always a Finished.
 

@@ -174,7 +174,8 @@ class Loop:
         learner.forget_gradients()
         return Warned(
             message=f"Memory of {learner.machine} ran out: training goes on with batches of "
-            f"{learner.batch_size} instead of {learner.config.batch_size}."
+            f"{learner.batch_size} instead of {learner.config.batch_size}.",
+            batch_size=learner.batch_size,
         )
 
     def _finished(self, *, stopped: bool) -> Event:

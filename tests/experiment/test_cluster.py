@@ -48,7 +48,7 @@ sys.meta_path.insert(0, Blocked())
 OF_ANOTHER_VERSION = "import napari_scribseg; napari_scribseg.__version__ = '9.9.9'"
 BLIND = """
 from napari_scribseg.experiment import place
-place._unreadable = lambda _: "the data can't be read: /mr/p1.nii.gz (No such file), of /mr"
+place._unreadable = lambda *_: "the data can't be read: /mr/p1.nii.gz (No such file), of /mr"
 """
 OF_ANOTHER_TORCH = """
 from napari_scribseg.experiment import place

@@ -67,6 +67,23 @@ def test_a_worker_that_stays_set_aside_is_named_once(crew):
     assert told[0].startswith(f"Set aside: node7 ({ADDRESS}): napari-scribseg can't be imported")
 
 
+def test_a_worker_that_does_not_say_what_it_is_is_named_and_used_when_it_does(crew, monkeypatch):
+    crew, scheduler, told = crew
+    monkeypatch.setattr(cluster_workers, "_ANSWER_SECONDS", 0.3)
+    over = threading.Event()
+    scheduler.run = lambda *_, **__: over.wait(60) and {}
+    until = time.monotonic() + 30
+    while not told and time.monotonic() < until:
+        crew.look()
+        time.sleep(0.02)
+    assert f"Set aside: {ADDRESS} ({ADDRESS}): it has not said for" in told[0]
+    time.sleep(0.3)
+    crew.look()
+    greetings = [thread for thread in threading.enumerate() if thread.name == "greeting"]
+    assert len(greetings) == 1, "it is asked once, however long it hangs"
+    over.set()
+
+
 def test_a_worker_that_is_just_being_asked_at_the_end_is_not_blamed(crew):
     crew, scheduler, told = crew
     scheduler.silent.set()

@@ -22,7 +22,6 @@ from phantoms import phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.experiment import clients
-from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.clients import ask_to_stop, at_work
 from napari_scribseg.experiment.experiment import (
     Experiment,
@@ -92,20 +91,6 @@ def test_a_failed_trial_does_not_stop_the_others_and_can_be_repeated_alone(tmp_p
     compute(out, experiment, retry=True)
     assert trained(out)["bad-fold1-seed0-100"] == 2
     assert trained(out)["plain-fold1-seed0-100"] == 1
-
-
-def test_a_child_that_dies_fails_its_trial_with_a_sentence(tmp_path):
-    experiment = phantom_experiment(tmp_path, "plain")
-    programs = stubs()
-    dying = [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
-    programs = trial_process.Programs(programs.train, lambda *_: dying, None)
-    out = tmp_path / "out"
-    with at_work(out, experiment, "test"):
-        (done,) = compute_trials(
-            out, experiment, ["plain-fold1-seed0-100"], jobs=1, programs=programs
-        )
-    assert done.state == "failed"
-    assert "scores was killed, most likely because memory ran out" in done.reason
 
 
 def test_a_trial_that_cannot_be_written_does_not_stop_the_others(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from experiments import phantom_experiment, stubs
+from experiments import ENDING, phantom_experiment, stubs
 
 from napari_scribseg.cli import main
 from napari_scribseg.core.events import Stepped
@@ -12,6 +12,7 @@ from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import trial_folder, trials_of
 from napari_scribseg.experiment.lease import Lease
 from napari_scribseg.experiment.mixtures import different_parts, mixtures
+from napari_scribseg.experiment.results import write_results
 from napari_scribseg.experiment.schedule import compute_trials
 from napari_scribseg.experiment.trial_run import prepared_run
 from napari_scribseg.experiment.watch import ExperimentWatch, RunningTrial
@@ -87,6 +88,27 @@ def test_a_mixture_is_told_where_numbers_are_shown_and_refused_on_request(tmp_pa
     assert "2 versions of torch" in capsys.readouterr().out
     assert "2 versions of torch" in (out / "report.html").read_text()
     assert main(["experiment", str(out), "--tables", "--strict"]) == 1
+
+
+def test_a_batch_that_was_halved_for_want_of_memory_is_a_mixture_told_of_its_method(tmp_path):
+    experiment = phantom_experiment(tmp_path, "good", "plain")
+    out = tmp_path / "out"
+    event = {"kind": "warned", "message": "Memory ran out.", "batch_size": 6}
+    halved = f"""
+import json, pathlib, sys
+run = pathlib.Path(sys.argv[1])
+if run.parent.name == "good-fold1-seed0-100":
+    (run / "events.jsonl").open("a").write({json.dumps(event)!r} + "\\n")
+"""
+    programs = stubs(train=halved + ENDING.replace("ENDS", "['done']"))
+    with at_work(out, experiment, "test"):
+        names = list(trials_of(experiment))
+        list(compute_trials(out, experiment, names, jobs=1, programs=programs))
+        write_results(out, experiment)
+    (said,) = mixtures(out, experiment)
+    assert "computed by 2 sizes of the batch (12, then 6: 1 trial; 12: 1 trial" in said
+    assert "such as good-fold1-seed0-100" in said
+    assert '"12, then 6"' in (out / "timing.csv").read_text()
 
 
 def test_parts_are_compared_as_far_as_both_are_known():

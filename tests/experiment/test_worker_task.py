@@ -5,24 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 from experiments import phantom_experiment, stubs
 
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.experiment import lease as leases
-from napari_scribseg.experiment import trial as trials
 from napari_scribseg.experiment import worker_task
 from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.lease import Holder
+from napari_scribseg.experiment.outcome import write_all
 from napari_scribseg.experiment.trial import Manner
 from napari_scribseg.experiment.worker_task import compute_for_client
-from napari_scribseg.runs.process import explain_exit
-from napari_scribseg.runs.worker import sentence_of
-from napari_scribseg.training.loop import Loop
 
 TRIAL = "good-fold1-seed0-100"
 
@@ -99,24 +94,19 @@ def test_a_client_cut_off_shortly_before_the_end_is_noticed_after_it(planned, mo
     assert ",finished," in (out / "cells.csv").read_text()
 
 
-def _out_of_memory() -> str:
-    loop = object.__new__(Loop)
-    loop._out_of_memory = True
-    loop._learner = SimpleNamespace(machine="cuda:0", batch_size=4)
-    with pytest.raises(RunError) as refused:
-        loop._shrink(torch.OutOfMemoryError())
-    return str(refused.value)
+def test_tables_that_can_t_be_written_end_in_a_sentence(planned, monkeypatch):
+    out, experiment = planned
+
+    def damaged(*_: object) -> None:
+        raise KeyError("dice")
+
+    monkeypatch.setattr("napari_scribseg.experiment.outcome.write_results", damaged)
+    with pytest.raises(RunError, match=r"can't be written: .*dice.* --tables` writes them"):
+        write_all(out, experiment)
+    monkeypatch.setattr("napari_scribseg.experiment.outcome.write_results", full_disk)
+    with pytest.raises(RunError, match="No space left on device"):
+        write_all(out, experiment)
 
 
-@pytest.mark.parametrize(
-    ("end", "doubtful"),
-    [
-        (explain_exit(-9, ""), True),
-        (explain_exit(130, ""), True),
-        (sentence_of(MemoryError()), True),
-        (_out_of_memory(), True),
-        (sentence_of(ValueError("the loss is not finite")), False),
-    ],
-)
-def test_what_the_place_may_be_to_blame_for_is_tried_elsewhere(end, doubtful):
-    assert trials._is_doubtful(end) == doubtful
+def full_disk(*_: object) -> None:
+    raise OSError(28, "No space left on device", "scores.csv")

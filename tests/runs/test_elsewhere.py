@@ -102,14 +102,20 @@ def test_nobody_at_a_scheduler_is_told(run, monkeypatch):
 
 
 class Scheduler:
-    """A client of Dask whose workers are all this process."""
+    """A client of Dask whose workers are all this process; one that is called so hangs."""
 
     def __init__(self, **busy: int) -> None:
         self._busy = busy
+        self.over = threading.Event()
 
-    def run(self, function, *arguments, on_error):
+    def run(self, function, *arguments, workers, on_error):
         assert on_error == "return"
-        return {name: function(*arguments) for name in self._busy}
+        if workers == ["hangs"]:
+            self.over.wait(60)
+        return {name: function(*arguments) for name in workers}
+
+    def nthreads(self):
+        return dict.fromkeys(self._busy, 1)
 
     def processing(self):
         return {name: ("task",) * n for name, n in self._busy.items()}
@@ -117,6 +123,15 @@ class Scheduler:
 
 def test_the_worker_with_the_least_to_do_is_taken(run):
     assert _able_worker(Scheduler(first=2, second=1), run, "tcp://x:1")[0] == "second"
+
+
+def test_a_worker_whose_drive_hangs_is_passed_over_and_named(run, monkeypatch):
+    monkeypatch.setattr("napari_scribseg.runs.elsewhere._ASK_SECONDS", 0.5)
+    scheduler = Scheduler(hangs=0, able=3)
+    assert _able_worker(scheduler, run, "tcp://x:1")[0] == "able"
+    scheduler = Scheduler(hangs=0)
+    with pytest.raises(RunError, match=r"hangs: it has not answered for .* a drive may hang"):
+        _able_worker(scheduler, run, "tcp://x:1")
 
 
 def test_a_worker_that_does_not_see_the_data_or_the_run_is_told(run, tmp_path):

@@ -217,6 +217,7 @@ def test_memory_that_runs_out_once_halves_the_batch(tmp_path, monkeypatch) -> No
     events = list(train(run))
     warning = next(e for e in events if isinstance(e, Warned))
     assert "batches of 2 instead of 4" in warning.message
+    assert warning.batch_size == 2
     assert events[-1].outcome == "completed"
     assert load_checkpoint(run.checkpoint("last"))[1].batch_size == 2
 

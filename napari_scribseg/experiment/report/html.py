@@ -16,6 +16,7 @@ import jinja2
 import numpy as np
 
 from napari_scribseg.data.pseudonyms import safe_title
+from napari_scribseg.experiment.attempts import told
 from napari_scribseg.experiment.experiment import (
     RECIPE,
     REPORT,
@@ -68,6 +69,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         summary=_summary(tables),
         winner=_winner(tables),
         mixtures=mixtures(folder, experiment),
+        attempts=told(folder, experiment),
         sentences=tables.sentences(),
         figures=figures_of(folder, tables, locked),
         gallery=_gallery(folder, experiment, locked),

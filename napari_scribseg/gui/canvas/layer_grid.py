@@ -141,7 +141,7 @@ def voxels_of(layer: Layer) -> Array:
     Of an image in several resolutions (multiscale), the finest one.
 
     Raises:
-        InvalidInput: it is no such layer, or labels in several resolutions, which can't be drawn on.
+        InvalidInput: it is no such layer, or labels in several resolutions.
     """
     if not isinstance(layer, Image | Labels):
         raise InvalidInput(
@@ -184,8 +184,8 @@ def frame_of(layer: Layer, frame: int | None) -> Array:
 def series_problem(layer: Layer) -> str:
     """Why a time series can't be used as it is, in a sentence that says what to do."""
     return (
-        f"'{layer.name}' is a time series of {layer.data.shape[0]} frames: go to the frame to work on, "
-        "press Work on this frame."
+        f"'{layer.name}' is a time series of {layer.data.shape[0]} frames: go to the frame to work "
+        "on, press Work on this frame."
     )
 
 

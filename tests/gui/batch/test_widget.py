@@ -296,7 +296,7 @@ def test_the_window_asks_before_it_closes(widget, qtbot, monkeypatch, tmp_path, 
         assert process.is_alive
         process.stop()
     qtbot.waitUntil(lambda: not process.is_alive, timeout=_WAIT_MS)
-    assert not (tmp_path / "out" / "project.lock").exists()
+    assert list((tmp_path / "out" / "clients").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
 import pytest
 
-from napari_scribseg.experiment.gpu_slots import VISIBLE, a_gpu, gpus, slots
 from napari_scribseg.experiment.schedule import cores, default_jobs
+from napari_scribseg.runs.gpu_slots import VISIBLE, a_gpu, gpus, own_gpu, slots
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def test_jobs_of_a_batch_system_that_both_call_their_gpu_0_do_not_wait_for_each_
             assert second_of_the_job is None
         monkeypatch.setenv("SLURM_JOB_ID", "72")
         with a_gpu("auto", over=lambda: True) as another_job:
-            assert another_job == first == {VISIBLE: "0"}
+            assert another_job == first
+            assert another_job[VISIBLE] == "0"
 
 
 def test_small_trials_share_gpus_only_when_all_are_taken(two):
@@ -96,3 +98,53 @@ def test_as_many_jobs_as_gpus_threads_and_memory_allow(monkeypatch):
     assert default_jobs(1, ["auto", "cpu"]) == 8
     assert default_jobs(1, trial_mib=1e9) == 1
     assert cores() >= 1
+
+
+def test_a_run_of_the_window_takes_a_gpu_that_trials_then_wait_for(two):
+    waited: list[str] = []
+    with own_gpu("auto", folder=two) as note:
+        assert note == ""
+        taken = os.environ[VISIBLE]
+        os.environ[VISIBLE] = "GPU-aa,GPU-bb"  # what another process sees
+        with a_gpu("auto", over=lambda: True, folder=two) as trial:
+            assert {taken, trial[VISIBLE]} == {"GPU-aa", "GPU-bb"}
+            with a_gpu("auto", over=lambda: True, waiting=waited.append, folder=two) as none:
+                assert none is None
+    assert os.environ[VISIBLE] == "GPU-aa,GPU-bb"
+    assert waited == []
+
+
+def test_who_waits_for_a_gpu_says_for_whom(two):
+    over = threading.Event()
+    waited: list[str] = []
+
+    def waiting(why: str) -> None:
+        waited.append(why)
+        over.set()
+
+    with (
+        a_gpu("auto", folder=two),
+        a_gpu("auto", folder=two),
+        a_gpu("auto", over=over.is_set, waiting=waiting, folder=two) as none,
+    ):
+        assert none is None
+    assert waited == [f"by process {os.getpid()}"]
+
+
+def test_a_run_that_finds_no_free_gpu_does_not_wait_and_says_so(two):
+    with (
+        a_gpu("auto", folder=two),
+        a_gpu("auto", folder=two),
+        own_gpu("auto", folder=two) as note,
+    ):
+        assert f"is taken by process {os.getpid()}" in note
+        assert os.environ[VISIBLE] == "GPU-aa,GPU-bb", "nothing was taken from it"
+
+
+def test_the_training_of_a_trial_takes_no_second_gpu(two, monkeypatch):
+    with a_gpu("auto", folder=two) as given:
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        with own_gpu("auto", folder=two) as note:
+            assert note == ""
+            assert os.environ[VISIBLE] == given[VISIBLE]

@@ -1,9 +1,11 @@
 """Which GPU a training computes on: every child is given one that no other child of ours uses.
 
 A slot is a file in a folder of this computer, locked while a child computes; the system gives
-it back when its holder dies. So trials of all workers, jobs and experiments of one user share the
-GPUs of a computer, each on its own. The child sees its GPU alone (`CUDA_VISIBLE_DEVICES`). A job of
-a batch system shares with nobody: its GPUs are its own, and often all jobs know theirs as number 0.
+it back when its holder dies. So trials of all workers, jobs and experiments, and the runs of the
+window and the command line, share the GPUs of a computer for one user, each on its own. The child
+sees its GPU alone (`CUDA_VISIBLE_DEVICES`). A trial waits for a GPU; a run that somebody has just
+started does not, but says that it shares one. A job of a batch system shares with nobody: its GPUs
+are its own, and often all jobs know theirs as number 0.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 """What tells CUDA which GPUs there are; numbers or names."""
 _JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")
 """Variables by which SLURM, PBS, LSF and SGE name a job."""
+_GIVEN: Final = "SCRIBSEG_GPU_GIVEN"
+"""Tells a child that its starter has taken the slot for it."""
+_MOST_BYTES: Final = 200
 _ASK_SECONDS: Final = 20.0
 _LOOK_SECONDS: Final = 0.5
 
@@ -56,6 +61,7 @@ def a_gpu(
     per_gpu: int = 1,
     *,
     over: Callable[[], bool] = lambda: False,
+    waiting: Callable[[str], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Generator[dict[str, str] | None]:
     """A GPU for one child: the variables that give it to the child.
@@ -67,26 +73,89 @@ def a_gpu(
         device: what the training asks for.
         per_gpu: trials that share one.
         over: whether nobody waits any more; then None is given.
+        waiting: is told once, when it has to wait, who has them.
         folder: of the locks; None = one of this user on this computer.
     """
     names = gpus() if wants_any(device) else ()
     if not names:
         yield {}
         return
-    place = folder or _folder()
+    place, told = folder or _folder(), False
     while True:
-        for name in _shared(names, per_gpu):
-            descriptor = _locked(place / name.replace("/", "_"))
-            if descriptor is not None:
-                try:
-                    yield {VISIBLE: name.rpartition("#")[0]}
-                finally:
-                    os.close(descriptor)
-                return
+        slot = _free(place, names, per_gpu)
+        if slot is not None:
+            name, descriptor = slot
+            try:
+                yield {VISIBLE: name, _GIVEN: "1"}
+            finally:
+                os.close(descriptor)
+            return
         if over():
             yield None
             return
+        if not told:
+            told = True
+            waiting(taken_by(place, names, per_gpu))
         time.sleep(_LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def own_gpu(device: str, *, folder: Path | None = None) -> Generator[str]:
+    """A GPU for the training that this process is about to begin, without waiting for one.
+
+    Until the end this process sees that GPU alone, so nothing may have asked for GPUs before. A
+    trial of an experiment has been given one already. Gives a note for people where all of them
+    are taken, so that this training shares one; else "".
+
+    Args:
+        device: what the training asks for.
+        folder: see `a_gpu`.
+    """
+    names = gpus() if wants_any(device) and _GIVEN not in os.environ else ()
+    place = folder or _folder()
+    slot = _free(place, names) if names else None
+    if slot is None:
+        yield (
+            f"Every GPU that this training may use is taken {taken_by(place, names)}, so it "
+            "shares one: both are slower, and memory may run out."
+            if names
+            else ""
+        )
+        return
+    name, descriptor = slot
+    before = os.environ.get(VISIBLE)
+    os.environ[VISIBLE] = name
+    try:
+        yield ""
+    finally:
+        os.close(descriptor)
+        os.environ.pop(VISIBLE)
+        if before is not None:
+            os.environ[VISIBLE] = before
+
+
+def taken_by(place: Path, names: Sequence[str], per_gpu: int = 1) -> str:
+    """Who uses these GPUs, as far as that is noted: "by process 71, process 80"."""
+    holders: list[str] = []
+    for name in _shared(names, per_gpu):
+        with contextlib.suppress(OSError):
+            path = _path(place, name)
+            holders.append(path.read_bytes()[:_MOST_BYTES].decode(errors="replace"))
+    known = ", ".join(dict.fromkeys(one for one in holders if one))
+    return f"by {known or 'others'}"
+
+
+def _free(place: Path, names: Sequence[str], per_gpu: int = 1) -> tuple[str, int] | None:
+    """The name of a GPU that is free and the descriptor that holds its slot."""
+    for name in _shared(names, per_gpu):
+        descriptor = _locked(_path(place, name))
+        if descriptor is not None:
+            return name.rpartition("#")[0], descriptor
+    return None
+
+
+def _path(place: Path, name: str) -> Path:
+    return place / name.replace("/", "_")
 
 
 def _shared(names: Sequence[str], per_gpu: int) -> list[str]:
@@ -139,4 +208,7 @@ def _locked(path: Path) -> int | None:
     except OSError:
         os.close(descriptor)
         return None
+    with contextlib.suppress(OSError):
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()}".encode())
     return descriptor
