@@ -27,6 +27,7 @@ class RunEntry:
         about: the rest, in a line.
         state: how its training is now; "model" = it came as a file.
         step: how far it was trained, 0 where that is not known.
+        effort: what drawing its strokes took, "" = not known.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class RunEntry:
     about: str = ""
     state: Status | Literal["model"] = "completed"
     step: int = 0
+    effort: str = ""
 
     @property
     def is_complete(self) -> bool:
@@ -81,7 +83,7 @@ def entry_of(folder: Path) -> RunEntry | None:
         return None
     structures = ", ".join(run.schema.names[1:])
     about = f"{run.record.preset} preset; {counted(step, 'step')}; {structures}; {folder.name}"
-    return RunEntry(folder, title, about, state, step)
+    return RunEntry(folder, title, about, state, step, run.record.effort)
 
 
 def told_apart(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:

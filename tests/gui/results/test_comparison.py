@@ -125,6 +125,9 @@ def test_one_slice_is_not_cleaned_by_anatomy_since_its_pieces_may_meet_in_anothe
     slice_only = compare(made(parted, z=0, schema=schema), None, CLEAN_UP)
     assert slice_only.shown.array[0].sum() == 8
     assert caption_of(slice_only, "run") == "p by run · slice 0 only"
+    assert caption_of(slice_only, "run", "strokes: 2 min") == (
+        "p by run · strokes: 2 min · slice 0 only"
+    )
     whole = compare(made(parted, schema=schema), None, CLEAN_UP)
     assert whole.shown.array[0].sum() == 4
     assert caption_of(whole, "run") == "p by run · cleaned up by anatomy (a: one piece)"
@@ -156,7 +159,7 @@ def test_everything_is_in_one_table(tmp_path):
     cleaning = PostProcessing(anatomy=True, fill_holes=True)  # nothing is said of the anatomy
     verdict = compare(made(pieces()), pieces(), cleaning)
     measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
-    save_table(tmp_path / "t.csv", {"first": verdict}, measured)
+    save_table(tmp_path / "t.csv", {"first": verdict}, measured, {"first": "2 min of pen"})
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == TABLE_COLUMNS
@@ -166,6 +169,7 @@ def test_everything_is_in_one_table(tmp_path):
     assert rows[0]["volume_ml"] == f"{33 * 4 / 1000:g}"
     assert (rows[2]["slice"], rows[2]["area_mm2"]) == ("1", "16")
     assert (rows[3]["value"], rows[3]["unit"]) == ("0.5", "mL")
+    assert [row["effort"] for row in rows] == [*["2 min of pen"] * 3, ""]
 
 
 def test_a_folder_without_runs_lists_none(tmp_path):
