@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QPushButton, QWidget
 
 from napari_scribseg.gui.closing import Leaving, main_window_of
 
@@ -65,6 +65,8 @@ class DockPlace(QObject):
 
     def _watch(self) -> None:
         bar = None if self._dock is None else self._dock.titleBarWidget()
+        for label in () if bar is None else bar.findChildren(QLabel):
+            label.setText(label.text().partition(" (")[0])  # napari adds whose widget it is
         button = None if bar is None else bar.findChild(QPushButton, _CLOSE_BUTTON)
         if button is not None:
             button.removeEventFilter(self)

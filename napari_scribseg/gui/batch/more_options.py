@@ -56,7 +56,17 @@ class MoreOptions(QWidget):
         form.setHorizontalSpacing(8)
         form.setVerticalSpacing(GAP)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name, widget, tip in (
+        for name, widget, tip in self._fields(fold_seed):
+            tame(widget)
+            if isinstance(widget, QComboBox):
+                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            widget.setToolTip(f"<p>{tip}</p>")
+            form.addRow(name, widget)
+        self._connect()
+
+    def _fields(self, fold_seed: QWidget) -> tuple[tuple[str, QWidget, str], ...]:
+        """Title, editor and tooltip of every field."""
+        return (
             ("Title", self.title, "What the experiment is called in its report"),
             ("Random seeds", self.seeds, "Every trial is trained once with each: 0, 1, 2"),
             ("Fold seed", fold_seed, "Which patients are in which fold"),
@@ -94,13 +104,7 @@ class MoreOptions(QWidget):
                 self.jobs,
                 f"As many as fit: {default_jobs(1)} with one thread each",
             ),
-        ):
-            tame(widget)
-            if isinstance(widget, QComboBox):
-                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            widget.setToolTip(f"<p>{tip}</p>")
-            form.addRow(name, widget)
-        self._connect()
+        )
 
     def value(self) -> dict[str, Any]:
         """Fields of a recipe, as JSON values.

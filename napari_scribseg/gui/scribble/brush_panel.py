@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
+    QMenu,
     QPushButton,
 )
 
@@ -82,6 +83,11 @@ class BrushPanel(Panel):
         switches = QHBoxLayout()
         for one in (self._protect, self._fill, self._sphere):
             switches.addWidget(one)
+        levels = button("Levels", "Window and level: which grey levels of the image are shown")
+        self.levels = QMenu(levels)
+        levels.setMenu(self.levels)
+        switches.addStretch()
+        switches.addWidget(levels)
         self.body.addLayout(grid)
         self.body.addLayout(switches)
         self.body.addLayout(self._steps(fill_key, planes_key))

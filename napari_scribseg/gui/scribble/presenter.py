@@ -27,6 +27,7 @@ KeyAction = Literal[
     "nothing_here",
     "sphere",
     "planes",
+    "levels",
 ]
 """What a key does while one draws."""
 

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.events import Validated
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
-from napari_scribseg.gui.results.advice import advise
+from napari_scribseg.gui.results.advice import advise, gain_in_words
 from napari_scribseg.gui.results.comparison import caption_of, compare
-from napari_scribseg.gui.results.run_list import runs_with_weights
+from napari_scribseg.gui.results.run_list import RunEntry, runs_with_weights
 from napari_scribseg.gui.results.score_table import TABLE_COLUMNS, save_table
 from napari_scribseg.gui.values import Prediction
 
@@ -177,3 +178,19 @@ def test_a_folder_without_runs_lists_none(tmp_path):
     (tmp_path / "runs" / "broken").mkdir(parents=True)
     (tmp_path / "runs" / "broken" / "run.json").write_text("{")
     assert runs_with_weights(tmp_path) == ()
+
+
+def test_what_another_slice_gains_is_told_by_trainings_of_one_kind():
+    def run(slices, mean, method="a", measure="dice", state="completed"):
+        score = Validated(step=9, measure=measure, scores={}, mean=mean, best=True)
+        about = {"state": state, "method": method, "slices": slices, "score": score}
+        return RunEntry(Path(f"{method}{slices}"), "title", **about)
+
+    known = [run(2, 0.60), run(4, 0.70), run(8, 0.75)]
+    assert "so far 2" in gain_in_words(known[:2])
+    assert "so far 2" in gain_in_words([*known[:2], run(8, 0.75, state="stopped")])
+    told = gain_in_words([*known, run(9, 0.1, method="b"), run(9, 0.9, measure="stroke agreement")])
+    assert told.startswith("Another slice: +0.006 Dice (90 %: +0.00")
+    assert told.endswith("by 3 trainings on 2 to 8 slices.")
+    flat = gain_in_words([run(n, 0.8 + n / 1e5) for n in (2, 4, 8, 12)])
+    assert flat.startswith("Another slice is not expected to help")
