@@ -25,7 +25,10 @@ _DIRECTIONS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 
 class KeyboardPen(QObject):
-    """A cross on the shown slice that keys move and press.
+    """A cross on the shown slice that keys move and press, in the canvas of the window.
+
+    Without a mouse nothing says that another canvas is meant; napari's key for the next plane
+    (Ctrl+E) brings any of them into that of the window.
 
     Args:
         session: what the window works on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
@@ -136,6 +136,14 @@ class Tab(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """As wide as its panels need: what is narrower would be cut off at the right."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        if content is None or bar is None:
+            return super().minimumSizeHint()
+        wide = content.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(wide, super().minimumSizeHint().height())
 
     def reveal(self, widget: QWidget) -> None:
         """Scroll to a widget, once the layout has made room for it."""
