@@ -21,6 +21,7 @@ DEFAULTS: Final[dict[KeyAction, str]] = {
     "sphere": "S",
     "planes": "T",
     "levels": "W",
+    "unsure": "J",
 }
 """Letters that napari leaves free on a labels layer. The same names stand in napari.yaml."""
 

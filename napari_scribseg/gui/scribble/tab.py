@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog
 from napari_scribseg.annotation.checklist import checklist, voxels_of
 from napari_scribseg.annotation.simulate import Style
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
 from napari_scribseg.gui.canvas.key_relay import KeyRelay
 from napari_scribseg.gui.canvas.slices import plane_axis, show_slice
@@ -57,7 +57,7 @@ class ScribbleTab(Tab):
         super().__init__()
         self._session = session
         keys = chosen_keys()
-        self.classes = ClassesPanel()
+        self.classes = ClassesPanel(keys["unsure"])
         self.brush = BrushPanel(keys["fill_contour"], keys["planes"])
         self.strokes = StrokesPanel(keys)
         self.checklist = ChecklistPanel()
@@ -84,6 +84,7 @@ class ScribbleTab(Tab):
                 "keyboard_pen": self.pen.switch,
                 "planes": self.planes.switch,
                 "levels": self.levels.switch,
+                "unsure": lambda: session.choose_value(UNSURE),
             },
         )
         self.planes.pressed.connect(self.drawing.pressed)
