@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 from napari_scribseg.annotation.checklist import Item
-from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, UNSURE, LabelSchema
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble import keys
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
