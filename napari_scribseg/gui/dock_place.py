@@ -78,6 +78,8 @@ class DockPlace(QObject):
         bar = None if self._dock is None else self._dock.titleBarWidget()
         for label in () if bar is None else bar.findChildren(QLabel):
             label.setText(label.text().partition(" (")[0])  # napari adds whose widget it is
+        if self._dock is not None:  # what a tab says where docks share a place
+            self._dock.setWindowTitle(self._dock.windowTitle().partition(" (")[0])
         button = None if bar is None else bar.findChild(QPushButton, _CLOSE_BUTTON)
         if button is not None:
             button.removeEventFilter(self)

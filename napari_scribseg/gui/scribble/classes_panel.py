@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QWidget
 
@@ -82,7 +82,11 @@ class ClassesPanel(Panel):
     def _rebuild(self) -> None:
         with QSignalBlocker(self._presets):
             self._presets.clear()
-            self._presets.addItems([schema.title for schema in self._offered])
+            for schema in self._offered:  # which classes they have the chips tell
+                self._presets.addItem(schema.title.partition(" (")[0])
+                self._presets.setItemData(
+                    self._presets.count() - 1, schema.title, Qt.ItemDataRole.ToolTipRole
+                )
             self._presets.setCurrentIndex(self._offered.index(self._schema))
         for chip in self._chips:
             self._grid.removeWidget(chip)

@@ -27,10 +27,10 @@ from napari_scribseg.gui.widgets.line_plot import Line, LinePlot
 from napari_scribseg.gui.widgets.style import (
     GAP,
     LEVEL_COLORS,
-    QUIET,
     Panel,
     button,
     note_label,
+    quiet,
     swatch,
 )
 from napari_scribseg.runs.history import History, trend_of
@@ -188,7 +188,7 @@ class RunsPanel(Panel):
         enough = TrainConfig().steps if card is None else card.usual_steps
         trend = trend_of(self._history, enough, mean_scores(self._preview_scores))
         color = LEVEL_COLORS[_TREND_LEVELS.get(trend.verdict, "info")]
-        self.trend.setStyleSheet(f"color: {color};" if color else QUIET)
+        self.trend.setStyleSheet(f"color: {color};" if color else quiet())
         self.trend.setText(trend.sentence)
 
     def _show_scores(

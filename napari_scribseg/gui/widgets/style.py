@@ -68,8 +68,10 @@ def _is_light() -> bool:
     return QColor(str(get_theme(str(viewer.theme)).background)).lightness() > _HALF
 
 
-QUIET = "color: #858b94;"
-"""Text that explains and does not ask for attention, on dark and light themes."""
+def quiet() -> str:
+    """Style of text that explains and asks for no attention, as it can be read on this theme."""
+    return f"color: {'#5c626b' if _is_light() else '#8d939c'};"
+
 
 _PRIMARY = """
 QPushButton { background-color: #2f6fd0; color: white; font-weight: 600; padding: 7px 14px;
@@ -223,7 +225,7 @@ def note_label(text: str = "") -> QLabel:
     """A small, wrapped, quiet line of explanation."""
     label = QLabel(text)
     label.setWordWrap(True)
-    label.setStyleSheet(QUIET)
+    label.setStyleSheet(quiet())
     return label
 
 
