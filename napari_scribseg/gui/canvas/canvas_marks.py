@@ -146,7 +146,7 @@ class _LineMarks(QObject):
         """Left, top, width and height of the four lines; None where they can't be told."""
         raise NotImplementedError
 
-    def _pixel_of(self, point: Sequence[float]) -> tuple[int, int] | None:
+    def _pixel_of(self, point: Sequence[float] | Array) -> tuple[int, int] | None:
         """The pixel (x, y) of a point of the world; None where it can't be told."""
         dims, camera = self._viewer.dims, camera_of(self._viewer)
         grid: Any = getattr(self._viewer, "canvas", self._viewer).grid
@@ -210,7 +210,7 @@ class BoxMarks(_LineMarks):
         ends = [self._pixel_of(corner) for corner in self._corners]
         if ends[0] is None or ends[1] is None:
             return None
-        (left, right), (top, bottom) = (sorted(one) for one in zip(*ends, strict=True))  # type: ignore[arg-type]
+        (left, right), (top, bottom) = (sorted(one) for one in zip(*ends, strict=True))
         wide, tall = right - left + 1, bottom - top + 1
         return [
             (left, top, wide, 1),
