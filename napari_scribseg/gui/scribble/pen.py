@@ -103,7 +103,8 @@ class KeyboardPen(QObject):
         brush.bind(layer, self._keys)
         self._session.say(
             "Keyboard pen: arrows move it (Shift: far), Return presses, Q holds it down, the "
-            "same key as before puts it away."
+            "same key as before puts it away. It draws in the main canvas; Ctrl+E shows the next "
+            "plane there."
         )
 
     def _actions(self) -> dict[str, Callable[[], None]]:
