@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="smoothness-")  # nobody's own
 os.environ["XDG_STATE_HOME"] = os.environ["XDG_CONFIG_HOME"] = os.environ["XDG_DATA_HOME"]
@@ -137,6 +138,7 @@ def main() -> None:
     viewer.window.resize(1366, 768)
     watch, saved = Stopwatch(), set[int]()
     found = {"napari alone": alone(viewer, watch, seconds)}
+    tell(found)
     dock = ScribbleDock(viewer, HOME / "project")
     viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
     dock.case_tab.opener.open_sample("cardiac")
@@ -147,21 +149,23 @@ def main() -> None:
     QTest.qWait(5000)  # estimate and other late-comers
     hand = Hand(viewer, digits=True)
     found["drawing"] = measured(hand, watch, seconds, saved)
+    tell(found)
     tab.training.change_training(minutes=(seconds + 120) / 60)
     tab.training.train_asked.emit()
-    wait(lambda: len(tab.runs.losses.points("total loss")) > 2, 300)
+    wait(lambda: len(tab.runs.losses.points("total loss")) > 2, 1200)  # it computes when idle
     found["drawing and training"] = measured(hand, watch, seconds, saved)
     steps = tab.runs.losses.points("total loss")[-1][0]
-    sys.stdout.write(
-        json.dumps(
-            {**found, "strokes": hand.strokes, "saves": len(saved), "training steps": steps},
-            indent=2,
-        )
-        + "\n"
-    )
+    tell({**found, "strokes": hand.strokes, "saves": len(saved), "training steps": steps})
     tab.jobs.stop(keep_going_to_best=False)
     wait(lambda: tab.presenter.screen.phase is Phase.IDLE, 120)
     viewer.close()
+
+
+def tell(found: dict[str, Any]) -> None:
+    """Write what was found so far: on a busy machine the rest may take long."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    sys.stdout.write(json.dumps({**found, "load": round(load, 1)}, indent=2) + "\n")
+    sys.stdout.flush()
 
 
 def alone(viewer: napari.Viewer, watch: Stopwatch, seconds: float) -> dict[str, float]:

@@ -16,7 +16,7 @@ of those it draws both ways 50 to 61 %.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from napari_scribseg.annotation.outer_background import is_empty_slice, outside_of
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array, Mask
 
 State = Literal["done", "to do", "advice"]
@@ -66,6 +66,7 @@ class SliceFacts:
             that go around everything.
         specks: number of strokes that are too short.
         thin: values of which every stroke is one voxel wide.
+        unsure: voxels that are marked as unsure; they are no strokes.
     """
 
     voxels: Mapping[int, int]
@@ -73,6 +74,7 @@ class SliceFacts:
     fields: int
     specks: int
     thin: frozenset[int]
+    unsure: int = 0
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,11 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
         near_edge: (y, x) of `near_edges`, None = not known yet.
         spacing: mm (y, x).
     """
+    unsure = int(np.count_nonzero(drawn == UNSURE))
+    drawn = without_unsure(drawn)
     places = np.argwhere(drawn != UNLABELLED)
     if not len(places):
-        return EMPTY
+        return replace(EMPTY, unsure=unsure)
     if is_empty_slice(drawn):
         return SliceFacts({BACKGROUND: len(places)}, {BACKGROUND: 0}, FIELDS**2, 0, frozenset())
     values = drawn[tuple(places.T)]
@@ -149,6 +153,7 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
         _fields_with(np.argwhere(background), drawn.shape),
         sum(_specks(cut == v) for v in voxels),
         frozenset(v for v in voxels if _is_thin(cut == v)),
+        unsure,
     )
 
 

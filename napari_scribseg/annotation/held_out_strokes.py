@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
-from napari_scribseg.core.labels import UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
 
@@ -84,7 +84,7 @@ def hold_out_strokes(
         if case.scribbles is None:
             continue
         for z, drawn in enumerate(case.scribbles):
-            for value in (int(v) for v in np.unique(drawn) if v != UNLABELLED):
+            for value in (int(v) for v in np.unique(without_unsure(drawn)) if v != UNLABELLED):
                 labelled, count = cast(
                     "tuple[Array, int]", ndimage.label(drawn == value, _NEIGHBOURS)
                 )

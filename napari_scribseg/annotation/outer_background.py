@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, is_structure
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
 
@@ -53,7 +53,7 @@ def outer_background_of(case: Case) -> npt.NDArray[np.bool_] | None:
     outside[empty_slices(case.scribbles)] = True
     if case.region is not None:
         outside |= case.region.outside(case.scribbles.shape)
-    return outside
+    return outside & (case.scribbles != UNSURE)
 
 
 def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -64,8 +64,8 @@ def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 def is_empty_slice(drawn: Array) -> bool:
     """Whether a slice (y, x) of scribbles is marked as background as a whole."""
-    has_structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
-    return bool((drawn[hatching(drawn.shape)] == BACKGROUND).all()) and not has_structures.any()
+    hatched = bool((drawn[hatching(drawn.shape)] == BACKGROUND).all())
+    return hatched and not is_structure(drawn).any()
 
 
 def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:
@@ -103,7 +103,7 @@ def outside_of(drawn: Array, spacing: tuple[float, float]) -> npt.NDArray[np.boo
     from skimage.morphology import convex_hull_image  # slow to load, and the window looks in here
 
     background = drawn == BACKGROUND
-    structures = (drawn != UNLABELLED) & ~background
+    structures = is_structure(drawn)
     if not background.any() or not structures.any():
         return np.zeros(drawn.shape, dtype=bool)
     if _gap(background, structures) > _WIDEST_GAP:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from napari_scribseg.core.labels import UNLABELLED, targets_of
+from napari_scribseg.core.labels import UNLABELLED, UNSURE, targets_of
 from napari_scribseg.core.types import Array
 
 FAR: Final = 4.0
@@ -82,7 +82,7 @@ def suspicions(
 
 def _strokes(plane: Array, drawn: Array, z: int) -> Iterator[_Stroke]:
     """Pieces of one value that hang together on a slice, also at a corner."""
-    for value in np.unique(drawn[drawn != UNLABELLED]):
+    for value in np.unique(drawn[(drawn != UNLABELLED) & (drawn != UNSURE)]):
         pieces = np.zeros(drawn.shape, np.int32)
         ndimage.label(drawn == value, structure=np.ones((3, 3)), output=pieces)
         for number in range(1, int(pieces.max()) + 1):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, reference_of_scribbles
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, reference_of_scribbles
 from napari_scribseg.core.types import Array
 
 
@@ -47,8 +47,9 @@ class ScribbleConvention:
 
     @classmethod
     def ours(cls, n_foreground: int) -> ScribbleConvention:
-        """0 unlabelled, 1..C classes, 255 background."""
-        return cls("napari-scribseg", UNLABELLED, BACKGROUND, _upto(n_foreground))
+        """0 unlabelled, 1..C classes, 254 unsure, 255 background."""
+        kept = ((UNSURE, UNSURE),)
+        return cls("napari-scribseg", UNLABELLED, BACKGROUND, _upto(n_foreground), kept)
 
     @classmethod
     def wsl4mis(cls, n_foreground: int) -> ScribbleConvention:
@@ -94,7 +95,7 @@ class ScribbleConvention:
         Raises:
             InvalidInput: a meaning is neither a class, UNLABELLED nor BACKGROUND.
         """
-        known = {UNLABELLED, BACKGROUND, *_upto(n_foreground)}
+        known = {UNLABELLED, BACKGROUND, UNSURE, *_upto(n_foreground)}
         if strange := sorted({*meaning.values()} - known):
             raise InvalidInput(f"There is no class {strange[0]}; expected 1 to {n_foreground}.")
         first = {ours: value for value, ours in sorted(meaning.items(), reverse=True)}
@@ -148,6 +149,8 @@ class ScribbleConvention:
             InvalidInput: a value can't be told in this convention.
         """
         stored = {ours: theirs for theirs, ours in reversed(self._meaning().items())}
+        if UNLABELLED in stored:  # elsewhere there is no word for it
+            stored.setdefault(UNSURE, stored[UNLABELLED])
         values, inverse = np.unique(scribbles, return_inverse=True)
         strange = [int(v) for v in values if int(v) not in stored]
         if strange:

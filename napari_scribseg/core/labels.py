@@ -4,7 +4,8 @@ Three integer worlds, never mixed:
 
 | world        | values                                             | where          |
 |--------------|----------------------------------------------------|----------------|
-| scribbles    | 0 = unlabelled, 1..C = class, 255 = background     | layers, files  |
+| scribbles    | 0 = unlabelled, 1..C = class, 255 = background,    | layers, files  |
+|              | 254 = unsure                                       |                |
 | targets      | -1 = ignore, 0 = background, 1..C = class index    | tensors        |
 | segmentation | 0 = background, 1..C = class index                 | layers, files  |
 
@@ -46,11 +47,16 @@ BACKGROUND: Final = 255
 """Scribble value of background, a class that is drawn like the others."""
 UNKNOWN: Final = 255
 """Reference value of a voxel about which a partial reference says nothing; never a class."""
-MAX_CLASSES: Final = 254
+UNSURE: Final = 254
+"""Scribble value of a voxel about which whoever draws can't say what it is. No stroke teaches there
+and nothing fills it: no contour, proposal, background from outside, or accepted prediction."""
+MAX_CLASSES: Final = 253
 """Most foreground classes a uint8 scribble can tell apart."""
 
 BACKGROUND_COLOR: Final = "#9048f0"
 """Violet: far from every class colour for every kind of colour vision, and from grey images."""
+UNSURE_COLOR: Final = "#606060"
+"""Dark grey: the lightest one that no kind of colour vision takes for a class of the presets."""
 PALETTE: Final = (
     "#e69f00",
     "#56b4e9",
@@ -143,7 +149,7 @@ class LabelSchema(BaseModel):
         """A schema of these structures, coloured from the palette.
 
         Raises:
-            InvalidInput: no name, an empty name, two equal names or more than 254.
+            InvalidInput: no name, an empty name, two equal names or more than 253.
         """
         try:
             return cls(
@@ -156,7 +162,7 @@ class LabelSchema(BaseModel):
         except ValueError as error:
             raise InvalidInput(
                 f"These class names can't be used: {', '.join(names) or 'none given'}. "
-                "Expected 1 to 254 different names of at most 40 letters, not 'background'."
+                "Expected 1 to 253 different names of at most 40 letters, not 'background'."
             ) from error
 
     def with_anatomy(self, **said: dict[str, Any]) -> LabelSchema:
@@ -185,13 +191,22 @@ class LabelSchema(BaseModel):
 
     @property
     def scribble_values(self) -> dict[int, str]:
-        """Every value that may be drawn, with its name: the classes, then background."""
+        """Every value that teaches something, with its name: the classes, then background."""
         return {**dict(enumerate(self.names[1:], start=1)), BACKGROUND: self.names[0]}
 
     @property
+    def drawn_values(self) -> dict[int, str]:
+        """Every value that strokes may have, with its name: those that teach, then unsure."""
+        return {**self.scribble_values, UNSURE: "unsure"}
+
+    @property
     def scribble_colors(self) -> dict[int, str]:
-        """Display colour of every value that may be drawn."""
-        return {**self.segmentation_colors, BACKGROUND: BACKGROUND_COLOR}
+        """Display colour of every value that strokes may have."""
+        return {
+            **self.segmentation_colors,
+            BACKGROUND: BACKGROUND_COLOR,
+            UNSURE: UNSURE_COLOR,
+        }
 
     @property
     def segmentation_colors(self) -> dict[int, str]:
@@ -200,7 +215,7 @@ class LabelSchema(BaseModel):
 
     def check_scribbles(self, scribbles: Array, where: str = "The scribbles") -> None:
         """Raises InvalidInput, listing values and counts, unless all values are in the schema."""
-        self._check(scribbles, {UNLABELLED, *self.scribble_values}, where)
+        self._check(scribbles, {UNLABELLED, *self.drawn_values}, where)
 
     def check_segmentation(self, segmentation: Array, where: str = "The segmentation") -> None:
         """Raises InvalidInput, listing values and counts, unless all values are class indices."""
@@ -240,16 +255,26 @@ class LabelSchema(BaseModel):
 def targets_of(scribbles: Array) -> npt.NDArray[np.int16]:
     """Targets of scribbles that were checked before; same shape, input not modified."""
     targets = scribbles.astype(np.int16)
-    targets[scribbles == UNLABELLED] = IGNORE
+    targets[(scribbles == UNLABELLED) | (scribbles == UNSURE)] = IGNORE
     targets[scribbles == BACKGROUND] = 0
     return targets
+
+
+def is_structure(scribbles: Array) -> npt.NDArray[np.bool_]:
+    """Where strokes of structures are: neither background nor unsure."""
+    return (scribbles != UNLABELLED) & (scribbles < UNSURE)
+
+
+def without_unsure(scribbles: Array) -> Array:
+    """The strokes that say something: what is unsure is as if nobody had drawn it."""
+    return np.where(scribbles == UNSURE, UNLABELLED, scribbles).astype(scribbles.dtype)
 
 
 def reference_of_scribbles(scribbles: Array) -> npt.NDArray[np.uint8]:
     """The partial reference that scribbles are: what nobody drew on is UNKNOWN."""
     reference = scribbles.astype(np.uint8)
     reference[scribbles == BACKGROUND] = 0
-    reference[scribbles == UNLABELLED] = UNKNOWN
+    reference[(scribbles == UNLABELLED) | (scribbles == UNSURE)] = UNKNOWN
     return reference
 
 

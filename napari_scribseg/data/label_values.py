@@ -19,6 +19,7 @@ from napari_scribseg.core.labels import (
     KNOWN_VALUES,
     MAX_CLASSES,
     UNLABELLED,
+    UNSURE,
     LabelSchema,
 )
 from napari_scribseg.core.types import Array
@@ -68,12 +69,13 @@ class LabelValues:
     def special(self) -> dict[int, int]:
         """Values that are no class, as far as that can be told: what each means.
 
-        Meanings are those of our scribbles: UNLABELLED or BACKGROUND.
+        Meanings are those of our scribbles: UNLABELLED, BACKGROUND or UNSURE.
         """
         most = self.everywhere
         if self.kind == "scribbles":
             if most in {None, UNLABELLED}:  # as ours
-                return {0: UNLABELLED, BACKGROUND: BACKGROUND}
+                ours = {0: UNLABELLED, BACKGROUND: BACKGROUND}
+                return {**ours, UNSURE: UNSURE} if UNSURE in self.counts else ours
             return {0: BACKGROUND, most: UNLABELLED} if most is not None else {}
         if BACKGROUND in self.counts:  # to be ignored, as nobody has 255 structures
             return {0: BACKGROUND, BACKGROUND: UNLABELLED}

@@ -120,7 +120,7 @@ def _read_bench(folder: Path, document: _Bench) -> Dataset:
         tuple(by_value[k].scribble for k in range(1, schema.n_classes)),
     )
     ours = ScribbleConvention.ours(schema.n_classes - 1)
-    if replace(convention, title=ours.title) == ours:
+    if replace(convention, title=ours.title, also=ours.also) == ours:
         convention = None
     splits = _bench_splits(document, where)
 

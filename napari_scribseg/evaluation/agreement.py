@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.wording import counted
 from napari_scribseg.evaluation.metrics import NAN, dice
@@ -115,6 +115,7 @@ def agreement(first: Array, second: Array, schema: LabelSchema) -> Agreement:
         InvalidInput: the shapes differ or a value is not in the schema.
     """
     _check(first, second, schema)
+    first, second = without_unsure(first), without_unsure(second)
     drew_first, drew_second = first != UNLABELLED, second != UNLABELLED
     both = drew_first & drew_second
     conflicts = both & (first != second)

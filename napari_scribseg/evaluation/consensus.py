@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array
 
 How = Literal["majority", "staple"]
@@ -69,6 +69,7 @@ def consensus(strokes: Sequence[Array], schema: LabelSchema, how: How) -> Consen
             is not in the schema.
     """
     _check(strokes, schema, how)
+    strokes = [without_unsure(one) for one in strokes]
     drew = [one != UNLABELLED for one in strokes]
     counts = np.sum(drew, axis=0, dtype=np.uint8)
     made = np.zeros(strokes[0].shape, np.uint8)

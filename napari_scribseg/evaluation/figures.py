@@ -225,7 +225,7 @@ def _legend(
 
     colors = schema.scribble_colors if with_scribbles else schema.segmentation_colors
     # Between two of them matplotlib would read a formula.
-    names = {v: name.replace("$", r"\$") for v, name in schema.scribble_values.items()}
+    names = {v: name.replace("$", r"\$") for v, name in schema.drawn_values.items()}
     handles: list[Any] = [Patch(color=color, label=names[v]) for v, color in colors.items()]
     if with_reference:
         handles.append(Patch(color="#999999", alpha=_FILL_OPACITY, label="filled: reference"))

@@ -24,6 +24,7 @@ from napari_scribseg.data.orientation import Orientation, StoredAxes
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.data.turned import orientation_notes
 from napari_scribseg.project.document import sha256_of
+from napari_scribseg.project.teamwork import minutes_behind
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^(|[0-9a-f]{64})$")]
 
@@ -48,6 +49,8 @@ class CaseFacts(_Fact):
     scribbled_voxels: dict[str, int] = {}
     """Of every class, background included."""
     scribbled_slices: int = 0
+    pen_minutes: float | None = None
+    """With the pen, for these strokes; None = not known, as outside of a project."""
     reference_voxels: dict[str, int] = {}
     """Of every foreground class; empty without a reference."""
     reference_share: float = 1.0
@@ -154,6 +157,7 @@ def _facts(
         spacing_mm=case.image.spacing,
         scribbled_voxels=_scribbled_voxels(case, schema),
         scribbled_slices=_scribbled_slices(case),
+        pen_minutes=minutes_behind(files.scribbles) if files.scribbles else None,
         reference_voxels=_reference_voxels(case, schema),
         reference_share=share,
         reference_problem=without_folder(problem, folder),

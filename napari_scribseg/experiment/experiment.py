@@ -163,6 +163,14 @@ class Trial:
         """The settings of the engine."""
         return self.settings.training.model_copy(update={"random_seed": self.random_seed})
 
+    @property
+    def pen_minutes(self) -> float | None:
+        """Minutes with the pen behind the strokes it learns from; None = not known of all."""
+        known = [case.pen_minutes for case in self.train if case.scribbles_sha256]
+        if not known or None in known:
+            return None
+        return sum(minutes for minutes in known if minutes is not None)
+
 
 def patients_and_cases(cases: Sequence[CaseFacts]) -> str:
     """How many, in words: "3 patients, 6 cases"."""

@@ -190,7 +190,9 @@ def disk_obstacle(folder: Path, needed: int) -> str | None:
 def _dataset_of(recipe: Recipe) -> Dataset:
     table = None if recipe.patient_table is None else Path(recipe.patient_table)
     dataset = named_patients(
-        cases_in(Path(recipe.dataset), recipe.frame), pattern=recipe.patient_pattern, table=table
+        cases_in(Path(recipe.dataset), recipe.frame, recipe.strokes_of),
+        pattern=recipe.patient_pattern,
+        table=table,
     )
     return dataset.read_in(recipe.convention, recipe.reference_convention)
 

@@ -96,6 +96,9 @@ class Recipe(_Part):
     """How the references are written, likewise."""
     frame: Annotated[int, Field(ge=0)] | None = None
     """Frame to take from files that are a time series."""
+    strokes_of: Name | None = None
+    """Whose strokes of a project are learnt from: those of an annotator, or "consensus"; None = as
+    `scribseg train` takes them."""
     part: str = "all"
     """Split of the dataset that takes part in the experiment."""
     patient_pattern: Annotated[str, StringConstraints(max_length=500)] | None = None

@@ -53,7 +53,8 @@ from napari_scribseg.io.atomic import write_text
 TRIAL_COLUMNS: Final = (
     *("cell", "label", "method", "preset", "fold", "random_seed", "share_percent", "share_of"),
     *("state", "reason", "step", "train_patients", "train_cases", "test_patients", "test_cases"),
-    *("scribbled_voxels", "scribbled_slices", "labelled_share", "mean_dice", "failed_cases"),
+    *("scribbled_voxels", "scribbled_slices", "labelled_share", "pen_minutes"),
+    *("mean_dice", "failed_cases"),
     *("cases_without_usable_reference", "sha256"),
 )
 
@@ -135,6 +136,7 @@ def _trial_rows(
                 *(state, result.reason or (tried[-1].reason if tried else ""), result.step),
                 *(_patients(trial.train), len(trial.train), _patients(trial.test), len(trial.test)),
                 *(result.scribbled_voxels, result.scribbled_slices, result.labelled_share),
+                _pen_minutes(trial, share_of),
                 *(float(np.mean(means)) if means else NAN, len(result.failures)),
                 *(len(result.unusable), trial.sha256),
             )
@@ -154,18 +156,21 @@ def _summary_rows(
         (
             *("label", "share_percent", "share_of", "cells", "patients"),
             *("scribbled_voxels_mean", "scribbled_slices_mean", "labelled_share_mean"),
+            "pen_minutes_mean",
             *("class", "class_index", *COUNTS, *(f"{m}_{name}" for m, name in columns)),
             "dice_std_between_seeds",
             "dice_max",
         )
     ]
     for (label, share), group in grouped(scored).items():
-        trials = dict.fromkeys(row.trial.name for row in group)
+        trials = {row.trial.name: row.trial for row in group}
         effort = [r for r in (results[name] for name in trials) if r is not None]
+        share_of = experiment.recipe.shares_of
         front = (
-            *(label, share_text(share), experiment.recipe.shares_of, len(trials)),
+            *(label, share_text(share), share_of, len(trials)),
             len({row.patient for row in group}),
             *(float(np.mean([getattr(r, name) for r in effort])) for name in _EFFORT),
+            float(np.mean([_pen_minutes(trial, share_of) for trial in trials.values()])),
         )
         for s in summarise(row.score for row in group):
             of_class = [row for row in group if row.score.index == s.index]
@@ -182,6 +187,12 @@ def _summary_rows(
 
 
 _EFFORT: Final = ("scribbled_voxels", "scribbled_slices", "labelled_share")
+
+
+def _pen_minutes(trial: Trial, share_of: str) -> float:
+    """Minutes with the pen behind a trial; NaN where not known, as of a share of the strokes."""
+    minutes = None if share_of == "strokes" and trial.share < 1 else trial.pen_minutes
+    return NAN if minutes is None else minutes
 
 
 def _between_seeds(rows: Iterable[ScoredRow]) -> float:

@@ -16,6 +16,7 @@ from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.volumes import write_volume
+from napari_scribseg.project.teamwork import effort_of_files
 from napari_scribseg.runs.documents import RunCase
 from napari_scribseg.runs.folder import RunFolder, is_run
 
@@ -50,6 +51,7 @@ def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolde
         preset=trial.settings.preset,
         dataset=experiment.dataset_title,
         dataset_folder=Path(experiment.recipe.dataset),
+        effort=effort_of_files(case.files.scribbles for case in trial.train),
     )
     write_text(mark, trial.sha256)
     return run

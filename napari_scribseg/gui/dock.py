@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from napari_scribseg.gui.canvas.layers import role_of
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import Leaving, Running
-from napari_scribseg.gui.dock_place import DockPlace
+from napari_scribseg.gui.dock_place import DockPlace, true_viewer
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
     StepName,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     import napari.viewer
 
 
-_MINIMUM_WIDTH = 340
 _TABS = "QTabBar::tab { padding: 6px 14px; min-height: 16px; }"
 """napari's own style cuts the letters of a bar of tabs off at the top."""
 
@@ -52,6 +51,7 @@ class ScribbleDock(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer, project: Path | None = None) -> None:
         super().__init__()
+        viewer = true_viewer(viewer)
         self.session = Session(viewer, project)
         self.status = StatusLine(self.session)
         self.case_tab = CaseTab(self.session)
@@ -81,7 +81,6 @@ class ScribbleDock(QWidget):
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.train_tab.card)
         layout.addWidget(self.status)
-        self.setMinimumWidth(_MINIMUM_WIDTH)
         self.train_tab.card.result_asked.connect(self._show_results)
         steps = steps_at_start(self.session.project_folder)
         self.guide = FirstStepsPresenter(self.first_steps, steps, keep_steps)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from qtpy.QtCore import QEvent, QObject, QTimer
-from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QWidget
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QPushButton, QWidget
 
 from napari_scribseg.gui.closing import Leaving, main_window_of
+
+if TYPE_CHECKING:
+    import napari.viewer
 
 _CLOSE_BUTTON: Final = "QTitleBarCloseButton"
 """What napari calls the x of a dock."""
@@ -21,6 +24,14 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     while parent is not None and not isinstance(parent, QDockWidget):
         parent = parent.parentWidget()
     return parent
+
+
+def true_viewer(viewer: napari.viewer.Viewer) -> napari.viewer.Viewer:
+    """Napari's viewer itself: plugins may be given a proxy, whose layers are no layer's own self.
+
+    Every access to a proxy makes new ones, so `is` would never hold.
+    """
+    return cast("napari.viewer.Viewer", getattr(viewer, "__wrapped__", viewer))
 
 
 class DockPlace(QObject):
@@ -65,6 +76,10 @@ class DockPlace(QObject):
 
     def _watch(self) -> None:
         bar = None if self._dock is None else self._dock.titleBarWidget()
+        for label in () if bar is None else bar.findChildren(QLabel):
+            label.setText(label.text().partition(" (")[0])  # napari adds whose widget it is
+        if self._dock is not None:  # what a tab says where docks share a place
+            self._dock.setWindowTitle(self._dock.windowTitle().partition(" (")[0])
         button = None if bar is None else bar.findChild(QPushButton, _CLOSE_BUTTON)
         if button is not None:
             button.removeEventFilter(self)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton
 
 from napari_scribseg.gui.first_steps import ALL_DONE, STEPS, FirstSteps
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET, button
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, button, quiet
 
 _DOT_SIZE = 12
 _NEXT_COLOR, _LATER_COLOR = "#3f80e4", "#858b94"
@@ -36,7 +36,7 @@ class FirstStepsPanel(QFrame):
         self._step = ""
         self.dots = [QLabel() for _ in STEPS]
         self.count, self.title = QLabel(), QLabel()
-        self.count.setStyleSheet(QUIET)
+        self.count.setStyleSheet(quiet())
         self.title.setStyleSheet("font-weight: 600;")
         self.title.setWordWrap(True)
         self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.autosave import SaveState
 from napari_scribseg.gui.session import Session
-from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, QUIET, ElidedLabel
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, ElidedLabel, quiet
 
 
 class StatusLine(QFrame):
@@ -36,7 +36,7 @@ class StatusLine(QFrame):
         row.setSpacing(2 * GAP)
         for label in (self.case, self.device, self.saved):
             label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setStyleSheet(QUIET)
+            label.setStyleSheet(quiet())
             row.addWidget(label)
         self.case.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         row.setStretch(0, 1)
@@ -82,4 +82,4 @@ class StatusLine(QFrame):
         else:
             text = f"saved {state.saved_at}" if state.saved_at else "nothing unsaved"
         self.saved.setText(text)
-        self.saved.setStyleSheet(f"color: {color};" if color else QUIET)
+        self.saved.setStyleSheet(f"color: {color};" if color else quiet())

@@ -106,7 +106,8 @@ def effort_sentence(by_case: Mapping[str, Sequence[Stroke]]) -> str:
     people = sorted({stroke.by for stroke in known})
     minutes = sum(pen_minutes(s for s in known if s.by == who) for who in people)
     slices = sum(len({z for one in strokes for z in one.slices}) for strokes in by_case.values())
-    parts = [counted(slices, "slice")]
+    voxels = sum(sum(stroke.drawn.values()) for stroke in every)
+    parts = [counted(slices, "slice"), counted(voxels, "voxel")]
     if known:
         parts = [f"{_minutes(minutes)} of pen", counted(len(people), "annotator"), *parts]
     if len(known) < len(every):

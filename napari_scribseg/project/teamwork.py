@@ -17,8 +17,8 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.on_grid import put_on_grid
-from napari_scribseg.project.annotator import CONSENSUS
-from napari_scribseg.project.effort import Effort, effort_of, effort_sentence
+from napari_scribseg.project.annotator import CONSENSUS, UNKNOWN_AUTHOR
+from napari_scribseg.project.effort import Effort, effort_of, effort_sentence, pen_minutes
 from napari_scribseg.project.folder import Project
 from napari_scribseg.project.open_document import is_project
 from napari_scribseg.project.strokes_ledger import Stroke
@@ -190,11 +190,46 @@ def effort_text(
     """
     by_place: dict[str, list[Stroke]] = {}
     for place in places:
-        people = _people(*place)
-        known = [one for one in strokes_of_case(place.project, place.case) if one.of in people]
         fresh = (unsaved or {}).get(place, ())
-        by_place[str(place)] = list(dict.fromkeys([*known, *fresh]))
+        by_place[str(place)] = list(dict.fromkeys([*_strokes_behind(place), *fresh]))
     return effort_sentence(by_place)
+
+
+def effort_of_files(scribbles: Iterable[Path | None]) -> str:
+    """The same of files of scribbles, as far as they lie in a project.
+
+    Args:
+        scribbles: of the cases that are learnt from.
+
+    Raises:
+        InvalidInput: a document or ledger can't be read.
+    """
+    places = [place_in_project(path) for path in scribbles if path is not None]
+    return effort_text(place for place in places if place is not None)
+
+
+def minutes_behind(scribbles: Path) -> float | None:
+    """Minutes with the pen behind a file of scribbles; None where they are not known.
+
+    Args:
+        scribbles: a file; only those of a project are known.
+
+    Raises:
+        InvalidInput: a document or ledger can't be read.
+    """
+    place = place_in_project(scribbles)
+    strokes = () if place is None else _strokes_behind(place)
+    if not strokes or any(stroke.by == UNKNOWN_AUTHOR for stroke in strokes):
+        return None
+    people = {stroke.by for stroke in strokes}
+    return sum(pen_minutes(one for one in strokes if one.by == who) for who in people)
+
+
+def _strokes_behind(place: Place) -> tuple[Stroke, ...]:
+    """What a version of a case's strokes consists of."""
+    people = _people(*place)
+    known = strokes_of_case(place.project, place.case)
+    return tuple(stroke for stroke in known if stroke.of in people)
 
 
 def _people(project: Path, case_id: str, of: str) -> set[str]:

@@ -23,7 +23,7 @@ import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import UNLABELLED, is_structure
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 
@@ -105,7 +105,7 @@ def carry_case(source: Volume, strokes: Array, target: Volume) -> npt.NDArray[np
 
 def _around(strokes: Array, spacing: tuple[float, float]) -> tuple[slice, slice] | None:
     """The part of a slice that holds its structures, and some more."""
-    drawn = np.argwhere((strokes != UNLABELLED) & (strokes != BACKGROUND))
+    drawn = np.argwhere(is_structure(strokes))
     if not len(drawn):
         return None
     margin = np.ceil(MARGIN_MM / np.asarray(spacing)).astype(int)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_scribseg.core.labels import UNLABELLED
+from napari_scribseg.core.labels import UNLABELLED, without_unsure
 from napari_scribseg.core.types import Array, Mask
 
 REACH_MM: Final = 20.0
@@ -42,7 +42,9 @@ def interpolate_strokes(
     """
     proposed = np.zeros(scribbles.shape, np.uint8)
     claims = np.zeros(scribbles.shape, np.uint8)
-    for value in np.unique(scribbles[scribbles != UNLABELLED]):
+    for value in np.unique(without_unsure(scribbles)[scribbles != UNLABELLED]):
+        if value == UNLABELLED:
+            continue
         stroke = scribbles == value
         drawn = [int(z) for z in np.flatnonzero(stroke.any(axis=(1, 2)))]
         for below, above in pairwise(drawn):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.events import Event, Finished, Validated, from_line
+from napari_scribseg.core.events import Event, Finished, Started, Validated, from_line
 from napari_scribseg.io.regular_file import open_own
 
 _MOST_LOGS: Final = 512
@@ -34,6 +34,7 @@ class Summary:
         end: how the last session that has ended did so.
         seconds: the most training time that any end tells of.
         score: the last validation that has a mean.
+        slices: that are learnt from, 0 before the training has begun.
     """
 
     last: Event | None = None
@@ -41,6 +42,7 @@ class Summary:
     end: Finished | None = None
     seconds: float = 0.0
     score: Validated | None = None
+    slices: int = 0
 
     def with_event(self, event: Event) -> Summary:
         """The summary after one more event."""
@@ -53,6 +55,7 @@ class Summary:
             end=event if is_end else self.end,
             seconds=max(self.seconds, event.seconds) if is_end else self.seconds,
             score=event if scored else self.score,
+            slices=event.slices if isinstance(event, Started) else self.slices,
         )
 
 

@@ -15,7 +15,7 @@ from napari_scribseg.core.method_spec import MethodSpec, Preset
 from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.methods.registry import spec_named
-from napari_scribseg.project.teamwork import effort_text, place_in_project
+from napari_scribseg.project.teamwork import effort_of_files
 from napari_scribseg.runs.documents import RunCase
 from napari_scribseg.runs.folder import RunFolder
 
@@ -88,7 +88,7 @@ def prepare_run(
         dataset_folder=dataset.folder.absolute(),
         validate=validate,
         continues=continues,
-        effort=_effort_of(cases),
+        effort=effort_of_files(case.files.scribbles for case in cases if case.role == "train"),
     )
 
 
@@ -114,13 +114,6 @@ def run_of_cases(
     """
     words = _validation_words(cases, training, validate)
     return RunFolder.create(out, training=training, cases=cases, **words, **given)
-
-
-def _effort_of(cases: Iterable[RunCase]) -> str:
-    """What drawing the strokes of training cases took, as far as a project tells."""
-    drawn = [case.files.scribbles for case in cases if case.role == "train"]
-    places = [place_in_project(path) for path in drawn if path is not None]
-    return effort_text(place for place in places if place is not None)
 
 
 def _validation_words(

@@ -16,7 +16,7 @@ from napari_scribseg.annotation.outer_background import (
     outside_of,
     with_few_voxels_of_the_outside,
 )
-from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.labels import BACKGROUND, UNSURE
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
@@ -114,3 +114,13 @@ def test_outside_of_a_region_is_background():
     assert not outside[1, 30:50, 30:50].any()
     few = with_few_voxels_of_the_outside(drawn).scribbles
     assert (few[0] == BACKGROUND).any(), "a slice beyond the region is learnt from"
+
+
+def test_what_is_unsure_is_no_background_of_the_outside():
+    drawn = ring()
+    plain = outer_background_of(case(drawn))
+    assert plain[0, 0, 0]
+    drawn[0, :3] = UNSURE
+    marked = outer_background_of(case(drawn))
+    assert not marked[0, 0, :3].any()
+    assert marked.sum() == plain.sum() - 3

@@ -112,6 +112,7 @@ COMMANDS = {
         *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
         *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table", "--frame"),
         *("--cell", "--log-to", "--plan", "--reference-convention", "--shortened", "--strict"),
+        "--strokes-of",
         *("--sweep", "--table", "--tables", "--trial", "--trials-per-gpu", "--wait", "--watch"),
     },
 }

@@ -95,6 +95,7 @@ def test_every_option_arrives_in_the_recipe(data, tmp_path, capsys):
         "wsl4mis",
         "--patient-pattern",
         "^(patient.)",
+        *("--strokes-of", "Ana"),
         "--save-recipe",
         recipe,
     ]
@@ -108,7 +109,7 @@ def test_every_option_arrives_in_the_recipe(data, tmp_path, capsys):
     assert (made.minutes, made.clock, made.shares) == (2.0, "cpu", (0.5, 1.0))
     assert (made.shares_of, made.locked, made.threads) == ("strokes", ("maag",), 2)
     assert (made.device, made.convention) == ("cpu", "wsl4mis")
-    assert made.patient_pattern == "^(patient.)"
+    assert (made.patient_pattern, made.strokes_of) == ("^(patient.)", "Ana")
 
 
 @pytest.mark.parametrize(

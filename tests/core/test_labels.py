@@ -16,9 +16,15 @@ from napari_scribseg.core.labels import (
     IGNORE,
     PALETTE,
     PRESETS,
+    UNKNOWN,
+    UNLABELLED,
+    UNSURE,
     LabelSchema,
+    is_structure,
+    reference_of_scribbles,
     schema_from_names,
     targets_of,
+    without_unsure,
 )
 
 HEART = PRESETS["cardiac"]
@@ -114,10 +120,10 @@ def test_values_outside_the_schema_are_refused_with_counts() -> None:
         HEART.to_scribbles(np.array([-2]))
 
 
-def test_a_schema_has_1_to_254_different_names() -> None:
-    most = LabelSchema.of(*(f"part {i}" for i in range(254)))
-    assert most.n_classes == 255
-    scribbles = np.arange(256).astype(np.uint8)
+def test_a_schema_has_1_to_253_different_names() -> None:
+    most = LabelSchema.of(*(f"part {i}" for i in range(253)))
+    assert most.n_classes == 254
+    scribbles = np.delete(np.arange(256), UNSURE).astype(np.uint8)
     np.testing.assert_array_equal(most.to_scribbles(most.to_targets(scribbles)), scribbles)
     for names in (
         [f"part {i}" for i in range(255)],
@@ -161,3 +167,20 @@ def _seen_lab(color: str, sight: np.ndarray) -> np.ndarray:
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     seen = np.clip(sight @ linear, 0, 1)
     return rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055))
+
+
+def test_unsure_is_neither_a_class_nor_background_and_teaches_nothing():
+    schema = LabelSchema.of("a", "b")
+    drawn = np.array([UNLABELLED, 1, 2, UNSURE, BACKGROUND], np.uint8)
+    schema.check_scribbles(drawn)
+    assert schema.to_targets(drawn).tolist() == [IGNORE, 1, 2, IGNORE, 0]
+    assert reference_of_scribbles(drawn).tolist() == [UNKNOWN, 1, 2, UNKNOWN, 0]
+    assert is_structure(drawn).tolist() == [False, True, True, False, False]
+    assert without_unsure(drawn).tolist() == [0, 1, 2, 0, 255]
+    assert UNSURE not in schema.scribble_values
+    with pytest.raises(InvalidInput, match="value"):
+        schema.check_segmentation(drawn)
+
+    other = ScribbleConvention.wsl4mis(2)
+    assert other.write(drawn).tolist() == [3, 1, 2, 3, 0]
+    assert ScribbleConvention.ours(2).read(drawn)[0].tolist() == drawn.tolist()

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from experiments import made_up_settings, phantom_experiment, recipe_of
-from phantoms import phantom_dataset
+from phantoms import TWO_BALLS, phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment.experiment import (
     Experiment,
@@ -24,6 +26,7 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.plan import disk_obstacle, draft, estimate
 from napari_scribseg.experiment.splits import Fold
 from napari_scribseg.io.documents import save_document
+from napari_scribseg.project.store import ProjectStore
 
 
 @pytest.fixture
@@ -233,3 +236,34 @@ def test_the_estimate_follows_what_was_measured(tmp_path):
     assert estimate(out, experiment, trials).bytes > 2 * 4000
     timed(out, experiment, 100.0)
     assert estimate(out, experiment, trials).seconds == 200.0
+
+
+def test_whose_strokes_are_learnt_from_and_how_long_they_took(tmp_path, data):
+    """An experiment on a project: the strokes of one annotator, with the minutes of the pen."""
+    store = ProjectStore(tmp_path / "journals")
+    project = tmp_path / "project"
+    store.ensure_project(project, TWO_BALLS)
+    store.set_apart(apart=True)
+    for files in read_dataset(data).cases:
+        store.bring_in(files.model_copy(update={"scribbles": None}), TWO_BALLS)
+        for name, seconds in (("Ana", 60), ("Ben", 30)):
+            store.work_as(name)
+            opened = store.load(files.id)
+            drawn = np.zeros(opened.case.image.shape, np.uint8)
+            drawn[0, 2:5, 2:8] = [[1], [2], [255]]
+            of = opened.strokes_of
+            store.keep(files.id, files.id, drawn, TWO_BALLS, of=of, seconds=seconds)
+            store.save(files.id, drawn, TWO_BALLS, of=of)
+    store.close()
+    recipe = recipe_of(project, "a", strokes_of="Ana")
+    found = draft(recipe, made_up_settings("a")).experiment
+    assert found is not None
+    assert {case.pen_minutes for case in found.cases} == {1.0}
+    assert all("annotators" in str(case.files.scribbles) for case in found.cases)
+    trial = next(iter(trials_of(found).values()))
+    assert trial.pen_minutes == len(trial.train)
+    with pytest.raises(InvalidInput, match="Nobody called 'Eve' has drawn"):
+        draft(recipe_of(project, "a", strokes_of="Eve"), made_up_settings("a"))
+    assert (
+        draft(recipe_of(data, "a"), made_up_settings("a")).experiment.cases[0].pen_minutes is None
+    )

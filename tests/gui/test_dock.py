@@ -348,3 +348,23 @@ def test_a_case_stays_open_when_a_duplicate_of_its_image_is_deleted(
     assert dock.session.case == case
     viewer.layers.remove(image)
     assert dock.session.selected.image is None
+
+
+def test_a_dock_of_the_plugins_menu_has_napari_itself_and_one_title(viewer, qtbot) -> None:
+    """napari gives plugins a proxy of its viewer, which finds other layers at every look."""
+    place, dock = viewer.window.add_plugin_dock_widget("napari-scribseg", "Scribble segmentation")
+    assert isinstance(dock, ScribbleDock)
+    assert dock.session.viewer is viewer
+    qtbot.waitUntil(dock.isVisible)
+    titles = [label.text() for label in place.titleBarWidget().findChildren(QLabel)]
+    assert "Scribble segmentation" in titles
+    assert not any("(" in title for title in titles)
+
+
+def test_no_panel_is_wider_than_the_dock(viewer, tmp_path, qtbot) -> None:
+    dock = open_dock(viewer, tmp_path, qtbot)
+    for tab in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(tab)
+        qtbot.wait(50)
+        page = dock.tabs.currentWidget()
+        assert page.widget().width() <= page.viewport().width(), dock.tabs.tabText(tab)

@@ -58,10 +58,15 @@ def test_each_annotator_has_an_own_entry():
 
 
 def test_the_line_of_a_run_names_nobody():
-    ana, ben = stroke(0, 60, slices=(1, 2)), stroke(5, 60, by="Ben", slices=(2,))
-    unknown = stroke(0, by="unknown", slices=(1,))
-    assert effort_sentence({"p1": [ana]}) == "strokes: 1.0 min of pen, 1 annotator, 2 slices"
+    ana = stroke(0, 60, slices=(1, 2), drawn={1: 7, 255: 5})
+    ben = stroke(5, 60, by="Ben", slices=(2,), drawn={1: 8})
+    unknown = stroke(0, by="unknown", slices=(1,), drawn={2: 1})
+    assert effort_sentence({"p1": [ana]}) == (
+        "strokes: 1.0 min of pen, 1 annotator, 2 slices, 12 voxels"
+    )
     both = effort_sentence({"p1": [ana, ben], "p2": [unknown]})
-    assert both == "strokes: 2.0 min of pen, 2 annotators, 3 slices, some of unknown authors"
-    assert effort_sentence({"p1": [unknown]}) == "strokes: 1 slice, of unknown authors"
+    assert both == (
+        "strokes: 2.0 min of pen, 2 annotators, 3 slices, 21 voxels, some of unknown authors"
+    )
+    assert effort_sentence({"p1": [unknown]}) == "strokes: 1 slice, 1 voxel, of unknown authors"
     assert effort_sentence({}) == effort_sentence({"p1": []}) == ""

@@ -257,10 +257,13 @@ def test_effort_of_a_training_counts_what_it_learns_from(store, folder):
     place = teamwork.place_in_project(version.path)
     assert place == (folder, CASE, "Ana")
     text = teamwork.effort_text([place])
-    assert text == "strokes: 0.0 min of pen, 1 annotator, 1 slice"
+    assert text == "strokes: 0.0 min of pen, 1 annotator, 1 slice, 6 voxels"
     store.save_consensus(CASE, ana, MADE)
     of_both = teamwork.effort_text([place._replace(of="consensus")])
     assert "2 annotators" in of_both
+    assert teamwork.effort_of_files([version.path, None, folder / "elsewhere"]) == text
+    assert teamwork.minutes_behind(version.path) == pytest.approx(1.5 / 60)
+    assert teamwork.minutes_behind(folder / "elsewhere" / "scribbles.nii.gz") is None
     assert teamwork.place_in_project(folder / "elsewhere" / "scribbles.nii.gz") is None
     assert teamwork.effort_text([]) == ""
 

@@ -205,7 +205,7 @@ def _distance(row: Row | None) -> str:
 
 
 def _effort(row: Row) -> tuple[str, str]:
-    """What was drawn for a training: voxels, then slices and share."""
+    """What was drawn for a training: voxels, then slices, share and time with the pen."""
     voxels, slices, share = (
         number(row[f"{name}_mean"])
         for name in ("scribbled_voxels", "scribbled_slices", "labelled_share")
@@ -214,7 +214,9 @@ def _effort(row: Row) -> tuple[str, str]:
         return _NO_VALUE, ""
     thin = "\N{NARROW NO-BREAK SPACE}"
     drawn = f"{voxels:,.0f}".replace(",", thin)
-    return f"{drawn} voxels", f"{slices:,.0f} slices, {100 * share:.2g} % of all"
+    minutes = number(row["pen_minutes_mean"])
+    pen = "" if np.isnan(minutes) else f", {minutes:.3g} min of pen"
+    return f"{drawn} voxels", f"{slices:,.0f} slices, {100 * share:.2g} % of all{pen}"
 
 
 def _gallery(folder: Path, experiment: Experiment, locked: bool) -> dict[str, list[dict[str, Any]]]:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.gui.batch.check import CheckReport
 from napari_scribseg.gui.values import Level
-from napari_scribseg.gui.widgets.style import LEVEL_COLORS, QUIET, Fold, Panel
+from napari_scribseg.gui.widgets.style import LEVEL_COLORS, Fold, Panel, quiet
 
 
 class BatchCheckPanel(Panel):
@@ -20,7 +20,7 @@ class BatchCheckPanel(Panel):
         self.obstacles, self.left_out = _sentences("error"), _sentences("warning")
         self.patients = _sentences("info")
         self.estimate, self.notes = _sentences("info"), _sentences("info")
-        self.notes.setStyleSheet(QUIET)
+        self.notes.setStyleSheet(quiet())
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(12, 0, 0, 0)

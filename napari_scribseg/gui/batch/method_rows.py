@@ -99,7 +99,7 @@ class MethodRow(QWidget):
         self.remove.clicked.connect(self.remove_asked)
         first = QHBoxLayout()
         first.setSpacing(GAP)
-        first.addWidget(self.method, 2)
+        first.addWidget(self.method, 3)
         first.addWidget(self.preset, 1)
         first.addWidget(self._more)
         first.addWidget(self.remove)

@@ -35,6 +35,7 @@ class MoreOptions(QWidget):
         self.shares_of, self.clock, self.device = QComboBox(), QComboBox(), QComboBox()
         self.convention = QComboBox()
         self.patient_pattern, self.patient_table = QLineEdit(), QLineEdit()
+        self.strokes_of = QLineEdit()
         self.threads, self.jobs = QSpinBox(), QSpinBox()
         self.shares_of.addItems(["patients", "strokes"])
         self.clock.addItems(["wall", "cpu"])
@@ -49,12 +50,23 @@ class MoreOptions(QWidget):
         self.title.setPlaceholderText("none")
         for edit in (self.patient_pattern, self.patient_table):
             edit.setPlaceholderText("as the dataset says")
+        self.strokes_of.setPlaceholderText("as the project says")
         form = QFormLayout(self)
         form.setContentsMargins(12, 0, 0, 0)
         form.setHorizontalSpacing(8)
         form.setVerticalSpacing(GAP)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for name, widget, tip in (
+        for name, widget, tip in self._fields(fold_seed):
+            tame(widget)
+            if isinstance(widget, QComboBox):
+                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            widget.setToolTip(f"<p>{tip}</p>")
+            form.addRow(name, widget)
+        self._connect()
+
+    def _fields(self, fold_seed: QWidget) -> tuple[tuple[str, QWidget, str], ...]:
+        """Title, editor and tooltip of every field."""
+        return (
             ("Title", self.title, "What the experiment is called in its report"),
             ("Random seeds", self.seeds, "Every trial is trained once with each: 0, 1, 2"),
             ("Fold seed", fold_seed, "Which patients are in which fold"),
@@ -74,6 +86,11 @@ class MoreOptions(QWidget):
                 "Or a CSV file with the columns case and patient",
             ),
             ("Part", self.part, "Split of the dataset that takes part; all = everything"),
+            (
+                "Strokes of",
+                self.strokes_of,
+                "Learn from the strokes of this annotator of a project, or from the consensus",
+            ),
             ("Scribbles are", self.convention, "How the scribble files are written"),
             (
                 "Minutes count",
@@ -87,13 +104,7 @@ class MoreOptions(QWidget):
                 self.jobs,
                 f"As many as fit: {default_jobs(1)} with one thread each",
             ),
-        ):
-            tame(widget)
-            if isinstance(widget, QComboBox):
-                widget.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            widget.setToolTip(f"<p>{tip}</p>")
-            form.addRow(name, widget)
-        self._connect()
+        )
 
     def value(self) -> dict[str, Any]:
         """Fields of a recipe, as JSON values.
@@ -112,6 +123,7 @@ class MoreOptions(QWidget):
             "patient_pattern": self.patient_pattern.text() or None,
             "patient_table": _path(self.patient_table),
             "part": self.part.text().strip() or "all",
+            "strokes_of": self.strokes_of.text().strip() or None,
             "convention": None if chosen == _AS_THE_LAYOUT else chosen,
             "clock": self.clock.currentText(),
             "device": self.device.currentText().strip(),
@@ -134,6 +146,7 @@ class MoreOptions(QWidget):
         self.patient_pattern.setText(recipe.patient_pattern or "")
         self.patient_table.setText(recipe.patient_table or "")
         self.part.setText(recipe.part)
+        self.strokes_of.setText(recipe.strokes_of or "")
         self.convention.setCurrentText(recipe.convention or _AS_THE_LAYOUT)
         self.clock.setCurrentText(recipe.clock)
         self.device.setEditText(recipe.device)
@@ -141,7 +154,7 @@ class MoreOptions(QWidget):
 
     def _connect(self) -> None:
         words = (self.title, self.seeds, self.shares, self.locked, self.patients, self.part)
-        for edit in (*words, self.patient_pattern, self.patient_table):
+        for edit in (*words, self.patient_pattern, self.patient_table, self.strokes_of):
             edit.textChanged.connect(self.value_changed)
         for box in (self.shares_of, self.clock, self.convention, self.device):
             box.currentTextChanged.connect(self.value_changed)

@@ -11,7 +11,7 @@ from napari_scribseg.experiment.worst_slices import PickedSlice
 from napari_scribseg.gui.batch.results import BatchResults
 from napari_scribseg.gui.batch.screen import BatchScreen, Phase
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, QUIET, Fold, Panel, button, note_label
+from napari_scribseg.gui.widgets.style import GAP, Fold, Panel, button, note_label, quiet
 from napari_scribseg.gui.widgets.table import Field, SortedTable
 
 _COLUMNS: Final = (
@@ -45,7 +45,7 @@ class BatchResultsPanel(Panel):
         row.addWidget(self.folder)
         row.addStretch()
         self.comparisons, self._more_text = _text(), _text()
-        self._more_text.setStyleSheet(QUIET)
+        self._more_text.setStyleSheet(quiet())
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(12, 0, 0, 0)

@@ -28,14 +28,13 @@ from napari_scribseg.gui.batch.shown_slice import SliceViewer
 from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
 from napari_scribseg.gui.closing import CloseGuard, Leaving, Running, main_window_of
-from napari_scribseg.gui.dock_place import DockPlace
+from napari_scribseg.gui.dock_place import DockPlace, true_viewer
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
 
 if TYPE_CHECKING:
     import napari.viewer
 
-_MINIMUM_WIDTH = 340
 _RECIPES = "Recipes (*.json)"
 
 
@@ -48,7 +47,7 @@ class BatchEvaluation(QWidget):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer = viewer = true_viewer(viewer)
         self._background = Background()
         self.jobs = BackgroundExperiments(self._background)
         self.presenter = BatchPresenter(view=self, jobs=self.jobs)
@@ -171,7 +170,6 @@ class BatchEvaluation(QWidget):
         layout.setSpacing(0)
         layout.addWidget(self._tab, 1)
         layout.addWidget(self.status)
-        self.setMinimumWidth(_MINIMUM_WIDTH)
 
     def _connect(self) -> None:
         plan, trials, results, presenter = self.plan, self.trials, self.results, self.presenter

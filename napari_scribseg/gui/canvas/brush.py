@@ -40,6 +40,11 @@ def take_tool(layer: Layer, tool: Tool) -> None:
     cast("Labels", layer).mode = tool
 
 
+def put_away(layer: Layer) -> None:
+    """Take no tool: a click moves the view."""
+    cast("Labels", layer).mode = "pan_zoom"
+
+
 def width(layer: Layer) -> int:
     """Width of the present tool in voxels."""
     return int(cast("Labels", layer).brush_size)

@@ -20,7 +20,7 @@ def key_of(value: int) -> str:
 
 def label_look(schema: LabelSchema, colors: dict[int, str]) -> dict[str, Any]:
     """The settings of a labels layer that shows these values in these colours, with their names."""
-    names = {**dict(enumerate(schema.names)), **schema.scribble_values}
+    names = {**dict(enumerate(schema.names)), **schema.drawn_values}
     values = [UNLABELLED, *colors]
     return {
         "colormap": DirectLabelColormap(

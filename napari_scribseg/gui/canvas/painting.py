@@ -99,7 +99,7 @@ def _keep_inside(layer: Labels) -> None:
     schema = layers.schema_of(layer)
     if schema is None:
         return
-    allowed = (UNLABELLED, *schema.scribble_values)
+    allowed = (UNLABELLED, *schema.drawn_values)
     if int(layer.selected_label) not in allowed:
         last = layers.notes(layer).get("selected")
         layer.selected_label = last if last in allowed else allowed[1]

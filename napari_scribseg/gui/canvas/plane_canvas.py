@@ -10,7 +10,7 @@ from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_scribseg.gui.canvas.canvas_marks import CrossMarks, LetterMarks
+from napari_scribseg.gui.canvas.canvas_marks import BoxMarks, CrossMarks, LetterMarks
 from napari_scribseg.gui.canvas.drawing_context import hide_brush_box, keep_canvas_current
 from napari_scribseg.gui.canvas.shown_directions import letters_on, plane_name, turn_upright
 from napari_scribseg.gui.canvas.side_by_side import camera_of
@@ -45,6 +45,7 @@ class PlaneCanvas(QWidget):
         self._end_context = keep_canvas_current(model, self.native)
         self._letters = LetterMarks(self.native, _LETTER_SIZE)
         self._cross = CrossMarks(model, self.native)
+        self.region = BoxMarks(model, self.native)
         self._name = QLabel(self.native)
         self._name.setStyleSheet(_NAME_STYLE)
         self._name.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -74,6 +75,7 @@ class PlaneCanvas(QWidget):
         self._fitting.stop()
         self._end_context()
         self._cross.end()
+        self.region.end()
         self.model.dims.events.order.disconnect(self._show_directions)
         self.native.removeEventFilter(self)
         self._viewer.close()
@@ -95,6 +97,7 @@ class PlaneCanvas(QWidget):
             self.model.reset_view()
             self._fitted = camera_of(self.model).zoom
             self._cross.refresh()
+            self.region.refresh()
 
     def _show_directions(self, _event: object = None) -> None:
         turn_upright(self.model, self._image)

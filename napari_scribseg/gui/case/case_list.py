@@ -227,6 +227,7 @@ class CaseList(QWidget):
 
     def _ask_comment(self) -> None:
         text = self.comment.text().strip()
+        self.list.setFocus()  # the key of a class must not begin the next comment
         if text:
             self.comment.clear()
             self.comment_asked.emit(text)

@@ -71,6 +71,7 @@ class PeoplePanel(QWidget):
         self.name.setMaxLength(LONGEST_NAME)
         self.name.setToolTip("Your name: every stroke that you draw is noted under it")
         self.name.editingFinished.connect(self._name_given)
+        self.name.returnPressed.connect(self._leave_name)
         self.apart = QCheckBox("Everybody draws apart")
         self.apart.setToolTip(
             "Everybody has strokes of their own and sees those of others only when done with the "
@@ -144,6 +145,10 @@ class PeoplePanel(QWidget):
 
     def _name_given(self) -> None:
         self.named.emit(self.name.text())
+
+    def _leave_name(self) -> None:
+        """Who has pressed Return draws next: the key of a class must not go into the name."""
+        self.apart.setFocus()
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)

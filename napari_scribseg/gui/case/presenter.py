@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, LabelSchema
 from napari_scribseg.core.wording import counted
 from napari_scribseg.data.found import Found, FoundCase, read_as
 from napari_scribseg.data.label_values import LabelKind, LabelValues, convention_of, proposed
@@ -357,4 +357,5 @@ class ImportPresenter:
 def meanings_in(schema: LabelSchema) -> tuple[tuple[int, str], ...]:
     """What a stored value can mean, with its words."""
     classes = tuple(enumerate(schema.names[1:], start=1))
-    return ((BACKGROUND, "background"), (UNLABELLED, "not labelled"), *classes)
+    others = ((BACKGROUND, "background"), (UNLABELLED, "not labelled"), (UNSURE, "unsure"))
+    return (*others, *classes)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QScrollArea, QVBoxLay
 from napari_scribseg.data.label_values import LabelKind
 from napari_scribseg.gui.case.presenter import ValueRow
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, QUIET, tame
+from napari_scribseg.gui.widgets.style import GAP, quiet, tame
 
 _PER_LINE: Final = 3
 _HEIGHT: Final = 110
@@ -73,7 +73,7 @@ class ValueTable(QWidget):
     def _value_label(self, row: ValueRow) -> QLabel:
         share = "under 0.01 %" if row.share < 1e-4 else f"{row.share:.2%}"
         label = QLabel(f"{row.value}  ({share})")
-        label.setStyleSheet(QUIET)
+        label.setStyleSheet(quiet())
         label.setToolTip(f"Value {row.value}: {share} of the voxels of the files that were read")
         return label
 

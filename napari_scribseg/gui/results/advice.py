@@ -22,6 +22,8 @@ from napari_scribseg.evaluation.disagreement import (
     too_early,
     vote_disagreement,
 )
+from napari_scribseg.evaluation.expected_gain import expected_gain
+from napari_scribseg.gui.results.run_list import RunEntry
 from napari_scribseg.gui.values import Prediction
 
 
@@ -66,6 +68,39 @@ def advise(predictions: Sequence[Prediction], scribbles: Array | None) -> Advice
     segmentation = first.segmentation.array
     suggestions = draw_here_next(doubt, segmentation, scribbles, first.schema, kind=kind)
     return Advice(first.case, doubt, kind, suggestions)
+
+
+def gain_in_words(runs: Sequence[RunEntry]) -> str:
+    """What one more slice is likely to gain, by the trainings of a project, in a sentence.
+
+    Trainings are compared with others of one method, by one measure: those that are most.
+
+    Args:
+        runs: of the project.
+    """
+    alike: dict[tuple[str, str], list[RunEntry]] = {}
+    for run in runs:
+        if run.is_complete and run.score is not None and run.slices:
+            alike.setdefault((run.method, run.score.measure), []).append(run)
+    known = max(alike.values(), key=len, default=[])
+    points = [(run.slices, run.score.mean) for run in known if run.score and run.score.mean]
+    most = max((slices for slices, _ in points), default=0)
+    found = expected_gain(points, most)
+    if found is None:
+        return (
+            "When to stop: what another slice gains is told after three trainings of a method "
+            "that hold something back to validate, on different numbers of slices (so far "
+            f"{len(points)})."
+        )
+    (measure,) = {run.score.measure for run in known if run.score}
+    called = "Dice" if measure == "dice" else "agreement with held-out strokes"
+    told = (
+        f"{found.mean:+.3f} {called} (90 %: {found.low:+.3f} to {found.high:+.3f}), by "
+        f"{found.trainings} trainings on {found.fewest} to {found.most} slices"
+    )
+    if found.is_worthwhile:
+        return f"Another slice: {told}."
+    return f"Another slice is not expected to help: {told}. Stop, or draw on another case."
 
 
 def _disagreement(predictions: Sequence[Prediction]) -> Doubt:

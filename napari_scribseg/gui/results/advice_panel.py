@@ -60,6 +60,8 @@ class AdvicePanel(Panel):
         self.body.addWidget(self._hint)
         self.body.addLayout(row)
         self.body.addWidget(self.list)
+        self.gain = note_label()
+        self.body.addWidget(self.gain)
         self.clear()
 
     @property

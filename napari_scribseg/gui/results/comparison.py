@@ -89,10 +89,10 @@ def compare(
     return Comparison(prediction, volume, cleaning, scores, note, moved, difference, doubts)
 
 
-def caption_of(comparison: Comparison, title: str) -> str:
-    """What a table is about, in a line: run, part of the case, by whose hand, clean-up."""
+def caption_of(comparison: Comparison, title: str, effort: str = "") -> str:
+    """What a table is about, in a line: run and its effort, part, by whose hand, clean-up."""
     prediction, cleaning = comparison.prediction, comparison.cleaning
-    parts = [f"{prediction.case} by {title}"]
+    parts = [f"{prediction.case} by {title}", *([effort] if effort else [])]
     if prediction.z is not None:
         parts.append(f"slice {prediction.z} only")
     if prediction.corrected:

@@ -182,9 +182,11 @@ class ExportController:
     def save_table(self, path: Path) -> None:
         """Save all numbers of the tab as one CSV."""
         comparisons = {title: one for one, title in self._presenter.compared_of_case()}
+        effort_of = self._presenter.choice.effort_of
+        efforts = {title: effort_of(one.prediction.run) for title, one in comparisons.items()}
         measured = self._measured()
         self._session.run(
-            lambda: save_table(path, comparisons, measured),
+            lambda: save_table(path, comparisons, measured, efforts),
             lambda _none: self._session.say(f"The table was saved to {path}.", "good"),
         )
 

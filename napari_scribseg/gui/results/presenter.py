@@ -383,7 +383,8 @@ class ResultsPresenter:
         before = self.screen.shown
         if before is not None and (before.comparison, before.title) == (comparison, title):
             return before
-        return Shown(comparison, title, caption_of(comparison, title))
+        effort = self.choice.effort_of(comparison.prediction.run)
+        return Shown(comparison, title, caption_of(comparison, title, effort))
 
     def _why_not_predict(self, predicting: bool) -> str | None:
         if predicting:

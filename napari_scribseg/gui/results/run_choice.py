@@ -62,6 +62,10 @@ class RunChoice:
         """What a run is called in the list."""
         return next((e.title for e in self.runs if e.folder == run), run.name if run else "")
 
+    def effort_of(self, run: Path) -> str:
+        """What drawing the strokes took that a run has learnt from; "" = not known."""
+        return next((e.effort for e in self.runs if e.folder == run), "")
+
     @property
     def why_none(self) -> str | None:
         """Why no run predicts, in a sentence; None where one does."""

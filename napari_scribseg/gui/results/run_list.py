@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_scribseg.core.errors import ScribsegError
+from napari_scribseg.core.events import Validated
 from napari_scribseg.core.wording import counted
 from napari_scribseg.data import names
 from napari_scribseg.gui.run_titles import run_title
@@ -27,6 +28,10 @@ class RunEntry:
         about: the rest, in a line.
         state: how its training is now; "model" = it came as a file.
         step: how far it was trained, 0 where that is not known.
+        effort: what drawing its strokes took, "" = not known.
+        method: key of its method.
+        slices: that it has learnt from, 0 where that is not known.
+        score: its last validation.
     """
 
     folder: Path
@@ -34,6 +39,10 @@ class RunEntry:
     about: str = ""
     state: Status | Literal["model"] = "completed"
     step: int = 0
+    effort: str = ""
+    method: str = ""
+    slices: int = 0
+    score: Validated | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -76,12 +85,14 @@ def entry_of(folder: Path) -> RunEntry | None:
         if not run.weights.exists():
             return None
         title = run_title(run.record.method, run.record.created)
-        state, step = run.status, run.summary.last_step
+        record, summary, state = run.record, run.summary, run.status
     except (ScribsegError, OSError, ValueError):
         return None
     structures = ", ".join(run.schema.names[1:])
-    about = f"{run.record.preset} preset; {counted(step, 'step')}; {structures}; {folder.name}"
-    return RunEntry(folder, title, about, state, step)
+    step = summary.last_step
+    about = f"{record.preset} preset; {counted(step, 'step')}; {structures}; {folder.name}"
+    learnt = (record.effort, record.method, summary.slices, summary.score)
+    return RunEntry(folder, title, about, state, step, *learnt)
 
 
 def told_apart(entries: Sequence[RunEntry]) -> tuple[RunEntry, ...]:

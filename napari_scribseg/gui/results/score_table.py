@@ -14,15 +14,18 @@ from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.io.atomic import write_text
 
 TABLE_COLUMNS = (
-    *("case", "run", "post_processing", "scope", "slice", "structure", "dice", "hd95_mm"),
-    *("assd_mm", "precision", "recall", "volume_ml", "reference_volume_ml", "area_mm2"),
+    *("case", "run", "effort", "post_processing", "scope", "slice", "structure", "dice"),
+    *("hd95_mm", "assd_mm", "precision", "recall", "volume_ml", "reference_volume_ml", "area_mm2"),
     *("reference_area_mm2", "reference_share", "measurement", "value", "unit", "source"),
 )
 """Columns of the one table that everything on the tab is saved in."""
 
 
 def save_table(
-    path: Path, comparisons: Mapping[str, Comparison], measurements: Sequence[Measurement]
+    path: Path,
+    comparisons: Mapping[str, Comparison],
+    measurements: Sequence[Measurement],
+    efforts: Mapping[str, str],
 ) -> None:
     """Write all numbers of the tab as one CSV with units in the names of the columns.
 
@@ -30,6 +33,7 @@ def save_table(
         path: the file, replaced if it exists.
         comparisons: by title of the run.
         measurements: clinical numbers.
+        efforts: what drawing the strokes took that a run has learnt from, by its title.
 
     Raises:
         InvalidInput: the file can't be written.
@@ -41,6 +45,7 @@ def save_table(
         shared = {
             "case": comparison.prediction.case.name,
             "run": title,
+            "effort": efforts.get(title, ""),
             "post_processing": _cleaning_words(comparison),
         }
         writer.writerows({**shared, **row} for row in _class_rows(comparison))

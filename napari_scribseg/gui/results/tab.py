@@ -15,7 +15,7 @@ from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.qt import Signal, single_shot
 from napari_scribseg.gui.results.accept_panel import AcceptController, AcceptForm
-from napari_scribseg.gui.results.advice import Advice
+from napari_scribseg.gui.results.advice import Advice, gain_in_words
 from napari_scribseg.gui.results.advice_panel import NEXT_KEY, AdviceController, AdvicePanel
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.gui.results.correction import CorrectionController
@@ -116,6 +116,7 @@ class ResultsTab(Tab):
     def show_runs(self, runs: Sequence[RunEntry], ticked: Sequence[Path]) -> None:
         """List the runs that can predict."""
         self.predict.set_runs(runs, ticked)
+        self.advice.gain.setText(gain_in_words(runs))
 
     def show_segmentations(self, comparisons: Sequence[tuple[Comparison, str]], run: Path) -> None:
         """Put the segmentations of the case into the viewer; only that of a run is seen."""

@@ -11,7 +11,9 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
+    QMenu,
     QPushButton,
+    QWidget,
 )
 
 from napari_scribseg.gui.canvas.tools import Tool, Unit, Widths, voxels_of_width, width_of_voxels
@@ -44,7 +46,7 @@ class BrushPanel(Panel):
         self._unit.setAccessibleName("Unit of the widths")
         tame(self._unit)
         self._unit.currentIndexChanged.connect(self._show_widths)
-        super().__init__("Brush", aside=self._unit, page="guide/scribble.md#brush")
+        super().__init__("Brush", aside=self._make_aside(), page="guide/scribble.md#brush")
         self._widths = Widths()
         self._voxel_mm = 1.0
         self._tools: dict[Tool, QPushButton] = {
@@ -86,6 +88,19 @@ class BrushPanel(Panel):
         self.body.addLayout(switches)
         self.body.addLayout(self._steps(fill_key, planes_key))
         self._show_widths()
+
+    def _make_aside(self) -> QWidget:
+        """At the right of the heading: the grey levels, and the unit of the widths."""
+        levels = button("Levels", "Window and level: which grey levels of the image are shown")
+        self.levels = QMenu(levels)
+        levels.setMenu(self.levels)
+        made = QWidget()
+        row = QHBoxLayout(made)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(GAP)
+        row.addWidget(levels)
+        row.addWidget(self._unit)
+        return made
 
     def _steps(self, fill_key: str, planes_key: str) -> QHBoxLayout:
         """Buttons that do something once."""

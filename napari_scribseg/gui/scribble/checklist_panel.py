@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_scribseg.annotation.checklist import Item, State
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, QUIET, Panel, button, note_label
+from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, Panel, button, note_label, quiet
 
 _MARKS: dict[State, tuple[str, str, str]] = {
     "to do": ("○", LEVEL_COLORS["error"], "To do"),
@@ -33,7 +33,7 @@ class ChecklistPanel(Panel):
 
     def __init__(self) -> None:
         self._score = QLabel()
-        self._score.setStyleSheet(QUIET)
+        self._score.setStyleSheet(quiet())
         super().__init__("Checklist", aside=self._score, page="guide/scribble.md#checklist")
         self._items: tuple[Item, ...] = ()
         self._rows = QVBoxLayout()
@@ -82,7 +82,7 @@ class ChecklistPanel(Panel):
         text = QLabel(item.text)
         text.setWordWrap(True)
         if item.state == "done":
-            text.setStyleSheet(QUIET)
+            text.setStyleSheet(quiet())
         line.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(text, 1)
         if item.state != "done" and item.z is not None:

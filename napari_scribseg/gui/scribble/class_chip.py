@@ -18,9 +18,10 @@ _SMALLER = 0.82
 class ClassChip(QAbstractButton):
     """One class: colour, name, key, and its voxels on the slice and in the volume."""
 
-    def __init__(self, value: int, name: str, color: str) -> None:
+    def __init__(self, value: int, name: str, color: str, key: str = "") -> None:
         super().__init__()
         self.value = value
+        self._key = key or key_of(value)
         self._name = name
         self._color = QColor(color)
         self._counts = ChipCounts()
@@ -35,7 +36,7 @@ class ClassChip(QAbstractButton):
     def set_counts(self, counts: ChipCounts) -> None:
         """Show how many voxels are drawn."""
         self._counts = counts
-        key = f"key {key_of(self.value)}, " if key_of(self.value) else ""
+        key = f"key {self._key}, " if self._key else ""
         self.setToolTip(
             f"{self._name}: {key}{counts.on_slice} voxels drawn on this slice, {counts.in_volume} "
             "voxels in the volume. Click to paint it."
@@ -67,7 +68,7 @@ class ClassChip(QAbstractButton):
         painter.setPen(QPen(frame, 2 if self.isChecked() or self.hasFocus() else 1))
         painter.drawRoundedRect(box, 5, 5)
         self._paint_swatch(painter, QPointF(17, box.center().y()))
-        key = key_of(self.value)
+        key = self._key
         upper = box.adjusted(_NAME_FROM, 3, -8, -box.height() / 2 + 1)
         lower = box.adjusted(_NAME_FROM, box.height() / 2, -8, -3)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter

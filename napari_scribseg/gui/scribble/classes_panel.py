@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QWidget
 
-from napari_scribseg.core.labels import PRESETS, LabelSchema
+from napari_scribseg.core.labels import PRESETS, UNSURE, LabelSchema
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.class_chip import ClassChip
 from napari_scribseg.gui.scribble.presenter import ChipCounts
@@ -29,7 +29,8 @@ class ClassesPanel(Panel):
     value_chosen = Signal(int)
     """The user wants to paint this scribble value."""
 
-    def __init__(self) -> None:
+    def __init__(self, unsure_key: str = "") -> None:
+        self._unsure_key = unsure_key
         self._presets = QComboBox()
         tame(self._presets)
         self._presets.setToolTip("Which structures are drawn")
@@ -81,15 +82,19 @@ class ClassesPanel(Panel):
     def _rebuild(self) -> None:
         with QSignalBlocker(self._presets):
             self._presets.clear()
-            self._presets.addItems([schema.title for schema in self._offered])
+            for schema in self._offered:  # which classes they have the chips tell
+                self._presets.addItem(schema.title.partition(" (")[0])
+                self._presets.setItemData(
+                    self._presets.count() - 1, schema.title, Qt.ItemDataRole.ToolTipRole
+                )
             self._presets.setCurrentIndex(self._offered.index(self._schema))
         for chip in self._chips:
             self._grid.removeWidget(chip)
             chip.deleteLater()
         colors = self._schema.scribble_colors
         self._chips = [
-            ClassChip(value, name, colors[value])
-            for value, name in self._schema.scribble_values.items()
+            ClassChip(value, name, colors[value], self._unsure_key if value == UNSURE else "")
+            for value, name in self._schema.drawn_values.items()
         ]
         for i, chip in enumerate(self._chips):
             self._grid.addWidget(chip, i // _COLUMNS, i % _COLUMNS)

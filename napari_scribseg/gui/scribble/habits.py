@@ -19,6 +19,8 @@ class DrawingHabits(BaseModel):
 
     version: Literal[1] = 1
     automatic_mask: bool = True
+    levels: dict[str, str] = {}
+    """The preset of grey levels that was chosen last, by modality."""
 
 
 def document_path() -> Path:

@@ -20,6 +20,8 @@ DEFAULTS: Final[dict[KeyAction, str]] = {
     "nothing_here": "O",
     "sphere": "S",
     "planes": "T",
+    "levels": "W",
+    "unsure": "J",
 }
 """Letters that napari leaves free on a labels layer. The same names stand in napari.yaml."""
 

@@ -25,7 +25,10 @@ _DIRECTIONS = {"Up": (-1, 0), "Down": (1, 0), "Left": (0, -1), "Right": (0, 1)}
 
 
 class KeyboardPen(QObject):
-    """A cross on the shown slice that keys move and press.
+    """A cross on the shown slice that keys move and press, in the canvas of the window.
+
+    Without a mouse nothing says that another canvas is meant; napari's key for the next plane
+    (Ctrl+E) brings any of them into that of the window.
 
     Args:
         session: what the window works on.
@@ -100,7 +103,8 @@ class KeyboardPen(QObject):
         brush.bind(layer, self._keys)
         self._session.say(
             "Keyboard pen: arrows move it (Shift: far), Return presses, Q holds it down, the "
-            "same key as before puts it away."
+            "same key as before puts it away. It draws in the main canvas; Ctrl+E shows the next "
+            "plane there."
         )
 
     def _actions(self) -> dict[str, Callable[[], None]]:

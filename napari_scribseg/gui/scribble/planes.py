@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
@@ -22,6 +23,11 @@ from napari_scribseg.gui.session import Session
 
 _NOT_SHOWN: Final[tuple[layers.Role, ...]] = ("probabilities", "learnt", "comparison")
 """What lies beside the case or is for a look at one canvas."""
+_AXES: Final = 3
+_NO_SERIES: Final = (
+    "The planes show volumes, and this is a time series: go to a frame and press "
+    "Work on this frame in the Case tab."
+)
 _HEIGHT: Final = 250
 _SETTLED_MS: Final = 100
 """Qt has laid out the window anew by then."""
@@ -132,6 +138,7 @@ class PlanesDock(QWidget):
         self.linked.entered.connect(session.use_canvas)
         self.linked.moved.connect(session.plane_changed)
         session.selected_changed.connect(self._other_layers)
+        session.region_changed.connect(self._show_region)
 
     def end(self) -> None:
         """Follow nothing any more; the dock is of no use afterwards."""
@@ -139,6 +146,7 @@ class PlanesDock(QWidget):
             return
         self._has_ended = True
         self._session.selected_changed.disconnect(self._other_layers)
+        self._session.region_changed.disconnect(self._show_region)
         self.linked.end()
         if self._cross is not None:
             self._cross.end()
@@ -250,3 +258,18 @@ class PlanesDock(QWidget):
     def _show_image(self) -> None:
         for canvas in self.canvases:
             canvas.show_image(self._session.selected.image)
+        self._show_region()
+        if self._session.is_series and self.canvases:
+            self._session.say(_NO_SERIES, "warning")
+
+    def _show_region(self, _region: object = None) -> None:
+        """Show the border of the region of interest on both planes."""
+        region, layer = self._session.region, self._session.selected.scribbles
+        corners = None
+        if region is not None and layer is not None and layer.ndim == _AXES:
+            sides = (region.z, region.y, region.x)
+            ends = ([side[end] - 0.5 for side in sides] for end in (0, 1))
+            low, high = (np.array(layer.data_to_world(end)) for end in ends)
+            corners = (low, high)
+        for canvas in self.canvases:
+            canvas.region.show(corners)

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_scribseg.annotation.checklist import EMPTY, Item, SliceFacts, voxels_of
 from napari_scribseg.annotation.suspicious import Suspicion
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array
 
 KeyAction = Literal[
@@ -27,6 +27,8 @@ KeyAction = Literal[
     "nothing_here",
     "sphere",
     "planes",
+    "levels",
+    "unsure",
 ]
 """What a key does while one draws."""
 
@@ -53,9 +55,10 @@ def chip_counts(
         z: the shown one.
         on_plane: voxels by value of another plane that is shown instead.
     """
-    here = facts[z].voxels if z is not None and 0 <= z < len(facts) else {}
-    here = here if on_plane is None else on_plane
-    return {v: ChipCounts(here.get(v, 0), n) for v, n in voxels_of(facts).items()}
+    shown = facts[z] if z is not None and 0 <= z < len(facts) else EMPTY
+    here = {**shown.voxels, UNSURE: shown.unsure} if on_plane is None else on_plane
+    everywhere = {**voxels_of(facts), UNSURE: sum(one.unsure for one in facts)}
+    return {v: ChipCounts(here.get(v, 0), n) for v, n in everywhere.items() if n}
 
 
 def why_not_schema(schema: LabelSchema, now: LabelSchema, drawn: Mapping[int, int]) -> str | None:
@@ -139,7 +142,8 @@ def plane_counts(drawn: Array) -> dict[int, int]:
 
 def plane_facts(drawn: Array, axis: int) -> tuple[SliceFacts, ...]:
     """What is drawn on every plane of scribbles (z, y, x) across an axis; nothing else of them."""
-    return tuple(replace(EMPTY, voxels=plane_counts(one)) for one in np.moveaxis(drawn, axis, 0))
+    planes = np.moveaxis(without_unsure(drawn), axis, 0)
+    return tuple(replace(EMPTY, voxels=plane_counts(one)) for one in planes)
 
 
 def changed_along(before: Sequence[Array], now: Array, axis: int) -> list[int]:

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.simulate import Style, simulate_scribbles
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import UNLABELLED, is_structure
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.gui.canvas import brush, layers
@@ -98,7 +98,7 @@ class Proposal(QObject):
         scribbles = known.scribbles
         drawn, seen = (np.moveaxis(one, plane.axis, 0) for one in (scribbles, known.image.array))
         pixels = np.delete(known.image.spacing, plane.axis)
-        structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
+        structures = is_structure(drawn)
         near = [int(z) for z in np.flatnonzero(structures.any(axis=(1, 2))) if z != plane.index]
         if not near:
             self._session.say("Draw a structure on another slice first.", "warning")

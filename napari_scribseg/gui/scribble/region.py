@@ -7,7 +7,7 @@ from typing import Final
 from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import is_structure
 from napari_scribseg.core.region import Region
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.region_layer import RegionLayer
@@ -49,7 +49,7 @@ class RegionOfInterest(QObject):
             self._session.refuse(str(error))
             return
         drawn = look.planes.array()
-        structures = (drawn != UNLABELLED) & (drawn != BACKGROUND)
+        structures = is_structure(drawn)
         margin = (1, *(round(MARGIN_MM / side) for side in spacing[1:]))
         region = Region.around(structures, margin)
         if region is None:

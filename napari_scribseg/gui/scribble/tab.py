@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QDialog, QFileDialog
 from napari_scribseg.annotation.checklist import checklist, voxels_of
 from napari_scribseg.annotation.simulate import Style
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, LabelSchema
 from napari_scribseg.gui.canvas import brush, layers, painting
 from napari_scribseg.gui.canvas.key_relay import KeyRelay
 from napari_scribseg.gui.canvas.slices import plane_axis, show_slice
@@ -21,8 +21,9 @@ from napari_scribseg.gui.scribble.brush_panel import BrushPanel
 from napari_scribseg.gui.scribble.checklist_panel import ChecklistPanel
 from napari_scribseg.gui.scribble.classes_panel import ClassesPanel
 from napari_scribseg.gui.scribble.drawing import Drawing
-from napari_scribseg.gui.scribble.habits import DrawingHabits, keep_habits, load_habits
+from napari_scribseg.gui.scribble.habits import keep_habits, load_habits
 from napari_scribseg.gui.scribble.keys import chosen_keys
+from napari_scribseg.gui.scribble.levels import Levels
 from napari_scribseg.gui.scribble.pen import KeyboardPen
 from napari_scribseg.gui.scribble.planes import Planes
 from napari_scribseg.gui.scribble.presenter import (
@@ -56,7 +57,7 @@ class ScribbleTab(Tab):
         super().__init__()
         self._session = session
         keys = chosen_keys()
-        self.classes = ClassesPanel()
+        self.classes = ClassesPanel(keys["unsure"])
         self.brush = BrushPanel(keys["fill_contour"], keys["planes"])
         self.strokes = StrokesPanel(keys)
         self.checklist = ChecklistPanel()
@@ -70,6 +71,7 @@ class ScribbleTab(Tab):
         self.proposal = Proposal(session)
         self.pen = KeyboardPen(session)
         self.planes = Planes(session)
+        self.levels = Levels(session, self.brush.levels, self.planes, keys["levels"])
         self.drawing = Drawing(
             session,
             self.scan,
@@ -81,6 +83,8 @@ class ScribbleTab(Tab):
                 "drop": self.proposal.drop,
                 "keyboard_pen": self.pen.switch,
                 "planes": self.planes.switch,
+                "levels": self.levels.switch,
+                "unsure": lambda: session.choose_value(UNSURE),
             },
         )
         self.planes.pressed.connect(self.drawing.pressed)
@@ -107,6 +111,7 @@ class ScribbleTab(Tab):
         self.automatic.end()
         self.region.end()
         self.relay.end()
+        self.levels.end()
         self.planes.end()
         self.proposal.end()
         self.pen.end()
@@ -222,7 +227,7 @@ class ScribbleTab(Tab):
 
     def _switch_automatic(self, on: bool) -> None:
         self.automatic.switch(on=on)
-        keep_habits(DrawingHabits(automatic_mask=on))
+        keep_habits(load_habits().model_copy(update={"automatic_mask": on}))
 
     def _simulate(self, style: Style, every: int) -> None:
         self.proposal.simulate(style, every)

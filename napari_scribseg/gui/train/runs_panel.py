@@ -27,10 +27,10 @@ from napari_scribseg.gui.widgets.line_plot import Line, LinePlot
 from napari_scribseg.gui.widgets.style import (
     GAP,
     LEVEL_COLORS,
-    QUIET,
     Panel,
     button,
     note_label,
+    quiet,
     swatch,
 )
 from napari_scribseg.runs.history import History, trend_of
@@ -92,6 +92,7 @@ class RunsPanel(Panel):
             "several, to delete them."
         )
         self.list.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.currentRowChanged.connect(self._row_changed)
         self.list.itemSelectionChanged.connect(self._show_actions)
         self.status = note_label()
@@ -135,7 +136,7 @@ class RunsPanel(Panel):
         for card in cards:
             item = QListWidgetItem(f"{card.title}\n      {card.status_text}")
             item.setIcon(swatch(_STATE_COLORS.get(card.state, "#858b94"), 10))
-            item.setToolTip(card.message or card.folder.name)
+            item.setToolTip(f"{card.status_text}\n{card.message or card.folder.name}")
             self.list.addItem(item)
         folders = [card.folder for card in cards]
         self.list.setCurrentRow(folders.index(chosen) if chosen in folders else -1)
@@ -187,7 +188,7 @@ class RunsPanel(Panel):
         enough = TrainConfig().steps if card is None else card.usual_steps
         trend = trend_of(self._history, enough, mean_scores(self._preview_scores))
         color = LEVEL_COLORS[_TREND_LEVELS.get(trend.verdict, "info")]
-        self.trend.setStyleSheet(f"color: {color};" if color else QUIET)
+        self.trend.setStyleSheet(f"color: {color};" if color else quiet())
         self.trend.setText(trend.sentence)
 
     def _show_scores(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPaintEvent, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
@@ -68,8 +68,10 @@ def _is_light() -> bool:
     return QColor(str(get_theme(str(viewer.theme)).background)).lightness() > _HALF
 
 
-QUIET = "color: #858b94;"
-"""Text that explains and does not ask for attention, on dark and light themes."""
+def quiet() -> str:
+    """Style of text that explains and asks for no attention, as it can be read on this theme."""
+    return f"color: {'#5c626b' if _is_light() else '#8d939c'};"
+
 
 _PRIMARY = """
 QPushButton { background-color: #2f6fd0; color: white; font-weight: 600; padding: 7px 14px;
@@ -136,6 +138,14 @@ class Tab(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
+        """As wide as its panels need: what is narrower would be cut off at the right."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        if content is None or bar is None:
+            return super().minimumSizeHint()
+        wide = content.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(wide, super().minimumSizeHint().height())
 
     def reveal(self, widget: QWidget) -> None:
         """Scroll to a widget, once the layout has made room for it."""
@@ -215,7 +225,7 @@ def note_label(text: str = "") -> QLabel:
     """A small, wrapped, quiet line of explanation."""
     label = QLabel(text)
     label.setWordWrap(True)
-    label.setStyleSheet(QUIET)
+    label.setStyleSheet(quiet())
     return label
 
 

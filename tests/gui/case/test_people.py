@@ -94,6 +94,14 @@ def test_the_name_is_asked_once_and_kept(dock, qtbot):
     qtbot.waitUntil(lambda: people(dock).panel.name.text() == "Ana")
 
 
+def test_the_key_of_a_class_after_return_does_not_go_into_the_name(dock):
+    panel = people(dock).panel
+    panel.name.setFocus()
+    assert panel.focusWidget() is panel.name
+    type_name(dock, "Ben")
+    assert panel.focusWidget() is panel.apart
+
+
 def test_a_stroke_has_its_author_and_time_and_leaving_a_case_makes_none(dock, project, qtbot):
     set_annotator("Ana")
     type_name(dock, "Ana")

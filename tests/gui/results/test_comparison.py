@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.events import Validated
 from napari_scribseg.core.labels import UNKNOWN, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.evaluation.slice_metrics import EXTRA
-from napari_scribseg.gui.results.advice import advise
+from napari_scribseg.gui.results.advice import advise, gain_in_words
 from napari_scribseg.gui.results.comparison import caption_of, compare
-from napari_scribseg.gui.results.run_list import runs_with_weights
+from napari_scribseg.gui.results.run_list import RunEntry, runs_with_weights
 from napari_scribseg.gui.results.score_table import TABLE_COLUMNS, save_table
 from napari_scribseg.gui.values import Prediction
 
@@ -125,6 +126,9 @@ def test_one_slice_is_not_cleaned_by_anatomy_since_its_pieces_may_meet_in_anothe
     slice_only = compare(made(parted, z=0, schema=schema), None, CLEAN_UP)
     assert slice_only.shown.array[0].sum() == 8
     assert caption_of(slice_only, "run") == "p by run · slice 0 only"
+    assert caption_of(slice_only, "run", "strokes: 2 min") == (
+        "p by run · strokes: 2 min · slice 0 only"
+    )
     whole = compare(made(parted, schema=schema), None, CLEAN_UP)
     assert whole.shown.array[0].sum() == 4
     assert caption_of(whole, "run") == "p by run · cleaned up by anatomy (a: one piece)"
@@ -156,7 +160,7 @@ def test_everything_is_in_one_table(tmp_path):
     cleaning = PostProcessing(anatomy=True, fill_holes=True)  # nothing is said of the anatomy
     verdict = compare(made(pieces()), pieces(), cleaning)
     measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
-    save_table(tmp_path / "t.csv", {"first": verdict}, measured)
+    save_table(tmp_path / "t.csv", {"first": verdict}, measured, {"first": "2 min of pen"})
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == TABLE_COLUMNS
@@ -166,6 +170,7 @@ def test_everything_is_in_one_table(tmp_path):
     assert rows[0]["volume_ml"] == f"{33 * 4 / 1000:g}"
     assert (rows[2]["slice"], rows[2]["area_mm2"]) == ("1", "16")
     assert (rows[3]["value"], rows[3]["unit"]) == ("0.5", "mL")
+    assert [row["effort"] for row in rows] == [*["2 min of pen"] * 3, ""]
 
 
 def test_a_folder_without_runs_lists_none(tmp_path):
@@ -173,3 +178,19 @@ def test_a_folder_without_runs_lists_none(tmp_path):
     (tmp_path / "runs" / "broken").mkdir(parents=True)
     (tmp_path / "runs" / "broken" / "run.json").write_text("{")
     assert runs_with_weights(tmp_path) == ()
+
+
+def test_what_another_slice_gains_is_told_by_trainings_of_one_kind():
+    def run(slices, mean, method="a", measure="dice", state="completed"):
+        score = Validated(step=9, measure=measure, scores={}, mean=mean, best=True)
+        about = {"state": state, "method": method, "slices": slices, "score": score}
+        return RunEntry(Path(f"{method}{slices}"), "title", **about)
+
+    known = [run(2, 0.60), run(4, 0.70), run(8, 0.75)]
+    assert "so far 2" in gain_in_words(known[:2])
+    assert "so far 2" in gain_in_words([*known[:2], run(8, 0.75, state="stopped")])
+    told = gain_in_words([*known, run(9, 0.1, method="b"), run(9, 0.9, measure="stroke agreement")])
+    assert told.startswith("Another slice: +0.006 Dice (90 %: +0.00")
+    assert told.endswith("by 3 trainings on 2 to 8 slices.")
+    flat = gain_in_words([run(n, 0.8 + n / 1e5) for n in (2, 4, 8, 12)])
+    assert flat.startswith("Another slice is not expected to help")

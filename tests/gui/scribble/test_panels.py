@@ -7,7 +7,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 from napari_scribseg.annotation.checklist import Item
-from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, UNSURE, LabelSchema
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble import keys
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
@@ -33,7 +33,7 @@ class TestClassesPanel:
         return {chip.value: chip for chip in panel._chips}
 
     def test_there_is_a_chip_for_every_value_that_may_be_drawn(self, panel):
-        assert set(self.chips(panel)) == set(HEART.scribble_values)
+        assert set(self.chips(panel)) == {*HEART.scribble_values, UNSURE}
 
     def test_clicking_a_chip_asks_for_its_value(self, panel, qtbot):
         with qtbot.waitSignal(panel.value_chosen) as asked:
@@ -74,7 +74,7 @@ class TestClassesPanel:
         panel.set_schema(schema)
         assert panel.schema() == schema
         assert panel._presets.currentText() == schema.title
-        assert len(self.chips(panel)) == 4
+        assert len(self.chips(panel)) == 5
 
 
 class TestSchemaDialog:

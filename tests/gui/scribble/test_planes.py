@@ -11,11 +11,13 @@ from phantoms import TWO_BALLS, phantom_dataset
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QFrame
 
 from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.side_by_side import camera_of
 from napari_scribseg.gui.canvas.slices import Plane, show_plane, shown_plane
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.io import read_labels
@@ -214,3 +216,25 @@ def test_the_window_closes_with_its_planes(dock, viewer, qtbot):
     """That nothing is left is looked at by the fixture."""
     assert planes(dock).isVisible()
     viewer.close()
+
+
+def test_the_region_of_interest_is_shown_on_both_planes_where_they_cut_it(dock, qtbot):
+    volume = scribbles(dock).data.shape
+    region = Region(z=(1, volume[0]), y=(4, 12), x=(6, 14))
+    dock.session.set_region(region)
+    show_plane(dock.session.viewer, scribbles(dock), Plane(1, 8))
+    show_plane(dock.session.viewer, scribbles(dock), Plane(2, 8))
+
+    def borders(which):
+        found = canvas(dock, which).findChildren(QFrame, "region")
+        return [line.geometry() for line in found if line.isVisible()]
+
+    qtbot.waitUntil(lambda: len(borders(0)) == len(borders(1)) == 4)
+    across = {line.width() for line in borders(0)}  # coronal: x to the right
+    side = abs(scribbles(dock).scale[2]) * 8 * camera_of(model(dock, 0)).zoom
+    assert max(across) == pytest.approx(side, abs=3)
+    show_plane(dock.session.viewer, scribbles(dock), Plane(1, 20))
+    qtbot.waitUntil(lambda: not borders(0))
+    assert len(borders(1)) == 4
+    dock.session.set_region(None)
+    qtbot.waitUntil(lambda: not borders(1))
