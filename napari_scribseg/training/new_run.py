@@ -12,7 +12,8 @@ from typing import Any, Final
 from napari_scribseg.core.config import TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
+from napari_scribseg.data.case import CaseFiles, Dataset
+from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_text, place_in_project

@@ -8,7 +8,8 @@ from pathlib import Path
 from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles, hold_out
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.gui.project_cases import effort_behind, other_cases
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
