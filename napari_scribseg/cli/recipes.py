@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer
-from napari_scribseg.cli.runs import add_convention, add_frame, add_patients
+from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, add_sequences
 from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.experiment.paper_tables import table_named
@@ -35,6 +35,7 @@ _PLAN: Final = (
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
     *("device", "threads", "convention", "reference_convention", "frame", "assignments"),
+    "sequences",
     "shortened",
 )
 """Options that make a recipe, and so don't go with one."""
@@ -79,6 +80,7 @@ def add_plan_options(plan: Any) -> None:
     add_convention(plan)
     add_patients(plan)
     add_frame(plan)
+    add_sequences(plan)
     plan.add_argument("--part", metavar="SPLIT", help='split that takes part; default: "all"')
     plan.add_argument("--patients", type=_words, help="patients that take part: a,b,c")
     plan.add_argument("--folds", type=int, help="folds of the cross-validation; default: 5")
@@ -162,6 +164,7 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "convention",
         "reference_convention",
         "frame",
+        "sequences",
     ):
         value = getattr(arguments, name)
         if value is not None:

@@ -170,6 +170,13 @@ class CaseFiles(BaseModel):
         further = (one.path for one in self.further)
         return tuple(filter(None, (self.image, *further, self.scribbles, self.reference)))
 
+    def absolute(self) -> CaseFiles:
+        """The same files, with paths that hold wherever a process starts."""
+        names = ("image", "scribbles", "reference")
+        changes = {n: p.absolute() for n in names if (p := getattr(self, n)) is not None}
+        further = (one.model_copy(update={"path": one.path.absolute()}) for one in self.further)
+        return self.model_copy(update={**changes, "further": tuple(further)})
+
     def _read_labels(self, path: Path) -> Volume:
         return io.read_labels(path, frame=self._frame_in(path))
 

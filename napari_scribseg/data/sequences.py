@@ -170,6 +170,50 @@ def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
     return replace(image, array=held[first], sequence=first, further=further)
 
 
+def seen_by(files: CaseFiles, names: Sequence[str]) -> CaseFiles:
+    """A case with no more to read than a network needs that has learnt these sequences."""
+    return _in_order(files, names) if names else files
+
+
+def channel_cases(
+    files: Mapping[str, Path], names: Sequence[str]
+) -> dict[str, dict[str, Any]] | None:
+    """Volumes called like nnU-Net's channels (case1_0000, case1_0001), by the name of the case.
+
+    Args:
+        files: by name without ending.
+        names: of the sequences, in the order of the channels.
+
+    Returns:
+        What `CaseFiles` is told of image and sequences; None where other names are among them.
+    """
+    numbers = {f"{number:04d}": number for number in range(len(names))}
+    if any(name[-5:-4] != "_" or name[-4:] not in numbers for name in files):
+        return None
+    of: dict[str, dict[int, Path]] = {}
+    for name, path in files.items():
+        of.setdefault(name[:-5], {})[numbers[name[-4:]]] = path
+    if any(0 not in channels for channels in of.values()):
+        return None
+    known = dict(enumerate(names))
+    return {case: {"image": found[0], **several(known, found)} for case, found in of.items()}
+
+
+def sequence_note(image: Volume, names: Sequence[str]) -> str:
+    """What has to be said of an image with several sequences that a network sees one of; or "".
+
+    Args:
+        image: with any sequences.
+        names: that the network has learnt; none = one that nobody named.
+    """
+    if names or not image.further:
+        return ""
+    return (
+        f"The model has learnt one sequence without a name, so it is shown {image.sequence}, the "
+        f"first of {', '.join(image.sequences)}."
+    )
+
+
 def _lost(lacking: Mapping[str, str]) -> set[str]:
     return {name.casefold() for lost in lacking.values() for name in lost.split(", ")}
 

@@ -177,9 +177,7 @@ def _unreadable(experiment: Experiment) -> str:
     """Whether all files can be opened, and the smallest image is the planned one."""
     smallest: tuple[int, CaseFacts] | None = None
     for case in experiment.cases:
-        for path in (case.files.image, case.files.scribbles, case.files.reference):
-            if path is None:
-                continue
+        for path in case.files.paths:
             try:
                 with Path(path).open("rb") as file:
                     file.read(1)

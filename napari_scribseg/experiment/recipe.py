@@ -96,6 +96,8 @@ class Recipe(_Part):
     """How the references are written, likewise."""
     frame: Annotated[int, Field(ge=0)] | None = None
     """Frame to take from files that are a time series."""
+    sequences: tuple[Name, ...] = ()
+    """What the networks see of every case, by name; empty = all that the dataset names."""
     part: str = "all"
     """Split of the dataset that takes part in the experiment."""
     patient_pattern: Annotated[str, StringConstraints(max_length=500)] | None = None

@@ -218,7 +218,7 @@ def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
         RunError: there is none; the message says why of each.
     """
     files = [case.files for case in run.cases]
-    data = [str(path) for one in files for path in (one.image, one.scribbles) if path]
+    data = [str(path) for one in files for path in one.paths if path != one.reference]
     names = {"run": str(run.path.absolute() / "run.json"), "data": data}
     told = client.run(eval, _FACTS, names, on_error="return")
     busy = client.processing()
