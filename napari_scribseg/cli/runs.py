@@ -64,11 +64,15 @@ def add_sequences(parser: Any) -> None:
     """Add --sequences to a command that learns from cases with several."""
     parser.add_argument(
         "--sequences",
-        type=lambda text: tuple(name.strip() for name in text.split(",")),
+        type=_names,
         metavar="NAME,NAME",
         help="learn from these sequences of every case, such as T2,ADC; the first gives the grid. "
         "Default: all that the dataset names",
     )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def add_frame(parser: Any) -> None:

@@ -28,7 +28,7 @@ from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_title
-from napari_scribseg.data.sequences import channel_names, several
+from napari_scribseg.data.sequences import nameless_channels, several
 from napari_scribseg.data.told_names import told_by_itk_snap, told_by_slicer, with_names
 from napari_scribseg.io.documents import load_document
 
@@ -79,7 +79,7 @@ def read_plain(folder: Path) -> Dataset:
     references = _found(images, dense, truths[0].name if truths else "labels")
     written = _written(folder, tuple(dense.values()), tuple(drawn.values()))
     notes = [*scribbles.notes, *references.notes, *([written.note] if written.note else [])]
-    channels = _nameless(others)
+    channels = nameless_channels(number for files in others.values() for number in files)
     cases = tuple(
         CaseFiles(
             id=case_id,
@@ -120,12 +120,6 @@ def _cases_of_channels(
         else:
             kept[cases.get(name, name)] = path
     return kept, others
-
-
-def _nameless(others: Mapping[str, Mapping[int, Path]]) -> dict[int, str]:
-    """Names of the channels that any case has, which no document names."""
-    highest = max((number for files in others.values() for number in files), default=0)
-    return channel_names({str(number): "" for number in range(highest + 1)})
 
 
 def _is_channel(name: str) -> bool:

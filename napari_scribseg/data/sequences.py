@@ -6,7 +6,7 @@ where names are known. The first one is the image: it gives the grid, and stroke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def channel_names(channels: Mapping[str, str]) -> dict[int, str]:
         taken = {name.casefold() for name in names.values()}
         names[number] = f"{plain} {number + 1}" if plain.casefold() in taken else plain
     return names
+
+
+def nameless_channels(numbers: Iterable[int]) -> dict[int, str]:
+    """Names of channels from 0 to the highest of some numbers, which no document names."""
+    return channel_names({str(number): "" for number in range(max(numbers, default=0) + 1)})
 
 
 def several(names: Mapping[int, str], files: Mapping[int, Path]) -> dict[str, Any]:
