@@ -143,7 +143,7 @@ def _items_of_channels(
     from napari_scribseg.data.case import CaseFiles
     from napari_scribseg.data.names import volumes_in
     from napari_scribseg.data.pseudonyms import safe_id
-    from napari_scribseg.data.sequences import channel_cases
+    from napari_scribseg.data.sequences import BY_NUMBERS, channel_cases
     from napari_scribseg.io import EXTENSIONS, extension_of
 
     ending = extension_of(path) or ""
@@ -159,7 +159,7 @@ def _items_of_channels(
     ]
     items = tuple(Item(case.id, case.image, case.read_image, image=case.image) for case in cases)
     order = ", ".join(f"_{number:04d} for {name}" for number, name in enumerate(sequences))
-    return Items(items, (f"Channels are told by their numbers: {order}.",))
+    return Items(items, (f"{BY_NUMBERS}: {order}.",))
 
 
 def _item_of_file(name: str, path: Path, frame: int | None) -> Item:

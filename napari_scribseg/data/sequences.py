@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
@@ -17,6 +17,9 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import few
 from napari_scribseg.data.sequence_files import SequenceFile
+
+BY_NUMBERS: Final = "Channels are told by their numbers"
+"""How a note begins on files that no document names."""
 
 
 def channel_names(channels: Mapping[str, str]) -> dict[int, str]:

@@ -19,7 +19,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.data.sequences import with_sequences
+from napari_scribseg.data.sequences import BY_NUMBERS, with_sequences
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.results.saved_predictions import (
@@ -102,7 +102,8 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(document.get("notes", ())),
+        # The files above were numbered in the order of the model.
+        doubts=tuple(n for n in document.get("notes", ()) if not n.startswith(BY_NUMBERS)),
     )
 
 

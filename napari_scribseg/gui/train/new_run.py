@@ -115,4 +115,11 @@ def _continued(folder: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
             f"{folder.name} learnt {', '.join(run.schema.names)} with {run.record.method}; "
             "training more needs the same method and the same structures."
         )
+    learnt = run.record.sequences
+    shown = snapshot.image.sequences if snapshot.image.further else ()
+    if max(len(learnt), len(shown)) > 1 and learnt != shown:
+        raise InvalidInput(
+            f"{folder.name} learnt {', '.join(learnt) or 'one sequence'}, and the case has "
+            f"{', '.join(shown) or 'one sequence'}: training more needs the same sequences."
+        )
     return run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -12,6 +15,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.sequences import BY_NUMBERS
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.sequence_layers import (
     case_of_layers,
@@ -21,9 +25,11 @@ from napari_scribseg.gui.canvas.sequence_layers import (
     sequences_data,
 )
 from napari_scribseg.gui.case.tab import CaseTab
+from napari_scribseg.gui.results import predictions
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.values import Choice, Snapshot
+from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.folder import RunFolder
 
@@ -147,3 +153,43 @@ def test_a_run_of_the_window_holds_every_sequence(tmp_path) -> None:
     image = files.read_image()
     assert image.sequences == run.record.sequences == ("T2", "ADC")
     np.testing.assert_array_equal(image.further["ADC"], case.image.further["ADC"])
+
+
+def test_a_prediction_is_given_the_sequences_in_the_order_of_the_model(tmp_path) -> None:
+    case = two_sequence_case(0)
+    swapped = Volume(
+        case.image.further["ADC"], case.grid, sequence="ADC", further={"T2": case.image.array}
+    )
+    taken = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
+    choice = Choice("partial_ce", "quick", {}, TrainConfig(steps=5))
+    run = new_run.write_run(tmp_path, taken, choice)
+    given: dict[str, np.ndarray] = {}
+
+    class Child:
+        def run(self, words, **_):
+            out = Path(words[words.index("--out") + 1])
+            first = Path(words[2])
+            given.update({p.name[-8:]: read_volume(p).array for p in first.parent.iterdir()})
+            assert first.name.endswith("_0000.mha")
+            out.mkdir(parents=True)
+            nothing = Volume(np.zeros(case.grid.shape, np.uint8), case.grid)
+            for name in ("a.nii.gz", "a_uncertainty.nii.gz"):
+                write_volume(out / name, nothing)
+            notes = [f"{BY_NUMBERS}: _0000 for T2.", "a doubt"]
+            return {"written": {"a": ["a.nii.gz", "a_uncertainty.nii.gz"]}, "notes": notes}
+
+    shown = Snapshot(case.key, swapped, case.scribbles, None, TWO_BALLS)
+    found = predictions.predict(run.path, shown, cast("Any", Child()))
+    assert found.doubts == ("a doubt",)
+    np.testing.assert_array_equal(given["0000.mha"], case.image.array)
+    np.testing.assert_array_equal(given["0001.mha"], case.image.further["ADC"])
+
+
+def test_training_more_wants_the_same_sequences(tmp_path) -> None:
+    case = two_sequence_case(0)
+    taken = Snapshot(case.key, case.image, case.scribbles, None, TWO_BALLS)
+    choice = Choice("partial_ce", "quick", {}, TrainConfig(steps=5))
+    run = new_run.write_run(tmp_path, taken, choice)
+    alone = Snapshot(case.key, Volume(case.image.array, case.grid), case.scribbles, None, TWO_BALLS)
+    with pytest.raises(InvalidInput, match="learnt T2, ADC, and the case has one sequence"):
+        new_run.write_run(tmp_path, alone, choice, continues=run.path)
