@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,8 @@ from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.anatomy_weights import FOLDER, begin_with_anatomy
 from napari_scribseg.training.fitted_answer import fitted_answer
 from napari_scribseg.training.machine import choose_machine
+from napari_scribseg.training.model_export import card_of, export_model
+from napari_scribseg.training.network_export import export_network
 from napari_scribseg.training.new_run import prepare_run
 from napari_scribseg.training.predict import load_model, predict_case
 from napari_scribseg.training.prepare import empty_samples
@@ -225,3 +228,20 @@ def test_a_method_that_knows_one_channel_only_says_so() -> None:
     assert Old.made_for(3, PartialCE.spec.Config(), 1).n_channels == 1
     with pytest.raises(TaskNotSupported, match="learns from one sequence, and the cases have 2"):
         Old.made_for(3, PartialCE.spec.Config(), 2)
+
+
+def test_models_that_are_given_away_name_their_sequences(tmp_path) -> None:
+    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
+    changes = {**CHANGES, "steps": 1}
+    run = prepare_run(dataset, tmp_path / "run", method="partial_ce", changes=changes)
+    list(train(run))
+    path = export_network(run, tmp_path / "network.ts", "torchscript")
+    notes = {"scribseg.json": ""}
+    network = torch.jit.load(path, _extra_files=notes)
+    assert json.loads(notes["scribseg.json"])["input"]["channels"] == ["T2", "ADC"]
+    assert network(torch.zeros(1, 2, 32, 32)).shape == (1, 3, 32, 32)
+    with pytest.raises(InvalidInput, match="sees 2 sequences"):
+        export_network(run, tmp_path / "bundle.zip", "monai-bundle")
+    model = load_model(export_model(run, tmp_path / "model.scribseg"), device="cpu")
+    assert model.sequences == ("T2", "ADC")
+    assert "several sequences of a patient (T2, ADC" in card_of(tmp_path / "model.scribseg")
