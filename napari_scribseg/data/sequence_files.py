@@ -14,7 +14,6 @@ from typing import Annotated, Final
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, StringConstraints
-from scipy import ndimage
 
 from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
@@ -108,6 +107,8 @@ def on_grid_of(stored: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str,
 
 def _resampled(stored: Volume, grid: Grid) -> tuple[npt.NDArray[np.float32], float]:
     """The values (z, y, x) on a grid, and the share of its voxels that lie in the volume."""
+    from scipy import ndimage  # few cases need it
+
     values = stored.array.astype(np.float32)
     finite = np.isfinite(values)
     lowest = float(values[finite].min()) if finite.any() else 0.0
