@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
@@ -79,6 +82,61 @@ def phantom_dataset(folder: Path, n_patients: int = 3, **arguments: Any) -> Path
         ):
             write_nifti(folder / kind / f"{name}.nii.gz", np.asarray(array), case.grid)
     (folder / "labels.json").write_text(TWO_BALLS.model_dump_json(indent=2), encoding="utf-8")
+    return folder
+
+
+def two_sequence_case(seed: int = 0, **arguments: Any) -> Case:
+    """A two-ball case whose T2 shows class 1 only and whose ADC shows class 2 only.
+
+    Args:
+        seed: as of `two_ball_case`.
+        arguments: of `two_ball_case`.
+    """
+    case = two_ball_case(seed=seed, **arguments)
+    reference = np.asarray(case.reference)
+    rng = np.random.default_rng((seed, 1))
+    t2, adc = (
+        (100.0 + scale * (reference == k) + rng.normal(0, 0.05 * scale, reference.shape))
+        for k, scale in ((1, 300.0), (2, 1500.0))
+    )
+    image = Volume(
+        t2.astype(np.float32), case.grid, sequence="T2", further={"ADC": adc.astype(np.float32)}
+    )
+    return replace(case, image=image)
+
+
+def two_sequence_dataset(folder: Path, n_patients: int = 3, *, coarse_adc: bool = False) -> Path:
+    """An nnU-Net dataset of `two_sequence_case`, scribbles as labels; its folder.
+
+    The last patient is a test case with a dense label.
+
+    Args:
+        folder: is made if it does not exist.
+        n_patients: cases, one per patient: patient00, patient01, ...
+        coarse_adc: store ADC on a grid with every second pixel.
+    """
+    for index in range(n_patients):
+        name, letters = f"patient{index:02d}", "Ts" if index == n_patients - 1 else "Tr"
+        case = two_sequence_case(index, case_id=name)
+        adc, grid = case.image.further["ADC"], case.grid
+        if coarse_adc:
+            adc = adc[:, ::2, ::2]
+            grid = Grid(adc.shape, grid.affine @ np.diag([1.0, 2.0, 2.0, 1.0]))
+        write_nifti(
+            folder / f"images{letters}" / f"{name}_0000.nii.gz", case.image.array, case.grid
+        )
+        write_nifti(folder / f"images{letters}" / f"{name}_0001.nii.gz", adc, grid)
+        ours = np.asarray(case.reference if letters == "Ts" else case.scribbles)
+        if letters == "Tr":
+            ours = ScribbleConvention.nnunet_ignore(2).write(ours)
+        write_nifti(folder / f"labels{letters}" / f"{name}.nii.gz", ours, case.grid)
+    document = {
+        "channel_names": {"0": "T2", "1": "ADC"},
+        "labels": {"background": 0, "bright": 1, "dim": 2, "ignore": 3},
+        "numTraining": n_patients - 1,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(document), encoding="utf-8")
     return folder
 
 

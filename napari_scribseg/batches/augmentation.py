@@ -30,12 +30,14 @@ class Slice:
     """One training slice at the target pixel size.
 
     Args:
-        image: (C, y, x) float32; C = 1.
+        image: (C, y, x) float32, a layer for every sequence; of a slab of several slices
+            (C * depth, y, x), z running fastest.
         integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
         floats: (F, y, x) float32, the float maps.
         centres: (n, 2) positions (y, x) that patches are cut out around, scribbled pixels among
             them; none where nobody drew.
         case: id of its case.
+        n_channels: sequences (C) of the image.
     """
 
     image: Tensor
@@ -43,6 +45,7 @@ class Slice:
     floats: Tensor
     centres: Tensor
     case: str
+    n_channels: int = 1
 
 
 def augmented(
@@ -61,9 +64,10 @@ def augmented(
     """
     height, width = (max(int(s.image.shape[axis]) for s in chosen) for axis in (-2, -1))
     grid = _Placement.draw(chosen, config, rng).grid((height, width), device)
-    image = _sampled([s.image for s in chosen], grid, (height, width), "bilinear")
+    n_channels = chosen[0].n_channels
+    image = _sampled([s.image for s in chosen], grid, (height, width), "bilinear", n_channels)
     if config.intensity > 0:
-        image = _vary_intensity(image, config.intensity, rng)
+        image = _vary_intensity(image, config.intensity, rng, n_channels)
     integers = _sampled([s.integers for s in chosen], grid, (height, width), "nearest")
     if not chosen[0].floats.shape[0]:
         return image, integers, torch.zeros(len(chosen), 0, *config.patch, device=device)
@@ -128,23 +132,28 @@ def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator)
     return np.where(shape > size, first + (size - 1) / 2, middle + jitter)
 
 
-def _sampled(slices: Sequence[Tensor], grid: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+def _sampled(
+    slices: Sequence[Tensor], grid: Tensor, size: tuple[int, int], mode: str, n_channels: int = 1
+) -> Tensor:
     """Patches (B, C, *patch) of slices (C, y, x) of different sizes, on the device of the grid.
 
-    Outside a slice, images and float maps continue with the slice's lowest value (air); integer
-    maps with IGNORE, never with background.
+    Outside a slice, images and float maps continue with the slice's lowest value (air), that of
+    each sequence; integer maps with IGNORE, never with background.
 
     Args:
         slices: at most of this size.
         grid: see `_Placement.grid`.
         size: pixels (y, x) of the canvas that the slices are laid on.
         mode: of interpolation.
+        n_channels: sequences that the layers are of, equally many of each.
     """
     integer = not slices[0].is_floating_point()
     if integer:
         floor = torch.full((len(slices), 1, 1, 1), float(IGNORE))
     else:
-        floor = torch.stack([s.min() for s in slices])[:, None, None, None]
+        lowest = torch.stack([s.reshape(n_channels, -1).amin(1) for s in slices])
+        depth = slices[0].shape[0] // n_channels
+        floor = lowest.repeat_interleave(depth, 1)[:, :, None, None]
     canvas = torch.zeros(len(slices), slices[0].shape[0], *size)
     for i, item in enumerate(slices):
         canvas[i, :, : item.shape[-2], : item.shape[-1]] = item - floor[i]
@@ -154,22 +163,26 @@ def _sampled(slices: Sequence[Tensor], grid: Tensor, size: tuple[int, int], mode
     return patches.round().long() if integer else patches
 
 
-def _vary_intensity(image: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
-    """Images with other contrast, brightness, gamma and noise, each sample its own.
+def _vary_intensity(
+    image: Tensor, strength: float, rng: np.random.Generator, n_channels: int = 1
+) -> Tensor:
+    """Images with other contrast, brightness, gamma and noise, each sequence of a sample its own.
 
     Args:
-        image: (B, C, Y, X), z-scored; the channels of a sample change alike.
+        image: (B, L, Y, X), z-scored; the layers of one sequence change alike.
         strength: 0 = unchanged; 0.3 = contrast and brightness by up to 0.3, gamma 0.7 to 1.4.
         rng: draws the changes.
+        n_channels: sequences that the layers are of, equally many of each.
     """
-    n = len(image)
+    seen = image.unflatten(1, (n_channels, -1))
 
     def uniform() -> Tensor:
-        drawn = torch.from_numpy(rng.uniform(-strength, strength, (n, 1, 1, 1)))
+        drawn = torch.from_numpy(rng.uniform(-strength, strength, (*seen.shape[:2], 1, 1, 1)))
         return drawn.float().to(image.device)
 
-    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
+    low, high = seen.amin((2, 3, 4), keepdim=True), seen.amax((2, 3, 4), keepdim=True)
     span = (high - low).clamp_min(1e-6)
-    bent = ((image - low) / span) ** torch.exp(uniform()) * span + low
-    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32)).to(image.device)
-    return bent * torch.exp(uniform()) + uniform() + noise * (uniform().abs() * 0.5)
+    bent = ((seen - low) / span) ** torch.exp(uniform()) * span + low
+    noise = torch.from_numpy(rng.standard_normal(seen.shape, dtype=np.float32)).to(image.device)
+    varied = bent * torch.exp(uniform()) + uniform() + noise * (uniform().abs() * 0.5)
+    return varied.flatten(1, 2)

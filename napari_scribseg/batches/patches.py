@@ -69,7 +69,7 @@ class PatchSet:
     def batch(
         self, step: int, config: TrainConfig, progress: float, device: torch.device = CPU
     ) -> Batch:
-        """The batch of this step: images (B, 1, Z, Y, X); the same for the same arguments.
+        """The batch of this step: images (B, C, Z, Y, X); the same for the same arguments.
 
         Every epoch shows every volume once. A patch holds a drawn voxel of its volume, if there is
         any; outside the volume, images continue with its lowest value and labels with IGNORE.
@@ -93,7 +93,8 @@ class PatchSet:
         maps |= dict(zip(float_names, self._unstacked(floats), strict=True))
         target, drawn = targets_shown(layers[0], config, rng)
         cases = tuple(s.case for s in slabs)
-        return Batch(image[:, None], target, maps, cases, progress, drawn)
+        image = image.unflatten(1, (slabs[0].n_channels, self.depth))
+        return Batch(image, target, maps, cases, progress, drawn)
 
     def _slab(self, volume: list[Slice], rng: np.random.Generator) -> Slice:
         """Neighbouring slices of a volume as the channels of one: (layers * depth, y, x)."""
@@ -106,13 +107,18 @@ class PatchSet:
         start = int(rng.integers(min(first, last), min(middle, last), endpoint=True))
         shown = volume[start : start + self.depth]
         before, after = padding(len(shown), self.depth)
-        lowest = min(float(item.image.min()) for item in volume) if before + after else 0.0
+        layers = [s.image for s in shown]
+        if before + after:
+            lowest = torch.stack([s.image.amin((1, 2)) for s in volume]).amin(0)
+            air = lowest[:, None, None].expand_as(shown[0].image)
+            layers = [*[air] * before, *layers, *[air] * after]
         return Slice(
-            image=_stacked([s.image for s in shown], (before, after), lowest),
+            image=torch.stack(layers, 1).flatten(0, 1),
             integers=_stacked([s.integers for s in shown], (before, after), IGNORE),
             floats=_stacked([s.floats for s in shown], (before, after), 0.0),
             centres=volume[middle].centres,
             case=volume[middle].case,
+            n_channels=volume[middle].n_channels,
         )
 
     def _unstacked(self, channels: Tensor) -> list[Tensor]:

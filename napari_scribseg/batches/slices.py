@@ -21,7 +21,7 @@ from napari_scribseg.batches.intensities import normalise
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND, LabelSchema, targets_of
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Channels, channels_of
 from napari_scribseg.data.case import Case
 
 _CONTEXT = 2.0
@@ -35,7 +35,8 @@ class Batch:
     """What a method is shown in one step.
 
     Args:
-        image: (B, 1, *S) float, z-scored per volume; S is Y, X of slices and Z, Y, X of patches.
+        image: (B, C, *S) float, a channel for every sequence, each z-scored per volume; S is Y, X
+            of slices and Z, Y, X of patches.
         target: (B, *S) int64, the scribbles as class index or IGNORE, with some background where it
             follows from them (see `outer_background`).
         maps: per-voxel maps from `Method.prepare`, (B, *S): int64 class index or IGNORE, or
@@ -143,11 +144,24 @@ def resample_in_plane(slices: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def image_slices(
-    case_image: Array, spacing: tuple[float, float, float], target_mm: float
+    case_image: Channels, spacing: tuple[float, float, float], target_mm: float
 ) -> Tensor:
-    """What the network is shown of a volume: (Z, 1, Y, X) float32 at the target pixel size."""
-    image = torch.from_numpy(normalise(case_image))[:, None]
-    return resample_in_plane(image, in_plane_shape(case_image.shape, spacing, target_mm))
+    """What the network is shown of a volume: (Z, C, Y, X) float32 at the target pixel size.
+
+    Args:
+        case_image: (z, y, x), or several sequences.
+        spacing: its spacing in mm (z, y, x).
+        target_mm: wanted in-plane pixel size in mm.
+    """
+    shape = channels_of(case_image)[0].shape
+    image = normalised_slices(case_image)
+    return resample_in_plane(image, in_plane_shape(shape, spacing, target_mm))
+
+
+def normalised_slices(image: Channels) -> Tensor:
+    """Slices (Z, C, y, x) float32 of one or several sequences, each normalised on its own."""
+    seen = [torch.from_numpy(normalise(channel)) for channel in channels_of(image)]
+    return seen[0][:, None] if len(seen) == 1 else torch.stack(seen, 1)
 
 
 class SliceSet:
@@ -237,14 +251,15 @@ class SliceSet:
         )
         if outside is not None:
             target = np.where((target == IGNORE) & outside, np.int16(OUTER_BACKGROUND), target)
-        image = image_slices(case.image.array, case.image.spacing, self.spacing_mm)
+        image = image_slices(case.image.channels, case.image.spacing, self.spacing_mm)
         shape = (int(image.shape[-2]), int(image.shape[-1]))
         integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
         floats = _stacked([maps[k] for k in float_names], np.float32, shape, like=image)
         for z in range(len(image)):
             centres = _centres(integers[z, 0])
             if unlabelled or len(centres):
-                yield Slice(image[z], integers[z], floats[z], centres, case.id)
+                n_channels = image.shape[1]
+                yield Slice(image[z], integers[z], floats[z], centres, case.id, n_channels)
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """The wanted patch (y, x), cut to the largest slice, rounded up to a multiple of 16."""

@@ -95,6 +95,7 @@ def _report_text(report: DatasetReport, notes: Notes) -> str:
     head = [
         f"{report.title} ({report.layout})",
         f"  classes   {', '.join(report.classes)}",
+        *([f"  sequences {', '.join(report.sequences)}"] if report.sequences else []),
         f"  cases     {report.n_cases}, {report.n_scribbled} with scribbles, "
         f"{report.n_referenced} with a reference",
         f"  patients  {report.patients}",

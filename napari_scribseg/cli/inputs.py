@@ -50,15 +50,23 @@ class Items:
     notes: tuple[str, ...] = ()
 
 
-def items_of(inputs: list[Path], split: str, frame: int | None) -> Items:
+def items_of(
+    inputs: list[Path], split: str, frame: int | None, sequences: tuple[str, ...] = ()
+) -> Items:
     """What to predict, each with an id of its own; what is given twice is predicted once.
+
+    Args:
+        inputs: as they were given.
+        split: of a dataset.
+        frame: of time series.
+        sequences: that the model has learnt: no others are read.
 
     Raises:
         InvalidInput: an input is not there.
     """
     from napari_scribseg.data.names import distinct_ids, told_apart
 
-    found = [_found_in(path, split, frame) for path in inputs]
+    found = [_found_in(path, split, frame, sequences) for path in inputs]
     given = [item for one in found for item in one.items]
     items = list({(i.is_listed, os.path.realpath(i.place)): i for i in given}.values())
     series = {item.id for item in items if item.place.is_dir()}
@@ -84,7 +92,7 @@ def _name_behind(item: Item, given: str, called: str) -> str:
     return called if is_told_by_folder else item.name
 
 
-def _found_in(path: Path, split: str, frame: int | None) -> Items:
+def _found_in(path: Path, split: str, frame: int | None, sequences: tuple[str, ...]) -> Items:
     from napari_scribseg.data.names import few, stem_of, volumes_in
     from napari_scribseg.io import EXTENSIONS, IMAGE_EXTENSIONS
     from napari_scribseg.project.folder import cases_in
@@ -108,9 +116,11 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
                 "and another what was drawn on it. Give the images themselves, or the folders "
                 "that hold only images; a line may name many."
             )
-        return dataset_items(cases_in(path, frame), split)
+        return dataset_items(cases_in(path, frame), split, sequences)
     if split != "all":
         raise InvalidInput(f"{path} is no dataset and has no split '{split}'.")
+    if len(sequences) > 1 and (items := _items_of_channels(path, files, sequences)):
+        return items
     if not files:
         stem = path.name if path.is_dir() else stem_of(path.name, IMAGE_EXTENSIONS)
         return Items((_item_of_file(stem or path.name, path, frame),))
@@ -121,6 +131,35 @@ def _found_in(path: Path, split: str, frame: int | None) -> Items:
         else f"All {len(items)} volumes of {path} are taken for images."
     )
     return Items(tuple(items), (taken,))
+
+
+def _items_of_channels(
+    path: Path, files: dict[str, Path], sequences: tuple[str, ...]
+) -> Items | None:
+    """Files called like nnU-Net's channels (case1_0000, case1_0001), in the order of the model.
+
+    One such file stands for the others beside it.
+    """
+    from napari_scribseg.data.case import CaseFiles
+    from napari_scribseg.data.names import volumes_in
+    from napari_scribseg.data.pseudonyms import safe_id
+    from napari_scribseg.data.sequences import BY_NUMBERS, channel_cases
+    from napari_scribseg.io import EXTENSIONS, extension_of
+
+    ending = extension_of(path) or ""
+    if path.is_file() and path.name.endswith(f"_0000{ending}"):
+        beside = volumes_in(path.parent, EXTENSIONS)
+        begin = path.name.removesuffix(f"_0000{ending}")
+        files = {name: file for name, file in beside.items() if name[:-5] == begin}
+    found = channel_cases(files, sequences) if files else None
+    if found is None:
+        return None
+    cases = [
+        CaseFiles(id=safe_id(name), patient=name, **of_case) for name, of_case in found.items()
+    ]
+    items = tuple(Item(case.id, case.image, case.read_image, image=case.image) for case in cases)
+    order = ", ".join(f"_{number:04d} for {name}" for number, name in enumerate(sequences))
+    return Items(items, (f"{BY_NUMBERS}: {order}.",))
 
 
 def _item_of_file(name: str, path: Path, frame: int | None) -> Item:
@@ -136,13 +175,14 @@ def _item_of_file(name: str, path: Path, frame: int | None) -> Item:
     return Item(name, path, read, name=given, image=path, frame=frame)
 
 
-def dataset_items(dataset: Dataset, split: str) -> Items:
-    """The images of one split of a dataset."""
+def dataset_items(dataset: Dataset, split: str, sequences: tuple[str, ...] = ()) -> Items:
+    """The images of one split of a dataset; of named sequences those alone, see `items_of`."""
     from napari_scribseg.data.pseudonyms import renamed_from
+    from napari_scribseg.data.sequences import seen_by
 
     # Drawings don't matter for prediction, so a bad one must not prevent it.
     bare = {"scribbles": None, "reference": None}
-    images = [case.model_copy(update=bare) for case in dataset.split(split)]
+    images = [seen_by(case.model_copy(update=bare), sequences) for case in dataset.split(split)]
 
     def reader(files: CaseFiles) -> Callable[[], Volume]:
         return lambda: files.load(dataset.schema).image

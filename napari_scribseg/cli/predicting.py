@@ -94,12 +94,12 @@ def run_predict(
     arguments: argparse.Namespace, display: Display, load: Loader | None = None
 ) -> Answer:
     """Segment the inputs; `load` as in `predict_into`."""
-    described(arguments.folder)  # before torch is loaded
+    record, _ = described(arguments.folder)  # before torch is loaded
     if not unfinished.is_unfinished(arguments.out):
         refuse_existing(arguments.out)
     return predict_into(
         arguments.folder,
-        items_of(arguments.inputs, arguments.split, arguments.frame),
+        items_of(arguments.inputs, arguments.split, arguments.frame, record.sequences),
         arguments.out,
         display,
         Wanted(

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_scribseg.cli.answer import Answer
-from napari_scribseg.cli.runs import add_convention, add_frame, add_patients, add_strokes_of
+from napari_scribseg.cli.runs import (
+    add_convention,
+    add_frame,
+    add_patients,
+    add_sequences,
+    add_strokes_of,
+)
 from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.experiment.paper_tables import table_named
@@ -35,7 +41,7 @@ _PLAN: Final = (
     ),
     *("test_split", "random_seeds", "steps", "minutes", "clock", "shares", "shares_of", "locked"),
     *("device", "threads", "convention", "reference_convention", "frame", "assignments"),
-    *("shortened", "strokes_of"),
+    *("shortened", "strokes_of", "sequences"),
 )
 """Options that make a recipe, and so don't go with one."""
 _CLASSES_FOR_SIZE: Final = 4
@@ -80,6 +86,7 @@ def add_plan_options(plan: Any) -> None:
     add_patients(plan)
     add_frame(plan)
     add_strokes_of(plan)
+    add_sequences(plan)
     plan.add_argument("--part", metavar="SPLIT", help='split that takes part; default: "all"')
     plan.add_argument("--patients", type=_words, help="patients that take part: a,b,c")
     plan.add_argument("--folds", type=int, help="folds of the cross-validation; default: 5")
@@ -164,6 +171,7 @@ def _recipe_of(arguments: argparse.Namespace) -> Recipe:
         "reference_convention",
         "frame",
         "strokes_of",
+        "sequences",
     ):
         value = getattr(arguments, name)
         if value is not None:

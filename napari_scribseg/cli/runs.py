@@ -60,6 +60,21 @@ def add_strokes_of(parser: Any) -> None:
     )
 
 
+def add_sequences(parser: Any) -> None:
+    """Add --sequences to a command that learns from cases with several."""
+    parser.add_argument(
+        "--sequences",
+        type=_names,
+        metavar="NAME,NAME",
+        help="learn from these sequences of every case, such as T2,ADC; the first gives the grid. "
+        "Default: all that the dataset names",
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
 def add_frame(parser: Any) -> None:
     """Add --frame to a command that is given images."""
     parser.add_argument(
@@ -125,6 +140,7 @@ def run_of(arguments: argparse.Namespace, *, is_worker: bool) -> Chosen:
             "reference_convention",
             "frame",
             "strokes_of",
+            "sequences",
             "steps",
             "minutes",
             "device",
@@ -251,6 +267,7 @@ def _new_run(arguments: argparse.Namespace) -> Chosen:
         split=arguments.split,
         validate=arguments.validate,
         continues=source,
+        sequences=arguments.sequences,
     )
     return Chosen(run, dataset.notes)
 

@@ -152,7 +152,15 @@ def _image(request: Message) -> Volume:
     array = request.arrays["image"]
     affine = np.asarray(request.fields["affine"], np.float64)
     shape = (array.shape[0], array.shape[1], array.shape[2])
-    return Volume(array, Grid(shape, affine, bool(request.fields["oriented"])))
+    prefix = "sequence:"
+    further = {
+        name.removeprefix(prefix): found
+        for name, found in request.arrays.items()
+        if name.startswith(prefix)
+    }
+    grid = Grid(shape, affine, bool(request.fields["oriented"]))
+    sequence = str(request.fields.get("sequence", ""))
+    return Volume(array, grid, sequence=sequence, further=further)
 
 
 def _masked(mask: Mask | None) -> Message:

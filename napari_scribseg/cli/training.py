@@ -16,6 +16,7 @@ from napari_scribseg.cli.runs import (
     add_convention,
     add_frame,
     add_patients,
+    add_sequences,
     add_strokes_of,
     run_of,
 )
@@ -58,6 +59,7 @@ def _add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     add_patients(train)
     add_frame(train)
     add_strokes_of(train)
+    add_sequences(train)
     train.add_argument("--method", metavar="NAME", help="see `scribseg methods`")
     train.add_argument("--out", metavar="RUN", type=Path, help="the run folder to make")
     train.add_argument(

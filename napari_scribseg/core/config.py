@@ -136,6 +136,11 @@ class TrainConfig(Config):
         description="Where background strokes go around all structures, what lies outside is "
         "background too: so many pixels of it per step for every one drawn; 0 = strokes only.",
     )
+    reference_share: Fraction = Field(
+        default=0.0,
+        description="Cases with a reference and no strokes teach this share of its voxels, as if "
+        "they had been drawn; 0 = strokes only.",
+    )
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
         default=30.0, description="Augmentation: in-plane rotation up to this angle."
     )

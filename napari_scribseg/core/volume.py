@@ -6,7 +6,8 @@ convention of DICOM and ITK. A `Grid` is the only thing that links the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -123,16 +124,18 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A 3D scalar array with its geometry.
+    """A 3D scalar array with its geometry, and further sequences of the patient on the same grid.
 
     Args:
         array: (z, y, x).
         grid: its geometry, of the same shape.
         notes: what the reader noticed, one sentence each ("left and right are unknown: ...").
         frame: index of the frame this volume was taken from, when the file is a time series.
+        sequence: what the array shows ("T2"); "" = nobody said.
+        further: other sequences by name ("ADC"), each (z, y, x) on the same grid.
 
     Raises:
-        InvalidInput: array and grid have different shapes.
+        InvalidInput: array and grid have different shapes, or two sequences have one name.
 
     Example:
         >>> import numpy as np
@@ -146,12 +149,29 @@ class Volume:
     grid: Grid
     notes: tuple[str, ...] = ()
     frame: int | None = None
+    sequence: str = ""
+    further: Mapping[str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.array.shape != self.grid.shape:
+        for array in self.channels:
+            if array.shape != self.grid.shape:
+                raise InvalidInput(
+                    f"An array of shape {array.shape} does not fit a grid of {self.grid}."
+                )
+        if self.sequence in self.further:
             raise InvalidInput(
-                f"An array of shape {self.array.shape} does not fit a grid of {self.grid}."
+                f"Two sequences are called {self.sequence!r}; give each a name of its own."
             )
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """The name of every sequence, that of the array first."""
+        return (self.sequence, *self.further)
+
+    @property
+    def channels(self) -> tuple[Array, ...]:
+        """Every sequence (z, y, x), in the order of `sequences`."""
+        return (self.array, *self.further.values())
 
     @property
     def shape(self) -> tuple[int, int, int]:

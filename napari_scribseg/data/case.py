@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -26,6 +26,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.doubts import stroke_doubts
 from napari_scribseg.data.on_grid import put_on_grid
+from napari_scribseg.data.sequence_files import SequenceFile, SequenceName, with_further
 from napari_scribseg.data.stored_labels import partial_note, read_reference, read_scribbles
 
 CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -33,8 +34,6 @@ CaseId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0
 
 _LONGEST_WITH_HASH = 51
 """Characters of an id that a hash of 12 digits is put behind: 64 in all."""
-_FEWEST_PATIENTS = 5
-"""With fewer patients than this all of them are needed for training."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,10 @@ class CaseFiles(BaseModel):
     """How the reference file is written; None = class indices, every voxel labelled."""
     region: Region | None = None
     """Everything outside of it is background."""
+    sequence: SequenceName | Literal[""] = ""
+    """What the image shows ("T2"); "" = nobody said."""
+    further: tuple[SequenceFile, ...] = ()
+    """Other sequences of the patient, which are brought onto the image's grid."""
 
     @property
     def key(self) -> CaseKey:
@@ -127,7 +130,7 @@ class CaseFiles(BaseModel):
             InvalidInput: a file can't be read, lies elsewhere in the patient than the image, or
                 has values that are not in the schema.
         """
-        image = io.read_volume(self.image, frame=self._frame_in(self.image))
+        image = self.read_image()
         notes = list(image.notes)
         scribbles = reference = None
         if self.scribbles is not None:
@@ -152,6 +155,28 @@ class CaseFiles(BaseModel):
             region=self.region,
         )
 
+    def read_image(self) -> Volume:
+        """The image alone, with the further sequences of the case on its grid.
+
+        Raises:
+            InvalidInput: a file can't be read, or a sequence lies elsewhere than the image.
+        """
+        image = io.read_volume(self.image, frame=self._frame_in(self.image))
+        return with_further(image, self.sequence, self.further, self.id)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file or DICOM folder of the case, its image first."""
+        further = (one.path for one in self.further)
+        return tuple(filter(None, (self.image, *further, self.scribbles, self.reference)))
+
+    def absolute(self) -> CaseFiles:
+        """The same files, with paths that hold wherever a process starts."""
+        names = ("image", "scribbles", "reference")
+        changes = {n: p.absolute() for n in names if (p := getattr(self, n)) is not None}
+        further = (one.model_copy(update={"path": one.path.absolute()}) for one in self.further)
+        return self.model_copy(update={**changes, "further": tuple(further)})
+
     def _read_labels(self, path: Path) -> Volume:
         return io.read_labels(path, frame=self._frame_in(path))
 
@@ -169,7 +194,7 @@ class Case:
     Args:
         id: names the case in files and reports.
         patient: whose it is.
-        image: intensities.
+        image: intensities, of every sequence that was read.
         scribbles: (z, y, x) uint8 in the scribble world of `labels`, or None.
         reference: (z, y, x) uint8, the truth as class indices, or None; a partial one is UNKNOWN
             where it says nothing.
@@ -216,7 +241,7 @@ class Case:
     def content_hash(self) -> str:
         """SHA-256 over voxels, geometry, scribbles and reference."""
         digest = hashlib.sha256(self.grid.affine.tobytes())
-        for array in (self.image.array, self.scribbles, self.reference):
+        for array in (*self.image.channels, self.scribbles, self.reference):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
@@ -235,6 +260,7 @@ class Dataset:
         notes: what was noticed in the folder, in sentences.
         patients_from: how it is known whose the cases are, in words.
         faults: what is wrong with the folder as a whole, in sentences.
+        sequences: that the folder says each case has; see `sequences.sequences_of`.
 
     Example:
         >>> from napari_scribseg import read_dataset, sample_folder
@@ -251,6 +277,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     patients_from: str = ""
     faults: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
 
     @property
     def splits(self) -> dict[str, int]:
@@ -347,33 +374,6 @@ class Dataset:
         pairs = zip(self.cases, frames, strict=True)
         cases = [case.model_copy(update={"frame": chosen}) for case, chosen in pairs]
         return replace(self, cases=tuple(cases))
-
-
-def hold_out(
-    cases: Sequence[CaseFiles], share: float, random_seed: int
-) -> tuple[tuple[CaseFiles, ...], tuple[CaseFiles, ...]]:
-    """Cases for training and for validation; patients stay whole, order is kept.
-
-    Args:
-        cases: of any number of patients; with fewer than 5 patients none is held out.
-        share: of the patients to hold out, 0 to below 1; above 0 it is at least one patient.
-        random_seed: which patients; the same seed gives the same ones.
-
-    Raises:
-        InvalidInput: share is not in [0, 1).
-    """
-    if not 0 <= share < 1:
-        raise InvalidInput(f"The share to hold out must be 0 to below 1, got {share}.")
-    patients = sorted({case.patient for case in cases})
-    count = 0
-    if len(patients) >= _FEWEST_PATIENTS and share > 0:
-        count = min(max(1, round(share * len(patients))), len(patients) - 1)
-    shuffled = np.random.default_rng(random_seed).permutation(len(patients))
-    held = {patients[i] for i in shuffled[:count]}
-    return (
-        tuple(case for case in cases if case.patient not in held),
-        tuple(case for case in cases if case.patient in held),
-    )
 
 
 def _listing(names: Collection[str], most: int = 8) -> str:

@@ -14,6 +14,7 @@ from napari_scribseg.core.labels import UNLABELLED, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles, Dataset, load_without_bad_reference
 from napari_scribseg.data.orientation import Orientation, StoredAxes
 from napari_scribseg.data.patients import patients_sentence
+from napari_scribseg.data.sequences import missing_note, sequences_of
 from napari_scribseg.data.turned import orientation_notes, storage_note
 
 STROKES_ONLY: Final = (
@@ -60,6 +61,8 @@ class DatasetReport(BaseModel):
     title: str
     layout: str
     classes: tuple[str, ...]
+    sequences: tuple[str, ...] = ()
+    """Of every case; none where nobody named its only one."""
     n_cases: int
     n_patients: int
     patients: str
@@ -109,11 +112,12 @@ def check_dataset(
     notes = list(dataset.notes)
     notes += [f"No case has a scribble of: {', '.join(never)}."] if never else []
     notes += [f"There are {len(spacings)} different spacings."] if len(spacings) > 1 else []
-    notes += turned
+    notes += [*turned, *filter(None, [missing_note(dataset)])]
     return DatasetReport(
         title=dataset.title,
         layout=dataset.layout,
         classes=dataset.schema.names,
+        sequences=sequences_of(dataset),
         n_cases=len(reports),
         n_patients=len({r.patient for r in reports}),
         patients=patients_sentence(dataset.cases, dataset.patients_from),

@@ -26,6 +26,7 @@ from napari_scribseg.data.layout_bids import (
 )
 from napari_scribseg.data.names import TEST, volumes_in
 from napari_scribseg.data.pseudonyms import safe_title
+from napari_scribseg.data.sequences import sequences_of
 from napari_scribseg.io.atomic import write_json, write_text
 from napari_scribseg.io.documents import save_document
 
@@ -71,7 +72,7 @@ class NiftiWriter:
         for name, array in (("scribbles", case.scribbles), ("references", case.reference)):
             if array is not None:
                 _write(self._folder / name / f"{files.id}{ENDING}", array, case.grid)
-        return _partial_note(files, case)
+        return [*_partial_note(files, case), *_first_note(files, case)]
 
     def prediction(self, name: str, files: CaseFiles, array: Array, grid: Grid) -> None:
         """See `Writer`."""
@@ -91,6 +92,7 @@ class NnUnetWriter:
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self._dataset = dataset
         self._folder = folder
+        self._sequences = sequences_of(dataset)
 
     def write(self, files: CaseFiles, case: Case) -> list[str]:
         """See `Writer`."""
@@ -107,8 +109,10 @@ class NnUnetWriter:
             label = ScribbleConvention.nnunet_ignore(n_classes - 1).write(case.scribbles)
             if case.reference is not None:
                 note = [f"The reference of {files.id} was left out: its labels are the scribbles."]
-        image = self._folder / f"images{letters}" / f"{files.id}_0000{ENDING}"
-        _write(image, _storable(case.image.array), case.grid)
+        for channel, name in enumerate(self._sequences or ("",)):
+            array = _sequence_of(case, name)
+            image = self._folder / f"images{letters}" / f"{files.id}_{channel:04d}{ENDING}"
+            _write(image, _storable(array), case.grid)
         if label is not None:
             _write(self._folder / f"labels{letters}" / f"{files.id}{ENDING}", label, case.grid)
         return note
@@ -123,7 +127,7 @@ class NnUnetWriter:
         document: dict[str, Any] = {
             "name": safe_title(self._dataset.title),
             # Not "CT", which would make nnU-Net scale intensities by those of all cases together.
-            "channel_names": {"0": "image"},
+            "channel_names": {str(k): name for k, name in enumerate(self._sequences or ["image"])},
             "labels": {**{name: index for index, name in enumerate(names)}, "ignore": len(names)},
             "numTraining": len(volumes_in(self._folder / "imagesTr", (ENDING,))),
             "file_ending": ENDING,
@@ -156,9 +160,10 @@ class DecathlonWriter:
         _write(image, _storable(case.image.array), case.grid)
         if reference is not None:
             _write(self._folder / f"labels{letters}" / f"{files.id}{ENDING}", reference, case.grid)
-        if case.scribbles is None:
-            return []
-        return [f"The scribbles of {files.id} were left out: labels are its reference."]
+        notes = _first_note(files, case)
+        if case.scribbles is not None:
+            notes.append(f"The scribbles of {files.id} were left out: labels are its reference.")
+        return notes
 
     def prediction(self, name: str, files: CaseFiles, array: Array, grid: Grid) -> None:
         """Never asked for: the layout has no place for one."""
@@ -221,7 +226,7 @@ class BidsWriter:
         for kind, array in ((SCRIBBLES, case.scribbles), (MANUAL, case.reference)):
             if array is not None:
                 self._labels(_OURS, f"{name}_desc-{kind}_dseg", files, array, case.grid)
-        return _partial_note(files, case)
+        return [*_partial_note(files, case), *_first_note(files, case)]
 
     def prediction(self, name: str, files: CaseFiles, array: Array, grid: Grid) -> None:
         """See `Writer`."""
@@ -274,6 +279,21 @@ def _partial_note(files: CaseFiles, case: Case) -> list[str]:
         f"The reference of {files.id} is partial: {UNKNOWN} is where it says nothing "
         "(convention unlabelled_255)."
     ]
+
+
+def _first_note(files: CaseFiles, case: Case) -> list[str]:
+    if not case.image.further:
+        return []
+    lost = ", ".join(case.image.further)
+    return [f"{lost} of {files.id} was left out: only the layout nnunet has several sequences."]
+
+
+def _sequence_of(case: Case, name: str) -> Array:
+    """The sequence of this name; "" = the only one."""
+    for known, array in zip(case.image.sequences, case.image.channels, strict=True):
+        if not name or known == name:
+            return array
+    raise InvalidInput(f"It has no {name}, and every case of an nnU-Net dataset has all channels.")
 
 
 def _write(path: Path, array: Array, grid: Grid) -> None:

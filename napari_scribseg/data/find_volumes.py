@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from napari_scribseg.data.patients import (
     sequence_of,
 )
 from napari_scribseg.data.pseudonyms import safe_id
+from napari_scribseg.data.sequences import nameless_channels, several
 from napari_scribseg.data.volume_file import VolumeFile
 from napari_scribseg.io import read_frames
 from napari_scribseg.io.headers import read_header
@@ -183,8 +184,7 @@ def _pairs_of(
             extra.append(file)
         else:
             out.left_out.append(LeftOut(file.name, "another file of that name is taken"))
-    named = _first_channels_only(images, of_kind, out)
-    belongings: dict[str, dict[str, Path]] = {name: {} for name in named}
+    named, belongings = _by_case(images, of_kind)
     for kind, labels in of_kind.items():
         _add_pairs(named, labels, kind, belongings, out)
     return [
@@ -193,21 +193,21 @@ def _pairs_of(
     ]
 
 
-def _first_channels_only(
-    images: Mapping[str, VolumeFile],
-    of_kind: Mapping[str, Mapping[str, VolumeFile]],
-    out: VolumeCases,
-) -> dict[str, VolumeFile]:
-    """Images by the name of their case; of nnU-Net's channels the first one."""
+def _by_case(
+    images: Mapping[str, VolumeFile], of_kind: Mapping[str, Mapping[str, VolumeFile]]
+) -> tuple[dict[str, VolumeFile], dict[str, dict[str, Path]]]:
+    """Images by the name of their case, and further channels of nnU-Net by case and number."""
     labels = [name for labels in of_kind.values() for name in labels]
     firsts = {image: case for case, image in first_channels(images, labels).items()}
     named: dict[str, VolumeFile] = {}
+    belongings: dict[str, dict[str, Path]] = {}
     for name, file in images.items():
         if name not in firsts and name[:-5] in firsts.values() and re.search(r"_\d{4}$", name):
-            out.left_out.append(LeftOut(file.name, "a further channel; only the first is used"))
+            belongings.setdefault(name[:-5], {})[name[-4:]] = file.path
         else:
             named[firsts.get(name, name)] = file
-    return named
+            belongings.setdefault(firsts.get(name, name), {})
+    return named, belongings
 
 
 def _add_pairs(
@@ -295,6 +295,7 @@ def _case(
         scribbles=belongings.get("scribbles"),
         reference=belongings.get("reference"),
         phase=phase[1].upper() if phase else _phase_told(file),
+        **_sequences(file.path, belongings),
     )
     return FoundCase(
         files,
@@ -305,6 +306,12 @@ def _case(
         modality_of("_".join((*file.folders, file.stem))),
         sequence_of(file.stem),
     )
+
+
+def _sequences(image: Path, belongings: Mapping[str, Path]) -> dict[str, Any]:
+    """The further channels of a case, which no document names."""
+    others = {int(name): path for name, path in belongings.items() if name.isdecimal()}
+    return several(nameless_channels(others), {0: image, **others})
 
 
 def _phase_told(file: VolumeFile) -> str | None:

@@ -30,6 +30,8 @@ from napari_scribseg.data.names import (
 from napari_scribseg.data.pairing import pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_id, safe_title
+from napari_scribseg.data.sequence_files import SequenceFile
+from napari_scribseg.data.sequences import channel_names, several
 from napari_scribseg.io.documents import read_json
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -183,10 +185,11 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             f"highest; got {document.labels}."
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
-    notes, faults = list(_first_of(document.channel_names, "channels")), list[str]()
+    channels = channel_names(document.channel_names)
+    notes, faults = list[str](), list[str]()
     found: list[CaseFiles] = []
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
-        some, lone = _nnunet_cases(folder, letters, split, ending, convention)
+        some, lone = _nnunet_cases(folder, letters, split, ending, convention, channels)
         found += some
         if lone:
             has_labels = any(files.scribbles or files.reference for files in some)
@@ -212,15 +215,25 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         tuple(notes),
         patients_from=BY_NAMES,
         faults=tuple(faults),
+        sequences=tuple(channels.values()) if len(channels) > 1 else (),
     )
 
 
 def _nnunet_cases(
-    folder: Path, letters: str, split: str, ending: str, convention: ScribbleConvention | None
+    folder: Path,
+    letters: str,
+    split: str,
+    ending: str,
+    convention: ScribbleConvention | None,
+    channels: dict[int, str],
 ) -> tuple[list[CaseFiles], str]:
     """The cases of one split, and what is to be said of labels that belong to no image."""
     files = volumes_in(folder / f"labels{letters}", (ending,))
-    images = volumes_in(folder / f"images{letters}", (f"_0000{ending}",))
+    of_channel = {
+        number: volumes_in(folder / f"images{letters}", (f"_{number:04d}{ending}",))
+        for number in (0, *channels)
+    }
+    images = of_channel[0]
     pairs = pair(images, files)
     labels = {image: files[name] for image, name in pairs.of.items()}
     lone = (
@@ -241,6 +254,7 @@ def _nnunet_cases(
             split=split,
             convention=convention if drawn else None,
             reference_convention=None if drawn else convention,
+            **several(channels, {k: of[stem] for k, of in of_channel.items() if stem in of}),
         )
         for stem, image in images.items()
     ]
@@ -256,8 +270,9 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
             f'{where}: labels must be written like {{"0": "background", "1": "liver"}}, '
             f"got {document.labels}."
         ) from error
-    # Several modalities are stored as frames of one file; ours is a volume of one scalar.
-    frame = 0 if len(document.modality) > 1 else None
+    # Several modalities are stored as frames of one file.
+    modalities = channel_names(document.modality)
+    many = len(modalities) > 1
     listed = [(case.image, case.label, TRAIN) for case in document.training]
     listed += [(image, None, TEST) for image in document.test]
     found: list[CaseFiles] = []
@@ -273,15 +288,24 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
                 image=path,
                 reference=None if label is None else path_inside(folder, label, where),
                 split=split,
-                frame=frame,
+                frame=min(modalities) if many else None,
+                sequence=modalities[min(modalities)] if many else "",
+                further=tuple(
+                    SequenceFile(name=modalities[k], path=path, frame=k)
+                    for k in sorted(modalities)[1:]
+                ),
             )
         )
     cases = _with_distinct_ids(found, stems, [PurePosixPath(image) for image, _, _ in listed])
-    notes = _first_of(document.modality, "modalities")
-    title = document.name or safe_title(folder.name)
-    cases = with_patients_by_name(cases)
-    schema = _schema(names, where)
-    return Dataset(title, "MSD", folder, schema, cases, notes, patients_from=BY_NAMES)
+    return Dataset(
+        document.name or safe_title(folder.name),
+        "MSD",
+        folder,
+        _schema(names, where),
+        with_patients_by_name(cases),
+        patients_from=BY_NAMES,
+        sequences=tuple(modalities.values()) if many else (),
+    )
 
 
 def _with_distinct_ids(
@@ -309,10 +333,3 @@ def _schema(names: dict[int, str], where: str) -> LabelSchema:
             f"got {sorted(names)}."
         )
     return schema_from_names([names[k] for k in range(1, len(names))])
-
-
-def _first_of(channels: dict[str, str], word: str) -> tuple[str, ...]:
-    if len(channels) < 2:
-        return ()
-    names = ", ".join(channels.values())
-    return (f"Only the first of {len(channels)} {word} ({names}) is used.",)

@@ -28,6 +28,7 @@ from napari_scribseg.data.names import TRAIN, distinct_ids, few, volumes_in
 from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_title
+from napari_scribseg.data.sequences import nameless_channels, several
 from napari_scribseg.data.told_names import told_by_itk_snap, told_by_slicer, with_names
 from napari_scribseg.io.documents import load_document
 
@@ -67,7 +68,7 @@ def read_plain(folder: Path) -> Dataset:
     dense = volumes_in(truths[0], io.EXTENSIONS) if truths else {}
     if not images:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
-    images, notes = _cases_of_channels(images, [*drawn, *dense])
+    images, others = _cases_of_channels(images, [*drawn, *dense])
     places = [path.relative_to(folder) for path in images.values()]
     ids = distinct_ids(tuple(images), places, {n for n, path in images.items() if path.is_dir()})
     # What we have written of an image is called by its id.
@@ -77,7 +78,8 @@ def read_plain(folder: Path) -> Dataset:
     scribbles = _found(images, drawn, "scribbles")
     references = _found(images, dense, truths[0].name if truths else "labels")
     written = _written(folder, tuple(dense.values()), tuple(drawn.values()))
-    notes += [*scribbles.notes, *references.notes, *([written.note] if written.note else [])]
+    notes = [*scribbles.notes, *references.notes, *([written.note] if written.note else [])]
+    channels = nameless_channels(number for files in others.values() for number in files)
     cases = tuple(
         CaseFiles(
             id=case_id,
@@ -88,6 +90,7 @@ def read_plain(folder: Path) -> Dataset:
             split=TRAIN,
             convention=written.of(scribbles.of.get(name), drawn=True),
             reference_convention=written.of(references.of.get(name), drawn=False),
+            **several(channels, {0: image, **others.get(name, {})}),
         )
         for case_id, (name, image) in zip(ids, images.items(), strict=True)
     )
@@ -100,21 +103,23 @@ def read_plain(folder: Path) -> Dataset:
         tuple(notes),
         patients_from=BY_NAMES,
         faults=(*scribbles.faults, *references.faults),
+        sequences=tuple(channels.values()) if len(channels) > 1 else (),
     )
 
 
 def _cases_of_channels(
     images: Mapping[str, Path], labels: Sequence[str]
-) -> tuple[dict[str, Path], list[str]]:
-    """Images by the name of the case, where there are channels of cases, and a note on them."""
-    firsts = first_channels(images, labels)
-    cases = {name: case for case, name in firsts.items()}
-    others = {
-        name for name in images if name not in cases and name[:-5] in firsts and _is_channel(name)
-    }
-    notes = [f"Only the first of several channels is used: {few(others)} left out."]
-    kept = {cases.get(name, name): path for name, path in images.items() if name not in others}
-    return kept, notes if others else []
+) -> tuple[dict[str, Path], dict[str, dict[int, Path]]]:
+    """Images by the name of the case, and further channels (case1_0001) by case and number."""
+    cases = {name: case for case, name in first_channels(images, labels).items()}
+    firsts, others = set(cases.values()), dict[str, dict[int, Path]]()
+    kept: dict[str, Path] = {}
+    for name, path in images.items():
+        if name not in cases and name[:-5] in firsts and _is_channel(name):
+            others.setdefault(name[:-5], {})[int(name[-4:])] = path
+        else:
+            kept[cases.get(name, name)] = path
+    return kept, others
 
 
 def _is_channel(name: str) -> bool:

@@ -104,7 +104,9 @@ class Turn:
         """The volume as the network sees it."""
         if self.is_none:
             return volume
-        return replace(volume, array=self.applied(volume.array), grid=self.grid(volume.grid))
+        further = {name: self.applied(array) for name, array in volume.further.items()}
+        array, grid = self.applied(volume.array), self.grid(volume.grid)
+        return replace(volume, array=array, grid=grid, further=further)
 
     def case(self, case: Case) -> Case:
         """The case as the network sees it; its drawings are turned with its image."""

@@ -1,11 +1,15 @@
-"""What is said of cases that are stored in another order than the others, or lie otherwise."""
+"""What is said of cases that are stored or lie otherwise than the others, or are coarser."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import StoredAxes, View, codes_of
+
+_UNLIKE_PIXELS: Final = 2.0
+"""How many times larger or smaller pixels are that need a word; our choice."""
 
 
 def storage_note(stored: StoredAxes, view: View) -> str:
@@ -48,3 +52,15 @@ def orientation_notes(views: Mapping[str, View]) -> tuple[str, ...]:
             "network sees them as they are stored; make sure that they look like the others."
         )
     return tuple(notes)
+
+
+def pixel_note(pixels: tuple[float, float], learnt_mm: float) -> str:
+    """What has to be said of an image whose pixels are unlike those learnt from; "" = nothing."""
+    ratio = max(max(pixels) / learnt_mm, learnt_mm / min(pixels))
+    if ratio < _UNLIKE_PIXELS:
+        return ""
+    y_mm, x_mm = pixels
+    return (
+        f"The pixels are {y_mm:.3g} x {x_mm:.3g} mm, unlike the {learnt_mm:.3g} mm that this model "
+        "has learnt from: look at the result before you use it."
+    )

@@ -39,6 +39,8 @@ class CaseFacts(_Fact):
     files: CaseFiles
     """With absolute paths."""
     image_sha256: Sha256
+    further_sha256: tuple[Sha256, ...] = ()
+    """Of the further sequences, in their order."""
     scribbles_sha256: Sha256 = ""
     """"" = there is no such file."""
     reference_sha256: Sha256 = ""
@@ -128,7 +130,7 @@ def survey(
 
 def paths_of(cases: Sequence[CaseFiles]) -> dict[str, list[Path | None]]:
     """The files of cases by id, for `without_paths`."""
-    return {case.id: [case.image, case.scribbles, case.reference] for case in cases}
+    return {case.id: list(case.paths) for case in cases}
 
 
 def without_folder(sentence: str, folder: Path) -> str:
@@ -142,8 +144,7 @@ def _facts(
     files: CaseFiles, schema: LabelSchema, folder: Path
 ) -> tuple[CaseFacts, StoredAxes, tuple[str, ...]]:
     """What is in a case, how its image is stored, and what was noticed."""
-    paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
-    files = files.model_copy(update={n: p and Path(p).absolute() for n, p in paths.items()})
+    files = files.absolute()
     case, problem = load_without_bad_reference(files, schema)
     if problem:
         files = files.model_copy(update={"reference": None})
@@ -151,6 +152,7 @@ def _facts(
     facts = CaseFacts(
         files=files,
         image_sha256=sha256_of(files.image),
+        further_sha256=tuple(sha256_of(one.path) for one in files.further),
         scribbles_sha256=sha256_of(files.scribbles) if files.scribbles else "",
         reference_sha256=sha256_of(files.reference) if files.reference else "",
         shape=case.image.shape,

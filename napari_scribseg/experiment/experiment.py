@@ -291,7 +291,7 @@ def _taught_by(
 
 def _case_sum(case: CaseFacts) -> str:
     convention, reference_convention = case.files.convention, case.files.reference_convention
-    parts = [
+    parts: list[object] = [
         case.files.id,
         case.files.frame,
         case.image_sha256,
@@ -299,7 +299,9 @@ def _case_sum(case: CaseFacts) -> str:
         case.reference_sha256,
         repr(convention) if convention is not None else None,
     ]
-    return _sum([*parts, *([repr(reference_convention)] if reference_convention else [])])
+    parts += [repr(reference_convention)] if reference_convention else []
+    further = zip(case.files.further, case.further_sha256, strict=True)
+    return _sum([*parts, *([one.name, one.frame, sha256] for one, sha256 in further)])
 
 
 def _settings_sum(settings: MethodSettings, experiment: Experiment) -> str:

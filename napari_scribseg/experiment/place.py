@@ -223,9 +223,7 @@ def _unreadable(experiment: Experiment, at: _At) -> str:
     """
     images: dict[Path, tuple[int, str]] = {}
     for case in experiment.cases:
-        for path in (case.files.image, case.files.scribbles, case.files.reference):
-            if path is None:
-                continue
+        for path in case.files.paths:
             at(path)
             try:
                 with Path(path).open("rb") as file:

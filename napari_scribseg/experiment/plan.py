@@ -14,6 +14,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.names import few
 from napari_scribseg.data.patients import named_patients, patients_sentence
+from napari_scribseg.data.sequences import in_sequences, same_sequences, sequences_of
 from napari_scribseg.experiment.case_facts import CaseFacts, Survey, survey
 from napari_scribseg.experiment.experiment import (
     TIMING,
@@ -194,7 +195,9 @@ def _dataset_of(recipe: Recipe) -> Dataset:
         pattern=recipe.patient_pattern,
         table=table,
     )
-    return dataset.read_in(recipe.convention, recipe.reference_convention)
+    dataset = dataset.read_in(recipe.convention, recipe.reference_convention)
+    names = recipe.sequences or sequences_of(dataset)
+    return in_sequences(dataset, names) if names else dataset
 
 
 def _chosen(dataset: Dataset, recipe: Recipe) -> list[CaseFiles]:
@@ -203,14 +206,15 @@ def _chosen(dataset: Dataset, recipe: Recipe) -> list[CaseFiles]:
     if not cases:
         raise InvalidInput(f"{dataset.title} has no cases in '{recipe.part}'.")
     if not recipe.patients:
-        return list(cases)
+        return list(same_sequences(cases, dataset.sequences))
     unknown = set(recipe.patients) - {case.patient for case in cases}
     if unknown:
         raise InvalidInput(
             f"{dataset.title} has no patient {few(unknown)} in '{recipe.part}': correct the list "
             "of patients."
         )
-    return [case for case in cases if case.patient in recipe.patients]
+    chosen = [case for case in cases if case.patient in recipe.patients]
+    return list(same_sequences(chosen, dataset.sequences))
 
 
 def _locked(cases: Sequence[CaseFiles], recipe: Recipe) -> tuple[str, ...]:

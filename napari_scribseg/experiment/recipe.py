@@ -99,6 +99,8 @@ class Recipe(_Part):
     strokes_of: Name | None = None
     """Whose strokes of a project are learnt from: those of an annotator, or "consensus"; None = as
     `scribseg train` takes them."""
+    sequences: tuple[Name, ...] = ()
+    """What the networks see of every case, by name; empty = all that the dataset names."""
     part: str = "all"
     """Split of the dataset that takes part in the experiment."""
     patient_pattern: Annotated[str, StringConstraints(max_length=500)] | None = None

@@ -169,7 +169,7 @@ class Session(QObject):
         Raises:
             InvalidInput: no image is chosen, or a layer can't be used.
         """
-        return snapshot_of(self.selected, self.schema, self.kept)
+        return snapshot_of(self.selected, self.schema, self.kept, self.viewer.layers)
 
     @property
     def kept(self) -> CaseKey | None:

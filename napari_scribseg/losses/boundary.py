@@ -43,7 +43,7 @@ def active_boundary(
 
     Args:
         probabilities: (B, K, Z, Y, X).
-        image: (B, 1, Z, Y, X), any scale.
+        image: (B, C, Z, Y, X), any scale; of several sequences the regions' terms are means.
         inside: (B, Z, Y, X) bool, voxels of the volume; padding is left out.
         anisotropy: distance of slices over pixel size.
         inner_weight: lambda 1.
@@ -53,9 +53,11 @@ def active_boundary(
     authors' code takes it from the likeliest class, which has none.
     """
     u = probabilities[:, 1:].float()
-    v = scaled(image, inside).unsqueeze(1)
+    greys = [scaled(grey, inside).unsqueeze(1) for grey in image.split(1, dim=1)]
     within = inside.unsqueeze(1)
-    inner, outer = (region_scatter(w, v, within) for w in (u, 1 - u))
+    inner, outer = (
+        torch.stack([region_scatter(w, v, within) for v in greys]).mean(0) for w in (u, 1 - u)
+    )
     each = surface_density(u, anisotropy) + inner_weight * inner + outer_weight * outer
     return _mean(each, within.expand_as(each)) * each.shape[1]
 

@@ -1,6 +1,6 @@
 """What is asked of a prediction where nobody drew: to be sure, piecewise constant, and short-edged.
 
-Logits and probabilities are (B, K, Y, X), images (B, 1, Y, X). All are means over pixels, so they
+Logits and probabilities are (B, K, Y, X), images (B, C, Y, X). All are means over pixels, so they
 don't change with the size of patch and batch.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 
@@ -25,13 +26,17 @@ def within_class_variance(probabilities: Tensor, image: Tensor) -> Tensor:
     """Sum over classes of p_c (I - m_c)^2, as the mean over pixels.
 
     m_c is the class's mean grey level in its image, sum(p_c I) / sum(p_c). The term is zero for a
-    partition into regions of one grey level each.
+    partition into regions of one grey level each. Of several sequences it is the mean (Chan,
+    Sandberg and Vese, "Active contours without edges for vector-valued images", 2000).
 
     Source: the first term of Mumford-Shah (Kim & Ye, IEEE TIP 2020).
     """
     size = probabilities.sum((2, 3), keepdim=True)
-    mean = (probabilities * image).sum((2, 3), keepdim=True) / size.clamp_min(1e-6)
-    return (probabilities * (image - mean).square()).sum(1).mean()
+    each: list[Tensor] = []
+    for grey in image.split(1, dim=1):
+        mean = (probabilities * grey).sum((2, 3), keepdim=True) / size.clamp_min(1e-6)
+        each.append((probabilities * (grey - mean).square()).sum(1).mean())
+    return torch.stack(each).mean()
 
 
 def total_variation(probabilities: Tensor) -> Tensor:
@@ -50,7 +55,7 @@ def mumford_shah(logits: Tensor, image: Tensor) -> Tensor:
 
     Args:
         logits: (B, K, Y, X).
-        image: (B, 1, Y, X), grey levels between 0 and 1.
+        image: (B, C, Y, X), grey levels between 0 and 1.
 
     Source: Kim & Ye, "Mumford-Shah loss functional for image segmentation with deep learning",
     IEEE TIP 2020. HiLab-git/WSL4MIS hands image and prediction over in the wrong order, which

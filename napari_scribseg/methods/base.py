@@ -11,7 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from inspect import signature
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.errors import TaskNotSupported
 from napari_scribseg.core.method_spec import MethodSpec
 from napari_scribseg.data.case import Case
 
@@ -36,7 +38,7 @@ class Shown:
     """A case as the network is shown it, and the way back.
 
     Args:
-        image: (Z, 1, y, x), slices at the network's pixel size, on the network's device.
+        image: (Z, C, y, x), slices at the network's pixel size, on the network's device.
         to_grid: takes (Z, C, y, x) of the network's pixels to (C, z, y, x) float32 on the case's
             own grid, linearly.
     """
@@ -72,6 +74,7 @@ class Method(nn.Module, ABC):
     Args:
         n_classes: class indices, background included (K).
         options: an instance of the spec's `Config`.
+        n_channels: sequences that its network sees (C).
     """
 
     spec: ClassVar[MethodSpec]
@@ -86,13 +89,30 @@ class Method(nn.Module, ABC):
     prepared_from: ClassVar[tuple[str, ...]] = ()
     """The options that `prepare` depends on; they are part of the key of its cache."""
 
-    def __init__(self, n_classes: int, options: MethodConfig) -> None:
+    def __init__(self, n_classes: int, options: MethodConfig, n_channels: int = 1) -> None:
         super().__init__()
         self.n_classes = n_classes
+        self.n_channels = n_channels
         self.options = options
         self.patch: tuple[int, int] | None = None
         """In-plane size (y, x) of what it learns from, told by the engine; methods of patches are
         shown windows of this size in prediction, too. None = whole slices."""
+
+    @classmethod
+    def made_for(cls, n_classes: int, options: MethodConfig, n_channels: int) -> Self:
+        """A new one; methods that know nothing of several sequences are made for one.
+
+        Raises:
+            TaskNotSupported: its `__init__` takes no number of channels, and there are several.
+        """
+        if n_channels == 1:
+            return cls(n_classes, options)
+        if "n_channels" not in signature(cls.__init__).parameters:
+            raise TaskNotSupported(
+                f"{cls.spec.title} learns from one sequence, and the cases have {n_channels}: "
+                "choose one of them (--sequences), or another method."
+            )
+        return cls(n_classes, options, n_channels)
 
     @classmethod
     def patch_depth(cls, options: MethodConfig) -> int:  # noqa: ARG003
@@ -155,7 +175,7 @@ class Method(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, *S) of images (B, 1, *S) of any size."""
+        """Logits (B, K, *S) of images (B, C, *S) of any size."""
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:

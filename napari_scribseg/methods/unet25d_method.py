@@ -16,8 +16,8 @@ class UNet25DMethod(Method):
 
     sample = "patch"
 
-    def __init__(self, n_classes: int, options: UNet25DConfig) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: UNet25DConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         self.anisotropy = options.anisotropy or ANISOTROPY
 
     @classmethod

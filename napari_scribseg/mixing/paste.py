@@ -37,7 +37,7 @@ def paste_regions(
     slice is left as it is where it or its donor has no box.
 
     Args:
-        image: (B, 1, Y, X).
+        image: (B, C, Y, X).
         labels: (B, L, Y, X) int64, label maps that travel with the image.
         boxes: one per slice, ends excluded.
         donors: index of each slice's donor.

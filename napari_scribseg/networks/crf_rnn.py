@@ -59,14 +59,15 @@ class CRFRNN(nn.Module):
 
         Args:
             logits: (B, K, Y, X).
-            image: (B, 1, Y, X), any scale; each slice is brought to 0..255.
+            image: (B, C, Y, X), any scale; each slice of the first sequence is brought to 0..255,
+                as the grid has one axis of grey levels.
             frozen: let gradients pass to the logits, but none to the weights of this layer.
         """
         weights = [self.bilateral, self.spatial, self.compatibility]
         bilateral, spatial, compatibility = (w.detach() if frozen else w for w in weights)
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.float()
-            grid = BilateralGrid(grey_levels(image), self.bilateral_sigma, self.grey_sigma)
+            grid = BilateralGrid(grey_levels(image[:, :1]), self.bilateral_sigma, self.grey_sigma)
             blur = GaussianBlur(logits, self.spatial_sigma)
             refined = logits
             for _ in range(self.iterations):

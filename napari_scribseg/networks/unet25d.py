@@ -63,6 +63,7 @@ class UNet25D(nn.Module):
         first: level at which it begins. 1 = at half resolution, where 2 x 2 pixels of the image are
             the channels of one: the work at full resolution, most of all, is not done.
         dropout: share of the features that a step leaves out.
+        in_channels: channels of the input (C).
 
     Source: Shapey et al. and Wang et al. (KCL-BMEIS/VS_Seg), as used by Scribble2D5: residual units
     of two convolutions down, of one up; strided and transposed convolutions; attention
@@ -79,6 +80,7 @@ class UNet25D(nn.Module):
         top: int = 0,
         first: int = 0,
         dropout: float = DROPOUT,
+        in_channels: int = 1,
     ) -> None:
         super().__init__()
         self.first, self.top = first, max(top, first)
@@ -88,7 +90,7 @@ class UNet25D(nn.Module):
         z, y, x = (math.prod(s[a] for s in self._strides[first:]) for a in range(3))
         self.divisor: Size = (z, y << first, x << first)
         levels = range(first, LEVELS)
-        inputs = [4**first, *widths[first:-1]]
+        inputs = [in_channels * 4**first, *widths[first:-1]]
         self.encoder = nn.ModuleList(
             _Residual(i, widths[n], kernels[n], norm, dropout, convolutions=2)
             for i, n in zip(inputs, levels, strict=True)
@@ -116,7 +118,7 @@ class UNet25D(nn.Module):
             self.out = nn.ModuleList([Attention(width, kernel), last])
 
     def forward(self, image: Tensor) -> Features:
-        """Features of images (B, 1, Z, Y, X)."""
+        """Features of images (B, C, Z, Y, X)."""
         x, skips, maps, decoder = gathered(image, self.first), {}, [], {}
         for level, unit in enumerate(self.encoder, start=self.first):
             if level == LEVELS - 1:
@@ -150,6 +152,7 @@ class SegmentingUNet25D(nn.Module):
         norm: see `UNet25D`.
         first: see `UNet25D`; logits are enlarged to the size of the image.
         dropout: see `UNet25D`.
+        in_channels: see `UNet25D`.
     """
 
     def __init__(
@@ -160,12 +163,21 @@ class SegmentingUNet25D(nn.Module):
         norm: Norm,
         first: int = 0,
         dropout: float = DROPOUT,
+        in_channels: int = 1,
     ) -> None:
         super().__init__()
-        self.backbone = UNet25D(n_classes, flat, base_width, norm, first=first, dropout=dropout)
+        self.backbone = UNet25D(
+            n_classes,
+            flat,
+            base_width,
+            norm,
+            first=first,
+            dropout=dropout,
+            in_channels=in_channels,
+        )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        """Logits (B, K, Z, Y, X) of images (B, C, Z, Y, X)."""
         shown = padded(image, self.backbone.divisor)
         logits = self.backbone(shown).logits
         return cropped(resized(logits, shown.shape[2:]), image)

@@ -26,6 +26,7 @@ class ModifiedUNet(nn.Module):
         dropout: whether the outputs of the five innermost blocks are dropped out (p = 0.5).
         normalised_logits: batch norm after the output convolution (the source), else a bias.
         up_channels: channels that an up-step carries; None = as many as classes (the source).
+        in_channels: channels of the input (C).
 
     Source: `unet2D_bn_modified` of baumgach/acdc_segmenter, as used by Can et al. 2018: blocks of
     two 3 x 3 convolutions without bias, each with batch norm and ReLU; 4 x 4 transposed
@@ -42,12 +43,13 @@ class ModifiedUNet(nn.Module):
         dropout: bool = False,
         normalised_logits: bool = True,
         up_channels: int | None = None,
+        in_channels: int = 1,
     ) -> None:
         super().__init__()
         widths = [base_width * 2**level for level in range(_LEVELS)]
         self.dropout = dropout
         self.encoder = nn.ModuleList(
-            _block(i, o) for i, o in zip([1, *widths[:-1]], widths, strict=True)
+            _block(i, o) for i, o in zip([in_channels, *widths[:-1]], widths, strict=True)
         )
         carried = up_channels or n_classes
         self.up = nn.ModuleList(_up(width, carried) for width in widths[:0:-1])
@@ -59,11 +61,11 @@ class ModifiedUNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.deep(self.shallow(image), image, stochastic=self.training)
 
     def shallow(self, image: Tensor) -> list[Tensor]:
-        """What the first three blocks give for images (B, 1, Y, X): no dropout yet, no chance."""
+        """What the first three blocks give for images (B, C, Y, X): no dropout yet, no chance."""
         height, width = image.shape[-2:]
         factor = 2 ** (_LEVELS - 1)
         x = F.pad(image, (0, -width % factor, 0, -height % factor), mode="replicate")

@@ -23,6 +23,7 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.volume import Grid
 from napari_scribseg.data.case import Case, CaseFiles, CaseId
+from napari_scribseg.data.sequence_files import SequenceName
 from napari_scribseg.io.regular_file import open_own
 
 Progress = Literal["untouched", "scribbled", "predicted", "done", "reviewed"]
@@ -45,6 +46,18 @@ class CaseComment(BaseModel):
     at: Annotated[str, StringConstraints(max_length=40)]
     """Date and time in ISO 8601."""
     text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+
+
+class ProjectSequence(BaseModel):
+    """A further sequence of a case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: SequenceName
+    image: Annotated[str, StringConstraints(min_length=1)]
+    """As `ProjectCase.image`."""
+    image_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    frame: int | None = None
 
 
 class ProjectCase(BaseModel):
@@ -77,6 +90,10 @@ class ProjectCase(BaseModel):
     """Everything outside of it is background."""
     oriented: bool = True
     """Whether it is known where left and right are."""
+    sequence: SequenceName | Literal[""] = ""
+    """What the image shows; "" = nobody said."""
+    further: tuple[ProjectSequence, ...] = ()
+    """Other sequences of the patient."""
 
     @classmethod
     def of(cls, case: CaseFiles | Case, loaded: Case, *, copied: bool) -> ProjectCase:
@@ -107,6 +124,8 @@ class ProjectCase(BaseModel):
             "phase": files.phase if files else None,
             # A copied image is the one frame that was read.
             "frame": files.frame if files and not copied else None,
+            "sequence": loaded.image.sequence,
+            "further": _further_of(case, loaded, copied=copied),
         }
         try:
             return cls.model_validate(values)
@@ -169,6 +188,30 @@ class ProjectDocument(BaseModel):
         if len(set(ids)) < len(ids):
             raise ValueError("two cases have one id")
         return self
+
+
+def _further_of(
+    case: CaseFiles | Case, loaded: Case, *, copied: bool
+) -> tuple[dict[str, object], ...]:
+    """The further sequences of a case, see `ProjectCase.of`."""
+    if isinstance(case, CaseFiles) and not copied:
+        return tuple(
+            {
+                "name": one.name,
+                "image": str(one.path.resolve()),
+                "image_sha256": sha256_of(one.path),
+                "frame": one.frame,
+            }
+            for one in case.further
+        )
+    return tuple(
+        {
+            "name": name,
+            "image": f"cases/{case.id}/sequence-{number}.nii.gz",
+            "image_sha256": "0" * 64,
+        }
+        for number, name in enumerate(loaded.image.further, start=2)
+    )
 
 
 def sha256_of(path: Path) -> str:

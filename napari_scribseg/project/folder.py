@@ -9,6 +9,7 @@
     cases/<id>/scribbles.conflict-*   what could not be saved there, as the place had changed
     cases/<id>/reference.nii.gz       the dense truth, if there is one
     cases/<id>/image.nii.gz           only where the image was copied
+    cases/<id>/sequence-2.nii.gz      likewise its second sequence, and so on
     runs/<time>_<method>_<4 digits>/  one training run each
 
 An image is copied, or stays where it is and is remembered by its path and the SHA-256 of its
@@ -37,8 +38,14 @@ from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.io.atomic import remove_leftovers
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
+from napari_scribseg.io.storable import storable
 from napari_scribseg.project import strokes_ledger, versions
-from napari_scribseg.project.document import ProjectCase, ProjectDocument, sha256_of
+from napari_scribseg.project.document import (
+    ProjectCase,
+    ProjectDocument,
+    ProjectSequence,
+    sha256_of,
+)
 from napari_scribseg.project.open_document import DOCUMENT, is_project
 from napari_scribseg.project.reading import ReadableProject
 from napari_scribseg.project.scribble_files import copy_aside, write_labels
@@ -303,9 +310,7 @@ class Project(ReadableProject):
         adding.mkdir()
         try:
             if copy:
-                io.write_volume(adding / "image.nii.gz", Volume(loaded.image.array, entry.grid))
-                sha256 = sha256_of(adding / "image.nii.gz")
-                entry = entry.model_copy(update={"image_sha256": sha256})
+                entry = _with_images(entry, loaded, adding)
             if loaded.scribbles is not None:
                 write_labels(adding / "scribbles.nii.gz", loaded.scribbles, entry.grid)
             if loaded.reference is not None:
@@ -322,6 +327,18 @@ class Project(ReadableProject):
             aside = f".orphan-{folder.name}-{secrets.token_hex(4)}"
             folder.rename(folder.with_name(aside))
             self.notes += (f"A folder that belonged to no case was renamed to cases/{aside}.",)
+
+
+def _with_images(entry: ProjectCase, loaded: Case, folder: Path) -> ProjectCase:
+    """Write the image and the further sequences of a case; gives its entry with their sums."""
+    io.write_volume(folder / "image.nii.gz", Volume(loaded.image.array, entry.grid))
+    further: list[ProjectSequence] = []
+    for one in entry.further:
+        path = folder / Path(one.image).name
+        io.write_volume(path, storable(Volume(loaded.image.further[one.name], entry.grid)))
+        further.append(one.model_copy(update={"image_sha256": sha256_of(path)}))
+    sha256 = sha256_of(folder / "image.nii.gz")
+    return entry.model_copy(update={"image_sha256": sha256, "further": tuple(further)})
 
 
 def run_folder_name(method: str) -> str:

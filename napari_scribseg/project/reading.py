@@ -14,10 +14,16 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case, CaseFiles, Dataset
 from napari_scribseg.data.pseudonyms import safe_title
+from napari_scribseg.data.sequence_files import SequenceFile
 from napari_scribseg.io.lock import FolderLock
 from napari_scribseg.project import versions
 from napari_scribseg.project.annotator import annotator_name
-from napari_scribseg.project.document import ProjectCase, ProjectDocument, sha256_of
+from napari_scribseg.project.document import (
+    ProjectCase,
+    ProjectDocument,
+    ProjectSequence,
+    sha256_of,
+)
 from napari_scribseg.project.open_document import OpenDocument
 from napari_scribseg.project.scribble_files import ScribblesFiles, sum_of
 from napari_scribseg.project.versions import Team
@@ -128,7 +134,15 @@ class ReadableProject(OpenDocument):
     def _files(self, entry: ProjectCase, annotator: str = "") -> CaseFiles:
         """The files of a case, its image being the one that was added."""
         image = self._image(entry)
-        if self._sum(image) != entry.image_sha256:
+        further = tuple(
+            SequenceFile(name=one.name, path=self._image(one), frame=one.frame)
+            for one in entry.further
+        )
+        sums = [(image, entry.image_sha256)]
+        sums += [(f.path, one.image_sha256) for f, one in zip(further, entry.further, strict=True)]
+        replaced = [path for path, sha256 in sums if self._sum(path) != sha256]
+        if replaced:
+            image = replaced[0]
             raise InvalidInput(
                 f"The image of case {entry.id} is not the one that was added ({image} was "
                 "replaced or changed). Its scribbles are kept; put the old image back, or add "
@@ -147,14 +161,19 @@ class ReadableProject(OpenDocument):
             phase=entry.phase,
             frame=entry.frame,
             region=entry.region,
+            sequence=entry.sequence,
+            further=further,
             # A partial reference is kept as it is in memory: 255 where it says nothing.
             reference_convention=ScribbleConvention.unlabelled_255(
                 self.schema_of(entry.id).n_classes - 1
             ),
         )
 
-    def _image(self, entry: ProjectCase) -> Path:
-        """Where the image of a case is; only an absolute path may lie outside of the project."""
+    def _image(self, entry: ProjectCase | ProjectSequence) -> Path:
+        """Where an image or a further sequence is.
+
+        Only an absolute path may lie outside of the project.
+        """
         path = Path(entry.image)
         if path.is_absolute() and "\0" not in entry.image:
             return path

@@ -83,7 +83,8 @@ def dense_crf(
 
     Args:
         probabilities: (B, K, Y, X), of the network; their negative logarithm is the unary energy.
-        image: (B, 1, Y, X), any scale; each slice is brought to 0..1.
+        image: (B, C, Y, X), any scale; each slice of each sequence is brought to 0..1, and the
+            mean of their squared differences is what an edge is.
         seeds: (B, Y, X), class index, or IGNORE where every label is allowed.
         terms: the kernels.
         backend: see `choose_backend`.
@@ -95,10 +96,12 @@ def dense_crf(
     potentials", NIPS 2011, with Potts compatibility and symmetrically normalised kernels.
     """
     infer = _by_pydensecrf if choose_backend(backend) == "pydensecrf" else _by_torch
-    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
+    low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
     grey = ((image - low) / (high - low).clamp_min(1e-6)).float()
+    if grey.shape[1] > 1:
+        grey = grey / grey.shape[1] ** 0.5
     energies = _energies(probabilities.float(), seeds)
-    results = [infer(u, g[0], terms) for u, g in zip(energies, grey, strict=True)]
+    results = [infer(u, g, terms) for u, g in zip(energies, grey, strict=True)]
     return torch.stack(results)
 
 
@@ -115,11 +118,11 @@ def _by_pydensecrf(energies: Tensor, grey: Tensor, terms: PairwiseTerms) -> Tens
     densecrf: Any = importlib.import_module("pydensecrf.densecrf")
     n_classes, height, width = energies.shape
     y, x = np.mgrid[:height, :width].astype(np.float32).reshape(2, -1)
-    level = grey.cpu().numpy().ravel()
+    levels = grey.cpu().numpy().reshape(len(grey), -1)
     crf = densecrf.DenseCRF(height * width, n_classes)
     crf.setUnaryEnergy(_contiguous(energies.reshape(n_classes, -1).cpu().numpy()))
     reach = terms.bilateral_sigma
-    bilateral = np.stack([x / reach, y / reach, level / terms.grey_sigma])
+    bilateral = np.stack([x / reach, y / reach, *levels / terms.grey_sigma])
     crf.addPairwiseEnergy(_contiguous(bilateral), compat=terms.bilateral_weight)
     spatial = np.stack([x, y]) / terms.spatial_sigma
     crf.addPairwiseEnergy(_contiguous(spatial), compat=terms.spatial_weight)
@@ -135,7 +138,7 @@ def _contiguous(array: np.ndarray) -> np.ndarray:
 def _by_torch(energies: Tensor, grey: Tensor, terms: PairwiseTerms) -> Tensor:
     """Marginals (K, y, x) of one slice."""
     bilateral = _Window(grey, terms.bilateral_sigma, terms.grey_sigma)
-    spatial = _Gaussian(grey, terms.spatial_sigma)
+    spatial = _Gaussian(grey[0], terms.spatial_sigma)
     q = (-energies).softmax(0)
     for _ in range(terms.iterations):
         message = terms.bilateral_weight * _normalised(bilateral, q)
@@ -160,27 +163,28 @@ class _Window:
     pixel is one shift of contiguous memory; pairs that end in a gap weigh nothing.
 
     Args:
-        grey: (y, x), 0 to 1.
+        grey: (C, y, x), 0 to 1.
         sigma_pixels: reach in pixels.
         sigma_grey: reach in grey.
     """
 
     def __init__(self, grey: Tensor, sigma_pixels: float, sigma_grey: float) -> None:
-        height, width = grey.shape
+        height, width = grey.shape[1:]
         reach = math.ceil(_REACH * sigma_pixels)
         right, down = min(reach, width - 1), min(reach, height - 1)
         self._gap, self._shape = right, (height, width)
-        line = self._in_line((grey / sigma_grey)[None])[0]
-        is_pixel = self._in_line(torch.ones_like(grey)[None])[0]
+        line = self._in_line(grey / sigma_grey)
+        ones = torch.ones_like(grey[:1])
+        is_pixel = self._in_line(ones)[0]
         steps = [(dy, dx) for dy in range(down + 1) for dx in range(-right if dy else 1, right + 1)]
         self._pairs: list[tuple[int, Tensor]] = []
         for dy, dx in steps:
             shift = dy * (width + self._gap) + dx
-            weight = (line[shift:] - line[:-shift]).square_().mul_(-0.5)
+            weight = (line[:, shift:] - line[:, :-shift]).square_().sum(0).mul_(-0.5)
             weight.sub_(0.5 * (dy**2 + dx**2) / sigma_pixels**2).exp_()
             weight.mul_(is_pixel[shift:]).mul_(is_pixel[:-shift])
             self._pairs.append((shift, F.threshold(weight, _NEGLIGIBLE, 0.0)))
-        self.scale = self.filter(torch.ones_like(grey)[None]).rsqrt()
+        self.scale = self.filter(ones).rsqrt()
         self.of_ones = self.scale * self.filter(self.scale)
 
     def filter(self, values: Tensor) -> Tensor:

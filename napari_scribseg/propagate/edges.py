@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Channels, channels_of
 
 EdgeFunction = Callable[[Array, tuple[float, float]], Array]
 """Slice (y, x) between 0 and 1 and its spacing (y, x) in mm -> edge strength (y, x)."""
@@ -75,20 +75,29 @@ def edge_function(name: str) -> EdgeFunction:
 
 
 def edge_map(
-    image: Array,
+    image: Channels,
     spacing: tuple[float, float, float],
     function: EdgeFunction = multi_scale_gradient,
 ) -> npt.NDArray[np.float32]:
     """Edge strengths (z, y, x) of a volume, slice by slice, its weakest 0 and its strongest 1.
 
     Args:
-        image: (z, y, x), any scale; what is not finite counts as the lowest grey level.
+        image: (z, y, x), any scale; what is not finite counts as the lowest grey level. Of several
+            sequences the strongest edge counts.
         spacing: mm (z, y, x).
         function: see `EdgeFunction`.
 
     Raises:
         InvalidInput: the function gives another shape or numbers that are not finite.
     """
+    maps = [_edges_of(channel, spacing, function) for channel in channels_of(image)]
+    return maps[0] if len(maps) == 1 else np.maximum.reduce(maps)
+
+
+def _edges_of(
+    image: Array, spacing: tuple[float, float, float], function: EdgeFunction
+) -> npt.NDArray[np.float32]:
+    """Edge strengths (z, y, x) of one sequence."""
     values = image.astype(np.float64)
     finite = np.isfinite(values)
     if not finite.any():

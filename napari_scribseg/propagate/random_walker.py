@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.labels import IGNORE
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Channels, channels_of
 
 _PERCENTILES = (1.0, 99.0)
 """Grey levels are scaled so that these percentiles of the slice become 0 and 1."""
 
 
-def random_walker_probabilities(image: Array, targets: Array, beta: float) -> Array:
+def random_walker_probabilities(image: Channels, targets: Array, beta: float) -> Array:
     """Probability of each class at each pixel of a slice: (K, y, x) float32, K = largest class + 1.
 
     A walker that starts at the pixel reaches a scribble of the class first, walking less readily
     across edges of the image.
 
     Args:
-        image: (y, x), any scale.
+        image: (y, x), any scale; of several sequences the mean of their squared edges counts.
         targets: (y, x), class index or IGNORE; not all IGNORE.
         beta: how much an edge hinders; 100 to 250 keeps seeds precise on short-axis MR.
 
@@ -31,28 +31,41 @@ def random_walker_probabilities(image: Array, targets: Array, beta: float) -> Ar
     """
     from skimage.segmentation import random_walker
 
+    channels = channels_of(image)
     present = np.unique(targets[targets != IGNORE])
-    probabilities = np.zeros((int(present[-1]) + 1, *image.shape), np.float32)
+    probabilities = np.zeros((int(present[-1]) + 1, *targets.shape), np.float32)
     if len(present) == 1:
         probabilities[present[0]] = 1.0
         return probabilities
     if (targets != IGNORE).all():
         probabilities[present] = targets == present[:, None, None]
         return probabilities
-    markers = np.zeros(image.shape, np.int32)
+    markers = np.zeros(targets.shape, np.int32)
     for marker, class_index in enumerate(present, start=1):
         markers[targets == class_index] = marker
-    scaled = between_percentiles(image)
+    scaled = np.stack([between_percentiles(channel) for channel in channels], -1)
     if scaled.std() == 0:
         # No edge anywhere. scikit-image divides by the contrast, so show it one and take beta = 0.
-        scaled, beta = np.arange(scaled.size, dtype=np.float64).reshape(image.shape), 0.0
-    walked = random_walker(scaled, markers, beta=beta, mode="bf", return_full_prob=True, copy=True)
+        scaled, beta = np.arange(scaled.size, dtype=np.float64).reshape(scaled.shape), 0.0
+    if len(channels) == 1:
+        data, axis = scaled[..., 0], None
+    else:  # scikit-image sums over channels and divides by the root of their number
+        data, axis, beta = scaled, -1, beta / len(channels) ** 0.5
+    walked = random_walker(
+        data,
+        markers,
+        beta=beta,
+        mode="bf",
+        return_full_prob=True,
+        copy=True,
+        channel_axis=axis,
+    )
     probabilities[present] = walked
     return probabilities
 
 
 def random_walker_seeds(
-    image: Array,
+    image: Channels,
     targets: Array,
     *,
     tau: float,
@@ -67,7 +80,7 @@ def random_walker_seeds(
     so draw every class that a slice shows. Scribbled pixels keep their class.
 
     Args:
-        image: (z, y, x).
+        image: (z, y, x), or several sequences.
         targets: (z, y, x), class index or IGNORE.
         tau: smallest probability of a seed; 0.99 for the heart, 0.90 for the prostate in EM-CRF.
         beta: see `random_walker_probabilities`.
@@ -76,13 +89,14 @@ def random_walker_seeds(
 
     Source: EM-CRF (Can et al., DLMIA 2018), section 2.1.
     """
-    seeds = targets.astype(np.int16)
+    seeds, channels = targets.astype(np.int16), channels_of(image)
     for z in range(len(targets)):
         if cancelled():
             break
         if (targets[z] == IGNORE).all():
             continue
-        probabilities = random_walker_probabilities(image[z], targets[z], beta)
+        plane = [channel[z] for channel in channels]
+        probabilities = random_walker_probabilities(plane, targets[z], beta)
         likeliest = probabilities.argmax(0)
         least = np.where(likeliest == 0, tau if tau_background is None else tau_background, tau)
         sure = (probabilities.max(0) > least) & (targets[z] == IGNORE)

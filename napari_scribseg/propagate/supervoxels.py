@@ -6,19 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_scribseg.core.labels import IGNORE
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Channels, channels_of
 
 _PERCENTILES = (1.0, 99.0)
 """Grey levels are scaled so that these percentiles of the volume become 0 and 1."""
 
 
 def supervoxels(
-    image: Array, spacing: tuple[float, float, float], size_mm3: float, compactness: float
+    image: Channels, spacing: tuple[float, float, float], size_mm3: float, compactness: float
 ) -> npt.NDArray[np.int32]:
     """The supervoxel of every voxel, (z, y, x), counted from 0; each hangs together.
 
     Args:
-        image: (z, y, x), any scale.
+        image: (z, y, x), any scale; of several sequences the mean of squared differences counts.
         spacing: mm (z, y, x), in which distances are measured; the grid that SLIC starts from is
             regular in voxels all the same.
         size_mm3: about how large a supervoxel is.
@@ -28,13 +28,18 @@ def supervoxels(
     """
     from skimage.segmentation import slic
 
-    volume_mm3 = image.size * float(np.prod(spacing))
+    channels = channels_of(image)
+    volume_mm3 = channels[0].size * float(np.prod(spacing))
+    several = len(channels) > 1
+    scaled = [_scaled(channel) for channel in channels]
     segments = slic(
-        _scaled(image),
+        np.stack(scaled, -1) if several else scaled[0],
         n_segments=max(round(volume_mm3 / size_mm3), 1),
-        compactness=compactness,
+        # It sums over channels: with the root of their number it is a mean.
+        compactness=compactness * len(channels) ** 0.5,
         spacing=spacing,
-        channel_axis=None,
+        channel_axis=-1 if several else None,
+        convert2lab=False,
         start_label=0,
         enforce_connectivity=True,
     )

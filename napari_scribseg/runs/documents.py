@@ -51,6 +51,8 @@ class RunRecord(_Document):
     """What decides which weights become the best checkpoint."""
     continues: str = ""
     """Name of the run whose weights it starts from, see `RunFolder.start_weights`."""
+    sequences: tuple[str, ...] = ()
+    """That the network sees of every case, in its order; none = one that nobody named."""
     effort: str = ""
     """What drawing the strokes took, in a line that names nobody; "" = it is not known."""
 

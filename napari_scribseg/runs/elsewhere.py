@@ -221,7 +221,7 @@ def _able_worker(client: Any, run: RunFolder, address: str) -> tuple[str, str]:
         RunError: there is none; the message says why of each.
     """
     files = [case.files for case in run.cases]
-    data = [str(path) for one in files for path in (one.image, one.scribbles) if path]
+    data = [str(path) for one in files for path in one.paths if path != one.reference]
     names = {"run": str(run.path.absolute() / "run.json"), "data": data}
     busy = client.processing()
     told = _asked(client, names, list(client.nthreads()))

@@ -33,6 +33,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.pseudonyms import without_paths
+from napari_scribseg.data.sequences import names_of, same_sequences
 from napari_scribseg.io.atomic import remove_abandoned, remove_leftovers, write_bytes
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.regular_file import read_regular, refuse_links
@@ -90,7 +91,8 @@ class RunFolder(SharedFiles):
             options: settings of the method, JSON values only.
             training: settings of the engine.
             schema: the structures.
-            cases: with absolute paths, since the training process may start anywhere.
+            cases: with absolute paths, since the training process may start anywhere. Their
+                sequences are put into one order.
             preset: name of the preset the settings started from.
             dataset: title of the dataset or project.
             dataset_folder: where it is.
@@ -102,10 +104,11 @@ class RunFolder(SharedFiles):
 
         Raises:
             InvalidInput: the path exists and is not empty, or can't be written to; two cases
-                have one id; the run to continue has no weights; or no step is trained on random
-                weights.
+                have one id; one lacks a sequence that others have; the run to continue has no
+                weights; or no step is trained on random weights.
         """
         _check_ids_differ(cases)
+        cases = _in_one_order(cases)
         _check_something_learns(training, continues)
         start = None if continues is None else _weights_of(continues)
         folder = Path(path).absolute()
@@ -120,6 +123,7 @@ class RunFolder(SharedFiles):
             validate_on=validate_on,
             checkpoint_choice=checkpoint_choice,
             continues="" if continues is None else continues.path.name,
+            sequences=names_of(cases[0].files) if cases else (),
             effort=effort,
         )
         _write_new(folder, record, schema, cases, start)
@@ -252,8 +256,7 @@ class RunFolder(SharedFiles):
     def shareable(self, sentence: str) -> str:
         """A sentence without the paths of the cases and of the run, for events and logs."""
         paths: dict[str, list[Path | None]] = {
-            case.files.id: [case.files.image, case.files.scribbles, case.files.reference]
-            for case in self.cases
+            case.files.id: list(case.files.paths) for case in self.cases
         }
         sentence = without_paths(sentence, paths)
         folders = {"run": [self.path], "dataset": [self.record.dataset_folder]}
@@ -310,6 +313,14 @@ def _check_ids_differ(cases: tuple[RunCase, ...]) -> None:
             f"Several cases of the run have the id {', '.join(twice[:5])}; expected an id of its "
             "own for each, so that results can be told apart."
         )
+
+
+def _in_one_order(cases: tuple[RunCase, ...]) -> tuple[RunCase, ...]:
+    """The cases with their sequences in one order; one that lacks any is refused."""
+    files = same_sequences([case.files for case in cases])
+    return tuple(
+        case.model_copy(update={"files": each}) for case, each in zip(cases, files, strict=True)
+    )
 
 
 def _weights_of(run: RunFolder) -> bytes:

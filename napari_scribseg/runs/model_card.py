@@ -24,6 +24,7 @@ class LearntFrom:
         validation: cases that chose the weights.
         slices: training slices, None where nobody counted.
         references: whether dense references were learnt from, else scribbles.
+        sequences: that it sees of every case, in their order; none = one that nobody named.
     """
 
     cases: int
@@ -31,6 +32,7 @@ class LearntFrom:
     validation: int
     slices: int | None
     references: bool
+    sequences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,8 @@ def card_text(
         f"# Segmentation of {names}",
         f"A model of napari-scribseg {version}. For research, not for diagnosis.",
         "## What it does",
-        "Takes a volume of one grey value per voxel, and gives every voxel one of these numbers, "
-        "on the grid of the volume:",
+        f"Takes {_taken(learnt)}, and gives every voxel one of these numbers, on the grid of the "
+        "volume:",
         _table(("value", "structure"), [(k, name) for k, name in enumerate(schema.names)]),
         f"The network sees slices brought to pixels of {spacing_mm:.4g} mm, with grey values "
         "clipped at robust percentiles and scaled to mean 0 and standard deviation 1 over the "
@@ -126,6 +128,13 @@ def card_text(
         "In napari: tab Results, *More*, *Load a model file*.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _taken(learnt: LearntFrom) -> str:
+    names = ", ".join(map(_plain, learnt.sequences))
+    if len(learnt.sequences) > 1:
+        return f"several sequences of a patient ({names}; the first gives the grid)"
+    return "a volume of one grey value per voxel" + (f" ({names})" if names else "")
 
 
 def _learnt(learnt: LearntFrom) -> str:

@@ -78,12 +78,18 @@ def remember(run: RunFolder) -> None:
 
 
 def _paths(files: CaseFiles) -> Iterator[Path]:
-    yield from (path for kind in _KINDS if (path := getattr(files, kind)) is not None)
+    yield from files.paths
 
 
 def _moved(files: CaseFiles, folder: Path) -> CaseFiles:
     paths = {kind: getattr(files, kind) for kind in _KINDS}
-    changes = {kind: _found(p, folder) or p for kind, p in paths.items() if p is not None}
+    changes: dict[str, object] = {
+        kind: _found(p, folder) or p for kind, p in paths.items() if p is not None
+    }
+    changes["further"] = tuple(
+        one.model_copy(update={"path": _found(one.path, folder) or one.path})
+        for one in files.further
+    )
     return files.model_copy(update=changes)
 
 

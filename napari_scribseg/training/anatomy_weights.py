@@ -75,7 +75,8 @@ def write_weights(folder: Path, origin: Origin, network: nn.Module) -> None:
 def begin_with_anatomy(method: Method) -> None:
     """Put the weights that know anatomy into every network of a method; heads stay as they are.
 
-    A network that sees several channels gets the same first weights for each of them.
+    A network that sees several channels gets the same first weights for each of them, divided by
+    their number: of channels that are alike it gives what the network of one channel gives.
 
     Args:
         method: made anew.
@@ -88,7 +89,9 @@ def begin_with_anatomy(method: Method) -> None:
         network.load_state_dict(tensors, strict=False)
 
 
-def refuse_without_anatomy(kind: type[Method], n_classes: int, options: MethodConfig) -> None:
+def refuse_without_anatomy(
+    kind: type[Method], n_classes: int, options: MethodConfig, n_channels: int = 1
+) -> None:
     """Make sure that a method can begin with weights that know anatomy, before anything is done.
 
     Raises:
@@ -96,7 +99,7 @@ def refuse_without_anatomy(kind: type[Method], n_classes: int, options: MethodCo
         RunError: the files of the package are damaged.
     """
     with torch.device("meta"):  # without memory and without drawing random numbers
-        method = kind(n_classes, options)
+        method = kind.made_for(n_classes, options, n_channels)
     _matched(method)
     if not method.heads():
         raise _no_weights(kind)

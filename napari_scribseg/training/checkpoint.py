@@ -43,6 +43,8 @@ class CheckpointInfo(BaseModel):
     n_classes: Annotated[int, Field(ge=2, le=MAX_CLASSES + 1)]
     class_names: tuple[str, ...] = ()
     """Of every class index; empty in checkpoints of before they were noted."""
+    sequences: tuple[str, ...] = ()
+    """That the network sees, in its order; none = one that nobody named."""
     spacing_mm: Positive
     """In-plane pixel size that the network was trained at."""
     orientation: Orientation | None = None
@@ -63,6 +65,11 @@ class CheckpointInfo(BaseModel):
     """Validations since the best weights."""
     loss_scale: float | None = None
     """Of float16 training."""
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of an image as the network sees it."""
+        return max(1, len(self.sequences))
 
 
 def save_checkpoint(path: Path, groups: dict[str, dict[str, Tensor]], info: CheckpointInfo) -> None:

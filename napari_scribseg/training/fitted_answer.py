@@ -56,7 +56,9 @@ def fitted_answer(case: Case, schema: LabelSchema, *, device: str = "auto") -> P
     samples.add(cases[0], {}, unlabelled=False, outside=outer_background_of(cases[0]))
     if not len(samples):
         raise TaskNotSupported("No stroke is left at the network's pixel size: draw thicker ones.")
-    method = kind(schema.n_classes, kind.spec.Config())
+    n_channels = len(case.image.channels)
+    method = kind.made_for(schema.n_classes, kind.spec.Config(), n_channels)
     begin(method, samples, config, machine)
-    model = Model(method.eval(), schema, spacing_mm, machine, 0, orientation)
+    named = case.image.sequences if n_channels > 1 else ()
+    model = Model(method.eval(), schema, spacing_mm, machine, 0, orientation, named)
     return predict_case(model, case.image)

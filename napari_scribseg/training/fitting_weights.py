@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from napari_scribseg.core.config import explain
-from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.methods.base import Method
 from napari_scribseg.methods.registry import method_named
@@ -88,7 +88,7 @@ def check_documents(
         path: of the checkpoint, for the sentence.
 
     Raises:
-        RunError: method, class count, names of the classes or pixel size differ.
+        RunError: method, class count, names of the classes, sequences or pixel size differ.
     """
     if info.method != record.method:
         raise _strangers(path, f"it holds weights of {info.method}, run.json says {record.method}")
@@ -103,6 +103,12 @@ def check_documents(
             path,
             f"it was trained for {', '.join(info.class_names)}, and labels.json says "
             f"{', '.join(schema.names)}",
+        )
+    if info.sequences != record.sequences:
+        raise _strangers(
+            path,
+            f"it sees the sequences {_listed(info.sequences)}, and run.json says "
+            f"{_listed(record.sequences)}",
         )
     asked = record.training.spacing_mm
     if asked is not None and not math.isclose(asked, info.spacing_mm, rel_tol=_SAME_SPACING):
@@ -132,11 +138,13 @@ def method_with(weights: Mapping[str, Tensor], info: CheckpointInfo, path: Path)
     try:
         # Without memory: options of a strange file may ask for any width.
         with torch.device("meta"):
-            expected = kind(info.n_classes, options).state_dict()
+            expected = kind.made_for(info.n_classes, options, info.n_channels).state_dict()
+    except TaskNotSupported as error:
+        raise RunError(f"The weights in {path} can't be used. {error}") from error
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise _strangers(path, "its options describe no network that can be built") from error
     check_shapes(weights, expected, path)
-    method = kind(info.n_classes, options)
+    method = kind.made_for(info.n_classes, options, info.n_channels)
     method.load_state_dict(dict(weights))
     return method
 
@@ -164,6 +172,10 @@ def difference(name: str, given: Any, expected: Any) -> str:
     if given.is_floating_point() != expected.is_floating_point():
         return f"{name} holds {given.dtype}, expected {expected.dtype}"
     return ""
+
+
+def _listed(sequences: tuple[str, ...]) -> str:
+    return ", ".join(sequences) or "of one without a name"
 
 
 def _strangers(path: Path, why: str) -> RunError:

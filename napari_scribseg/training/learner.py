@@ -43,6 +43,7 @@ class Learner:
         data_sha256: of everything in the training cases, so that a run isn't continued on others.
         orientation: in which the network sees every case; None = as stored.
         class_names: of every class index, for the checkpoints.
+        sequences: that the network sees, for the checkpoints; see `CheckpointInfo`.
     """
 
     def __init__(
@@ -53,10 +54,12 @@ class Learner:
         data_sha256: str = "",
         orientation: Orientation | None = None,
         class_names: tuple[str, ...] = (),
+        sequences: tuple[str, ...] = (),
     ) -> None:
         self._data_sha256 = data_sha256
         self._orientation = orientation
         self._class_names = class_names
+        self._sequences = sequences
         self.config = config
         self.machine = machine
         weaken_dropout(method, config.dropout)
@@ -154,6 +157,7 @@ class Learner:
             options=self.method.options.model_dump(mode="json"),
             n_classes=self.method.n_classes,
             class_names=self._class_names,
+            sequences=self._sequences,
             spacing_mm=spacing_mm,
             orientation=self._orientation,
             threads=torch.get_num_threads(),

@@ -6,11 +6,10 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final
-
-import numpy.typing as npt
+from typing import Final
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.types import Channels, channels_of
 
 _FLOAT: Final = 4
 _NETWORK_BYTES: Final = 1100
@@ -35,7 +34,7 @@ def slices_at_once(shape: tuple[int, int]) -> int:
 
 
 def prediction_bytes(
-    image: npt.NDArray[Any],
+    image: Channels,
     n_classes: int,
     shown: tuple[int, int, int],
     *,
@@ -49,7 +48,7 @@ def prediction_bytes(
     """About how much memory a prediction takes beside the image itself.
 
     Args:
-        image: (z, y, x), in memory already.
+        image: (z, y, x), or several sequences, in memory already.
         n_classes: background included.
         shown: shape (z, y, x) of the volume as the network sees it.
         n_voxels: of the image, that are wanted.
@@ -59,20 +58,24 @@ def prediction_bytes(
         window: size (y, x) of what it sees of them at once; None = all of it.
         turned: whether the network sees the axes in another order than they are stored in.
     """
-    normalised = image.size * max(_FLOAT, image.itemsize) + turned * image.nbytes
+    channels = channels_of(image)
+    sizes = [c.size * max(_FLOAT, c.itemsize) + turned * c.nbytes for c in channels]
+    # Those of several sequences are put behind each other.
+    normalised = sum(sizes) * (1 if len(sizes) == 1 else 2)
     kept = n_voxels * (1 + _FLOAT * (n_classes * probabilities + uncertainty))
     in_plane = shown[1] * shown[2]
     maps = 4 * _FLOAT * n_classes
     if patch_depth == 1:
         pixels = slices_at_once((shown[1], shown[2])) * in_plane
         return normalised + kept + pixels * (_NETWORK_BYTES + maps)
-    normalised += 2 * _FLOAT * shown[0] * in_plane  # as it is shown, and with air around it
+    # As it is shown, and with air around it.
+    normalised += len(sizes) * 2 * _FLOAT * shown[0] * in_plane
     seen = in_plane if window is None else window[0] * window[1]
     return normalised + kept + patch_depth * (seen * _NETWORK_BYTES + max(seen, in_plane) * maps)
 
 
 def refuse_too_large(
-    image: npt.NDArray[Any],
+    image: Channels,
     n_classes: int,
     shown: tuple[int, int, int],
     *,
@@ -104,7 +107,7 @@ def refuse_too_large(
 
     if free is None or needed(maps=True) <= free:
         return
-    size = " x ".join(map(str, image.shape))
+    size = " x ".join(map(str, channels_of(image)[0].shape))
     helps = "Close other programs, or predict on a computer with more memory."
     if needed(maps=False) <= free:
         helps = (

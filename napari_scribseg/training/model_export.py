@@ -138,5 +138,6 @@ def _card(run: RunFolder, weights: Weights, schema: LabelSchema, record: RunReco
         validation=len(validation),
         slices=started[-1].slices if started else None,
         references=kind.spec.uses_references,
+        sequences=record.sequences,
     )
     return card_text(__version__, schema, weights.info.spacing_mm, trained, learnt, score)

@@ -57,18 +57,20 @@ class _Exported:
         module: from images to probabilities.
         document: what is known of the model.
         depth: slices of a window; 0 = single slices.
+        n_channels: sequences that it sees.
         smallest: pixels along y and x that an image must have.
     """
 
     module: nn.Module
     document: ModelDocument
     depth: int
+    n_channels: int
     smallest: int
 
     def example(self, samples: int, height: int, width: int) -> Tensor:
         """Prepared images of this size, always the same."""
         window = (self.depth,) if self.depth else ()
-        shape = (samples, 1, *window, height, width)
+        shape = (samples, self.n_channels, *window, height, width)
         return torch.randn(shape, generator=torch.Generator().manual_seed(height * width))
 
     @property
@@ -86,6 +88,7 @@ class _Exported:
             "input": {
                 "name": _INPUT,
                 "axes": self.axes,
+                "channels": self.document.checkpoint.get("sequences") or ["image"],
                 "smallest_yx": self.smallest,
                 "slices_of_a_window": self.depth or None,
                 "directions_of_z_y_x_in_lps": directions,
@@ -142,6 +145,11 @@ def export_network(source: RunFolder | Path, path: Path, file_format: NetworkFor
     if file_format == "onnx":
         _require_onnx()
     exported = _exported(source)
+    if file_format == "monai-bundle" and exported.n_channels > 1:
+        raise InvalidInput(
+            f"The network sees {exported.n_channels} sequences, and the bundle's steps read one "
+            "file per case: choose onnx or torchscript, whose description names the channels."
+        )
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # tracing warns of every size that it follows
         if file_format == "onnx":
@@ -196,7 +204,11 @@ def _exported(source: RunFolder | Path) -> _Exported:
     depth = type(method).patch_depth(method.options) if is_patch else 0
     smallest = 1 + max((_in_plane_divisor(part) for part in method.modules()), default=0)
     return _Exported(
-        _Probabilities(method).eval(), _document(source, weights), depth, max(smallest, 17)
+        _Probabilities(method).eval(),
+        _document(source, weights),
+        depth,
+        method.n_channels,
+        max(smallest, 17),
     )
 
 

@@ -5,15 +5,17 @@ Command line, demo and scripts make their runs here. Importing it loads no torch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.core.config import TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.data.case import CaseFiles, Dataset, hold_out
+from napari_scribseg.data.case import Dataset
+from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
+from napari_scribseg.data.sequences import in_sequences, same_sequences, sequences_of
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_of_files
 from napari_scribseg.runs.documents import RunCase
@@ -35,6 +37,7 @@ def prepare_run(
     split: str | None = None,
     validate: str = "none",
     continues: RunFolder | None = None,
+    sequences: Sequence[str] | None = None,
 ) -> RunFolder:
     """A run folder for a dataset, ready to be trained.
 
@@ -47,14 +50,16 @@ def prepare_run(
         split: cases to train on; None = "train" where there is one, else all.
         validate: a split, "auto" (a fifth of the patients), "strokes" (a fifth of the strokes, or
             the share that the settings give) or "none".
-        continues: a run whose weights the new one starts from.
+        continues: a run whose weights the new one starts from; its sequences are taken.
+        sequences: what the network shall see of every case, by name, the first of them on whose
+            grid the strokes lie; None = all that the dataset has.
 
     Returns:
         The run; `train_run` trains it, and so does `scribseg train RUN`.
 
     Raises:
-        InvalidInput: there is no such method, preset, setting or split, a patient would be on
-            both sides, or the weights to start from don't fit.
+        InvalidInput: there is no such method, preset, setting, split or sequence, a patient would
+            be on both sides, a case lacks a sequence, or the weights to start from don't fit.
 
     Example:
         >>> from napari_scribseg import prepare_run, read_dataset, sample_folder
@@ -66,16 +71,24 @@ def prepare_run(
     spec = spec_named(method)
     chosen, preset = _start_settings(spec, preset, continues)
     options, training = apply_changes(changes or {}, chosen.options, chosen.training)
+    if sequences is None and continues is not None:
+        sequences = continues.record.sequences or None
+    wanted = sequences_of(dataset) if sequences is None else tuple(sequences)
+    dataset = in_sequences(dataset, wanted) if wanted else dataset
     by_strokes = validate == STROKES and STROKES not in dataset.splits
     if by_strokes and not training.held_out_strokes:
         training = training.updated({"held_out_strokes": VALIDATION_SHARE})
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
-        check_start(continues, spec.load()(dataset.schema.n_classes, options), dataset.schema)
+        method_kind = spec.load()
+        n_channels = max(1, len(wanted))
+        fresh = method_kind.made_for(dataset.schema.n_classes, options, n_channels)
+        check_start(continues, fresh, dataset.schema, wanted)
     split = split or ("train" if "train" in dataset.splits else "all")
     held = "none" if by_strokes else validate
     cases = _cases_of(dataset, split, held, training.random_seed)
+    same_sequences([case.files for case in cases], wanted)
     return run_of_cases(
         Path(out),
         method=method,
@@ -171,11 +184,6 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
     if undrawn and dataset.faults:
         raise InvalidInput(f"{dataset.title}: {' '.join(dataset.faults)}")
     return (
-        *(RunCase(files=_absolute(files), role="train") for files in training),
-        *(RunCase(files=_absolute(files), role="validate") for files in validation),
+        *(RunCase(files=files.absolute(), role="train") for files in training),
+        *(RunCase(files=files.absolute(), role="validate") for files in validation),
     )
-
-
-def _absolute(files: CaseFiles) -> CaseFiles:
-    paths = {name: getattr(files, name) for name in ("image", "scribbles", "reference")}
-    return files.model_copy(update={n: p and p.absolute() for n, p in paths.items()})

@@ -6,20 +6,25 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from napari_scribseg.batches.intensities import normalise
-from napari_scribseg.batches.slices import image_slices, in_plane_shape, resample_in_plane
+from napari_scribseg.batches.slices import (
+    image_slices,
+    in_plane_shape,
+    normalised_slices,
+    resample_in_plane,
+)
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.types import Channels, channels_of
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.orientation import Orientation, StoredAxes, Turn, view_of
-from napari_scribseg.data.turned import storage_note
+from napari_scribseg.data.sequences import sequence_note, with_sequences
+from napari_scribseg.data.turned import pixel_note, storage_note
 from napari_scribseg.methods.base import Method
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training.fitting_weights import method_with, read_weights
@@ -43,6 +48,7 @@ class Model:
         machine: where it computes.
         step: training step of its weights.
         orientation: in which it sees every image; None = as stored, see `orientation.view_of`.
+        sequences: that it has learnt, in its order; none = one that nobody named.
     """
 
     method: Method
@@ -51,6 +57,7 @@ class Model:
     machine: Machine
     step: int
     orientation: Orientation | None = None
+    sequences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +113,7 @@ class _Shown:
 
     Args:
         method: in evaluation mode.
-        image: (z, y, x), in the orientation that the network has learnt.
+        image: (z, y, x), or several sequences, in the orientation that the network has learnt.
         spacing: of the image, mm (z, y, x).
         spacing_mm: in-plane pixel size that the network expects.
         machine: where to compute.
@@ -115,7 +122,7 @@ class _Shown:
     """
 
     method: Method
-    image: npt.NDArray[Any]
+    image: Channels
     spacing: tuple[float, float, float]
     spacing_mm: float
     machine: Machine
@@ -147,9 +154,9 @@ class _Shown:
     def _slices(self) -> Iterator[_Piece]:
         """From a network that sees slices, few of them at once."""
         image, machine, z, start = self.image, self.machine, self.z, 0
-        slices = torch.from_numpy(normalise(image))[:, None]
+        slices = normalised_slices(image)
+        shape = (slices.shape[0], slices.shape[2], slices.shape[3])
         slices = slices if z is None else slices[z : z + 1]
-        shape = (image.shape[0], image.shape[1], image.shape[2])
         wanted = in_plane_shape(shape, self.spacing, self.spacing_mm)
 
         def probabilities_of(shown: Tensor) -> Tensor:
@@ -166,7 +173,7 @@ class _Shown:
 
     def _piece(self, start: int, probabilities: Tensor, uncertainty: Tensor) -> _Piece:
         """Probabilities (Z, K, y, x) and uncertainty (Z, y, x) on the slices of the image."""
-        shape = (self.image.shape[1], self.image.shape[2])
+        shape = channels_of(self.image)[0].shape[1:]
         return _Piece(start, *_on_grid(probabilities, uncertainty, shape))
 
 
@@ -200,6 +207,7 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
         machine,
         weights.info.step,
         weights.info.orientation,
+        weights.info.sequences,
     )
 
 
@@ -221,7 +229,7 @@ def predict_case(
 
     Args:
         model: of `load_model`.
-        image: intensities.
+        image: intensities, with every sequence that the model has learnt; they are told by name.
         z: only this slice, as it comes out of the whole volume: the result is one slice thick.
         probabilities: keep them; they take 4 bytes per voxel and class.
         uncertainty: keep it; it takes 4 bytes per voxel.
@@ -229,7 +237,8 @@ def predict_case(
             as slow.
 
     Raises:
-        InvalidInput: there is no such slice, or the memory that is free is not enough.
+        InvalidInput: there is no such slice, the image lacks a sequence, or the memory that is free
+            is not enough.
 
     Example:
         >>> from napari_scribseg import load_model, predict_case, read_dataset, sample_folder
@@ -243,12 +252,14 @@ def predict_case(
         raise InvalidInput(
             f"There is no slice {z}: the image has {image.shape[0]} slices, counted from 0."
         )
+    dropped = sequence_note(image, model.sequences)
+    image = with_sequences(image, model.sequences)
     method, view = model.method, view_of(model.orientation, image)
     turn, seen = view.turn, view.turn.grid(image.grid)
     shape = (image.shape[0] if z is None else 1, *image.shape[1:])
     shown = (seen.shape[0], *in_plane_shape(seen.shape, seen.spacing, model.spacing_mm))
     refuse_too_large(
-        image.array,
+        image.channels,
         method.n_classes,
         shown,
         n_voxels=math.prod(shape),
@@ -269,21 +280,9 @@ def predict_case(
             turn.shown(kept)[:, piece.slices] = found.swapaxes(0, 1)
         if unsure is not None:
             turn.shown(unsure)[piece.slices] = piece.uncertainty.numpy()
-    doubts = (view.doubt, _doubt_of_pixels(seen.spacing[1:], model.spacing_mm))
+    doubts = (dropped, view.doubt, pixel_note(seen.spacing[1:], model.spacing_mm))
     notes = tuple(filter(None, (storage_note(StoredAxes.of(image), view), *doubts)))
     return Prediction(segmentation, kept, unsure, _grid_of(image.grid, z), notes)
-
-
-def _doubt_of_pixels(pixels: tuple[float, float], learnt_mm: float) -> str:
-    """What has to be said of an image whose pixels are unlike those learnt from; "" = nothing."""
-    ratio = max(max(pixels) / learnt_mm, learnt_mm / min(pixels))
-    if ratio < _UNLIKE_PIXELS:
-        return ""
-    y_mm, x_mm = pixels
-    return (
-        f"The pixels are {y_mm:.3g} x {x_mm:.3g} mm, unlike the {learnt_mm:.3g} mm that this model "
-        "has learnt from: look at the result before you use it."
-    )
 
 
 def _grid_of(grid: Grid, z: int | None) -> Grid:
@@ -310,7 +309,7 @@ def _turned_pieces(
     axis, index = (0, None) if z is None else turn.slice_seen(z, image.shape[0])
     pieces = _Shown(
         model.method,
-        turn.shown(image.array),
+        tuple(turn.shown(channel) for channel in image.channels),
         turn.grid(image.grid).spacing,
         model.spacing_mm,
         model.machine,
@@ -324,13 +323,13 @@ def _turned_pieces(
 
 def image_segmentation(
     method: Method,
-    image: npt.NDArray[Any],
+    image: Channels,
     spacing: tuple[float, float, float],
     spacing_mm: float,
     machine: Machine,
 ) -> npt.NDArray[np.uint8]:
     """The likeliest class (z, y, x) alone; arguments are those of `_Shown`."""
-    segmentation = np.empty(image.shape, np.uint8)
+    segmentation = np.empty(channels_of(image)[0].shape, np.uint8)
     for piece in _Shown(method, image, spacing, spacing_mm, machine).pieces():
         segmentation[piece.slices] = piece.probabilities.numpy().argmax(1)
     return segmentation
@@ -348,7 +347,8 @@ def turned_segmentation(
         spacing_mm: in-plane pixel size that the network expects.
         machine: where to compute.
     """
-    seen, spacing = turn.shown(image.array), turn.grid(image.grid).spacing
+    seen = tuple(turn.shown(channel) for channel in image.channels)
+    spacing = turn.grid(image.grid).spacing
     return turn.undone(image_segmentation(method, seen, spacing, spacing_mm, machine))
 
 

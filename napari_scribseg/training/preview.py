@@ -17,7 +17,8 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Event, Previewed, Warned
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.orientation import Orientation, view_of
-from napari_scribseg.io import read_volume, write_volume
+from napari_scribseg.data.sequences import with_sequences
+from napari_scribseg.io import write_volume
 from napari_scribseg.io.regular_file import refuse_links
 from napari_scribseg.runs.documents import PreviewRequest
 from napari_scribseg.runs.folder import RunFolder
@@ -84,7 +85,7 @@ class Previews:
     def _image(self, request: PreviewRequest) -> Volume:
         """The image of the wish; read again when it names another one."""
         if self._case is None or self._case[0] != request:
-            image = read_volume(request.case.image, frame=request.case.frame)
+            image = with_sequences(request.case.read_image(), self._run.record.sequences)
             self._case = request, image
         return self._case[1]
 

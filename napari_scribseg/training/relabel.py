@@ -124,7 +124,7 @@ class Relabelling:
 
     def _shown(self, case: Case, learner: Learner) -> Shown:
         machine = learner.machine
-        image = image_slices(case.image.array, case.image.spacing, self._slices.spacing_mm)
+        image = image_slices(case.image.channels, case.image.spacing, self._slices.spacing_mm)
         shape = (case.image.shape[1], case.image.shape[2])
 
         def to_grid(pixels: Tensor) -> np.ndarray:

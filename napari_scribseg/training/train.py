@@ -98,8 +98,9 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     spacing_mm = _spacing_mm(config, data)
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
+    n_channels = len(cases[0].image.channels)
     if config.start == "anatomy" and start is None and not resume:
-        refuse_without_anatomy(kind, run.schema.n_classes, options)
+        refuse_without_anatomy(kind, run.schema.n_classes, options, n_channels)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
     maps, enclosed_slices = yield from _fill(slices, run, kind, options, cases)
     if must_end(run):
@@ -109,11 +110,19 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     _refuse_without_strokes(slices)
     config = config.model_copy(update={"patch": slices.patch(config.patch)})
     torch.manual_seed(config.random_seed)
-    method = kind(run.schema.n_classes, options)
+    method = kind.made_for(run.schema.n_classes, options, n_channels)
     method.patch = config.patch
     if not resume:
         begin(method, slices, config, machine, start)
-    learner = Learner(method, config, machine, data.sha256, data.orientation, run.schema.names)
+    learner = Learner(
+        method,
+        config,
+        machine,
+        data.sha256,
+        data.orientation,
+        run.schema.names,
+        run.record.sequences,
+    )
     relabelling = Relabelling(run.path, slices, cases, maps)
     if resume:
         learner.restore(run.checkpoint("last"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,13 @@ import numpy as np
 from napari_scribseg.annotation.held_out_strokes import hold_out_strokes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Event, Warned
-from napari_scribseg.core.labels import LabelSchema, targets_of
+from napari_scribseg.core.labels import (
+    BACKGROUND,
+    UNKNOWN,
+    UNLABELLED,
+    LabelSchema,
+    targets_of,
+)
 from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case, load_without_bad_reference
 from napari_scribseg.methods.base import Task
@@ -23,17 +30,41 @@ from napari_scribseg.training.checkpoint import load_checkpoint
 def training_cases(run: RunFolder) -> list[Case]:
     """The cases to learn from, as they are stored.
 
-    A reference that can't be used only refuses a method that learns from references; for the others
+    Cases with a reference and no strokes get some, if the settings say so. A reference that can't
+    be used only refuses a method that learns from references; for the others
     it is left out, with a note on the case.
     """
     if spec_named(run.record.method).uses_references:
         return [files.load(run.schema) for files in run.files("train")]
-    cases: list[Case] = []
+    cases, config = list[Case](), run.record.training
     for files in run.files("train"):
         case, problem = load_without_bad_reference(files, run.schema)
         left_out = (f"The reference can't be used and is left out: {problem}",) if problem else ()
-        cases.append(replace(case, notes=(*case.notes, *left_out)))
+        case = replace(case, notes=(*case.notes, *left_out))
+        cases.append(with_drawn_reference(case, config.reference_share, config.random_seed))
     return cases
+
+
+def with_drawn_reference(case: Case, share: float, random_seed: int) -> Case:
+    """A case with some voxels of its reference as strokes, where it has a reference and no strokes.
+
+    The share is the weight: a loss is a mean over drawn pixels, and those of a dense reference
+    would outnumber all strokes. Which voxels it is follows from the seed and the case's id.
+
+    Args:
+        case: a training case.
+        share: of the voxels that the reference labels; 0 = none, 1 = all.
+        random_seed: of the training.
+    """
+    drawn = case.scribbles is not None and bool(case.scribbles.any())
+    if not share or drawn or case.reference is None:
+        return case
+    rng = np.random.default_rng([random_seed, zlib.crc32(case.id.encode())])
+    chosen = (rng.random(case.reference.shape) < share) & (case.reference != UNKNOWN)
+    values = np.where(case.reference == 0, BACKGROUND, case.reference)
+    note = f"It has a reference and no strokes: {share:.3g} of its voxels are learnt from as drawn."
+    scribbles = np.where(chosen, values, UNLABELLED).astype(np.uint8)
+    return replace(case, scribbles=scribbles, notes=(*case.notes, note))
 
 
 def refuse_other_data(run: RunFolder) -> None:

@@ -126,7 +126,7 @@ def validation_scores(
         if truth is None:
             continue
         segmentation = image_segmentation(
-            method, case.image.array, case.image.spacing, spacing_mm, machine
+            method, case.image.channels, case.image.spacing, spacing_mm, machine
         )
         targets = truth if by_reference else targets_of(truth)
         classes = range(1, schema.n_classes) if by_reference else range(schema.n_classes)

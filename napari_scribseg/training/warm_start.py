@@ -6,6 +6,7 @@ cases and a new budget are a training like any other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class StartWeights:
         n_classes: class indices, background included.
         spacing_mm: in-plane pixel size that the network was shown; the new run keeps it.
         orientation: in which it was shown its cases; the new run keeps it, if it is recorded.
+        sequences: that it sees; none = one that nobody named.
     """
 
     tensors: dict[str, Tensor]
@@ -36,6 +38,7 @@ class StartWeights:
     n_classes: int
     spacing_mm: float
     orientation: Orientation | None = None
+    sequences: tuple[str, ...] = ()
 
 
 def read_start(path: Path) -> StartWeights:
@@ -46,27 +49,43 @@ def read_start(path: Path) -> StartWeights:
     """
     groups, info = load_checkpoint(path)
     return StartWeights(
-        predicting(groups), info.method, info.n_classes, info.spacing_mm, info.orientation
+        predicting(groups),
+        info.method,
+        info.n_classes,
+        info.spacing_mm,
+        info.orientation,
+        info.sequences,
     )
 
 
-def check_start(run: RunFolder, method: Method, schema: LabelSchema) -> None:
+def check_start(
+    run: RunFolder, method: Method, schema: LabelSchema, sequences: Sequence[str] = ()
+) -> None:
     """Make sure that a network can begin with what a run has learnt.
 
     Args:
         run: to continue from.
         method: the network that shall begin with its weights.
         schema: the structures of the new run.
+        sequences: of the new run.
 
     Raises:
-        InvalidInput: the run learnt with another method, other structures, or a network of
-            another shape, or has no weights.
+        InvalidInput: the run learnt with another method, other structures or sequences, or a
+            network of another shape, or has no weights.
         RunError: its weights are damaged.
     """
     if run.schema.names != schema.names:
         raise InvalidInput(
             f"{run.path.name} has learnt {', '.join(run.schema.names)}, the new run shall learn "
             f"{', '.join(schema.names)}: weights only fit the same structures. Train anew."
+        )
+    learnt = run.record.sequences
+    several = max(len(learnt), len(sequences)) > 1
+    if several and [n.casefold() for n in learnt] != [n.casefold() for n in sequences]:
+        raise InvalidInput(
+            f"{run.path.name} has learnt {', '.join(learnt) or 'one sequence'}, the new run shall "
+            f"learn {', '.join(sequences) or 'one sequence'}: weights only fit the same sequences. "
+            "Choose them (--sequences), or train anew."
         )
     if not run.weights.exists():
         raise InvalidInput(

@@ -33,7 +33,7 @@ def window_means(method: Method, slices: Tensor, machine: Machine) -> Iterator[t
 
     Args:
         method: in evaluation mode; says how deep and wide its patches are.
-        slices: (Z, 1, y, x), at the network's pixel size.
+        slices: (Z, C, y, x), at the network's pixel size.
         machine: where to compute.
 
     Yields:
@@ -69,11 +69,12 @@ def window_means(method: Method, slices: Tensor, machine: Machine) -> Iterator[t
 
 
 def _in_air(slices: Tensor, least: Sequence[int]) -> Tensor:
-    """Slices (Z, 1, y, x) as a volume (1, 1, Z, y, x) of at least this size, air around it."""
+    """Slices (Z, C, y, x) as a volume (1, C, Z, y, x) of at least this size, air around it."""
     sizes = (len(slices), *slices.shape[2:])
     around = [padding(n, size) for n, size in zip(sizes, least, strict=True)]
     pad = [side for axis in reversed(around) for side in axis]
-    return F.pad(slices.movedim(1, 0)[None], pad, value=float(slices.min()))
+    channels = [slices[None, :, c] for c in range(slices.shape[1])]
+    return torch.stack([F.pad(each, pad, value=float(each.min())) for each in channels], 1)
 
 
 def window_shape(patch: tuple[int, int] | None, shape: Sequence[int]) -> tuple[int, int]:

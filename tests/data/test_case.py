@@ -14,7 +14,8 @@ from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.core.volume import Grid, Volume
-from napari_scribseg.data.case import Case, CaseFiles, Dataset, hold_out
+from napari_scribseg.data.case import Case, CaseFiles, Dataset
+from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.data.on_grid import put_on_grid
 
 SCHEMA = LabelSchema.of("RV", "MYO", "LV")

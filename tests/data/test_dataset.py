@@ -248,10 +248,12 @@ def test_decathlon(tmp_path):
     )
 
 
-def test_decathlon_with_two_modalities_uses_the_first_and_says_so(tmp_path):
+def test_decathlon_with_two_modalities_has_two_sequences(tmp_path):
     dataset = read_dataset(decathlon(tmp_path, modality={"0": "T2", "1": "ADC"}))
-    assert dataset.cases[0].frame == 0
-    assert "Only the first of 2 modalities (T2, ADC)" in dataset.notes[0]
+    files = dataset.cases[0]
+    assert (files.frame, files.sequence) == (0, "T2")
+    assert [(one.name, one.path, one.frame) for one in files.further] == [("ADC", files.image, 1)]
+    assert dataset.sequences == ("T2", "ADC")
 
 
 LEAVING = ["../x.nii.gz", "/etc/x.nii.gz", "images/../../x.nii.gz", "C:\\x.nii.gz", "C:/x", "", "."]
@@ -520,7 +522,7 @@ def test_names_that_tools_give_are_paired_and_told_of(tmp_path):
     assert [case.id for case in dataset.cases] == ["a", "b"]
     assert all(case.reference for case in dataset.cases)
     assert dataset.cases[0].scribbles is not None
-    assert "b_0001 left out" in dataset.notes[0]
+    assert [one.path.name for one in dataset.cases[1].further] == ["b_0001.nii.gz"]
     assert any("a.seg.nii.gz belongs to a_0000.nii.gz" in note for note in dataset.notes)
 
 

@@ -121,7 +121,7 @@ def test_one_segmentation_of_several_sequences_belongs_to_all(tmp_path):
     assert {case.files.patient for case in found.cases} == {"B1"}
 
 
-def test_further_channels_predictions_runs_and_damaged_files_are_no_cases(tmp_path):
+def test_further_channels_are_sequences_and_predictions_runs_and_damaged_files_no_cases(tmp_path):
     for channel in (0, 1):
         put(tmp_path / "imagesTr" / f"case3_{channel:04d}.nii.gz")
     put(tmp_path / "labelsTr" / "case3.nii.gz", REFERENCE)
@@ -132,8 +132,9 @@ def test_further_channels_predictions_runs_and_damaged_files_are_no_cases(tmp_pa
     (tmp_path / "scan.zip").write_bytes(b"PK")
     found = find_cases([tmp_path])
     assert [case.files.id for case in found.cases] == ["case3"]
+    (further,) = found.cases[0].files.further
+    assert (further.name, further.path.name) == ("sequence 2", "case3_0001.nii.gz")
     told = reasons(found)
-    assert told["imagesTr/case3_0001.nii.gz"] == "a further channel; only the first is used"
     assert told["predictions/case3.nii.gz"] == "named as a prediction, not as a reference"
     assert told["run"] == "a training run"
     assert told["scan.zip"] == "packed; unpack it first"

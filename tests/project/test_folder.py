@@ -10,7 +10,14 @@ import sys
 import nibabel
 import numpy as np
 import pytest
-from phantoms import TWO_BALLS, phantom_dataset, two_ball_case, write_nifti
+from phantoms import (
+    TWO_BALLS,
+    phantom_dataset,
+    two_ball_case,
+    two_sequence_case,
+    two_sequence_dataset,
+    write_nifti,
+)
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
@@ -490,3 +497,17 @@ def write_cine(path, frames, grid):
     image.header.set_xyzt_units("mm", "msec")
     nibabel.save(image, path)
     return path
+
+
+def test_further_sequences_are_kept_and_known_by_their_bytes(tmp_path):
+    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 2))
+    with Project.create(tmp_path / "project", dataset.schema) as project:
+        project.add_case(dataset.cases[0], copy=False)
+        project.add_case(two_sequence_case(1, case_id="copied"))
+    with Project.open(tmp_path / "project", read_only=True) as project:
+        for case_id in project.case_ids:
+            assert project.load_case(case_id).image.sequences == ("T2", "ADC")
+        adc = dataset.cases[0].further[0].path
+        adc.write_bytes((tmp_path / "project/cases/copied/sequence-2.nii.gz").read_bytes())
+        with pytest.raises(InvalidInput, match=r"patient00_0001\.nii\.gz was replaced or changed"):
+            project.load_case("patient00")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.canvas import layer_grid, layers
+from napari_scribseg.gui.canvas.sequence_layers import image_of
 from napari_scribseg.gui.values import Snapshot
 
 _SAME_GRID = 0.05
@@ -48,7 +49,12 @@ def still_offered(chosen: Selected, offered: Callable[[Slot], Sequence[Layer]]) 
     )
 
 
-def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = None) -> Snapshot:
+def snapshot_of(
+    chosen: Selected,
+    schema: LabelSchema,
+    kept: CaseKey | None = None,
+    shown: Iterable[Layer] = (),
+) -> Snapshot:
     """The chosen layers as they are now.
 
     Args:
@@ -56,6 +62,7 @@ def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = No
         schema: the structures.
         frame: which time point of a series.
         kept: the case of the project that keeps these strokes on this image, if there is one.
+        shown: all layers, among which further sequences of the image may be.
 
     Raises:
         InvalidInput: no image is chosen, or a layer can't be used; so can't a time series, whose
@@ -65,7 +72,7 @@ def snapshot_of(chosen: Selected, schema: LabelSchema, kept: CaseKey | None = No
         raise InvalidInput("Choose an image, or open a case.")
     return Snapshot(
         case=layers.identified(chosen.image),
-        image=layers.volume_of(chosen.image),
+        image=image_of(chosen.image, shown),
         scribbles=None if chosen.scribbles is None else _bytes_of(chosen.scribbles),
         reference=None if chosen.reference is None else _reference_of(chosen.reference),
         schema=schema,

@@ -31,6 +31,7 @@ from napari_scribseg.gui.canvas.world import placement
 Role = Literal[
     "image",
     "series",
+    "sequence",
     "scribbles",
     "reference",
     "segmentation",
@@ -226,7 +227,7 @@ def usable_as(layer: Layer, role: Role) -> bool:
     has = role_of(layer)
     if isinstance(layer, Image):
         return role == "image" and has in (None, "image", "series")
-    stale = has in ("image", "series", "uncertainty")
+    stale = has in ("image", "series", "sequence", "uncertainty")
     return isinstance(layer, Labels) and role != "image" and (stale or has in (None, role))
 
 

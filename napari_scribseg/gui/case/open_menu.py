@@ -14,6 +14,11 @@ from napari_scribseg.gui.widgets.style import SECONDARY
 
 _ENTRIES = (
     ("new-project", "&New project …", "Its folder is made; its classes are asked once"),
+    (
+        "layers",
+        "New case of the selected &layers",
+        "Image layers of one patient, such as T2 and ADC, become the sequences of one case",
+    ),
     ("sample:cardiac", "Sample: &cardiac phantom", "Synthetic hearts with scribbles"),
     ("sample:prostate", "Sample: &prostate phantom", "Synthetic prostates with scribbles"),
     ("first-steps", "First &steps", "Leads through a sample in two minutes, above the tabs"),

@@ -22,6 +22,7 @@ from napari_scribseg.data.patients import patient_of
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers, opening
 from napari_scribseg.gui.canvas.chosen_layers import kept_as, note_kept
+from napari_scribseg.gui.canvas.sequence_layers import case_of_layers, link, sequences_data
 from napari_scribseg.gui.case.import_request import ImportRequest
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.session import Session
@@ -58,7 +59,10 @@ class CaseOpener(QObject):
         """Scribbles layers that belong to no project, of the cases that were open before."""
 
     def ask(self, what: str) -> None:
-        """Open "sample:" and its name."""
+        """Open "sample:" and its name; or make a case of the selected layers ("layers")."""
+        if what == "layers":
+            self.open_layers()
+            return
         self.open_sample(cast("SampleName", what.removeprefix("sample:")))
 
     def open_case(self, case_id: str) -> None:
@@ -149,6 +153,22 @@ class CaseOpener(QObject):
 
         self._session.run(job, opened)
 
+    def open_layers(self) -> None:
+        """Make the image layers that are selected in napari's list one case of several sequences.
+
+        The image that is shown as the case's, or else the uppermost of them, gives the grid.
+        """
+        picked = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
+        first = self._session.selected.image
+        picked.sort(key=lambda layer: layer is not first)
+        try:
+            case = case_of_layers(picked, self._viewer.layers)
+        except InvalidInput as refusal:
+            self._session.refuse(str(refusal))
+            return
+        self._session.say(f"Making a case of {', '.join(case.image.sequences)} …")
+        self._autosave.save(lambda: self._bring_in((case,), self._session.schema))
+
     def open_frame(self, path: Path, frame: int, then: Callable[[str], None] | None = None) -> None:
         """Make one frame of a time series a case, and show it.
 
@@ -170,6 +190,10 @@ class CaseOpener(QObject):
         if unsaved is not None and unsaved.array.shape == opened.case.image.shape:
             # It was drawn after the file was read.
             made[-1] = unsaved.layer
+        of_image = opened.case.image
+        more = [layers.layer_of(one) for one in sequences_data(of_image, case=key)]
+        layers.note(made[0], sequence=of_image.sequence)
+        made[1:1] = more
         if opened.project is not None:
             for layer in made:
                 note_kept(layer, case_id, opened.project, opened.strokes_of)
@@ -179,6 +203,7 @@ class CaseOpener(QObject):
         if opened.entry is not None and not opened.entry.oriented:
             layers.note(made[0], oriented=False)
         self._replace(made)
+        link(made[0], self._viewer)
         made[-1].editable = opened.is_own and not opened.read_only
         noticed = _noticed(opened.notes)
         told = f"{key} is open.{_not_drawn_on(opened)}{noticed}"

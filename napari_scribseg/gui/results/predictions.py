@@ -19,6 +19,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
+from napari_scribseg.data.sequences import BY_NUMBERS, with_sequences
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.results.saved_predictions import (
@@ -68,8 +69,13 @@ def predict(
     with TemporaryDirectory(
         prefix=temporary_name("-input-"), dir=folder, ignore_cleanup_errors=True
     ) as copies:
-        image = Path(copies) / f"{snapshot.stored.id_among(project_of(run))}.mha"
-        write_volume(image, storable(snapshot.image))
+        name = snapshot.stored.id_among(project_of(run))
+        seen = with_sequences(snapshot.image, record.sequences)
+        # Of several sequences the first stands for the others, which are numbered like nnU-Net's.
+        names = [f"{name}_{n:04d}" for n in range(len(seen.channels))] if seen.further else [name]
+        for each, array in zip(names, seen.channels, strict=True):
+            write_volume(Path(copies) / f"{each}.mha", storable(Volume(array, seen.grid)))
+        image = Path(copies) / f"{names[0]}.mha"
         document = children.run(
             [
                 *("predict", str(run), str(image), "--out", str(out)),
@@ -80,14 +86,14 @@ def predict(
                 *(() if snapshot.region is None else ("--region", str(snapshot.region))),
             ]
         )
-    names: list[str] = next(iter(document["written"].values()))
+    written: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.
-    maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in names[1:]]
+    maps = [_whole(read_volume(out / name).array, grid.shape, z) for name in written[1:]]
     return Prediction(
         case=snapshot.case,
         segmentation=Volume(
-            _whole(read_labels(out / names[0]).array, grid.shape, z),
+            _whole(read_labels(out / written[0]).array, grid.shape, z),
             grid,
             frame=snapshot.image.frame,
         ),
@@ -96,7 +102,8 @@ def predict(
         run=run,
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
-        doubts=tuple(document.get("notes", ())),
+        # The files above were numbered in the order of the model.
+        doubts=tuple(n for n in document.get("notes", ()) if not n.startswith(BY_NUMBERS)),
     )
 
 

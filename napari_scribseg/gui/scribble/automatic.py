@@ -22,6 +22,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.automatic_layer import automatic_data
 from napari_scribseg.gui.canvas.layer_grid import voxels_of
+from napari_scribseg.gui.canvas.sequence_layers import image_of
 from napari_scribseg.gui.latest_only import Job, LatestOnly
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.presenter import Source, told_source
@@ -140,7 +141,7 @@ class AutomaticMask(QObject):
         if chosen.image is None or chosen.scribbles is None:
             return None
         try:
-            image = layers.volume_of(chosen.image)
+            image = image_of(chosen.image, self._session.viewer.layers)
             drawn = voxels_of(chosen.scribbles)
         except ScribsegError:
             return None  # a series without a frame: the Case tab tells what to do
@@ -243,11 +244,19 @@ class AutomaticMask(QObject):
 
 
 def _place(image: Volume) -> dict[str, Any]:
-    return {"affine": image.grid.affine.tolist(), "oriented": image.grid.oriented}
+    return {
+        "affine": image.grid.affine.tolist(),
+        "oriented": image.grid.oriented,
+        "sequence": image.sequence,
+    }
 
 
 def _shared(what: _Asked) -> dict[str, tuple[str, Array]]:
-    return {"image": (what.key, what.image.array)}
+    further = {
+        f"sequence:{name}": (f"{what.key}:{name}", array)
+        for name, array in what.image.further.items()
+    }
+    return {"image": (what.key, what.image.array), **further}
 
 
 def _inside(answer: Message, region: Region | None, z: int | None = None) -> Message:

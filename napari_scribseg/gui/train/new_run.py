@@ -8,7 +8,9 @@ from pathlib import Path
 from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseFiles, hold_out
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.hold_out import hold_out
+from napari_scribseg.data.sequence_files import SequenceFile
 from napari_scribseg.gui.project_cases import effort_behind, other_cases
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
@@ -59,6 +61,9 @@ def write_run(
     run.ask_preview(PreviewRequest(case=files))
     files.image.parent.mkdir()
     write_volume(files.image, storable(snapshot.image))
+    for one in files.further:
+        array = snapshot.image.further[one.name]
+        write_volume(one.path, storable(Volume(array, snapshot.image.grid)))
     grid = snapshot.image.grid
     if files.scribbles is not None:
         write_volume(files.scribbles, Volume(snapshot.scribbles, grid))
@@ -79,6 +84,11 @@ def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> 
         id=case_id,
         patient=case_id,
         image=data / "image.mha",
+        sequence=snapshot.image.sequence,
+        further=tuple(
+            SequenceFile(name=name, path=data / f"sequence-{number}.mha")
+            for number, name in enumerate(snapshot.image.further, start=2)
+        ),
         scribbles=data / "scribbles.mha",
         reference=data / "reference.mha" if learns_from_it else None,
         reference_convention=ScribbleConvention.unlabelled_255(snapshot.schema.n_classes - 1),
@@ -104,5 +114,12 @@ def _continued(folder: Path, snapshot: Snapshot, choice: Choice) -> RunFolder:
         raise InvalidInput(
             f"{folder.name} learnt {', '.join(run.schema.names)} with {run.record.method}; "
             "training more needs the same method and the same structures."
+        )
+    learnt = run.record.sequences
+    shown = snapshot.image.sequences if snapshot.image.further else ()
+    if max(len(learnt), len(shown)) > 1 and learnt != shown:
+        raise InvalidInput(
+            f"{folder.name} learnt {', '.join(learnt) or 'one sequence'}, and the case has "
+            f"{', '.join(shown) or 'one sequence'}: training more needs the same sequences."
         )
     return run

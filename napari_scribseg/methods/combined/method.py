@@ -34,9 +34,9 @@ class Combined(Method):
     prepared_from = ("tau", "tau_background", "beta")
     options: CombinedConfig
 
-    def __init__(self, n_classes: int, options: CombinedConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNet(n_classes)
+    def __init__(self, n_classes: int, options: CombinedConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
+        self.network = UNet(n_classes, n_channels)
         self.teacher = None
         if options.teacher_weight:
             self.teacher = copy.deepcopy(self.network).requires_grad_(requires_grad=False)
@@ -48,7 +48,7 @@ class Combined(Method):
         if case.scribbles is None:
             return {"targets": np.full(case.image.shape, IGNORE, np.int16)}
         seeds = random_walker_seeds(
-            case.image.array,
+            case.image.channels,
             targets_of(case.scribbles),
             tau=options.tau,
             tau_background=options.tau_background,
@@ -69,7 +69,7 @@ class Combined(Method):
         return False
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002

@@ -21,12 +21,12 @@ class DMPLS(Method):
     uses_unlabelled = True
     options: DMPLSConfig
 
-    def __init__(self, n_classes: int, options: DMPLSConfig) -> None:
-        super().__init__(n_classes, options)
-        self.network = UNetCCT(n_classes)
+    def __init__(self, n_classes: int, options: DMPLSConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
+        self.network = UNetCCT(n_classes, n_channels)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The first decoder's logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """The first decoder's logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002

@@ -31,13 +31,13 @@ class EFFDNet(Method):
     uses_unlabelled = True
     options: EFFDNetConfig
 
-    def __init__(self, n_classes: int, options: EFFDNetConfig) -> None:
-        super().__init__(n_classes, options)
-        self.student = UNet(n_classes)
+    def __init__(self, n_classes: int, options: EFFDNetConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
+        self.student = UNet(n_classes, n_channels)
         self.teacher = copy.deepcopy(self.student).requires_grad_(requires_grad=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The student's logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """The student's logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.student(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -85,7 +85,7 @@ class EFFDNet(Method):
         It stays in training mode, as the authors'.
         """
         noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
-        span = image.amax((1, 2, 3), keepdim=True) - image.amin((1, 2, 3), keepdim=True)
+        span = image.amax((2, 3), keepdim=True) - image.amin((2, 3), keepdim=True)
         return self.teacher(image + noise * span).argmax(1)
 
     def _paste(self, batch: Batch, pseudo: Tensor) -> tuple[Tensor, Tensor, Tensor]:

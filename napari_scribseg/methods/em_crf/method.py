@@ -35,8 +35,8 @@ class EMCRF(Method):
     prepared_from = ("tau", "beta", "supervision")
     options: EMCRFConfig
 
-    def __init__(self, n_classes: int, options: EMCRFConfig) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: EMCRFConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         if options.crf == "dense":
             choose_backend(options.crf_backend)
         self.network = ModifiedUNet(
@@ -45,6 +45,7 @@ class EMCRF(Method):
             dropout=options.uncertainty,
             normalised_logits=options.normalised_logits,
             up_channels=options.up_channels,
+            in_channels=n_channels,
         )
         self.crf = _crf_rnn(n_classes, options) if options.crf == "rnn" else None
         self._before: list[Tensor] = []
@@ -68,7 +69,7 @@ class EMCRF(Method):
             seeds = np.full(case.image.shape, IGNORE, np.int16)
         else:
             seeds = random_walker_seeds(
-                case.image.array, targets_of(case.scribbles), tau=options.tau, beta=options.beta
+                case.image.channels, targets_of(case.scribbles), tau=options.tau, beta=options.beta
             )
         return {"seeds": seeds, "targets": seeds.copy()}
 
@@ -79,7 +80,7 @@ class EMCRF(Method):
         return tuple((3 + i) / (3 + n) for i in range(n))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X), after the CRF-RNN layer if there is one."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X), after the CRF-RNN layer if there is one."""
         return self._refined(self.network(image), image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:

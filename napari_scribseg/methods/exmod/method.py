@@ -33,20 +33,21 @@ class ExMod(Method):
 
     options: ExModConfig
 
-    def __init__(self, n_classes: int, options: ExModConfig) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: ExModConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         self.network = self._network()
 
     def _network(self) -> WideUNet:
         return WideUNet(
             self.n_classes,
+            self.n_channels,
             base_width=self.options.base_width,
             convolutions=self.options.convolutions,
             normalised_logits=self.options.normalised_logits,
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -106,7 +107,7 @@ class ExMod(Method):
         # Images are z-scored, so zero is their mean.
         image = puzzle.apply(batch.image).masked_fill(hidden, 0.0)
         logits = turned(self(turned(image, radians)).float(), -radians)
-        inside = turned(turned(torch.ones_like(image), radians), -radians) > _IN_FRAME
+        inside = turned(turned(torch.ones_like(image[:, :1]), radians), -radians) > _IN_FRAME
         target = puzzle.apply(shares_of(batch.target, self.n_classes))
         target = self._hide_labels(target, hidden) * inside
         cross_entropy = soft_partial_cross_entropy(logits, target, reduction=options.reduction)
@@ -133,6 +134,7 @@ class CycleMix(ExMod):
     def _network(self) -> WideUNet:
         return WideUNet(
             self.n_classes,
+            self.n_channels,
             base_width=self.options.base_width,
             convolutions=self.options.convolutions,
             norm_first=False,

@@ -23,8 +23,8 @@ class Full25D(UNet25DMethod):
     uses_unlabelled = True
     sliced_convolutions = True
 
-    def __init__(self, n_classes: int, options: UNet25DConfig) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: UNet25DConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         flat = flat_levels(self.anisotropy)
         self.network = SegmentingUNet25D(
             n_classes,
@@ -32,6 +32,7 @@ class Full25D(UNet25DMethod):
             options.base_width,
             options.norm,
             int(not options.full_resolution),
+            in_channels=n_channels,
         )
 
     @classmethod
@@ -45,7 +46,7 @@ class Full25D(UNet25DMethod):
         return reference_map(case)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        """Logits (B, K, Z, Y, X) of images (B, C, Z, Y, X)."""
         return self.network(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002

@@ -30,6 +30,6 @@ class MumfordShah(UNetMethod):
 
 
 def _between_0_and_1(image: Tensor) -> Tensor:
-    """Each image (B, 1, Y, X) with its grey range brought to 0..1, as WSL4MIS's are."""
-    low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
+    """Each sequence of (B, C, Y, X) with its grey range brought to 0..1, as WSL4MIS's are."""
+    low, high = image.amin((2, 3), keepdim=True), image.amax((2, 3), keepdim=True)
     return (image - low) / (high - low).clamp_min(1e-6)

@@ -31,7 +31,7 @@ class RandomWalker(UNetMethod):
         if case.scribbles is None:
             return {"seeds": np.full(case.image.shape, IGNORE, np.int16)}
         seeds = random_walker_seeds(
-            case.image.array, targets_of(case.scribbles), tau=options.tau, beta=options.beta
+            case.image.channels, targets_of(case.scribbles), tau=options.tau, beta=options.beta
         )
         return {"seeds": seeds}
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.labels import IGNORE, targets_of
+from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.boundary import active_boundary, static_boundary
 from napari_scribseg.losses.partial import class_weights, partial_cross_entropy, partial_dice
@@ -35,8 +36,8 @@ class Scribble2D5(UNet25DMethod):
     prepared_from = ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges")
     options: Scribble2D5Config
 
-    def __init__(self, n_classes: int, options: Scribble2D5Config) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: Scribble2D5Config, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         width, norm, flat = options.base_width, options.norm, options.flat_heads
         first = int(not options.full_resolution)
         # Nothing asks for the full resolution of the backbone but the boundary.
@@ -47,6 +48,7 @@ class Scribble2D5(UNet25DMethod):
             norm,
             top=0 if options.sbpm else 1,
             first=first,
+            in_channels=n_channels,
         )
         self.initial = InitialHead(n_classes, width, flat=flat)
         self.boundary = None
@@ -66,11 +68,11 @@ class Scribble2D5(UNet25DMethod):
         }
         if options.sbpm:
             function = edge_function(options.edges)
-            maps["edges"] = edge_map(case.image.array, spacing, function)
+            maps["edges"] = edge_map(case.image.channels, spacing, function)
         return maps
 
     def forward(self, image: Tensor) -> Tensor:
-        """Final logits (B, K, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        """Final logits (B, K, Z, Y, X) of images (B, C, Z, Y, X)."""
         return self.segment(image)[0]
 
     def segment(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -131,7 +133,7 @@ class ToImage(nn.Module):
         self.step = step
 
     def forward(self, logits: Tensor, image: Tensor) -> Tensor:
-        """Logits (B, C, Z, Y, X) of images (B, 1, Z, Y, X)."""
+        """Logits (B, C, Z, Y, X) of images (B, C, Z, Y, X)."""
         z, y, x = logits.shape[2:]
         return cropped(resized(logits, (z, self.step * y, self.step * x)), image)
 
@@ -140,7 +142,7 @@ def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     """Targets (z, y, x) that the chosen propagation makes of the strokes."""
     if case.scribbles is None:
         return np.full(case.image.shape, IGNORE, np.int16)
-    targets, image = targets_of(case.scribbles).astype(np.int16), case.image.array
+    targets, image = targets_of(case.scribbles).astype(np.int16), case.image.channels
     if options.lpm == "none" or (targets == IGNORE).all():
         return targets
     if options.lpm == "random_walker":
@@ -151,18 +153,22 @@ def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     return _agreed(grown, image, targets, options.tau) if options.lpm == "both" else grown
 
 
-def _agreed(grown: np.ndarray, image: np.ndarray, targets: np.ndarray, tau: float) -> np.ndarray:
+def _agreed(
+    grown: np.ndarray, image: tuple[Array, ...], targets: np.ndarray, tau: float
+) -> np.ndarray:
     """Structures where supervoxels and the random walker agree, background as the walker has it.
 
     Args:
         grown: (z, y, x), targets that supervoxels made.
-        image: (z, y, x).
+        image: every sequence (z, y, x).
         targets: (z, y, x), the strokes; they keep their class.
         tau: smallest probability of the walker's background.
     """
     agreed = np.full_like(grown, IGNORE)
     for z in np.flatnonzero((targets != IGNORE).any((1, 2))):
-        probabilities = random_walker_probabilities(image[z], targets[z], _BETA)
+        probabilities = random_walker_probabilities(
+            [channel[z] for channel in image], targets[z], _BETA
+        )
         likeliest = probabilities.argmax(0)
         agreed[z] = np.where((grown[z] > 0) & (likeliest == grown[z]), grown[z], IGNORE)
         agreed[z][(likeliest == 0) & (probabilities[0] > tau)] = 0

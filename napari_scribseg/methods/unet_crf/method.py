@@ -18,8 +18,8 @@ class UNetCRF(UNetMethod):
 
     options: UNetCRFConfig
 
-    def __init__(self, n_classes: int, options: UNetCRFConfig) -> None:
-        super().__init__(n_classes, options)
+    def __init__(self, n_classes: int, options: UNetCRFConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
         self.crf = CRFRNN(
             n_classes,
             iterations=options.crf_iterations,
@@ -29,7 +29,7 @@ class UNetCRF(UNetMethod):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, K, Y, X) of images (B, 1, Y, X), after the CRF."""
+        """Logits (B, K, Y, X) of images (B, C, Y, X), after the CRF."""
         return self.crf(self.network(image), image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002

@@ -30,13 +30,13 @@ class USTM(Method):
     uses_unlabelled = True
     options: USTMConfig
 
-    def __init__(self, n_classes: int, options: USTMConfig) -> None:
-        super().__init__(n_classes, options)
-        self.student = UNet(n_classes)
+    def __init__(self, n_classes: int, options: USTMConfig, n_channels: int = 1) -> None:
+        super().__init__(n_classes, options, n_channels)
+        self.student = UNet(n_classes, n_channels)
         self.teacher = copy.deepcopy(self.student).requires_grad_(requires_grad=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The student's logits (B, K, Y, X) of images (B, 1, Y, X)."""
+        """The student's logits (B, K, Y, X) of images (B, C, Y, X)."""
         return self.student(image)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
@@ -70,7 +70,7 @@ class USTM(Method):
     def _noisy_pass(self, image: Tensor) -> Tensor:
         """Probabilities (B, K, Y, X) of the teacher for the image with noise."""
         noise = (torch.randn_like(image) * _NOISE).clamp(-_NOISE_LIMIT, _NOISE_LIMIT)
-        span = image.amax((1, 2, 3), keepdim=True) - image.amin((1, 2, 3), keepdim=True)
+        span = image.amax((2, 3), keepdim=True) - image.amin((2, 3), keepdim=True)
         return self.teacher(image + noise * span).float().softmax(1)
 
 
