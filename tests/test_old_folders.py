@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_scribseg.cli import main
-from napari_scribseg.experiment.experiment import load_experiment
+from napari_scribseg.experiment.experiment import load_experiment, state_of, trials_of
 from napari_scribseg.experiment.recipe import load_recipe
 from napari_scribseg.io import read_labels
 from napari_scribseg.project.folder import Project
@@ -72,7 +72,10 @@ def test_an_experiment_is_finished_and_keeps_its_scores(old: Path) -> None:
     folder = old / "experiment"
     before = (folder / "scores.csv").read_text(encoding="utf-8")
     (folder / "scores.csv").unlink()
-    assert load_experiment(folder).recipe.steps == 2
+    experiment = load_experiment(folder)
+    assert experiment.recipe.steps == 2
+    states = {state_of(folder, trial) for trial in trials_of(experiment).values()}
+    assert states == {"finished"}
     assert main(["experiment", str(folder), "--json"]) == 0, "nothing is left to be computed"
     after = (folder / "scores.csv").read_text(encoding="utf-8")
     old_rows, rows = (list(csv.DictReader(text.splitlines())) for text in (before, after))

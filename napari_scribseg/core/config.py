@@ -82,6 +82,16 @@ class MethodConfig(Config):
 class TrainConfig(Config):
     """How the engine trains: budget, optimiser, schedule, sampling, augmentation, machine."""
 
+    later: ClassVar[Mapping[str, object]] = {
+        "start": "random",
+        "dropout": 1.0,
+        "reference_share": 0.0,
+        "held_out_strokes": 0.0,
+        "patience": 0,
+    }
+    """What came after the first experiments were made, each with the value at which it does
+    nothing; with that value it is no part of what decides whether a trial is finished."""
+
     start: Literal["random", "anatomy"] = Field(
         default="random",
         description="Weights to begin with: random, or those that know synthetic anatomy, with a "

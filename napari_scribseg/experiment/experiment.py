@@ -305,12 +305,15 @@ def _case_sum(case: CaseFacts) -> str:
 
 
 def _settings_sum(settings: MethodSettings, experiment: Experiment) -> str:
+    later = settings.training.later
+    training = settings.training.model_dump(mode="json")
+    decides = {k: value for k, value in training.items() if k not in later or value != later[k]}
     return _sum(
         [
             experiment.package_version,
             settings.method,
             settings.options,
-            settings.training.model_dump(mode="json"),
+            decides,
             experiment.labels.names,
         ]
     )

@@ -61,12 +61,12 @@ _PALE = 0.6
 """Share of white in the colours of a reference, which tells it from what a run says."""
 
 
-def image_data(volume: Volume, *, case: CaseKey) -> LayerData:
-    """The image layer of a volume, called like its case."""
+def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> LayerData:
+    """The image layer of a volume, called like its case unless a name is given."""
     low, high = np.percentile(_sample(volume.array), (0.5, 99.5))
     limits = (float(low), float(high)) if high > low else None
     more = {"colormap": "gray", "contrast_limits": limits}
-    return made(volume, "image", "image", case, case.name, more)
+    return made(volume, "image", "image", case, name or case.name, more)
 
 
 def scribbles_data(
