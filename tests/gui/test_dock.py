@@ -212,7 +212,7 @@ def test_no_frame_of_a_series_is_used_unasked(viewer, tmp_path, qtbot):
     dock = open_dock(viewer, tmp_path, qtbot)
     dock.session.set_selected(Selected(image=series, scribbles=strokes))
     scan = dock.scribble_tab.scan
-    qtbot.waitUntil(lambda: len(scan.facts) == CASE.image.shape[0], timeout=20_000)
+    qtbot.waitUntil(lambda: len(scan.facts) == CASE.image.shape[0], timeout=60_000)
     dock.scribble_tab.automatic.switch(on=True)
     dock.session.touch_strokes()
     qtbot.wait(500)

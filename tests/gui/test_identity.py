@@ -99,7 +99,7 @@ class TestInTheWindow:
         assert session.selected.scribbles is None, "the strokes of p1 are not those of p2"
         assert dock.train_tab.presenter.screen.why_not_train is not None
         draw(session, TWO)
-        qtbot.waitUntil(lambda: len(list(project.glob("cases/*/image.nii.gz"))) == 2, timeout=20000)
+        qtbot.waitUntil(lambda: len(list(project.glob("cases/*/image.nii.gz"))) == 2, timeout=60_000)
         first.name = "something else"
         pick.set_value(replace(pick.value(), image=first))
         assert np.array_equal(session.selected.scribbles.data, ONE.scribbles)
@@ -141,14 +141,14 @@ class TestInTheWindow:
         results.accept.sure.setValue(1.0)
         before = session.selected.scribbles.data.copy()
         results.accepting.accept()
-        qtbot.waitUntil(lambda: dock.status.text().startswith("Drawn"), timeout=20000)
+        qtbot.waitUntil(lambda: dock.status.text().startswith("Drawn"), timeout=60_000)
         accepted = session.selected.scribbles.data.copy()
         assert (accepted != before).any()
         pick.set_value(replace(pick.value(), image=second))
         assert np.array_equal(session.selected.scribbles.data, TWO.scribbles)
-        qtbot.waitUntil(lambda: not dock.case_tab.autosave.unsaved, timeout=20000)
+        qtbot.waitUntil(lambda: not dock.case_tab.autosave.unsaved, timeout=60_000)
         other = next(i for i in ("image", "image-2") if i != used.id)
-        qtbot.waitUntil(lambda: np.array_equal(stored(project, used.id), accepted), timeout=20000)
+        qtbot.waitUntil(lambda: np.array_equal(stored(project, used.id), accepted), timeout=60_000)
         dock.case_tab.autosave.save()
         qtbot.waitUntil(lambda: np.array_equal(stored(project, other), TWO.scribbles))
 
@@ -161,14 +161,14 @@ class TestInTheWindow:
         rows = {again.case_tab.cases.list.item(i).text() for i in range(2)}
         assert rows == {"p1/image", "p2/image"}
         again.case_tab.opener.open_case(used.id)
-        qtbot.waitUntil(lambda: str(again.session.case) == "p1/image", timeout=20000)
+        qtbot.waitUntil(lambda: str(again.session.case) == "p1/image", timeout=60_000)
         assert np.array_equal(again.session.selected.scribbles.data, accepted)
         assert (
             saved_predictions.saved_prediction(run, again.session.snapshot()).case
             == again.session.case
         )
         again.case_tab.opener.open_case(other)
-        qtbot.waitUntil(lambda: str(again.session.case) == "p2/image", timeout=20000)
+        qtbot.waitUntil(lambda: str(again.session.case) == "p2/image", timeout=60_000)
         assert np.array_equal(again.session.selected.scribbles.data, TWO.scribbles)
         with pytest.raises(InvalidInput, match="no saved prediction of p2/image"):
             saved_predictions.saved_prediction(run, again.session.snapshot())
@@ -221,8 +221,8 @@ class TestInTheWindow:
         add_paths(dock.case_tab.importer, files[:1], qtbot)
         for path, shown in zip(files, ("image", "p2/image"), strict=True):
             dock.case_tab.importer.open_paths([path])  # the second time it is there already
-            qtbot.waitUntil(lambda shown=shown: str(dock.session.case) == shown, timeout=20000)
-        qtbot.waitUntil(lambda: dock.case_tab.cases.list.count() == 2, timeout=20000)
+            qtbot.waitUntil(lambda shown=shown: str(dock.session.case) == shown, timeout=60_000)
+        qtbot.waitUntil(lambda: dock.case_tab.cases.list.count() == 2, timeout=60_000)
         rows = [dock.case_tab.cases.list.item(i).text() for i in range(2)]
         assert rows == ["p1/image", "p2/image"]
         text = (dock.session.project_folder / "project.json").read_text()
@@ -238,7 +238,7 @@ class TestInTheWindow:
         )
         dock.case_tab.autosave.unsaved[CaseKey.in_project(tmp_path / "a", "image"), ""] = waiting
         add_paths(dock.case_tab.importer, files[1:], qtbot)
-        qtbot.waitUntil(lambda: dock.session.selected.scribbles is not None, timeout=20000)
+        qtbot.waitUntil(lambda: dock.session.selected.scribbles is not None, timeout=60_000)
         assert kept_as(dock.session.selected.scribbles, dock.session.project_folder) == "image"
         assert dock.session.selected.scribbles is not layer
         dock.case_tab.autosave.unsaved.clear()

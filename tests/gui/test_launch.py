@@ -107,5 +107,5 @@ def test_of_a_dataset_the_dock_asks_which_cases(window, qtbot) -> None:
 
     launch.open_window(sample_folder("cardiac"))
     (dock,) = docks(window)
-    qtbot.waitUntil(lambda: bool(dock.findChildren(ImportDialog)), timeout=20_000)
+    qtbot.waitUntil(lambda: bool(dock.findChildren(ImportDialog)), timeout=60_000)
     dock.findChildren(ImportDialog)[0].reject()

@@ -32,13 +32,13 @@ def test_the_other_project_stays_open_and_each_has_its_own_strokes(
     files = read_dataset(phantom_dataset(tmp_path / "data", 1)).cases[0]
     bare = files.model_copy(update={"scribbles": None})
     dock.case_tab.opener.open_files([bare], TWO_BALLS)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00", timeout=20000)
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00", timeout=60_000)
     layer = dock.session.selected.scribbles
     layer.brush_size = 1
     layer.paint((1, 3, 3), 1)
     drawn = layer.data.copy()
     dock.case_tab.projects.open(other)
-    qtbot.waitUntil(lambda: dock.session.project_folder == other, timeout=20000)
+    qtbot.waitUntil(lambda: dock.session.project_folder == other, timeout=60_000)
     for _ in range(3):  # what is saved of the case that was left, and what follows from that
         dock.case_tab.autosave.wait()
         QApplication.processEvents()

@@ -40,8 +40,8 @@ def dock(make_napari_viewer, project, tmp_path, qtbot):
     files = read_dataset(phantom_dataset(tmp_path / "data", 2)).cases
     bare = [case.model_copy(update={"scribbles": None}) for case in files]
     one.case_tab.opener.open_files(bare, TWO_BALLS)
-    qtbot.waitUntil(lambda: one.case_tab.cases.list.count() == 2, timeout=20000)
-    qtbot.waitUntil(lambda: str(one.session.case) == CASE, timeout=20000)
+    qtbot.waitUntil(lambda: one.case_tab.cases.list.count() == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: str(one.session.case) == CASE, timeout=60_000)
     people(one).fold.open()
     yield one
     viewer.window.remove_dock_widget(one)
@@ -69,7 +69,7 @@ def draw(dock, row: int, value: int, columns=range(3, 9)) -> np.ndarray:
 def save(dock, qtbot) -> None:
     done = []
     dock.case_tab.autosave.save(lambda: done.append(1))
-    qtbot.waitUntil(lambda: bool(done), timeout=20000)
+    qtbot.waitUntil(lambda: bool(done), timeout=60_000)
 
 
 def own_version(dock, name: str):
@@ -109,9 +109,9 @@ def test_a_stroke_has_its_author_and_time_and_leaving_a_case_makes_none(dock, pr
     draw(dock, 3, 1)
     save(dock, qtbot)
     dock.case_tab.cases.step(1)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient01", timeout=20000)
+    qtbot.waitUntil(lambda: str(dock.session.case) == "patient01", timeout=60_000)
     dock.case_tab.cases.step(-1)
-    qtbot.waitUntil(lambda: str(dock.session.case) == CASE, timeout=20000)
+    qtbot.waitUntil(lambda: str(dock.session.case) == CASE, timeout=60_000)
     dock.case_tab.autosave.wait()
     (stroke,) = strokes_of_case(project, CASE)
     assert (stroke.by, stroke.slices, stroke.drawn) == ("Ana", (1,), {1: 6})
@@ -124,16 +124,16 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     type_name(dock, "Ana")
     qtbot.waitUntil(lambda: dock.case_tab.store.annotator == "Ana")
     QTest.mouseClick(panel.apart, Qt.MouseButton.LeftButton, pos=panel.apart.rect().center() * 0.1)
-    qtbot.waitUntil(own_version(dock, "Ana"), timeout=20000)
-    qtbot.waitUntil(panel.apart.isChecked, timeout=20000)
+    qtbot.waitUntil(own_version(dock, "Ana"), timeout=60_000)
+    qtbot.waitUntil(panel.apart.isChecked, timeout=60_000)
     ana = draw(dock, 3, 1)
     save(dock, qtbot)
 
     type_name(dock, "Ben")
-    qtbot.waitUntil(own_version(dock, "Ben"), timeout=20000)
+    qtbot.waitUntil(own_version(dock, "Ben"), timeout=60_000)
     assert not dock.session.selected.scribbles.data.any(), "Ben does not see what Ana drew"
     hidden = "Hidden until you are done: Ana"
-    qtbot.waitUntil(lambda: hidden in panel.compare.toolTip(), timeout=20000)
+    qtbot.waitUntil(lambda: hidden in panel.compare.toolTip(), timeout=60_000)
     assert not panel.compare.isEnabled()
     assert panel.offered.count() == 1
     ben = draw(dock, 3, 1, range(3, 7))
@@ -142,11 +142,11 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     save(dock, qtbot)
 
     people(dock)._set_done(True)
-    qtbot.waitUntil(panel.compare.isEnabled, timeout=20000)
+    qtbot.waitUntil(panel.compare.isEnabled, timeout=60_000)
     assert panel.others.currentText() == "Ana"
     QTest.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     found = lambda role: layers.find(dock.session.viewer.layers, role, dock.session.case)  # noqa: E731
-    qtbot.waitUntil(lambda: found("agreement") is not None, timeout=20000)
+    qtbot.waitUntil(lambda: found("agreement") is not None, timeout=60_000)
     assert np.count_nonzero(found("agreement").data == 1) == 4
     assert np.count_nonzero(found("agreement").data == 2) == 2
     np.testing.assert_array_equal(found("others").data, ana)
@@ -161,10 +161,10 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
 
     panel.how.setCurrentIndex(0)
     QTest.mouseClick(panel.consensus, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "consensus" in panel.rows.text(), timeout=20000)
+    qtbot.waitUntil(lambda: "consensus" in panel.rows.text(), timeout=60_000)
     panel.open_asked.emit("consensus")
     qtbot.waitUntil(
-        lambda: strokes_of(dock.session.selected.scribbles) == "consensus", timeout=20000
+        lambda: strokes_of(dock.session.selected.scribbles) == "consensus", timeout=60_000
     )
     layer = dock.session.selected.scribbles
     assert not layer.editable

@@ -91,7 +91,7 @@ def tab(viewer, tmp_path, qtbot, monkeypatch):
 
 def soon(qtbot, until) -> None:
     """A busy machine may take its time."""
-    qtbot.waitUntil(until, timeout=20_000)
+    qtbot.waitUntil(until, timeout=60_000)
 
 
 def show(session: Session, case: Case) -> None:

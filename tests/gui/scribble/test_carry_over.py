@@ -24,8 +24,8 @@ def dock(viewer, tmp_path, qtbot):
     diastole, systole, other = HEARTS.cases[:3]
     bare = systole.model_copy(update={"scribbles": None, "reference": None})
     one.case_tab.opener.open_files([bare, diastole, other], HEARTS.schema)
-    qtbot.waitUntil(lambda: one.case_tab.cases.list.count() == 3, timeout=20000)
-    qtbot.waitUntil(lambda: str(one.session.case) == systole.id, timeout=20000)
+    qtbot.waitUntil(lambda: one.case_tab.cases.list.count() == 3, timeout=60_000)
+    qtbot.waitUntil(lambda: str(one.session.case) == systole.id, timeout=60_000)
     one.tabs.setCurrentWidget(one.scribble_tab)
     return one
 
