@@ -9,6 +9,7 @@ display=()
 if command -v xvfb-run > /dev/null; then
     display=(xvfb-run -a -s "-screen 0 1366x768x24")
 fi
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}  # the processes share the cores among themselves
 shown=$(mktemp)
 
 "${display[@]}" "$1" -m pytest tests/gui > "$shown" 2>&1 &
