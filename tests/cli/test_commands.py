@@ -76,6 +76,7 @@ COMMANDS = {
         "--on",
         "--reference-convention",
         "--strokes-of",
+        "--sequences",
     },
     "estimate": {"--method", "--preset", "--classes", "--set"},
     "stop": set(),
@@ -112,7 +113,7 @@ COMMANDS = {
         *("--random-seeds", "--steps", "--minutes", "--clock", "--shares", "--shares-of"),
         *("--locked", "--device", "--threads", "--patient-pattern", "--patient-table", "--frame"),
         *("--cell", "--log-to", "--plan", "--reference-convention", "--shortened", "--strict"),
-        "--strokes-of",
+        *("--strokes-of", "--sequences"),
         *("--sweep", "--table", "--tables", "--trial", "--trials-per-gpu", "--wait", "--watch"),
     },
 }

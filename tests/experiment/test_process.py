@@ -28,7 +28,7 @@ def recipe(tmp_path) -> Recipe:
     return recipe_of(phantom_dataset(tmp_path / "data", 4, shape=(2, 32, 32)), "good", "plain")
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

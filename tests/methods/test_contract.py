@@ -54,7 +54,7 @@ LEARNT: dict[str, tuple[int, float]] = {
     "random_walker": (60, 0.85),
     "combined": (60, 0.75),
     "effdnet": (150, 0.75),
-    "em_crf": (80, 0.8),
+    "em_crf": (160, 0.65),
     "exmod": (80, 0.7),
     "cyclemix": (80, 0.7),
     "wpce": (80, 0.7),
