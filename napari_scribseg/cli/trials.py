@@ -16,6 +16,7 @@ from napari_scribseg.cli.experiment_answers import result_answer
 from napari_scribseg.cli.progress import Display
 from napari_scribseg.cli.watching import progress_of
 from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.wording import counted
 
 if TYPE_CHECKING:
     from napari_scribseg.experiment.experiment import Experiment, Trial
@@ -165,7 +166,9 @@ def _one_answer(
         return Answer({**document, "error": why, "exit_code": 1}, "", (f"{trial.name}: {why}",), 1)
     if computed.state != "finished":
         return Answer(document, "", (f"{trial.name} was stopped; repeat the command.",), 130)
-    after = f"{n_open} trials are still open" if n_open else f"the tables are in {folder}"
+    after = f"the tables are in {folder}"
+    if n_open:
+        after = f"{counted(n_open, 'trial')} still open"
     return Answer(document, f"{trial.name} is finished; {after}.")
 
 

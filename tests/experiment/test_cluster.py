@@ -75,7 +75,7 @@ def computed(
     told: list[str] | None = None,
     client: str = "",
     until: str = "",
-    **how: object,
+    strict: bool = False,
 ) -> list[Done]:
     """Compute all trials; Enough, when something is said that begins with `until`."""
     told = [] if told is None else told
@@ -90,10 +90,9 @@ def computed(
         out,
         experiment,
         list(trials_of(experiment)),
-        Manner(client=client),
+        Manner(client=client, strict=strict),
         programs=programs or stubs(),
         tell=tell,
-        **how,
     )
     return list(compute_on_cluster(work))
 
