@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from napari_scribseg.cli.answer import refuse_existing
 from napari_scribseg.core.config import apply_changes, parse_assignments
@@ -72,7 +73,7 @@ def add_sequences(parser: Any) -> None:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(","))
+    return tuple(normalize("NFC", name.strip()) for name in text.split(","))
 
 
 def add_frame(parser: Any) -> None:

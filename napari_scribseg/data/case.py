@@ -164,6 +164,12 @@ class CaseFiles(BaseModel):
         image = io.read_volume(self.image, frame=self._frame_in(self.image))
         return with_further(image, self.sequence, self.further, self.id)
 
+    def at_frame(self, frame: int) -> CaseFiles:
+        """The same files, this frame of those that don't say yet which one they are."""
+        chosen = {"frame": frame if self.frame is None else self.frame}
+        further = (f if f.frame is not None else f.model_copy(update=chosen) for f in self.further)
+        return self.model_copy(update={**chosen, "further": tuple(further)})
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file or DICOM folder of the case, its image first."""
@@ -370,10 +376,7 @@ class Dataset:
             raise InvalidInput(
                 f"The cases of {self.title} say themselves which frame they are: leave --frame out."
             )
-        frames = [frame if case.frame is None else case.frame for case in self.cases]
-        pairs = zip(self.cases, frames, strict=True)
-        cases = [case.model_copy(update={"frame": chosen}) for case, chosen in pairs]
-        return replace(self, cases=tuple(cases))
+        return replace(self, cases=tuple(case.at_frame(frame) for case in self.cases))
 
 
 def _listing(names: Collection[str], most: int = 8) -> str:

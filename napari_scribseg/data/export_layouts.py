@@ -109,8 +109,8 @@ class NnUnetWriter:
             label = ScribbleConvention.nnunet_ignore(n_classes - 1).write(case.scribbles)
             if case.reference is not None:
                 note = [f"The reference of {files.id} was left out: its labels are the scribbles."]
-        for channel, name in enumerate(self._sequences or ("",)):
-            array = _sequence_of(case, name)
+        arrays = [_sequence_of(case, name) for name in self._sequences or ("",)]
+        for channel, array in enumerate(arrays):
             image = self._folder / f"images{letters}" / f"{files.id}_{channel:04d}{ENDING}"
             _write(image, _storable(array), case.grid)
         if label is not None:
@@ -129,7 +129,7 @@ class NnUnetWriter:
             # Not "CT", which would make nnU-Net scale intensities by those of all cases together.
             "channel_names": {str(k): name for k, name in enumerate(self._sequences or ["image"])},
             "labels": {**{name: index for index, name in enumerate(names)}, "ignore": len(names)},
-            "numTraining": len(volumes_in(self._folder / "imagesTr", (ENDING,))),
+            "numTraining": len(volumes_in(self._folder / "imagesTr", (f"_0000{ENDING}",))),
             "file_ending": ENDING,
         }
         write_json(self._folder / "dataset.json", document)
@@ -291,7 +291,7 @@ def _first_note(files: CaseFiles, case: Case) -> list[str]:
 def _sequence_of(case: Case, name: str) -> Array:
     """The sequence of this name; "" = the only one."""
     for known, array in zip(case.image.sequences, case.image.channels, strict=True):
-        if not name or known == name:
+        if not name or known.casefold() == name.casefold():
             return array
     raise InvalidInput(f"It has no {name}, and every case of an nnU-Net dataset has all channels.")
 

@@ -185,12 +185,13 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             f"highest; got {document.labels}."
         )
     convention = None if ignore is None else ScribbleConvention.nnunet_ignore(schema.n_classes - 1)
-    channels = channel_names(document.channel_names)
+    channels = _channels(document.channel_names, where)
     notes, faults = list[str](), list[str]()
     found: list[CaseFiles] = []
     for letters, split in (("Tr", TRAIN), ("Ts", TEST)):
         some, lone = _nnunet_cases(folder, letters, split, ending, convention, channels)
         found += some
+        notes += _unread_images(folder / f"images{letters}", ending, some)
         if lone:
             has_labels = any(files.scribbles or files.reference for files in some)
             (notes if has_labels else faults).append(lone)
@@ -261,6 +262,18 @@ def _nnunet_cases(
     return cases, lone
 
 
+def _unread_images(folder: Path, ending: str, cases: Sequence[CaseFiles]) -> list[str]:
+    """What is to be said of images that no case has read."""
+    read = {path.name for files in cases for path in files.paths if path.parent == folder}
+    unread = [p.name for p in volumes_in(folder, (ending,)).values() if p.name not in read]
+    if not unread:
+        return []
+    return [
+        f"{len(unread)} file(s) in {folder.name}/ were left out, because channel_names of "
+        f"dataset.json lacks their channel or their case has no *_0000{ending}: {few(unread)}."
+    ]
+
+
 def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
     where = str(folder / "dataset.json")
     try:
@@ -271,7 +284,7 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
             f"got {document.labels}."
         ) from error
     # Several modalities are stored as frames of one file.
-    modalities = channel_names(document.modality)
+    modalities = _channels(document.modality, where)
     many = len(modalities) > 1
     listed = [(case.image, case.label, TRAIN) for case in document.training]
     listed += [(image, None, TEST) for image in document.test]
@@ -303,8 +316,24 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
         folder,
         _schema(names, where),
         with_patients_by_name(cases),
+        _unnamed_frames(cases, len(modalities)) if many else (),
         patients_from=BY_NAMES,
         sequences=tuple(modalities.values()) if many else (),
+    )
+
+
+def _unnamed_frames(cases: Sequence[CaseFiles], n_named: int) -> tuple[str, ...]:
+    """What is to be said of frames that are no modality; only the first file is looked into."""
+    try:
+        path = cases[0].image
+        n_frames = io.frame_count(path)
+    except (IndexError, InvalidInput):
+        return ()  # told when it is read
+    if n_frames <= n_named:
+        return ()
+    return (
+        f"{path.name} has {n_frames} frames, and modality of dataset.json names {n_named}: the "
+        "frames after these are left out.",
     )
 
 
@@ -323,6 +352,13 @@ def _checked(document: dict[str, Any], model: type[Document], path: Path) -> Doc
         return model.model_validate(document, strict=True)
     except ValidationError as error:
         raise InvalidInput(f"{path}: {explain(error, model)}") from error
+
+
+def _channels(named: dict[str, str], where: str) -> dict[int, str]:
+    try:
+        return channel_names(named)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error}") from error
 
 
 def _schema(names: dict[int, str], where: str) -> LabelSchema:

@@ -68,7 +68,7 @@ def read_plain(folder: Path) -> Dataset:
     dense = volumes_in(truths[0], io.EXTENSIONS) if truths else {}
     if not images:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
-    images, others = _cases_of_channels(images, [*drawn, *dense])
+    images, others, left_out = _cases_of_channels(images, [*drawn, *dense])
     places = [path.relative_to(folder) for path in images.values()]
     ids = distinct_ids(tuple(images), places, {n for n, path in images.items() if path.is_dir()})
     # What we have written of an image is called by its id.
@@ -78,7 +78,12 @@ def read_plain(folder: Path) -> Dataset:
     scribbles = _found(images, drawn, "scribbles")
     references = _found(images, dense, truths[0].name if truths else "labels")
     written = _written(folder, tuple(dense.values()), tuple(drawn.values()))
-    notes = [*scribbles.notes, *references.notes, *([written.note] if written.note else [])]
+    notes = [
+        *left_out,
+        *scribbles.notes,
+        *references.notes,
+        *([written.note] if written.note else []),
+    ]
     channels = nameless_channels(number for files in others.values() for number in files)
     cases = tuple(
         CaseFiles(
@@ -109,21 +114,34 @@ def read_plain(folder: Path) -> Dataset:
 
 def _cases_of_channels(
     images: Mapping[str, Path], labels: Sequence[str]
-) -> tuple[dict[str, Path], dict[str, dict[int, Path]]]:
-    """Images by the name of the case, and further channels (case1_0001) by case and number."""
+) -> tuple[dict[str, Path], dict[str, dict[int, Path]], tuple[str, ...]]:
+    """Images by the name of the case; further channels (case1_0001) by case and number; notes.
+
+    Where labels show that a folder has further channels, those without labels are some, too.
+    """
     cases = {name: case for case, name in first_channels(images, labels).items()}
+    numbered = {name for name in images if name not in labels and _is_channel(name)}
+    is_several = any(name not in cases and name[:-5] in cases.values() for name in numbered)
+    if is_several:
+        cases |= {name: name[:-5] for name in numbered if name.endswith("_0000")}
     firsts, others = set(cases.values()), dict[str, dict[int, Path]]()
     kept: dict[str, Path] = {}
+    lone: list[str] = []
     for name, path in images.items():
-        if name not in cases and name[:-5] in firsts and _is_channel(name):
-            others.setdefault(name[:-5], {})[int(name[-4:])] = path
-        else:
+        if name in cases or name not in numbered:
             kept[cases.get(name, name)] = path
-    return kept, others
+        elif name[:-5] in firsts:
+            others.setdefault(name[:-5], {})[int(name[-4:])] = path
+        elif is_several:
+            lone.append(name)
+        else:
+            kept[name] = path
+    told = f"{len(lone)} image(s) were left out, because their case has no *_0000: {few(lone)}."
+    return kept, others, (told,) if lone else ()
 
 
 def _is_channel(name: str) -> bool:
-    return name[-5] == "_" and name[-4:].isdigit()
+    return name[-5:-4] == "_" and len(name) > 5 and name[-4:].isdecimal()
 
 
 def _found(images: Mapping[str, Path], labels: Mapping[str, Path], folder: str) -> _Found:

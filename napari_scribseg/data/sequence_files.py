@@ -59,12 +59,20 @@ def with_further(
     """
     notes, further = list(image.notes), dict[str, Array]()
     for file in files:
-        frame = None if file.frame is None or io.frame_count(file.path) == 1 else file.frame
-        stored = io.read_volume(file.path, frame=frame)
-        further[file.name], found = on_grid_of(stored, image.grid, f"{file.name} of case {case_id}")
+        name = f"{file.name} of case {case_id}"
+        further[file.name], found = on_grid_of(_read(file, name), image.grid, name)
         notes += found
     kept = tuple(dict.fromkeys(notes))
     return replace(image, notes=kept, sequence=sequence, further=further)
+
+
+def _read(file: SequenceFile, name: str) -> Volume:
+    try:
+        frame = None if file.frame is None or io.frame_count(file.path) == 1 else file.frame
+        stored = io.read_volume(file.path, frame=frame)
+    except InvalidInput as error:
+        raise InvalidInput(f"{name}: {error}") from error
+    return replace(stored, notes=tuple(f"{name}: {note}" for note in stored.notes))
 
 
 def on_grid_of(stored: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
+from unicodedata import normalize
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
@@ -37,9 +38,14 @@ def channel_names(channels: Mapping[str, str]) -> dict[int, str]:
     names: dict[int, str] = {}
     for number in numbers:
         given = next(name for key, name in channels.items() if int(key) == number)
-        plain = " ".join(given.replace(",", " ").split())[:50] or f"sequence {number + 1}"
-        taken = {name.casefold() for name in names.values()}
-        names[number] = f"{plain} {number + 1}" if plain.casefold() in taken else plain
+        # One spelling of letters with marks: a file made on macOS may hold the other.
+        plain = " ".join(normalize("NFC", given).replace(",", " ").split())[:50]
+        plain = name = plain or f"sequence {number + 1}"
+        taken, at = {known.casefold() for known in names.values()}, number
+        while name.casefold() in taken:
+            at += 1
+            name = f"{plain} {at}"
+        names[number] = name
     return names
 
 
@@ -69,7 +75,7 @@ def several(names: Mapping[int, str], files: Mapping[int, Path]) -> dict[str, An
 def sequences_of(dataset: Dataset) -> tuple[str, ...]:
     """Every sequence that a dataset names or one of its cases has; none where nobody named any."""
     named = [name for files in dataset.cases for name in names_of(files)]
-    return tuple(dict.fromkeys((*dataset.sequences, *named)))
+    return _distinct((*dataset.sequences, *named))
 
 
 def names_of(files: CaseFiles) -> tuple[str, ...]:
@@ -112,11 +118,17 @@ def in_sequences(dataset: Dataset, names: Sequence[str]) -> Dataset:
     """
     known = {name.casefold(): name for name in sequences_of(dataset)}
     strange = [name for name in names if name.casefold() not in known]
-    if strange or not names:
-        there = ", ".join(known.values()) or "it names none, its images are all that it has"
+    if "" in names:
         raise InvalidInput(
-            f"{dataset.title} has no sequence {', '.join(strange) or 'without a name'}; there are: "
-            f"{there}."
+            f"A sequence without a name was asked for: got {','.join(names)!r}. Give names with "
+            "commas between them, such as T2,ADC."
+        )
+    if strange or not names:
+        there = (
+            ", ".join(known.values()) or "one in each case, which is taken where no name is given"
+        )
+        raise InvalidInput(
+            f"{dataset.title} has no sequence {', '.join(strange)}; there are: {there}."
         )
     chosen = tuple(known[name.casefold()] for name in names)
     if len(set(chosen)) < len(chosen):
@@ -135,12 +147,14 @@ def same_sequences(cases: Sequence[CaseFiles], names: Sequence[str] = ()) -> tup
     Raises:
         InvalidInput: a case lacks one; says which, by case and name.
     """
-    wanted = tuple(names) or tuple(dict.fromkeys(name for c in cases for name in names_of(c)))
+    wanted = tuple(names) or _distinct(name for files in cases for name in names_of(files))
     lacking = missing_sequences(cases, wanted)
     if lacking:
         shared = [n for n in wanted if n.casefold() not in _lost(lacking)]
         listed = few([f"case {case} has no {lost}" for case, lost in lacking.items()])
-        choice = f"choose those that all have (--sequences {','.join(shared)})"
+        listing = ",".join(shared)
+        listing = f'"{listing}"' if " " in listing else listing
+        choice = f"choose those that all have (--sequences {listing})"
         raise InvalidInput(
             f"Sequences are missing in {len(lacking)} of {len(cases)} case(s): {listed}. Leave "
             f"these cases out, or {choice if shared else 'add what is missing'}."
@@ -152,7 +166,8 @@ def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
     """An image with the sequences that a network has learnt, in its order.
 
     A network of one sequence takes the one of its name, or the only one that there is; one whose
-    sequence has no name takes the first.
+    sequence has no name takes the first. Where an image has as many sequences as the network, and
+    nobody named them, they are taken in the network's order, which `sequence_note` tells.
 
     Args:
         image: with any sequences.
@@ -161,7 +176,8 @@ def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
     Raises:
         InvalidInput: the image lacks one.
     """
-    held: dict[str, Array] = dict(zip(image.sequences, image.channels, strict=True))
+    called = _called_by_numbers(image, names) or image.sequences
+    held: dict[str, Array] = dict(zip(called, image.channels, strict=True))
     known = {name.casefold(): name for name in held if name}
     if not names or (len(names) == 1 and len(held) == 1):
         return replace(image, further={}) if image.further else image
@@ -170,8 +186,9 @@ def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
         there = ", ".join(known.values()) or "one without a name"
         raise InvalidInput(
             f"The model has learnt {len(names)} sequence(s) ({', '.join(names)}), and the image "
-            f"has no {', '.join(lost)} (it has: {there}). Give a case that has them, such as a "
-            "dataset whose dataset.json names its channels."
+            f"has no {', '.join(lost)} (it has: {there}). Give a case that has them: of a dataset "
+            "whose dataset.json names its channels, or of a folder that holds nothing but files "
+            f"called {', '.join(f'case1_{n:04d}' for n in range(len(names)))}."
         )
     first, *others = (known[name.casefold()] for name in names)
     further = {name: held[name] for name in others}
@@ -208,18 +225,36 @@ def channel_cases(
 
 
 def sequence_note(image: Volume, names: Sequence[str]) -> str:
-    """What has to be said of an image with several sequences that a network sees one of; or "".
+    """What has to be said of the sequences of an image that a network is shown; or "".
 
     Args:
         image: with any sequences.
         names: that the network has learnt; none = one that nobody named.
     """
+    if called := _called_by_numbers(image, names):
+        pairs = zip(image.sequences, called, strict=True)
+        return f"{BY_NUMBERS}: {', '.join(f'{given} for {name}' for given, name in pairs)}."
     if names or not image.further:
         return ""
     return (
         f"The model has learnt one sequence without a name, so it is shown {image.sequence}, the "
         f"first of {', '.join(image.sequences)}."
     )
+
+
+def _called_by_numbers(image: Volume, names: Sequence[str]) -> tuple[str, ...]:
+    """The names of a network's sequences for those of an image that only have numbers; or none."""
+    numbers = tuple(nameless_channels([len(names) - 1]).values())
+    is_named = image.sequences != numbers or any(name.casefold() in numbers for name in names)
+    return () if is_named or len(names) < 2 else tuple(names)
+
+
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """Each name once, as it was spelt first."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.casefold(), name)
+    return tuple(found.values())
 
 
 def _lost(lacking: Mapping[str, str]) -> set[str]:

@@ -69,6 +69,8 @@ def test_chosen_sequences_and_missing_ones(data, tmp_path, capsys) -> None:
     code, refused = call(capsys, *words)
     assert code == 2
     assert "case patient01 has no ADC" in refused["error"]
+    code, refused = call(capsys, *words, "--sequences", "T2,")
+    assert (code, "without a name" in refused["error"]) == (2, True)
     code, _ = call(capsys, *words, "--sequences", "t2")
     assert code == 0
     assert RunFolder.open(tmp_path / "run").record.sequences == ("T2",)

@@ -21,6 +21,7 @@ from napari_scribseg.data.sequences import (
     channel_names,
     in_sequences,
     same_sequences,
+    sequence_note,
     sequences_of,
     with_sequences,
 )
@@ -113,6 +114,113 @@ def test_chosen_sequences_come_in_the_order_asked_for(tmp_path):
     assert one.read_image().sequences == ("T2",)
     with pytest.raises(InvalidInput, match="no sequence DWI; there are: ADC, T2"):
         in_sequences(dataset, ("DWI",))
+
+
+def test_no_two_sequences_get_one_name():
+    told = channel_names({"0": "a", "1": "a 3", "2": "A", "3": "Spa\u0308t", "4": "Sp\u00e4t"})
+    assert list(told.values()) == ["a", "a 3", "A 4", "Sp\u00e4t", "Sp\u00e4t 5"]
+
+
+def test_upper_and_lower_case_of_two_cases_are_one_sequence(tmp_path):
+    dataset = read_dataset(two_sequence_dataset(tmp_path))
+    first, *others = dataset.cases
+    first = first.model_copy(update={"sequence": "t2"})
+    mixed = replace(dataset, cases=(first, *others), sequences=())
+    assert sequences_of(mixed) == ("t2", "ADC")
+    assert [len(files.further) for files in same_sequences(mixed.cases)] == [1, 1, 1]
+
+
+def test_channels_that_no_case_reads_are_told(tmp_path):
+    folder = two_sequence_dataset(tmp_path)
+    (folder / "imagesTr" / "patient01_0000.nii.gz").unlink()
+    notes = " ".join(read_dataset(folder).notes)
+    assert "1 file(s) in imagesTr/ were left out" in notes
+    assert "patient01_0001.nii.gz" in notes
+    document = json.loads((folder / "dataset.json").read_text())
+    document["channel_names"] = {"0": "T2"}
+    (folder / "dataset.json").write_text(json.dumps(document))
+    notes = " ".join(read_dataset(folder).notes)
+    assert "channel_names of dataset.json lacks their channel" in notes
+    assert "patient02_0001.nii.gz" in notes
+    document["channel_names"] = {"0": "T2", "2": "ADC"}
+    (folder / "dataset.json").write_text(json.dumps(document))
+    with pytest.raises(InvalidInput, match=r"dataset\.json: Channels must be numbered"):
+        read_dataset(folder)
+
+
+def test_frames_that_are_no_modality_are_told(tmp_path):
+    array = np.random.default_rng(0).random((8, 8, 3, 3), dtype=np.float32)
+    (tmp_path / "imagesTr").mkdir()
+    nibabel.save(nibabel.Nifti1Image(array, np.eye(4)), tmp_path / "imagesTr" / "a.nii.gz")
+    document = {
+        "modality": {"0": "T2", "1": "ADC"},
+        "labels": {"0": "background", "1": "lesion"},
+        "training": [{"image": "imagesTr/a.nii.gz", "label": "labelsTr/a.nii.gz"}],
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    assert "a.nii.gz has 3 frames" in " ".join(read_dataset(tmp_path).notes)
+    document["modality"]["2"] = "DWI"
+    (tmp_path / "dataset.json").write_text(json.dumps(document))
+    assert read_dataset(tmp_path).notes == ()
+
+
+def test_a_plain_folder_of_channels_also_has_cases_without_labels(tmp_path):
+    case = two_sequence_case(0)
+    for name in ("a_0000", "a_0001", "b_0000", "b_0001", "c_0001"):
+        write_nifti(tmp_path / "images" / f"{name}.nii.gz", case.image.array, case.grid)
+    write_nifti(tmp_path / "labels" / "a.nii.gz", case.reference, case.grid)
+    dataset = read_dataset(tmp_path)
+    assert [(files.id, len(files.further)) for files in dataset.cases] == [("a", 1), ("b", 1)]
+    assert any("c_0001" in note and "left out" in note for note in dataset.notes)
+
+
+def test_a_frame_is_taken_of_every_sequence_that_is_a_series(tmp_path):
+    folder = two_sequence_dataset(tmp_path)
+    path = folder / "imagesTr" / "patient00_0001.nii.gz"
+    image = nibabel.load(path)
+    stack = np.stack([image.get_fdata(), image.get_fdata() + 7], axis=-1).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(stack, image.affine), path)
+    dataset = read_dataset(folder)
+    with pytest.raises(InvalidInput, match="ADC of case patient00: .*series of 2 frames"):
+        dataset.cases[0].read_image()
+    shown = dataset.at_frame(1).cases[0].read_image()
+    made = two_sequence_case(0).image
+    np.testing.assert_allclose(shown.further["ADC"], made.further["ADC"] + 7, rtol=1e-6)
+    np.testing.assert_array_equal(shown.array, made.array)
+
+
+def test_a_doubt_about_a_sequence_names_it(tmp_path):
+    folder = two_sequence_dataset(tmp_path)
+    case = two_sequence_case(0)
+    path = folder / "imagesTr" / "patient00_0001.nii.gz"
+    write_nifti(path, np.zeros(case.grid.shape, np.float32), case.grid)
+    notes = read_dataset(folder).cases[0].read_image().notes
+    assert notes == ("ADC of case patient00: All voxels have the same value, 0.",)
+
+
+def test_sequences_that_only_have_numbers_are_taken_in_the_order_of_the_network():
+    image = two_sequence_case(0).image
+    plain = replace(image, sequence="sequence 1", further={"sequence 2": image.further["ADC"]})
+    shown = with_sequences(plain, ("T2", "ADC"))
+    np.testing.assert_array_equal(shown.further["ADC"], image.further["ADC"])
+    assert "sequence 2 for ADC" in sequence_note(plain, ("T2", "ADC"))
+    turned = with_sequences(plain, ("sequence 2", "sequence 1"))
+    np.testing.assert_array_equal(turned.array, image.further["ADC"])
+    assert sequence_note(plain, ("sequence 2", "sequence 1")) == ""
+    with pytest.raises(InvalidInput, match="case1_0000, case1_0001, case1_0002"):
+        with_sequences(plain, ("T2", "ADC", "DWI"))
+    with pytest.raises(InvalidInput, match="has no DWI"):
+        with_sequences(image, ("T2", "DWI"))
+
+
+def test_an_export_for_nnunet_leaves_no_case_half_written(tmp_path):
+    folder = two_sequence_dataset(tmp_path / "data")
+    (folder / "imagesTr" / "patient01_0001.nii.gz").unlink()
+    written = export(read_dataset(folder), tmp_path / "out", layout="nnunet")
+    assert "patient01" in written.failed
+    images = sorted(path.name for path in (tmp_path / "out" / "imagesTr").iterdir())
+    assert images == ["patient00_0000.nii.gz", "patient00_0001.nii.gz"]
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["numTraining"] == 1
 
 
 def test_a_network_is_shown_its_sequences_by_name():

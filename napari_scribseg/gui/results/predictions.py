@@ -19,7 +19,7 @@ from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.export import Exported, Layout, export
-from napari_scribseg.data.sequences import BY_NUMBERS, with_sequences
+from napari_scribseg.data.sequences import BY_NUMBERS, sequence_note, with_sequences
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.results.saved_predictions import (
@@ -86,6 +86,8 @@ def predict(
                 *(() if snapshot.region is None else ("--region", str(snapshot.region))),
             ]
         )
+    # The numbers of the copies are nobody's but ours.
+    told = (n for n in document.get("notes", ()) if not n.startswith(BY_NUMBERS))
     written: list[str] = next(iter(document["written"].values()))
     grid = snapshot.image.grid
     # On the image's own grid: a NIfTI header has fewer digits.
@@ -103,7 +105,7 @@ def predict(
         probabilities=np.stack(maps[:-1]) if probabilities else None,
         z=z,
         # The files above were numbered in the order of the model.
-        doubts=tuple(n for n in document.get("notes", ()) if not n.startswith(BY_NUMBERS)),
+        doubts=tuple(filter(None, (sequence_note(snapshot.image, record.sequences), *told))),
     )
 
 
