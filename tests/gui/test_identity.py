@@ -99,7 +99,9 @@ class TestInTheWindow:
         assert session.selected.scribbles is None, "the strokes of p1 are not those of p2"
         assert dock.train_tab.presenter.screen.why_not_train is not None
         draw(session, TWO)
-        qtbot.waitUntil(lambda: len(list(project.glob("cases/*/image.nii.gz"))) == 2, timeout=60_000)
+        qtbot.waitUntil(
+            lambda: len(list(project.glob("cases/*/image.nii.gz"))) == 2, timeout=60_000
+        )
         first.name = "something else"
         pick.set_value(replace(pick.value(), image=first))
         assert np.array_equal(session.selected.scribbles.data, ONE.scribbles)
