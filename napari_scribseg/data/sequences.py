@@ -218,10 +218,14 @@ def channel_cases(
     of: dict[str, dict[int, Path]] = {}
     for name, path in files.items():
         of.setdefault(name[:-5], {})[numbers[name[-4:]]] = path
-    if any(0 not in channels for channels in of.values()):
+    if all(0 not in channels for channels in of.values()):
         return None
-    known = dict(enumerate(names))
-    return {case: {"image": found[0], **several(known, found)} for case, found in of.items()}
+    told: dict[str, dict[str, Any]] = {}
+    for case, found in of.items():
+        first = min(found)  # without channel 0 whoever needs that one refuses the case by name
+        known = {number: name for number, name in enumerate(names) if number >= first}
+        told[case] = {"image": found[first], "sequence": names[first], **several(known, found)}
+    return told
 
 
 def sequence_note(image: Volume, names: Sequence[str]) -> str:

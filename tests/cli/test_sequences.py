@@ -14,6 +14,8 @@ from phantoms import two_sequence_dataset
 
 from napari_scribseg.cli import main
 from napari_scribseg.cli.inputs import items_of
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.sequences import with_sequences
 from napari_scribseg.experiment.plan import draft
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.io import read_labels
@@ -77,6 +79,14 @@ def test_chosen_sequences_and_missing_ones(data, tmp_path, capsys) -> None:
     code, refused = call(capsys, "train", tmp_path / "run", "--sequences", "T2")
     assert code == 2
     assert "keeps the settings" in refused["error"]
+
+
+def test_a_case_without_its_first_channel_is_refused_by_name_and_stops_no_other(data) -> None:
+    (data / "imagesTr" / "patient01_0000.nii.gz").unlink()
+    whole, lacking = items_of([data / "imagesTr"], "all", None, ("T2", "ADC")).items
+    assert with_sequences(whole.read(), ("T2", "ADC")).sequences == ("T2", "ADC")
+    with pytest.raises(InvalidInput, match=r"has no T2 \(it has: ADC\)"):
+        with_sequences(lacking.read(), ("T2", "ADC"))
 
 
 def test_a_model_of_one_sequence_reads_no_other(data, tmp_path) -> None:

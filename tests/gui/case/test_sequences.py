@@ -183,6 +183,13 @@ def test_a_prediction_is_given_the_sequences_in_the_order_of_the_model(tmp_path)
     assert found.doubts == ("a doubt",)
     np.testing.assert_array_equal(given["0000.mha"], case.image.array)
     np.testing.assert_array_equal(given["0001.mha"], case.image.further["ADC"])
+    # Sequences that nobody named are taken in the order of the model, and that is shown.
+    further = {"sequence 2": case.image.further["ADC"]}
+    nameless = Volume(case.image.array, case.grid, sequence="sequence 1", further=further)
+    plain = Snapshot(case.key, nameless, case.scribbles, None, TWO_BALLS)
+    told = predictions.predict(run.path, plain, cast("Any", Child())).doubts
+    assert (len(told), "sequence 1 for T2" in told[0]) == (2, True)
+    np.testing.assert_array_equal(given["0001.mha"], case.image.further["ADC"])
 
 
 def test_training_more_wants_the_same_sequences(tmp_path) -> None:
