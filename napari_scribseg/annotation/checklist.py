@@ -133,13 +133,14 @@ def scan_slice(drawn: Array, near_edge: Mask | None, spacing: tuple[float, float
         near_edge: (y, x) of `near_edges`, None = not known yet.
         spacing: mm (y, x).
     """
-    unsure = int(np.count_nonzero(drawn == UNSURE))
+    unsure, is_empty = int(np.count_nonzero(drawn == UNSURE)), is_empty_slice(drawn)
     drawn = without_unsure(drawn)
     places = np.argwhere(drawn != UNLABELLED)
     if not len(places):
         return replace(EMPTY, unsure=unsure)
-    if is_empty_slice(drawn):
-        return SliceFacts({BACKGROUND: len(places)}, {BACKGROUND: 0}, FIELDS**2, 0, frozenset())
+    if is_empty:
+        told = SliceFacts({BACKGROUND: len(places)}, {BACKGROUND: 0}, FIELDS**2, 0, frozenset())
+        return replace(told, unsure=unsure)
     values = drawn[tuple(places.T)]
     along = _along_borders(places, values, near_edge, spacing)
     voxels = {int(v): int((values == v).sum()) for v in np.unique(values)}

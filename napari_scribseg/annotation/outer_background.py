@@ -64,7 +64,8 @@ def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 def is_empty_slice(drawn: Array) -> bool:
     """Whether a slice (y, x) of scribbles is marked as background as a whole."""
-    hatched = bool((drawn[hatching(drawn.shape)] == BACKGROUND).all())
+    marked = drawn[hatching(drawn.shape)]
+    hatched = bool(np.isin(marked, (BACKGROUND, UNSURE)).all() and (marked == BACKGROUND).any())
     return hatched and not is_structure(drawn).any()
 
 

@@ -29,6 +29,8 @@ class Started(_Event):
     precision: str
     cases: int
     slices: int
+    drawn_slices: int = 0
+    """Slices with strokes in all training cases; 0 in logs of before it was noted."""
     enclosed_slices: int = 0
     """Slices whose strokes tell what lies outside them, see `outer_background`."""
     first_step: int

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from napari_scribseg import io
 from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, MAX_CLASSES, LabelSchema
+from napari_scribseg.core.labels import BACKGROUND, MAX_CLASSES, UNSURE, LabelSchema
 
 _MOST_READ: Final = 20
 """Label files to look into when no document tells the classes."""
@@ -135,13 +135,14 @@ def guessed_from_scribbles(paths: Sequence[Path], where: Path, title: str) -> Gu
                 f"unlabelled, {BACKGROUND} = background; put a labels.json with the class "
                 "names beside images/ and choose the convention."
             )
-    values = tuple(v for v in _all_values(paths) if v != BACKGROUND)
+    values = tuple(v for v in _all_values(paths) if v not in (BACKGROUND, UNSURE))
     return _guess(values, where, title, scribbles_with(values))
 
 
 def scribbles_with(values: Sequence[int]) -> ScribbleConvention:
     """Scribbles as ours, but with these values for the classes."""
-    return ScribbleConvention("stored values", 0, BACKGROUND, tuple(values) or (1,))
+    unsure = () if UNSURE in values else ((UNSURE, UNSURE),)
+    return ScribbleConvention("stored values", 0, BACKGROUND, tuple(values) or (1,), unsure)
 
 
 def in_order(

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from napari_scribseg.core.labels import BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, without_unsure
 from napari_scribseg.core.types import Array
 
 _MOST_VOXELS: Final = 20_000
@@ -32,6 +32,7 @@ def stroke_doubts(image: Array, scribbles: Array, name: str) -> tuple[str, ...]:
         scribbles: (z, y, x) values of scribbles on the same grid.
         name: what they are, for the sentence ("The scribbles of case A").
     """
+    scribbles = without_unsure(scribbles)
     places = np.argwhere(scribbles != UNLABELLED)
     if len(places) < _FEWEST_VOXELS:
         return ()

@@ -39,7 +39,7 @@ def channel_names(channels: Mapping[str, str]) -> dict[int, str]:
     for number in numbers:
         given = next(name for key, name in channels.items() if int(key) == number)
         # One spelling of letters with marks: a file made on macOS may hold the other.
-        plain = " ".join(normalize("NFC", given).replace(",", " ").split())[:50]
+        plain = " ".join(normalize("NFC", given).replace(",", " ").split())[:50].strip()
         plain = name = plain or f"sequence {number + 1}"
         taken, at = {known.casefold() for known in names.values()}, number
         while name.casefold() in taken:
@@ -165,9 +165,10 @@ def same_sequences(cases: Sequence[CaseFiles], names: Sequence[str] = ()) -> tup
 def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
     """An image with the sequences that a network has learnt, in its order.
 
-    A network of one sequence takes the one of its name, or the only one that there is; one whose
-    sequence has no name takes the first. Where an image has as many sequences as the network, and
-    nobody named them, they are taken in the network's order, which `sequence_note` tells.
+    A network of one sequence takes the one of its name, or the only one that there is if nobody
+    named it; one whose sequence has no name takes the first. Where an image has as many sequences
+    as the network, and nobody named them, they are taken in the network's order, which
+    `sequence_note` tells.
 
     Args:
         image: with any sequences.
@@ -179,7 +180,7 @@ def with_sequences(image: Volume, names: Sequence[str]) -> Volume:
     called = _called_by_numbers(image, names) or image.sequences
     held: dict[str, Array] = dict(zip(called, image.channels, strict=True))
     known = {name.casefold(): name for name in held if name}
-    if not names or (len(names) == 1 and len(held) == 1):
+    if not names or (len(names) == 1 and list(held) == [""]):
         return replace(image, further={}) if image.further else image
     lost = [name for name in names if name.casefold() not in known]
     if lost:

@@ -142,6 +142,7 @@ def agreement_map(first: Array, second: Array) -> npt.NDArray[np.uint8]:
         InvalidInput: the shapes differ.
     """
     _check_shapes(first, second)
+    first, second = without_unsure(first), without_unsure(second)
     both = (first != UNLABELLED) & (second != UNLABELLED)
     found = np.zeros(first.shape, np.uint8)
     found[both] = CONFLICT

@@ -30,9 +30,12 @@ _FILE: Final = "attempts.jsonl"
 _OF_THE_PLACE: Final = (
     *("was killed, most likely because memory ran out", "crashed in native code"),
     *("was ended from outside", "ended with code 130", "Memory ran out", "Memory of "),
-    *("OutOfMemoryError", "out of memory", "can't allocate memory", "not enough memory"),
-    *("CUDA error", "CUDA driver", "cuDNN error", "CUDNN_STATUS", "CUBLAS_STATUS"),
-    *("AcceleratorError", "NVIDIA driver", "MPS backend"),
+    *("OutOfMemoryError", "MemoryError", "out of memory", "not enough memory"),
+    *("can't allocate memory", "cannot allocate memory", "unable to allocate", "fit into memory"),
+    *("CUDA error", "CUDA driver", "CUDA unknown error", "No CUDA GPUs", "cuDNN error"),
+    *("CUDNN_STATUS", "CUBLAS_STATUS", "AcceleratorError", "NVIDIA driver", "MPS backend"),
+    *("PyTorch sees 0 CUDA", "cannot open shared object", "can't start new thread"),
+    *("Input/output error", "Stale file handle", "Disk quota", "temporarily unavailable"),
 )
 """Ends of a process that are the place's fault."""
 _OF_THE_METHOD: Final = ("device-side assert",)
@@ -80,7 +83,7 @@ def note_attempt(there: Path, attempt: Attempt) -> None:
     """
     there.mkdir(parents=True, exist_ok=True)
     with open_own(there / _FILE, "ab") as file:
-        file.write(attempt.model_dump_json().encode() + b"\n")
+        file.write(b"\n" + attempt.model_dump_json().encode() + b"\n")  # after a line cut off
 
 
 def attempts_of(there: Path, client: str | None = None) -> tuple[Attempt, ...]:
@@ -151,4 +154,5 @@ def _by_host(attempts: Sequence[Attempt]) -> str:
 
 
 def _has(text: str, words: Sequence[str]) -> bool:
-    return any(word in text for word in words)
+    folded = text.casefold()
+    return any(word.casefold() in folded for word in words)

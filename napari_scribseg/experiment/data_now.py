@@ -55,6 +55,11 @@ def data_now(cases: Iterable[CaseFacts]) -> DataNow:
             digest.update(f"{case.files.id}\0{part}\0{found}\n".encode())
             if found != getattr(case, f"{part}_sha256"):
                 changed.append(f"{case.files.id} {part}")
+        for one, planned in zip(case.files.further, case.further_sha256, strict=True):
+            found = _sum_now(one.path)
+            digest.update(f"{case.files.id}\0{one.name}\0{found}\n".encode())
+            if found != planned:
+                changed.append(f"{case.files.id} {one.name}")
     return DataNow(digest.hexdigest(), tuple(changed))
 
 

@@ -14,6 +14,7 @@ from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.evaluation.case_scores import ScoreTables
 from napari_scribseg.evaluation.tables import csv_text
+from napari_scribseg.experiment.attempts import is_of_the_place
 from napari_scribseg.experiment.case_facts import CaseFacts, paths_of, without_folder
 from napari_scribseg.experiment.experiment import (
     LOCKED_RESULT,
@@ -90,8 +91,11 @@ def _scored(
     for case in cases:
         try:
             problem = _segment_and_score(run, model, case, tables)
-        except Exception as error:  # noqa: BLE001  one bad case must not cost the others
-            reason = without_paths(sentence_of(error), paths_of([case.files]))
+        except Exception as error:
+            reason = sentence_of(error)
+            if is_of_the_place(reason):
+                raise RunError(reason) from error
+            reason = without_paths(reason, paths_of([case.files]))
             reason = without_folder(reason, dataset)
             failures.append(CaseFailure(case=case.files.id, reason=reason))
             tables.add_failed(case.files, reason, run.schema)

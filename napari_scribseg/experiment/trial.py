@@ -8,7 +8,9 @@ torch.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -219,7 +221,9 @@ class _Work:
             attempts = attempts_of(self.there, self.manner.client)
             if is_given_up(attempts):
                 return Computed(computed.state, doubt=given_up(attempts))
-            self.tell(f"{self.trial.name} on {attempts[-1].host}: {computed.doubt} Trying again.")
+            self.tell(
+                f"{self.trial.name} on {socket.gethostname()}: {computed.doubt} Trying again."
+            )
             until = time.monotonic() + _PAUSE_SECONDS
             while time.monotonic() < until and not self._is_over():
                 time.sleep(_POLL_SECONDS)
@@ -233,10 +237,12 @@ class _Work:
         if self.manner.strict and not self.manner.locked:
             changed = data_now((*self.trial.train, *self.trial.test)).changed
             if changed:
-                return Computed(
-                    state,
-                    fault=place.fault_of_place(self.folder, self.experiment)
-                    or (f"--strict refuses data that has changed since the plan ({few(changed)})"),
+                fault = place.fault_of_place(self.folder, self.experiment)
+                if fault:
+                    return Computed(state, fault=fault)
+                raise RunError(
+                    f"--strict refuses data that has changed since the plan ({few(changed)}): put "
+                    "it back, or plan again into a new folder."
                 )
         device = self.trial.training.device
         waiting = f"{self.trial.name} waits for a GPU, which is taken {{}}."
@@ -274,7 +280,8 @@ class _Work:
         said = self._score()
         if result_of(self.folder, self.trial) is None:
             return self._failed(said, end.step)
-        self.notes.ended(run)  # with the time that scoring took
+        with contextlib.suppress(OSError):  # the trial is finished without it
+            self.notes.ended(run)  # with the time that scoring took
         return Computed("finished")
 
     def _locked_scored(self) -> Computed:
@@ -338,6 +345,8 @@ class _Work:
         """A trial that did not come to its end: is it the place's fault, the lease's, its own?"""
         if self._is_over() or not self.lease.is_held:
             return self._interrupted()
+        if not self.manner.locked and state_of(self.folder, self.trial) == "finished":
+            return Computed("finished")
         fault = place.fault_of_place(self.folder, self.experiment)
         if fault:
             return Computed("interrupted", fault=fault)

@@ -7,6 +7,7 @@ it, and again when it ends. A training that goes on elsewhere has what both plac
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import socket
 import time
@@ -108,8 +109,12 @@ class TrialNotes:
         return data_now((*self.trial.train, *self.trial.test))
 
     def _write(self, more: dict[str, Any]) -> None:
-        if self.lease.is_held:
+        if not self.lease.is_held:
+            return
+        try:
             write_text(self.there / TIMING, json.dumps({**self._noted, **more}))
+        except InvalidInput as error:  # of the disk, so of the place
+            raise OSError(errno.EIO, str(error), str(self.there / TIMING)) from error
 
 
 def notes_of(there: Path) -> dict[str, Any]:

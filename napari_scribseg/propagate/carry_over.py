@@ -23,7 +23,7 @@ import SimpleITK as sitk  # noqa: N813
 from scipy import ndimage
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import UNLABELLED, is_structure
+from napari_scribseg.core.labels import UNLABELLED, is_structure, without_unsure
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 
@@ -65,6 +65,7 @@ def carry_slice(
             f"Strokes can be carried between slices of one size only, got {image.shape} and "
             f"{onto.shape}."
         )
+    strokes = without_unsure(strokes)
     part = _around(strokes, spacing)
     if part is None:
         return np.zeros(strokes.shape, np.uint8)

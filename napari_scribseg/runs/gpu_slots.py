@@ -112,14 +112,15 @@ def own_gpu(device: str, *, folder: Path | None = None) -> Generator[str]:
         folder: see `a_gpu`.
     """
     names = gpus() if wants_any(device) and _GIVEN not in os.environ else ()
+    if not names:
+        yield ""
+        return
     place = folder or _folder()
-    slot = _free(place, names) if names else None
+    slot = _free(place, names)
     if slot is None:
         yield (
             f"Every GPU that this training may use is taken {taken_by(place, names)}, so it "
             "shares one: both are slower, and memory may run out."
-            if names
-            else ""
         )
         return
     name, descriptor = slot

@@ -34,7 +34,7 @@ class Summary:
         end: how the last session that has ended did so.
         seconds: the most training time that any end tells of.
         score: the last validation that has a mean.
-        slices: that are learnt from, 0 before the training has begun.
+        slices: with strokes that are learnt from; 0 before the training has begun, and in old logs.
     """
 
     last: Event | None = None
@@ -55,7 +55,7 @@ class Summary:
             end=event if is_end else self.end,
             seconds=max(self.seconds, event.seconds) if is_end else self.seconds,
             score=event if scored else self.score,
-            slices=event.slices if isinstance(event, Started) else self.slices,
+            slices=event.drawn_slices if isinstance(event, Started) else self.slices,
         )
 
 

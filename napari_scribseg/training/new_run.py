@@ -71,7 +71,7 @@ def prepare_run(
     spec = spec_named(method)
     chosen, preset = _start_settings(spec, preset, continues)
     options, training = apply_changes(changes or {}, chosen.options, chosen.training)
-    if sequences is None and continues is not None:
+    if sequences is None and continues is not None and sequences_of(dataset):
         sequences = continues.record.sequences or None
     wanted = sequences_of(dataset) if sequences is None else tuple(sequences)
     dataset = in_sequences(dataset, wanted) if wanted else dataset

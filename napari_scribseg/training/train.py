@@ -16,6 +16,7 @@ from napari_scribseg.batches.slices import choose_spacing
 from napari_scribseg.core.config import MethodConfig, TrainConfig
 from napari_scribseg.core.errors import InvalidInput, TaskNotSupported
 from napari_scribseg.core.events import Event, Finished, Prepared, Started, Warned
+from napari_scribseg.core.labels import without_unsure
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.orientation import Orientation
 from napari_scribseg.data.turned import orientation_notes
@@ -102,7 +103,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     if config.start == "anatomy" and start is None and not resume:
         refuse_without_anatomy(kind, run.schema.n_classes, options, n_channels)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
-    maps, enclosed_slices = yield from _fill(slices, run, kind, options, cases)
+    maps, drawn, enclosed = yield from _fill(slices, run, kind, options, cases)
     if must_end(run):
         yield _stopped_early(run, resume=resume)
         return
@@ -127,7 +128,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     if resume:
         learner.restore(run.checkpoint("last"))
         relabelling.restore(learner)
-    yield _started(run, learner, slices, len(cases), enclosed_slices)
+    yield _started(run, learner, len(slices), len(cases), drawn, enclosed)
     validating = [files.load(run.schema) for files in run.files("validate")]
     yield from noticed(validating)
     yield from _oriented(validating, data.orientation)
@@ -198,7 +199,7 @@ def _refuse_without_strokes(slices: SampleSet) -> None:
 
 
 def _started(
-    run: RunFolder, learner: Learner, slices: SampleSet, n_cases: int, enclosed_slices: int
+    run: RunFolder, learner: Learner, n_slices: int, n_cases: int, drawn: int, enclosed: int
 ) -> Started:
     config = run.record.training
     return Started(
@@ -206,8 +207,9 @@ def _started(
         device=str(learner.machine),
         precision=learner.machine.precision,
         cases=n_cases,
-        slices=len(slices),
-        enclosed_slices=enclosed_slices,
+        slices=n_slices,
+        drawn_slices=drawn,
+        enclosed_slices=enclosed,
         first_step=learner.step + 1,
         steps=None if config.minutes else config.steps,
         minutes=config.minutes,
@@ -227,21 +229,24 @@ def _fill(
     kind: type[Method],
     options: MethodConfig,
     cases: list[Case],
-) -> Generator[Event, None, tuple[dict[str, Maps], int]]:
+) -> Generator[Event, None, tuple[dict[str, Maps], int, int]]:
     """Prepare the cases and add them to the samples, until somebody asks to end.
 
     Returns:
-        The maps of every case, and on how many slices background goes around the structures.
+        The maps of every case, how many slices have strokes, and on how many of them background
+        goes around the structures.
     """
     maps: dict[str, Maps] = {}
-    enclosed_slices = 0
+    drawn_slices = enclosed_slices = 0
     learns_outside = run.record.training.outer_background and not kind.spec.uses_references
     prepared = prepare_cases(kind, options, cases, lambda: must_end(run))
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
+        strokes = item.case.scribbles
+        drawn_slices += 0 if strokes is None else int(without_unsure(strokes).any((1, 2)).sum())
         outside = outer_background_of(item.case) if learns_outside else None
         enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
         seen = with_few_voxels_of_the_outside(item.case) if learns_outside else item.case
         slices.add(seen, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
-    return maps, enclosed_slices
+    return maps, drawn_slices, enclosed_slices

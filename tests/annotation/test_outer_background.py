@@ -124,3 +124,12 @@ def test_what_is_unsure_is_no_background_of_the_outside():
     marked = outer_background_of(case(drawn))
     assert not marked[0, 0, :3].any()
     assert marked.sum() == plain.sum() - 3
+
+
+def test_an_unsure_patch_leaves_the_rest_of_an_empty_slice_empty():
+    drawn = hatched()
+    drawn[30:40, 30:40] = UNSURE
+    assert empty_slices(drawn[np.newaxis]).tolist() == [True]
+    facts = scan_slice(drawn, None, SPACING[1:])
+    assert (facts.specks, facts.thin, facts.unsure) == (0, frozenset(), 100)
+    assert empty_slices(np.full((1, 80, 80), UNSURE, np.uint8)).tolist() == [False]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_scribseg.data.dataset import LAYOUTS, check_dataset, read_dataset
 from napari_scribseg.data.names import distinct_ids, distinct_slugs, path_inside
 from napari_scribseg.data.patients import patient_of
 from napari_scribseg.data.pseudonyms import safe_id
+from napari_scribseg.io import read_volume, write_volume
 from napari_scribseg.io.documents import read_json
 
 SHAPE = (2, 12, 12)
@@ -556,3 +558,17 @@ def test_scribbles_as_references_of_a_plain_folder_are_partial_and_told(tmp_path
     drawn = case.scribbles != 0
     np.testing.assert_array_equal(case.reference == UNKNOWN, ~drawn)
     np.testing.assert_array_equal(case.reference[drawn] == 0, case.scribbles[drawn] == 255)
+
+
+def test_what_is_unsure_is_no_class_of_a_folder_without_labels_json(tmp_path):
+    phantom_dataset(tmp_path, 1)
+    (tmp_path / "labels.json").unlink()
+    (tmp_path / "labels").rename(tmp_path / "elsewhere")
+    (path,) = (tmp_path / "scribbles").iterdir()
+    stored = read_volume(path)
+    drawn = stored.array.copy()
+    drawn[0, 0, :5] = 254
+    write_volume(path, replace(stored, array=drawn))
+    guessed = read_dataset(tmp_path)
+    assert guessed.schema.n_classes == 3
+    assert set(np.unique(guessed.cases[0].load(guessed.schema).scribbles)) == {0, 1, 2, 254, 255}

@@ -236,6 +236,8 @@ def test_a_network_is_shown_its_sequences_by_name():
         with_sequences(image, ("T2", "DWI"))
     with pytest.raises(InvalidInput, match="has no T2, ADC"):
         with_sequences(unnamed, ("T2", "ADC"))
+    with pytest.raises(InvalidInput, match=r"has no ADC \(it has: T2\)"):
+        with_sequences(replace(image, further={}), ("ADC",))
 
 
 def test_channels_with_one_name_are_told_apart_and_gaps_refused():

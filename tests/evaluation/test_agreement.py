@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.labels import UNSURE, LabelSchema
 from napari_scribseg.evaluation.agreement import AGREED, CONFLICT, agreement, agreement_map
 
 SCHEMA = LabelSchema.of("a", "b")
@@ -57,3 +57,11 @@ def test_other_shapes_and_values_are_refused():
         agreement(FIRST, SECOND[:1], SCHEMA)
     with pytest.raises(InvalidInput, match="second strokes"):
         agreement(FIRST, SECOND + 3, SCHEMA)
+
+
+def test_who_is_unsure_disagrees_with_nobody():
+    unsure = np.where(SECOND == 2, UNSURE, SECOND).astype(np.uint8)
+    assert (agreement_map(FIRST, unsure) == CONFLICT).sum() == agreement(
+        FIRST, unsure, SCHEMA
+    ).conflicts
+    assert not agreement_map(np.full_like(FIRST, UNSURE), np.full_like(FIRST, UNSURE)).any()

@@ -15,7 +15,9 @@ from experiments import ending, phantom_experiment, stubs
 
 from napari_scribseg.cli import main
 from napari_scribseg.core.errors import RunError
-from napari_scribseg.experiment import cluster
+from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.experiment import cluster, score_trial
 from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.attempts import (
     MOST_ATTEMPTS,
@@ -311,3 +313,38 @@ def _out_of_memory() -> str:
 )
 def test_what_tells_of_a_place_is_told_apart_from_what_tells_of_a_method(end, of_place):
     assert is_of_the_place(end) == of_place
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "p01 doesn't fit into memory (MemoryError).",
+        "[Errno 5] Input/output error: 'p01.nii.gz'",
+        "Unable to allocate 8.00 GiB for an array",
+        "The device 'cuda' can't be used: PyTorch sees 0 CUDA device(s).",
+        "libcudnn.so.9: cannot open shared object file",
+        "Can't start new thread.",
+    ],
+)
+def test_other_faults_of_a_place(text):
+    assert is_of_the_place(text)
+
+
+def test_a_line_that_was_cut_off_costs_no_later_attempt(tmp_path):
+    (tmp_path / "attempts.jsonl").write_text('{"host": "n1", "rea')
+    note_attempt(tmp_path, Attempt(reason="killed"))
+    assert [one.reason for one in attempts_of(tmp_path)] == ["killed"]
+
+
+def test_a_place_that_fails_while_a_case_is_scored_is_no_score(tmp_path, monkeypatch):
+    case = SimpleNamespace(files=CaseFiles(id="p01", patient="p01", image=tmp_path / "p01.nii"))
+    run = SimpleNamespace(schema=LabelSchema.of("a"))
+    raised: list[Exception] = [MemoryError(), ValueError("odd")]
+    monkeypatch.setattr(
+        score_trial, "_segment_and_score", lambda *_: (_ for _ in ()).throw(raised[0])
+    )
+    with pytest.raises(RunError):
+        score_trial._scored(run, None, [case], tmp_path)
+    raised.pop(0)
+    _, failures, _ = score_trial._scored(run, None, [case], tmp_path)
+    assert [one.case for one in failures] == ["p01"]

@@ -6,16 +6,20 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from experiments import ENDING, phantom_experiment, stubs
 
 from napari_scribseg.cli import main
+from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.data.sequence_files import SequenceFile
 from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.data_now import data_now
 from napari_scribseg.experiment.experiment import Experiment, trials_of
 from napari_scribseg.experiment.place import fault_of_place
+from napari_scribseg.project.document import sha256_of
 
 FIRST, SECOND = "good-fold1-seed0-100", "good-fold2-seed0-100"
 
@@ -100,3 +104,17 @@ def test_another_dataset_under_the_same_path_is_a_fault_of_the_place(planned, tm
     assert "is another image than when the experiment was planned" in fault_of_place(
         out, experiment
     )
+
+
+def test_another_file_of_a_further_sequence_is_a_change(tmp_path):
+    t2, adc = tmp_path / "t2.nii", tmp_path / "adc.nii"
+    t2.write_bytes(b"t2")
+    adc.write_bytes(b"adc")
+    further = (SequenceFile(name="ADC", path=adc),)
+    files = CaseFiles(id="p01", patient="p01", image=t2, sequence="T2", further=further)
+    sums = {"image_sha256": sha256_of(t2), "further_sha256": (sha256_of(adc),)}
+    case = SimpleNamespace(files=files, **sums)
+    before = data_now([case])
+    adc.write_bytes(b"another")
+    assert (before.changed, data_now([case]).changed) == ((), ("p01 ADC",))
+    assert data_now([case]).sha256 != before.sha256

@@ -7,7 +7,7 @@ import pytest
 
 from napari_scribseg import read_dataset, sample_folder
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND
+from napari_scribseg.core.labels import BACKGROUND, UNSURE
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.propagate.carry_over import carry_case, carry_slice
 
@@ -75,3 +75,12 @@ def test_what_does_not_fit_is_refused(phases):
         carry_slice(np.zeros((4, 4)), np.zeros((4, 4), np.uint8), np.zeros((5, 4)), (1.0, 1.0))
     with pytest.raises(InvalidInput, match="voxels"):
         carry_case(case.image, case.scribbles[1:], other.image)
+
+
+def test_what_is_unsure_is_not_carried(phases):
+    case, _ = phases
+    z = 4
+    strokes = case.scribbles[z].copy()
+    strokes[:5] = UNSURE
+    image, onto = case.image.array[z], case.image.array[z + 1]
+    assert UNSURE not in carry_slice(image, strokes, onto, case.image.spacing[1:])

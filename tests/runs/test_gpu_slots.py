@@ -9,6 +9,7 @@ import time
 import pytest
 
 from napari_scribseg.experiment.schedule import cores, default_jobs
+from napari_scribseg.runs import gpu_slots
 from napari_scribseg.runs.gpu_slots import VISIBLE, a_gpu, gpus, own_gpu, slots
 
 
@@ -148,3 +149,9 @@ def test_the_training_of_a_trial_takes_no_second_gpu(two, monkeypatch):
         with own_gpu("auto", folder=two) as note:
             assert note == ""
             assert os.environ[VISIBLE] == given[VISIBLE]
+
+
+def test_a_training_on_the_cpu_needs_no_folder_of_locks(monkeypatch):
+    monkeypatch.setattr(gpu_slots, "_folder", lambda: (_ for _ in ()).throw(OSError("none")))
+    with own_gpu("cpu") as note:
+        assert note == ""

@@ -13,6 +13,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.data.sequence_files import on_grid_of
 from napari_scribseg.gui.canvas import layers
@@ -85,7 +86,9 @@ def case_of_layers(chosen: Sequence[Layer], shown: Iterable[Layer]) -> Case:
             "Select two or more image layers in napari's list of layers (Ctrl+click), then ask "
             f"again; got {', '.join(layer.name for layer in chosen) or 'none'}."
         )
-    names = [" ".join(layer.name.replace(",", " ").split())[:50] or "image" for layer in chosen]
+    names = [
+        " ".join(layer.name.replace(",", " ").split())[:50].strip() or "image" for layer in chosen
+    ]
     if len({name.casefold() for name in names}) < len(names):
         raise InvalidInput(
             f"Two of the layers have one name ({', '.join(names)}): rename them to what they show, "
@@ -103,7 +106,7 @@ def case_of_layers(chosen: Sequence[Layer], shown: Iterable[Layer]) -> Case:
     drawn = None if scribbles is None else np.array(layers.volume_of(scribbles).array)
     return Case(
         safe_id(f"{key.id}_{len(names)}_sequences"),
-        key.id,
+        patient_of(key.id),
         replace(image, array=np.array(image.array), sequence=names[0], further=further, notes=()),
         drawn if drawn is None or drawn.shape == image.shape else None,
         notes=tuple(notes),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from napari.layers import Layer
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QObject
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
@@ -156,7 +157,7 @@ class CaseOpener(QObject):
     def open_layers(self) -> None:
         """Make the image layers that are selected in napari's list one case of several sequences.
 
-        The image that is shown as the case's, or else the uppermost of them, gives the grid.
+        The image that is shown as the case's, or else the lowest of them, gives the grid.
         """
         picked = [layer for layer in self._viewer.layers if layer in self._viewer.layers.selection]
         first = self._session.selected.image
@@ -167,6 +168,8 @@ class CaseOpener(QObject):
             self._session.refuse(str(refusal))
             return
         self._session.say(f"Making a case of {', '.join(case.image.sequences)} …")
+        for note in case.notes:  # what is stored lies on one grid, and tells of it no more
+            show_info(note)
         self._autosave.save(lambda: self._bring_in((case,), self._session.schema))
 
     def open_frame(self, path: Path, frame: int, then: Callable[[str], None] | None = None) -> None:
