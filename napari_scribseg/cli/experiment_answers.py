@@ -161,8 +161,10 @@ def result_answer(
         problems.append(f"{n_finished} of {len(states)} trials are finished. {problem}")
     problems += mixed if strict else ()
     code = 130 if interrupted else RunError.exit_code if problem else 1 if problems else 0
-    said = f"{n_finished} of {len(states)} trials finished. The tables are in {folder}."
-    text = "\n".join([*sentences, "", said, f"Open {report} in a browser."])
+    said = [f"{n_finished} of {len(states)} trials finished."]
+    if report.is_file():
+        said = [f"{said[0]} The tables are in {folder}.", f"Open {report} in a browser."]
+    text = "\n".join([*sentences, "", *said])
     notes = [*experiment.notes, *again, *(() if strict else mixed)]
     return Answer(document, with_notes(text, notes), tuple(problems), code)
 

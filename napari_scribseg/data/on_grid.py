@@ -8,7 +8,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
 
-_SAME_VOXELS = 0.01
+SAME_VOXELS = 0.01
 """Grids closer than this, in voxels, are the same one: headers are rounded."""
 _NEARBY_VOXELS = 0.5
 """Up to this many voxels apart every voxel still has one nearest partner."""
@@ -33,7 +33,7 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
             and only one of both grids is known to lie in the patient.
     """
     offset = grid.offset_from(labels.grid)
-    if offset <= _SAME_VOXELS:
+    if offset <= SAME_VOXELS:
         return labels.array, labels.notes
     notes = list(labels.notes)
     array = labels.array
@@ -56,7 +56,7 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
             f"{name}: stored with other axes, put in place by position; should they look mirrored "
             "on the image, one of the two headers is wrong."
         )
-    if offset > _SAME_VOXELS:
+    if offset > SAME_VOXELS:
         notes.append(f"{name}: {offset:.2g} voxels beside the expected place, taken as equal.")
     return array, tuple(notes)
 

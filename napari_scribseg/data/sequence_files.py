@@ -19,14 +19,13 @@ from napari_scribseg import io
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.on_grid import SAME_VOXELS
 
 SequenceName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^,\n]+$")
 ]
 """Names are listed with commas between them."""
 
-_SAME_VOXELS: Final = 0.01
-"""Grids closer than this, in voxels, are the same one: headers are rounded."""
 _LEAST_SHARE: Final = 0.1
 """Of the image's voxels that a sequence has to cover; our choice."""
 _WHOLE_SHARE: Final = 0.999
@@ -90,7 +89,7 @@ def on_grid_of(stored: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str,
         InvalidInput: they cover less than a tenth of the grid, or only one of both says how it
             lies in the patient.
     """
-    if grid.offset_from(stored.grid) <= _SAME_VOXELS:
+    if grid.offset_from(stored.grid) <= SAME_VOXELS:
         return stored.array, stored.notes
     if stored.grid.oriented != grid.oriented:
         raise InvalidInput(

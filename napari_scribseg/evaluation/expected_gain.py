@@ -62,7 +62,7 @@ def expected_gain(points: Sequence[tuple[int, float]], n: int) -> Gain | None:
     counts = {slices for slices, _ in known}
     if len(known) < FEWEST or len(counts) < 2 or n < 1:
         return None
-    from scipy.stats import t  # late: the window starts without it
+    from scipy.special import stdtrit  # of scipy.stats, which takes a second to load, all it needs
 
     x = 1 / np.array([slices for slices, _ in known], float)
     y = np.array([score for _, score in known], float)
@@ -71,7 +71,7 @@ def expected_gain(points: Sequence[tuple[int, float]], n: int) -> Gain | None:
     left = y - y.mean() - slope * away
     free = len(known) - 2
     error = float(np.sqrt(left @ left / free / (away @ away)))
-    step, reach = 1 / n - 1 / (n + 1), float(t.ppf((1 + _SURE) / 2, free)) * error
+    step, reach = 1 / n - 1 / (n + 1), float(stdtrit(free, (1 + _SURE) / 2)) * error
     return Gain(
         mean=-slope * step,
         low=(-slope - reach) * step,

@@ -40,7 +40,10 @@ _OF_THE_PLACE: Final = (
 """Ends of a process that are the place's fault."""
 _OF_THE_METHOD: Final = ("device-side assert",)
 """But these are not: a kernel was given numbers that it must not have."""
-_OF_AN_INSTALLATION: Final = ("(ImportError)", "(ModuleNotFoundError)", "Unexpected ImportError")
+_OF_AN_INSTALLATION: Final = (
+    *("(ImportError)", "(ModuleNotFoundError)"),
+    *("Unexpected ImportError", "Unexpected ModuleNotFoundError"),
+)
 """Ends that a computer without some package has; a method that everywhere has them, has failed."""
 
 
@@ -68,7 +71,7 @@ def is_of_the_place(text: str) -> bool:
 
 def is_of_an_installation(text: str) -> bool:
     """Whether something can't be imported: by the installation's fault, or by the method's."""
-    return _has(text, (*_OF_AN_INSTALLATION, "Unexpected ModuleNotFoundError"))
+    return _has(text, _OF_AN_INSTALLATION)
 
 
 def note_attempt(there: Path, attempt: Attempt) -> None:

@@ -72,7 +72,8 @@ def mixtures(folder: Path, experiment: Experiment) -> tuple[str, ...]:
         for part, value in parts_of(noted).items():
             found[part, _among(part, trial)][value].append(trial.name)
         if noted.get("changed_data"):
-            changed[trial.name] = str(noted["changed_data"]).split(", ")
+            told = str(noted["changed_data"]).replace(JOINED, ", ")
+            changed[trial.name] = told.split(", ")
     mixed = tuple(
         _sentence(part, values)
         for part in _WORDS

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from napari_scribseg.gui.canvas.layers import role_of
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import Leaving, Running
-from napari_scribseg.gui.dock_place import DockPlace, true_viewer
+from napari_scribseg.gui.dock_place import UNDER_TITLE, DockPlace, true_viewer
 from napari_scribseg.gui.first_steps import (
     FirstStepsPresenter,
     StepName,
@@ -74,7 +74,7 @@ class ScribbleDock(QWidget):
         ):
             self.tabs.addTab(tab, title)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, UNDER_TITLE, 0, 0)
         layout.setSpacing(0)
         self.first_steps = FirstStepsPanel()
         layout.addWidget(self.first_steps)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _CLOSE_BUTTON: Final = "QTitleBarCloseButton"
 """What napari calls the x of a dock."""
+UNDER_TITLE: Final = 8
+"""Pixels at the top of a dock that napari's title bar lies over: it is taller than it says."""
 _OURS: Final = "scribseg-dock"
 """A property of the widgets in our docks."""
 

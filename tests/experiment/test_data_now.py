@@ -9,28 +9,19 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from experiments import ENDING, phantom_experiment, stubs
+from experiments import ENDING, stubs
 
 from napari_scribseg.cli import main
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.sequence_files import SequenceFile
 from napari_scribseg.experiment import trial as trial_process
-from napari_scribseg.experiment.clients import at_work
 from napari_scribseg.experiment.data_now import data_now
-from napari_scribseg.experiment.experiment import Experiment, trials_of
+from napari_scribseg.experiment.experiment import trials_of
+from napari_scribseg.experiment.mixtures import mixtures
 from napari_scribseg.experiment.place import fault_of_place
 from napari_scribseg.project.document import sha256_of
 
 FIRST, SECOND = "good-fold1-seed0-100", "good-fold2-seed0-100"
-
-
-@pytest.fixture
-def planned(tmp_path, monkeypatch) -> tuple[Path, Experiment]:
-    experiment, out = phantom_experiment(tmp_path, "good"), tmp_path / "out"
-    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
-    with at_work(out, experiment, "plan"):
-        pass
-    return out, experiment
 
 
 def edit(path: Path) -> None:
@@ -118,3 +109,14 @@ def test_another_file_of_a_further_sequence_is_a_change(tmp_path):
     adc.write_bytes(b"another")
     assert (before.changed, data_now([case]).changed) == ((), ("p01 ADC",))
     assert data_now([case]).sha256 != before.sha256
+
+
+def test_what_changed_twice_is_told_by_its_name(planned, tmp_path):
+    """Before the trial the scribbles had changed, and while it was trained the reference did."""
+    out, experiment = planned
+    assert main(["experiment", str(out), "--trial", FIRST]) == 0
+    notes = out / "cells" / FIRST / "timing.json"
+    told = {**json.loads(notes.read_text()), "changed_data": "p01 scribbles, then p01 reference"}
+    notes.write_text(json.dumps(told))
+    (sentence,) = mixtures(out, experiment)
+    assert "(p01 reference, p01 scribbles; such as" in sentence

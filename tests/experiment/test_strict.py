@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 
-import pytest
-from experiments import phantom_experiment, stubs
+from experiments import stubs
 
 from napari_scribseg.cli import main
 from napari_scribseg.experiment import place
 from napari_scribseg.experiment import trial as trial_process
-from napari_scribseg.experiment.clients import at_work
-from napari_scribseg.experiment.experiment import Experiment
 from napari_scribseg.experiment.strict import Agreement
 
 FIRST = "good-fold1-seed0-100"
 A, B = {"torch": "2.6.0", "devices": "cpu float32"}, {"torch": "2.7.1", "devices": "cpu float32"}
-
-
-@pytest.fixture
-def planned(tmp_path, monkeypatch) -> tuple[Path, Experiment]:
-    experiment, out = phantom_experiment(tmp_path, "good"), tmp_path / "out"
-    monkeypatch.setattr(trial_process, "PROGRAMS", stubs())
-    with at_work(out, experiment, "plan"):
-        pass
-    return out, experiment
 
 
 def test_of_many_that_start_together_all_that_go_on_are_alike(planned):

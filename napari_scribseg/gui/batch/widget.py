@@ -28,7 +28,7 @@ from napari_scribseg.gui.batch.shown_slice import SliceViewer
 from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
 from napari_scribseg.gui.closing import CloseGuard, Leaving, Running, main_window_of
-from napari_scribseg.gui.dock_place import DockPlace, true_viewer
+from napari_scribseg.gui.dock_place import UNDER_TITLE, DockPlace, true_viewer
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
 
@@ -166,7 +166,7 @@ class BatchEvaluation(QWidget):
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.status.setContentsMargins(MARGIN, GAP, MARGIN, GAP)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, UNDER_TITLE, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self._tab, 1)
         layout.addWidget(self.status)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import napari
 import numpy as np
 import pytest
-from phantoms import TWO_BALLS, phantom_dataset
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas.grey_levels import (
     SHARES,
     WINDOWS,
@@ -18,7 +16,6 @@ from napari_scribseg.gui.canvas.grey_levels import (
     show_preset,
     window_of,
 )
-from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.scribble.habits import load_habits
 
 
@@ -34,18 +31,6 @@ def test_ct_is_told_by_its_air_and_has_windows_in_hounsfield_units():
     assert window_of(ct) == (-600, 1500)
     show_preset(mr, "Everything")
     assert tuple(mr.contrast_limits) == (mr.data.min(), mr.data.max())
-
-
-@pytest.fixture
-def dock(viewer, tmp_path, qtbot) -> ScribbleDock:
-    dock = ScribbleDock(viewer, tmp_path / "project")
-    viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
-    files = read_dataset(phantom_dataset(tmp_path / "data", 2)).cases
-    dock.case_tab.opener.open_files(files, TWO_BALLS)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
-    dock.tabs.setCurrentWidget(dock.scribble_tab)
-    qtbot.waitUntil(lambda: dock.session.selected.scribbles is not None)
-    return dock
 
 
 def drag(canvas, right: int, down: int) -> None:

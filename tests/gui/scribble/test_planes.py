@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 from napari.qt import QtViewer
-from phantoms import TWO_BALLS, phantom_dataset
+from phantoms import TWO_BALLS
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtTest import QTest
@@ -15,7 +15,6 @@ from qtpy.QtWidgets import QApplication, QFrame
 
 from napari_scribseg.core.labels import BACKGROUND
 from napari_scribseg.core.region import Region
-from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.side_by_side import camera_of
 from napari_scribseg.gui.canvas.slices import Plane, show_plane, shown_plane
@@ -27,14 +26,8 @@ NOTHING_HELD = Qt.KeyboardModifier.NoModifier
 
 
 @pytest.fixture
-def dock(viewer, tmp_path, qtbot) -> ScribbleDock:
-    """Two cases of a project, the first of which is shown; nothing is drawn; three planes."""
-    dock = ScribbleDock(viewer, tmp_path / "project")
-    viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
-    files = read_dataset(phantom_dataset(tmp_path / "data", 2)).cases
-    dock.case_tab.opener.open_files(files, TWO_BALLS)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
-    dock.tabs.setCurrentWidget(dock.scribble_tab)
+def dock(dock, viewer, qtbot) -> ScribbleDock:
+    """The dock with three planes; nothing is drawn."""
     scribbles(dock).data[:] = 0
     dock.session.touch_strokes()
     qtbot.waitUntil(lambda: not dock.session.drawn)
