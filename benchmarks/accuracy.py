@@ -4,8 +4,11 @@ Each command is the product's own, so that a row can be repeated by typing it. W
 not done again; so a benchmark of hours can be interrupted, and several of these may work on one
 folder, each with its own methods.
 
-    python benchmarks/accuracy.py DATASET OUT [--methods NAME ...] [--minutes 15] [--clock cpu]
-        [--train train] [--score val] [--set KEY=VALUE]
+    python benchmarks/accuracy.py DATASET OUT [--methods NAME[=STEPS] ...] [--minutes 15]
+        [--clock cpu] [--train train] [--score val] [--set KEY=VALUE]
+
+A method with a number behind its name is trained for so many steps, the others for the minutes.
+
     python benchmarks/accuracy.py --table OUT
 """
 
@@ -40,9 +43,10 @@ def scribseg(log: Path, *arguments: str | Path) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def measure(name: str, options: argparse.Namespace) -> None:
-    """Train, predict and score one method; its row is written last."""
+def measure(wanted: str, options: argparse.Namespace) -> None:
+    """Train, predict and score one method (NAME or NAME=STEPS); its row is written last."""
     out: Path = options.out
+    name, _, steps = wanted.partition("=")
     row_path = out / f"{name}.json"
     if row_path.exists():
         return
@@ -51,7 +55,8 @@ def measure(name: str, options: argparse.Namespace) -> None:
     settings = ["threads=1", f"clock={options.clock}", *options.set]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     if not (run / "run.json").exists():
-        budget = ["--split", options.train, "--minutes", str(options.minutes)]
+        length = ["--steps", steps] if steps else ["--minutes", str(options.minutes)]
+        budget = ["--split", options.train, *length]
         changes = [word for setting in settings for word in ("--set", setting)]
         arguments = [options.dataset, "--method", name, "--out", run, *budget, *changes]
     else:
@@ -109,7 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dataset", type=Path, nargs="?")
     parser.add_argument("out", type=Path, nargs="?")
     parser.add_argument("--table", type=Path, metavar="OUT", help="only print what is there")
-    parser.add_argument("--methods", nargs="+", default=[kind.spec.name for kind in all_methods()])
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        metavar="NAME[=STEPS]",
+        default=[kind.spec.name for kind in all_methods()],
+    )
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--clock", choices=["wall", "cpu"], default="cpu")
     parser.add_argument("--train", default="train", help="split to train on")

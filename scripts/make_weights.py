@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,6 +19,8 @@ from napari_scribseg.training.anatomy_weights import NETWORKS, Origin, write_wei
 from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.pretraining import PretrainConfig, pretrain
 
+RECIPES = {"unet25d": PretrainConfig(steps=5000, slices=16, depth=8)}
+"""How networks are pre-trained that do not look at single slices."""
 _KEEP_SECONDS = 120.0
 """Time between two copies of what has been learnt so far."""
 
@@ -50,15 +53,17 @@ def make(name: str, out: Path, config: PretrainConfig) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description="Make the weights that know anatomy.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=PretrainConfig().steps)
+    parser.add_argument("--steps", type=int, help="empty = of the network's recipe")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.networks:
-        make(name, options.out, PretrainConfig(seed=options.seed, steps=options.steps))
+        config = replace(RECIPES.get(name, PretrainConfig()), seed=options.seed)
+        steps = options.steps or config.steps
+        make(name, options.out, replace(config, steps=steps))
 
 
 if __name__ == "__main__":

@@ -184,17 +184,35 @@ class Method(nn.Module, ABC):
     def after_step(self, step: int) -> None:
         """Called after every step of the optimiser, e.g. to move a teacher."""
 
-    def heads(self) -> tuple[nn.Conv2d, ...]:
-        """The convolutions that turn features into logits, that of `forward` first.
+    heads_alike = True
+    """Whether all `heads` get the weights of the first one; else each is fitted, in their order."""
+
+    def heads(self) -> tuple[nn.Conv2d | nn.Conv3d, ...]:
+        """The convolutions that turn features into logits, that of `forward` first if alike.
 
         They are fitted in closed form where a training begins with weights that know anatomy. All
-        of them get the same weights, so that teachers and second decoders agree at first.
+        of them get the same weights, so that teachers and second decoders agree at first; see
+        `heads_alike`.
         """
         return tuple(
             module
             for name, module in self.named_modules()
             if name.endswith("head") and isinstance(module, nn.Conv2d)
         )
+
+    def head_features(self, head: nn.Module, features: Tensor, image: Tensor) -> Tensor:  # noqa: ARG002
+        """What went into a head, on the pixels of the image: (B, F, *S).
+
+        Args:
+            head: one of `heads`.
+            features: its input when the image was shown.
+            image: (B, C, *S).
+        """
+        return features
+
+    def pretrained(self) -> tuple[nn.Module, ...]:
+        """The networks that weights which know anatomy must fit; what is beside them is random."""
+        return tuple(module for module in self.modules() if hasattr(module, "encoder"))
 
     def uncertainty(self, probabilities: Tensor) -> Tensor:
         """Uncertainty 0..1 (B, *S) of probabilities (B, K, *S): entropy over its maximum, ln K."""

@@ -136,6 +136,13 @@ class InitialHead(nn.Module):
             SliceConv3d(width, n_classes, 1),
         )
 
+    @property
+    def head(self) -> SliceConv3d:
+        """The last convolution, from features at half resolution to logits."""
+        last = self.refine[-1]
+        assert isinstance(last, SliceConv3d)
+        return last
+
     def forward(self, decoder: dict[int, Tensor], size: Sequence[int]) -> Tensor:
         """Logits (B, K, *size)."""
         x = decoder[LEVELS - 2]

@@ -20,19 +20,25 @@ from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import RunError, TaskNotSupported
 from napari_scribseg.io.atomic import write_bytes, write_text
 from napari_scribseg.methods.base import Method
+from napari_scribseg.networks.initial_unet25d import InitialUNet25D
 from napari_scribseg.networks.unet import UNet
 from napari_scribseg.networks.unet_modified import ModifiedUNet
 from napari_scribseg.networks.unet_wide import WideUNet
 
 FOLDER: Final = Path(__file__).parent.parent / "anatomy" / "weights"
 _NO_DROPOUT: Final = (0.0,) * 5
-_PLANE_RANK: Final = 4
-"""Axes of the weights of a 2D convolution."""
+_PLANE_RANK, _VOLUME_RANK = 4, 5
+"""Axes of the weights of 2D and of 3D convolutions."""
+_INPUTS: Final = (1, 4)
+"""Channels that a first layer sees of one sequence: a pixel, or 2 x 2 pixels gathered."""
+_DEEP: Final = 3
+"""Slices that a kernel sees which is not flat."""
 
 NETWORKS: Final[dict[str, Callable[[int], nn.Module]]] = {
     "unet": lambda n: UNet(n, dropout=_NO_DROPOUT),
     "unet_modified": lambda n: ModifiedUNet(n, 16, normalised_logits=False, up_channels=16),
     "unet_wide": lambda n: WideUNet(n, base_width=12, convolutions=2, normalised_logits=False),
+    "unet25d": lambda n: InitialUNet25D(n, flat=3, base_width=8),
 }
 """Networks that are pre-trained, by the name of their file: those of the `quick` presets."""
 
@@ -107,33 +113,39 @@ def refuse_without_anatomy(
 
 def _matched(method: Method) -> list[tuple[nn.Module, dict[str, Tensor]]]:
     """The networks of a method, each with the weights that fit it."""
-    networks = [module for module in method.modules() if hasattr(module, "encoder")]
-    found = [(network, _adapted(network)) for network in networks]
+    networks = method.pretrained()
+    heads = {id(parameter) for head in method.heads() for parameter in head.parameters()}
+    found = [(network, _adapted(network, heads)) for network in networks]
     matched = [(network, tensors) for network, tensors in found if tensors is not None]
     if not matched or len(matched) < len(found):
         raise _no_weights(type(method))
     return matched
 
 
-def _adapted(network: nn.Module) -> dict[str, Tensor] | None:
-    """The weights that fit a network, by its names; None where no file has them all."""
+def _adapted(network: nn.Module, heads: set[int]) -> dict[str, Tensor] | None:
+    """The weights that fit a network, by its names; None where no file has them all.
+
+    Args:
+        network: of a method.
+        heads: identities of the parameters that are fitted to strokes instead.
+    """
+    left_out = {name for name, parameter in network.named_parameters() if id(parameter) in heads}
     wanted = {
         name: tensor
         for name, tensor in network.state_dict().items()
-        if not _is_of_head(name) and not name.endswith("num_batches_tracked")
+        if name not in left_out and not name.endswith("num_batches_tracked")
     }
     for file in NETWORKS:
         if not (FOLDER / f"{file}.json").is_file():
             continue
         known = read_weights_of(file)
-        fitted = {name: _fitting(known.get(_first(name)), like) for name, like in wanted.items()}
+        fitted = {
+            name: _fitting(known.get(_first(name)), like, rises=name.startswith("backbone.up."))
+            for name, like in wanted.items()
+        }
         if all(tensor is not None for tensor in fitted.values()):
             return {name: tensor for name, tensor in fitted.items() if tensor is not None}
     return None
-
-
-def _is_of_head(name: str) -> bool:
-    return any(part.endswith("head") for part in name.split("."))
 
 
 def _first(name: str) -> str:
@@ -141,16 +153,46 @@ def _first(name: str) -> str:
     return name.removeprefix("second_")
 
 
-def _fitting(known: Tensor | None, like: Tensor) -> Tensor | None:
-    """Known weights in the shape of others; None where they are of another layer."""
+def _fitting(known: Tensor | None, like: Tensor, *, rises: bool = False) -> Tensor | None:
+    """Known weights in the shape of others; None where they are of another layer.
+
+    Args:
+        known: weights of a network of one channel.
+        like: tensor of the wanted shape.
+        rises: whether they are of a transposed convolution.
+    """
     if known is None:
         return None
+    both_of_volumes = known.ndim == like.ndim == _VOLUME_RANK
+    if both_of_volumes and known.shape[2] != like.shape[2]:
+        known = _as_deep(known, like.shape[2], rises=rises)
     if known.shape == like.shape:
         return known.to(like.dtype)
-    one_channel = known.ndim == _PLANE_RANK and known.shape[1] == 1
-    if one_channel and known.shape[::2] == like.shape[::2] and known.shape[3] == like.shape[3]:
-        return (known / like.shape[1]).expand_as(like).to(like.dtype).clone()
-    return None
+    if known.ndim < _PLANE_RANK or known.ndim != like.ndim:
+        return None
+    copies, rest = divmod(like.shape[1], known.shape[1])
+    if known.shape[1] not in _INPUTS or rest or known.shape[0] != like.shape[0] or known.shape[2:] != like.shape[2:]:
+        return None
+    sizes = (1, copies, *(1 for _ in known.shape[2:]))
+    return (known / copies).repeat(sizes).to(like.dtype)
+
+
+def _as_deep(known: Tensor, depth: int, *, rises: bool) -> Tensor:
+    """A kernel for volumes with more or with less distance between slices.
+
+    A flat kernel becomes one of three slices that looks at its middle alone; a transposed one fills
+    the slices between by the mean of their neighbours. The way back adds the slices up.
+
+    Args:
+        known: (O, I, Z, Y, X).
+        depth: slices that the kernel shall see, 1 or 3.
+        rises: whether it is of a transposed convolution.
+    """
+    ends = 0.5 if rises else 0.0
+    if depth == _DEEP:
+        return torch.cat([ends * known, known, ends * known], 2)
+    total = known.sum(2, keepdim=True)
+    return total / 2 if rises else total
 
 
 @lru_cache(maxsize=8)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_scribseg.batches.augmentation import Slice
 from napari_scribseg.batches.patches import SampleSet
 from napari_scribseg.batches.slices import SliceSet
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.anatomy_weights import begin_with_anatomy
-from napari_scribseg.training.fitted_head import fit_head
+from napari_scribseg.training.fitted_head import Shown, fit_head
 from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.warm_start import StartWeights, begin_with
+
+_STACK_SLICES = 16
+"""Slices of a volume that are shown at once while a head is fitted: bounds the memory."""
 
 
 def begin(
@@ -45,8 +47,11 @@ def begin(
         begin_with_anatomy(method)
     machine.place(method)
     if (start is None and config.start == "anatomy") or config.at_once:
-        fit_head(method, _slices_of(samples), config, machine)
+        fit_head(method, _shown(samples), config, machine)
 
 
-def _slices_of(samples: SampleSet) -> Sequence[Slice]:
-    return samples.slices if isinstance(samples, SliceSet) else ()
+def _shown(samples: SampleSet) -> Sequence[Shown]:
+    """What the network is shown: slices, or stacks of neighbouring ones."""
+    if isinstance(samples, SliceSet):
+        return [Shown(item.image, item.integers[0]) for item in samples.slices]
+    return [Shown(image, targets) for image, targets in samples.stacks(_STACK_SLICES)]

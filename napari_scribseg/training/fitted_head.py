@@ -16,7 +16,6 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from napari_scribseg.batches.augmentation import Slice
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import TaskNotSupported
 from napari_scribseg.core.labels import OUTER_BACKGROUND
@@ -38,6 +37,10 @@ digits would be those of bfloat16's rounding."""
 _ABSENT: Final = -10.0
 """Logit of a class of which no pixel is known, beside those of the others."""
 _ITERATIONS: Final = 200
+_STACK_RANK: Final = 3
+"""Axes of the targets of a stack."""
+_SLICE_RANK: Final = 4
+"""Axes of a batch of slices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +56,32 @@ class Known:
     classes: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A slice or a stack of slices that a network is shown, at its pixel size.
+
+    Args:
+        image: (C, y, x) or (C, z, y, x).
+        targets: (y, x) or (z, y, x): what is drawn, and what lies outside of it.
+    """
+
+    image: Tensor
+    targets: Tensor
+
+    @property
+    def n_slices(self) -> int:
+        """Slices of the image."""
+        return len(self.targets) if self.targets.ndim == _STACK_RANK else 1
+
+
 def fit_head(
-    method: Method, samples: Sequence[Slice], config: TrainConfig, machine: Machine
+    method: Method, samples: Sequence[Shown], config: TrainConfig, machine: Machine
 ) -> None:
     """Fit the heads of a method to what is drawn on slices.
 
     Args:
         method: on the machine; what comes before its heads stays as it is.
-        samples: at the pixel size that the network is shown.
+        samples: slices, or stacks of them for a network that sees volumes.
         config: how much of the outside counts as background, and the random seed.
         machine: where features are computed.
 
@@ -73,37 +94,43 @@ def fit_head(
             f"The last layer of {method.spec.title} with these options can't be fitted to the "
             "strokes: choose start=random."
         )
-    known = known_pixels(method, heads[0], samples, config, machine)
-    weights, constants = fit_logistic(known, method.n_classes)
-    for head in heads:
-        _put(head, weights, constants)
+    groups = (heads,) if method.heads_alike else tuple((head,) for head in heads)
+    for group in groups:
+        known = known_pixels(method, group[0], samples, config, machine)
+        weights, constants = fit_logistic(known, method.n_classes)
+        for head in group:
+            _put(head, weights, constants)
 
 
 def known_pixels(
     method: Method,
-    head: nn.Conv2d,
-    samples: Sequence[Slice],
+    head: nn.Conv2d | nn.Conv3d,
+    samples: Sequence[Shown],
     config: TrainConfig,
     machine: Machine,
 ) -> Known:
     """What goes into a head at the pixels of strokes and outside of them, and their classes."""
     rng = np.random.default_rng(config.random_seed)
-    step = max(1, len(samples) // _MOST_SLICES)
+    total = sum(sample.n_slices for sample in samples)
+    step = max(1, total // _MOST_SLICES)
     caught: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     was_training = method.training
     method.eval()
     parts: list[tuple[Floats, npt.NDArray[np.int64]]] = []
     try:
-        for item in samples[::step]:
-            places, classes = _chosen(item.integers[0].numpy(), config, rng)
+        for sample in samples[::step]:
+            places, classes = _chosen(sample.targets.numpy(), config, rng)
             if not len(classes):
                 continue
-            image = item.image[None].to(machine.device, memory_format=machine.memory_format)
+            image = sample.image[None].to(machine.device)
+            if image.ndim == _SLICE_RANK:
+                image = image.contiguous(memory_format=machine.memory_format)
             caught.clear()
             with torch.no_grad(), machine.autocast():
                 method(image)
-            seen = caught[0][0][:, places[:, 0], places[:, 1]]
+            features = method.head_features(head, caught[0], image)[0]
+            seen = features[(slice(None), *places.T)]
             parts.append((seen.T.double().cpu().numpy(), classes))
     finally:
         hook.remove()
@@ -114,22 +141,23 @@ def known_pixels(
 
 
 def _chosen(
-    targets: npt.NDArray[np.int16], config: TrainConfig, rng: np.random.Generator
+    targets: npt.NDArray[np.integer[Any]], config: TrainConfig, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-    """Some known pixels (n, 2) of a slice and their classes (n,)."""
+    """Some known pixels (n, D) of a slice or of a stack and their classes (n,)."""
+    most = _MOST_PIXELS * (len(targets) if targets.ndim == _STACK_RANK else 1)
     places, classes = [], []
     for k in np.unique(targets[targets >= 0]):
-        some = _some(np.argwhere(targets == k), _MOST_PIXELS, rng)
+        some = _some(np.argwhere(targets == k), most, rng)
         places.append(some)
         classes.append(np.full(len(some), k, np.int64))
     outside = np.argwhere(targets == OUTER_BACKGROUND)
     wanted = round(config.outer_background * int((targets == 0).sum()))
     if wanted and len(outside):
-        some = _some(outside, min(wanted, _MOST_PIXELS), rng)
+        some = _some(outside, min(wanted, most), rng)
         places.append(some)
         classes.append(np.zeros(len(some), np.int64))
     if not places:
-        return np.zeros((0, 2), np.intp), np.zeros(0, np.int64)
+        return np.zeros((0, targets.ndim), np.intp), np.zeros(0, np.int64)
     return np.concatenate(places), np.concatenate(classes)
 
 
@@ -204,10 +232,10 @@ def _minimum(
 
 
 @torch.no_grad()
-def _put(head: nn.Conv2d, weights: Floats, constants: Floats) -> None:
+def _put(head: nn.Conv2d | nn.Conv3d, weights: Floats, constants: Floats) -> None:
     """Make a convolution give these logits: a kernel acts through its middle alone."""
-    middle_y, middle_x = (side // 2 for side in head.kernel_size)
+    middle = tuple(side // 2 for side in head.kernel_size)
     head.weight.zero_()
-    head.weight[:, :, middle_y, middle_x] = torch.from_numpy(weights).to(head.weight)
+    head.weight[(slice(None), slice(None), *middle)] = torch.from_numpy(weights).to(head.weight)
     if head.bias is not None:
         head.bias.copy_(torch.from_numpy(constants))

@@ -4,7 +4,8 @@ Two things are learnt at once. The first is to name tissues in scenes that have 
 what the features are for: a head is fitted in closed form (ridge regression) at few pixels of a
 slice, and must segment all of it and, in some steps, another one that is alike; the error goes
 through the fit into the features. So they become such that a linear head can tell structures apart
-that nobody has named.
+that nobody has named. A 2.5D network sees stacks of neighbouring slices: its head is fitted to half
+of them and must segment all.
 
 Source: the differentiable fit is that of Bertinetto et al., "Meta-learning with differentiable
 closed-form solvers", ICLR 2019; random contrast over label maps that of SynthSeg (Billot et al.,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from torch.nn import functional as F
 from napari_scribseg.anatomy.rendering import render
 from napari_scribseg.anatomy.scenes import random_scene
 from napari_scribseg.anatomy.tissues import Tissue
+from napari_scribseg.networks.slice_convolutions import resized, slices_of, volumes_of
 from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.optimisation import WeightAverage
 
@@ -62,7 +64,8 @@ class PretrainConfig:
     Args:
         seed: of weights, scenes and episodes.
         steps: of the optimiser.
-        slices: per step.
+        slices: per step, a multiple of the depth.
+        depth: neighbouring slices of a stack that the network sees together; 1 for a 2D network.
         side: pixels of a slice along y and x.
         learning_rate: highest.
         weight_decay: of AdamW.
@@ -71,6 +74,7 @@ class PretrainConfig:
     seed: int = 0
     steps: int = 8000
     slices: int = 8
+    depth: int = 1
     side: int = 96
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -81,8 +85,9 @@ class Scenes:
     """What a step learns from.
 
     Args:
-        image: (B, 1, Y, X), siblings follow each other.
+        image: (B, 1, Y, X), slices of a scene follow each other.
         siblings: slices of a scene.
+        depth: of the stacks that these slices are; 1 if each is shown alone.
         regions: (B, Y, X) int64.
         tissues: (B, Y, X) int64.
         named: (B,) whether the scene has tissues with names.
@@ -90,6 +95,7 @@ class Scenes:
 
     image: Tensor
     siblings: int
+    depth: int
     regions: Tensor
     tissues: Tensor
     named: Tensor
@@ -98,15 +104,18 @@ class Scenes:
 def draw_scenes(config: PretrainConfig, step: int) -> Scenes:
     """The scenes of a step; the same for the same configuration."""
     images, scenes = [], []
-    n = 1 if step % _SIBLINGS_EVERY else _SIBLINGS
+    stacked = config.depth > 1
+    n = config.depth if stacked or step % _SIBLINGS_EVERY else _SIBLINGS
     for i in range(config.slices // n):
-        scene = random_scene((config.seed, step, i), slices=n, side=config.side, siblings=True)
+        seed = (config.seed, step, i)
+        scene = random_scene(seed, slices=n, side=config.side, siblings=not stacked)
         scenes.append(scene)
-        images.append(render(scene, (config.seed, step, i, 1)))
+        images.append(render(scene, (*seed, 1)))
     named = torch.tensor([scene.kind != "shapes" for scene in scenes])
     return Scenes(
         torch.from_numpy(np.concatenate(images))[:, None],
         n,
+        config.depth,
         torch.from_numpy(np.concatenate([s.regions for s in scenes])).long(),
         torch.from_numpy(np.concatenate([s.tissues for s in scenes])).long(),
         named.repeat_interleave(n),
@@ -117,7 +126,8 @@ class Pretraining(nn.Module):
     """A network with a head for tissues, and the temperature of fitted heads.
 
     Args:
-        network: has a convolution `head` with as many outputs as there are tissues.
+        network: 2D, or 2.5D for scenes of some depth; has a convolution `head` with as many outputs
+            as there are tissues.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -126,14 +136,13 @@ class Pretraining(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(2.0))
         self.log_ridge = nn.Parameter(torch.tensor(-3.0))
         self._features: list[Tensor] = []
-        head = network.get_submodule("head")
+        head = network.head
+        assert isinstance(head, nn.Module)
         head.register_forward_pre_hook(lambda _, inputs: self._features.append(inputs[0]))
 
     def losses(self, scenes: Scenes, draws: torch.Generator) -> dict[str, Tensor]:
         """Naming tissues, and segmenting siblings with a head fitted to some of them."""
-        self._features.clear()
-        logits = self.network(scenes.image)
-        features = self._features[0][..., : logits.shape[-2], : logits.shape[-1]]
+        logits, features = self._seen(scenes)
         terms: dict[str, Tensor] = {}
         if scenes.named.any():
             terms["tissues"] = tissue_loss(logits[scenes.named], scenes.tissues[scenes.named])
@@ -141,37 +150,47 @@ class Pretraining(nn.Module):
             terms["fitted"] = torch.stack(episodes).mean()
         return terms
 
+    def _seen(self, scenes: Scenes) -> tuple[Tensor, Tensor]:
+        """Logits (B, K, Y, X) of slices, and what went into the head (B, C, Y, X)."""
+        self._features.clear()
+        if scenes.depth == 1:
+            logits = self.network(scenes.image)
+            return logits, self._features[0][..., : logits.shape[-2], : logits.shape[-1]]
+        logits = self.network(volumes_of(scenes.image, len(scenes.image) // scenes.depth))
+        features = resized(self._features[0], logits.shape[-3:])
+        return slices_of(logits), slices_of(features)
+
     def _episodes(
         self, features: Tensor, scenes: Scenes, draws: torch.Generator
     ) -> Iterator[Tensor]:
+        parts = 2 if scenes.depth > 1 else scenes.siblings
         for first in range(0, len(features), scenes.siblings):
-            some = slice(first, first + scenes.siblings)
+            some = torch.arange(first, first + scenes.siblings)
             by_tissue = bool(scenes.named[first]) and torch.rand((), generator=draws) < 0.6
+            if scenes.depth > 1:  # strokes are on some slices of a stack, wherever they are
+                some = some[torch.randperm(len(some), generator=draws)]
             labels = scenes.tissues[some] if by_tissue else scenes.regions[some]
-            classes = choose_classes(labels, draws)
+            classes = choose_classes(labels.reshape(parts, -1), draws)
             if classes is None:
                 continue
             shown = _drawn_pixels(classes[:1], _STROKE_PIXELS, draws)
             asked = _drawn_pixels(classes, _ASKED_PIXELS, draws)
-            pixels = features[some].movedim(1, -1)
-            known, wanted = (
-                pixels[:1].reshape(-1, pixels.shape[-1])[shown],
-                classes.flatten()[asked],
-            )
-            weights = fit_ridge(known, classes[:1].flatten()[shown], self.log_ridge.exp())
-            scored = with_constant(pixels.reshape(-1, pixels.shape[-1])[asked]) @ weights
-            yield F.cross_entropy(self.log_scale.exp() * scored, wanted)
+            pixels = features[some].movedim(1, -1).flatten(0, -2)
+            flat = classes.flatten()
+            weights = fit_ridge(pixels[shown], flat[shown], self.log_ridge.exp())
+            scored = with_constant(pixels[asked]) @ weights
+            yield F.cross_entropy(self.log_scale.exp() * scored, flat[asked])
 
 
 def choose_classes(labels: Tensor, draws: torch.Generator) -> Tensor | None:
-    """Some regions as classes 1, 2, ... and the rest as background (S, Y, X).
+    """Some regions as classes 1, 2, ... and the rest as background, of the same shape.
 
     Args:
-        labels: (S, Y, X) regions or tissues of siblings.
+        labels: (S, ...) regions or tissues of siblings, or of the two halves of a stack.
         draws: chooses.
 
     Returns:
-        None where no region is large enough on the first and on the last sibling.
+        None where no region is large enough on the first and on the last of them.
     """
     count = int(labels.max()) + 1
     here = torch.bincount(labels[0].flatten(), minlength=count)
@@ -259,7 +278,7 @@ def pretrain(network: nn.Module, config: PretrainConfig, machine: Machine) -> It
     """Train a network on random anatomy; yields after every step.
 
     Args:
-        network: made anew; its `head` has an output for every tissue.
+        network: made anew, see `Pretraining`.
         config: everything that is random follows from it.
         machine: where it computes.
     """
@@ -276,13 +295,8 @@ def pretrain(network: nn.Module, config: PretrainConfig, machine: Machine) -> It
         draws = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         torch.manual_seed(config.seed * 1_000_003 + step)
         scenes = draw_scenes(config, step)
-        scenes = Scenes(
-            scenes.image.to(memory_format=machine.memory_format),
-            scenes.siblings,
-            scenes.regions,
-            scenes.tissues,
-            scenes.named,
-        )
+        shown = scenes.image.to(memory_format=machine.memory_format)
+        scenes = replace(scenes, image=shown)
         learner.train()
         with machine.autocast():
             terms = learner.losses(scenes, draws)

@@ -80,8 +80,8 @@ def check_start(
             f"{', '.join(schema.names)}: weights only fit the same structures. Train anew."
         )
     learnt = run.record.sequences
-    several = max(len(learnt), len(sequences)) > 1
-    if several and [n.casefold() for n in learnt] != [n.casefold() for n in sequences]:
+    told = bool(learnt and sequences) or max(len(learnt), len(sequences)) > 1
+    if told and [n.casefold() for n in learnt] != [n.casefold() for n in sequences]:
         raise InvalidInput(
             f"{run.path.name} has learnt {', '.join(learnt) or 'one sequence'}, the new run shall "
             f"learn {', '.join(sequences) or 'one sequence'}: weights only fit the same sequences. "

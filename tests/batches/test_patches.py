@@ -169,3 +169,21 @@ def test_other_maps_take_the_place_of_those_of_one_case() -> None:
     assert seen["b"].max() == 1
     with pytest.raises(InvalidInput, match="shape"):
         patches.replace_maps(cases[1], {"number": np.ones((3, 9, 9), np.int16)}, unlabelled=True)
+
+
+def test_stacks_are_whole_volumes_in_pieces_and_in_order() -> None:
+    image = np.arange(7, dtype=np.float32)[:, None, None] * np.ones((7, 16, 16), np.float32)
+    strokes = np.zeros((7, 16, 16), np.int16)
+    strokes[5, 3, 4] = 1
+    patches = _patches(_case(image, strokes), _case(image[:3], None, "other"))
+    stacks = patches.stacks(3)
+    assert [tuple(shown.shape) for shown, _ in stacks] == [
+        (1, 3, 16, 16),
+        (1, 3, 16, 16),
+        (1, 1, 16, 16),
+        (1, 3, 16, 16),
+    ]
+    levels = torch.cat([shown[0, :, 0, 0] for shown, _ in stacks[:3]])
+    assert (levels.diff() > 0).all()
+    assert stacks[1][1][2, 3, 4] == 1
+    assert (stacks[0][1] == IGNORE).all()

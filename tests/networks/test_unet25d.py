@@ -12,6 +12,8 @@ from napari_scribseg.networks.boundary_heads import (
     FinalHead,
     InitialHead,
 )
+from napari_scribseg.networks.initial_unet25d import InitialUNet25D
+from napari_scribseg.networks.slice_convolutions import resized
 from napari_scribseg.networks.unet25d import (
     LEVELS,
     Attention,
@@ -109,6 +111,17 @@ def test_heads_give_logits_at_full_resolution() -> None:
     assert boundary.shape == (1, 1, 8, 64, 64)
     assert FinalHead(3, 4, boundary=True)(initial, boundary).shape == initial.shape
     assert FinalHead(3, 4, boundary=False)(initial, None).shape == initial.shape
+
+
+@torch.no_grad()
+def test_the_network_that_is_pre_trained_gives_logits_from_what_its_head_sees() -> None:
+    network = InitialUNet25D(5, flat=3, base_width=4).eval()
+    seen = []
+    network.head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    logits = network(torch.randn(2, 1, 4, 64, 32))
+    assert logits.shape == (2, 5, 4, 64, 32)
+    assert seen[0].shape == (2, network.head.in_channels, 4, 32, 16)
+    torch.testing.assert_close(logits, resized(network.head(seen[0]), (4, 64, 32)))
 
 
 @torch.no_grad()

@@ -16,12 +16,14 @@ from napari_scribseg.cli import main
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.methods.dmpls.method import DMPLS
 from napari_scribseg.methods.effdnet.method import EFFDNet
+from napari_scribseg.methods.full_25d.method import Full25D
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.training import anatomy_weights
 from napari_scribseg.training.anatomy_weights import (
+    NETWORKS,
     begin_with_anatomy,
     read_weights_of,
     refuse_without_anatomy,
@@ -133,8 +135,52 @@ def test_student_and_teacher_both_decoders_and_every_head_begin_alike(tmp_path) 
     assert torch.equal(network["second_decoder.0.0.weight"], network["decoder.0.0.weight"])
 
 
+@pytest.mark.parametrize("anisotropy", [2.0, 4.0, 7.0, 14.0])
+def test_weights_for_volumes_fit_other_distances_of_slices(anisotropy: float) -> None:
+    """Kernels that become deep, or flat, give nearly the same features of a smooth volume."""
+    known = NETWORKS["unet25d"](15)
+    known.load_state_dict(read_weights_of("unet25d"), strict=False)
+    options = Scribble2D5.spec.presets["quick"].options.updated({"anisotropy": anisotropy})
+    method = Scribble2D5(3, options)
+    begin_with_anatomy(method)
+    torch.manual_seed(0)
+    image = torch.randn(1, 1, 1, 64, 64).cumsum(-1).cumsum(-2).expand(-1, -1, 16, -1, -1) / 50
+    with torch.no_grad():
+        here = method.eval().backbone(image).decoder[1][:, :, 6:10]
+        there = known.eval().backbone(image).decoder[1][:, :, 6:10]
+    assert torch.corrcoef(torch.stack([here.flatten(), there.flatten()]))[0, 1] > 0.99
+
+
+def test_sequences_of_volumes_share_the_weights_of_one() -> None:
+    options = Scribble2D5.spec.presets["quick"].options.updated({"anisotropy": 7.0})
+    one, three = Scribble2D5(3, options), Scribble2D5(3, options, 3)
+    for method in (one, three):
+        begin_with_anatomy(method)
+    image = torch.randn(1, 1, 8, 64, 64)
+    with torch.no_grad():
+        alone = one.eval().backbone(image).decoder[1]
+        together = three.eval().backbone(image.expand(-1, 3, -1, -1, -1)).decoder[1]
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=1e-3)
+
+
+def test_first_and_final_segmentation_of_volumes_are_both_fitted(tmp_path) -> None:
+    run = phantom_run(tmp_path, Scribble2D5, steps=0, start="anatomy")
+    list(train(run))
+    model = load_model(run)
+    case = run.files("train")[0].load(TWO_BALLS)
+    drawn = case.reference > 0
+    image = torch.from_numpy(case.image.array)[None, None]
+    image = (image - image.mean()) / image.std()
+    with torch.no_grad():
+        final, initial, _ = model.method.segment(image)
+    for logits in (final, initial):
+        found = logits[0].argmax(0).numpy()
+        assert (found[drawn] == case.reference[drawn]).mean() > 0.5
+        assert (found[~drawn] == 0).mean() > 0.8
+
+
 def test_a_network_without_such_weights_is_refused_with_a_way_out(tmp_path) -> None:
-    run = phantom_run(tmp_path, Scribble2D5, steps=1, start="anatomy")
+    run = phantom_run(tmp_path, Full25D, steps=1, start="anatomy")
     with pytest.raises(TaskNotSupported, match="start=random"):
         list(train(run))
 
@@ -173,7 +219,7 @@ def test_weights_say_how_they_were_made_and_fit_the_network_of_their_name(path) 
     assert told["licence"] == "CC0-1.0"
     assert told["steps"] > 0
     assert path.with_suffix(".safetensors").stat().st_size < 5e6
-    network = anatomy_weights.NETWORKS[path.stem](15)
+    network = NETWORKS[path.stem](15)
     missing = network.load_state_dict(read_weights_of(path.stem), strict=False)
     assert not missing.unexpected_keys
     assert all(name.endswith("num_batches_tracked") for name in missing.missing_keys)

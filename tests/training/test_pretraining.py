@@ -76,6 +76,33 @@ def test_a_step_draws_its_slices_from_as_many_scenes_as_it_says(step: int, sibli
     assert (scenes.siblings, len(scenes.named)) == (siblings, 4)
 
 
+def test_stacks_are_neighbours_in_one_body_and_are_learnt_together() -> None:
+    config = PretrainConfig(seed=3, steps=3, slices=8, depth=4, side=32)
+    scenes = draw_scenes(config, 1)
+    assert (scenes.image.shape, scenes.siblings, scenes.depth) == ((8, 1, 32, 32), 4, 4)
+    neighbours = (scenes.regions[0] == scenes.regions[1]).float().mean()
+    strangers = (scenes.regions[0] == scenes.regions[4]).float().mean()
+    assert neighbours > strangers
+    seen: list[tuple[int, ...]] = []
+
+    class _Deep(_Small):
+        def __init__(self) -> None:
+            nn.Module.__init__(self)
+            self.body = nn.Conv3d(1, 4, 3, padding=1, stride=(1, 2, 2))
+            self.head = nn.Conv3d(4, len(Tissue), 1)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append(tuple(image.shape))
+            half = self.head(torch.relu(self.body(image)))
+            return nn.functional.interpolate(half, image.shape[2:])
+
+    torch.manual_seed(0)
+    *_, last = pretrain(_Deep(), config, choose_machine("cpu", "float32"))
+    assert set(seen) == {(2, 1, 4, 32, 32)}
+    assert last.terms.keys() == {"tissues", "fitted"}
+    assert all(np.isfinite(value) for value in last.terms.values())
+
+
 def test_scenes_come_from_formulas_and_a_generator_alone() -> None:
     """No module of the package can read a file: so no image of anybody is in the weights."""
     allowed = {

@@ -144,6 +144,23 @@ def test_going_on_wants_the_same_sequences(tmp_path) -> None:
         )
 
 
+def test_what_one_sequence_taught_is_not_continued_on_another(tmp_path) -> None:
+    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
+    first = prepare_run(
+        dataset,
+        tmp_path / "first",
+        method="partial_ce",
+        changes={**CHANGES, "steps": 1},
+        sequences=("ADC",),
+    )
+    list(train(first))
+    with pytest.raises(InvalidInput, match="has learnt ADC, the new run shall learn T2"):
+        prepare_run(
+            dataset, tmp_path / "second", method="partial_ce", continues=first, sequences=("T2",)
+        )
+    assert not (tmp_path / "second").exists()
+
+
 def test_weights_of_other_sequences_than_the_record_says_are_refused(tmp_path) -> None:
     dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
     run = prepare_run(

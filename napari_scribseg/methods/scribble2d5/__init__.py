@@ -96,6 +96,7 @@ SPEC: Final = MethodSpec(
                 balance=0.5,
             ),
             TrainConfig(
+                start="anatomy",
                 batch_size=2,
                 patch=(128, 128),
                 learning_rate=3e-3,

@@ -25,6 +25,8 @@ from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
 _BETA = 130.0
 """Of the random walker, as the method of that name has it."""
+_INITIAL_STEP = 2
+"""Pixels y and x of the image that are one of the first head's features."""
 
 
 class Scribble2D5(UNet25DMethod):
@@ -87,6 +89,21 @@ class Scribble2D5(UNet25DMethod):
         final = self.final(initial, boundary)
         final, initial = self.to_image(final, image), self.to_image(initial, image)
         return final, initial, None if boundary is None else self.to_image(boundary, image)
+
+    heads_alike = False
+
+    def heads(self) -> tuple[nn.Conv3d, ...]:
+        """That of the first segmentation, then that of the final one, which sees the first."""
+        return self.initial.head, self.final.head
+
+    def head_features(self, head: nn.Module, features: Tensor, image: Tensor) -> Tensor:
+        """The first head works at half resolution, of an image continued to fit the network."""
+        step = _INITIAL_STEP if head is self.initial.head else self.to_image.step
+        return ToImage(step)(features, image)
+
+    def pretrained(self) -> tuple[nn.Module, ...]:
+        """The backbone with the first head; boundary and final segmentation build upon them."""
+        return (nn.ModuleDict({"backbone": self.backbone, "initial": self.initial}),)
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Cross-entropy of both segmentations, static and active boundary."""
