@@ -171,7 +171,8 @@ def _fitting(known: Tensor | None, like: Tensor, *, rises: bool = False) -> Tens
     if known.ndim < _PLANE_RANK or known.ndim != like.ndim:
         return None
     copies, rest = divmod(like.shape[1], known.shape[1])
-    if known.shape[1] not in _INPUTS or rest or known.shape[0] != like.shape[0] or known.shape[2:] != like.shape[2:]:
+    same = known.shape[0] == like.shape[0] and known.shape[2:] == like.shape[2:]
+    if known.shape[1] not in _INPUTS or rest or not same:
         return None
     sizes = (1, copies, *(1 for _ in known.shape[2:]))
     return (known / copies).repeat(sizes).to(like.dtype)

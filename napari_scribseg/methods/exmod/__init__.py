@@ -108,7 +108,9 @@ SPEC: Final = MethodSpec(
     # Quick for a CPU; paper with CycleMix's numbers where ExMod names none.
     presets={
         "quick": Preset(
-            "Minutes on a CPU: a narrow network of half the depth.", _QUICK, _QUICK_TRAINING
+            "Minutes on a CPU: a narrow network of half the depth.",
+            _QUICK,
+            _QUICK_TRAINING.updated({"start": "anatomy"}),
         ),
         "paper": Preset(
             "AdamW 1e-4 as published, the rest as CycleMix's code; for a GPU.",
