@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from napari_scribseg.annotation.reach import Reach, beyond_reach, slices_beyond
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, is_structure
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
@@ -40,17 +41,23 @@ _WIDEST_GAP: Final = np.pi / 2
 most, people who were not asked for a ring 31 degrees where their strokes enclose."""
 
 
-def outer_background_of(case: Case) -> npt.NDArray[np.bool_] | None:
+def outer_background_of(case: Case, reach: Reach | None = None) -> npt.NDArray[np.bool_] | None:
     """Where a case is background although nobody drew there (z, y, x); None without scribbles.
 
     Outside of strokes that enclose all structures of a slice, outside of the region of interest,
     and everywhere on slices that were marked as background as a whole.
+
+    Args:
+        case: with its strokes.
+        reach: if given, also what lies beyond the reach of all strokes.
     """
     if case.scribbles is None:
         return None
     spacing = case.image.spacing[1:]
     outside = np.stack([outside_of(drawn, spacing) for drawn in case.scribbles])
     outside[empty_slices(case.scribbles)] = True
+    if reach is not None:
+        outside |= beyond_reach(case.scribbles, case.image.spacing, reach)
     if case.region is not None:
         outside |= case.region.outside(case.scribbles.shape)
     return outside & (case.scribbles != UNSURE)
@@ -74,23 +81,27 @@ def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:
     return np.array([is_empty_slice(drawn) for drawn in scribbles], dtype=bool)
 
 
-def with_few_voxels_of_the_outside(case: Case) -> Case:
+def with_few_voxels_of_the_outside(case: Case, reach: Reach | None = None) -> Case:
     """The case with a thin lattice of background strokes on slices that are all background.
 
-    So many voxels must not outweigh the strokes of all other slices, nor must a slice without any
-    be left out: of the rest of it every batch shows other pixels, see `outer_background_of`.
+    So many voxels must not outweigh the strokes of all other slices, nor must a slice with few or
+    none be left out: of the rest of it every batch shows other pixels, see `outer_background_of`.
     """
     if case.scribbles is None:
         return case
+    rows, columns = np.indices(case.scribbles.shape[1:]) % _LATTICE < _DOT
+    lattice = rows & columns
     beyond = empty_slices(case.scribbles)
     if case.region is not None:
         outside = case.region.outside(case.scribbles.shape).all(axis=(1, 2))
         beyond |= outside & ~case.scribbles.any(axis=(1, 2))
+    if reach is not None:
+        few = (case.scribbles == BACKGROUND).sum(axis=(1, 2)) < lattice.sum()
+        beyond |= few & slices_beyond(case.scribbles, reach)
     if not beyond.any():
         return case
-    rows, columns = np.indices(case.scribbles.shape[1:]) % _LATTICE < _DOT
     scribbles = case.scribbles.copy()
-    scribbles[beyond] = np.where(rows & columns, BACKGROUND, UNLABELLED)
+    scribbles[beyond] = np.where(lattice, BACKGROUND, UNLABELLED)
     return replace(case, scribbles=scribbles)
 
 

@@ -85,6 +85,7 @@ class TrainConfig(Config):
     later: ClassVar[Mapping[str, object]] = {
         "start": "random",
         "dropout": 1.0,
+        "reach": 0.0,
         "reference_share": 0.0,
         "held_out_strokes": 0.0,
         "patience": 0,
@@ -145,6 +146,12 @@ class TrainConfig(Config):
         default=1.0,
         description="Where background strokes go around all structures, what lies outside is "
         "background too: so many pixels of it per step for every one drawn; 0 = strokes only.",
+    )
+    reach: NonNegative = Field(
+        default=0.0,
+        description="Where every structure is drawn, at least two of them: how far they go beyond "
+        "their strokes, times half of the distance between strokes of different structures; "
+        "farther out is background too. 0 = not.",
     )
     reference_share: Fraction = Field(
         default=0.0,

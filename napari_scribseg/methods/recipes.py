@@ -6,7 +6,10 @@ from typing import Final
 
 from napari_scribseg.core.config import TrainConfig
 
-QUICK: Final = TrainConfig(start="anatomy", dropout=0.0)
+REACH: Final = 1.75
+"""On ACDC 0.05 % of the structures lie farther out; from 1.25 to 2 a prostate is equally good."""
+
+QUICK: Final = TrainConfig(start="anatomy", dropout=0.0, reach=REACH)
 """The presets `quick` of 2D networks: from weights that know anatomy, without dropout,
 which costs time and Dice in short trainings."""
 

@@ -11,6 +11,7 @@ from napari_scribseg.annotation.outer_background import (
     outer_background_of,
     with_few_voxels_of_the_outside,
 )
+from napari_scribseg.annotation.reach import Reach
 from napari_scribseg.batches.patches import SampleSet
 from napari_scribseg.batches.slices import choose_spacing
 from napari_scribseg.core.config import MethodConfig, TrainConfig
@@ -233,20 +234,24 @@ def _fill(
     """Prepare the cases and add them to the samples, until somebody asks to end.
 
     Returns:
-        The maps of every case, how many slices have strokes, and on how many of them background
-        goes around the structures.
+        The maps of every case, how many slices have strokes, and on how many of them strokes say
+        what lies outside.
     """
     maps: dict[str, Maps] = {}
     drawn_slices = enclosed_slices = 0
-    learns_outside = run.record.training.outer_background and not kind.spec.uses_references
+    training = run.record.training
+    learns_outside = training.outer_background and not kind.spec.uses_references
+    reach = Reach(run.schema.n_classes - 1, training.reach) if training.reach else None
     prepared = prepare_cases(kind, options, cases, lambda: must_end(run))
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
         strokes = item.case.scribbles
         drawn_slices += 0 if strokes is None else int(without_unsure(strokes).any((1, 2)).sum())
-        outside = outer_background_of(item.case) if learns_outside else None
+        outside = outer_background_of(item.case, reach) if learns_outside else None
         enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
-        seen = with_few_voxels_of_the_outside(item.case) if learns_outside else item.case
+        seen = item.case
+        if learns_outside:
+            seen = with_few_voxels_of_the_outside(item.case, reach)
         slices.add(seen, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
         yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
     return maps, drawn_slices, enclosed_slices

@@ -58,6 +58,7 @@ _CAPTIONS: Final[Mapping[str, str]] = {
     "region_weight": "Weight of Mumford-Shah",
     "consistency_weight": "Weight of consistency",
     "passes": "Stochastic passes",
+    "reach": "Reach beyond strokes",
     "significance": "Significance (p)",
     "optimiser": "Optimiser",
     "weight_average": "EMA of the weights",
@@ -70,7 +71,14 @@ _EXPERT: Final = frozenset(
         *("connected_foreground", "occlusion_label", "base_width", "convolutions", "depth"),
         *("anisotropy", "box", "temperature", "balance", "edges", "compactness", "supervision"),
         *("clock", "threads", "precision", "validation_interval", "random_seed"),
-        *("outer_background", "reference_share", "spacing_mm", "gradient_clip", "weight_average"),
+        *(
+            "outer_background",
+            "reach",
+            "reference_share",
+            "spacing_mm",
+            "gradient_clip",
+            "weight_average",
+        ),
     }
 )
 _ACTS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {

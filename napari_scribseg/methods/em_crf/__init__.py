@@ -16,6 +16,7 @@ from napari_scribseg.core.config import (
     Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
+from napari_scribseg.methods.recipes import REACH
 
 
 class EMCRFConfig(MethodConfig):
@@ -161,7 +162,7 @@ SPEC: Final = MethodSpec(
                 passes=10,
                 balance=0.5,
             ),
-            TrainConfig(start="anatomy"),
+            TrainConfig(start="anatomy", reach=REACH),
         ),
         "paper": Preset("As published for the heart, for a GPU.", EMCRFConfig(), _PAPER),
         "paper_prostate": Preset(

@@ -15,7 +15,7 @@ from napari_scribseg.core.config import (
     Width,
 )
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import WSL4MIS
+from napari_scribseg.methods.recipes import REACH, WSL4MIS
 
 
 class ExModConfig(MethodConfig):
@@ -80,7 +80,7 @@ _QUICK = ExModConfig(
 ones are understood, and from strokes that are divided by all pixels and so weigh little beside the
 consistencies (docs/benchmarks.md)."""
 
-_QUICK_TRAINING = TrainConfig(batch_size=4)
+_QUICK_TRAINING = TrainConfig(batch_size=4, reach=REACH)
 
 _PAPER = WSL4MIS.updated(
     {

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from napari_scribseg.core.config import Fraction, NonNegative, Positive, TrainConfig
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.methods.recipes import SCRIBBLE2D5
+from napari_scribseg.methods.recipes import REACH, SCRIBBLE2D5
 from napari_scribseg.methods.unet25d_config import ANISOTROPY, UNet25DConfig
 
 
@@ -101,6 +101,7 @@ SPEC: Final = MethodSpec(
                 patch=(128, 128),
                 learning_rate=3e-3,
                 outer_background=4.0,
+                reach=REACH,
                 dropout=0.0,
             ),
         ),
