@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,9 @@ CUT_SHORT: Final = (
 )
 _MIXED: Final = 1e-6
 _SAME_WORLD: Final = 1e-3
+
+_read_once: WeakKeyDictionary[Layer, tuple[Any, int | None, Array]] = WeakKeyDictionary()
+"""What was read of an image that is stored elsewhere: what it holds, the frame, the voxels."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
     Raises:
         InvalidInput: no volume, or what is shown can't be expressed as a grid of the patient.
     """
-    shape = cast("tuple[int, int, int]", tuple(voxels_of(layer).shape[-3:]))
+    shape = cast("tuple[int, int, int]", tuple(_stored(layer).shape[-3:]))
     shown = _world_affine(layer)
     stored = noted.get("affine")
     if stored is None and world is not None:
@@ -138,11 +142,35 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
 def voxels_of(layer: Layer) -> Array:
     """The voxels of an image or labels layer, (z, y, x) or (t, z, y, x).
 
-    Of an image in several resolutions (multiscale), the finest one.
+    Of an image in several resolutions (multiscale), the finest one. An image that is read when it
+    is looked at (dask, OME-Zarr) is read here once, and kept as long as its layer.
 
     Raises:
         InvalidInput: it is no such layer, or labels in several resolutions.
     """
+    return _read(layer, _stored(layer))
+
+
+def frame_of(layer: Layer, frame: int | None) -> Array:
+    """The voxels (z, y, x) of a volume, or of one frame of a series.
+
+    Raises:
+        InvalidInput: no volume; of a series: no frame, or one that doesn't exist, was chosen.
+    """
+    data = _stored(layer)
+    if data.ndim < SERIES_AXES:
+        return _read(layer, data)
+    if frame is None:
+        raise InvalidInput(series_problem(layer))
+    if not 0 <= frame < len(data):
+        raise InvalidInput(
+            f"The layer '{layer.name}' has no frame {frame + 1}; it has {len(data)}."
+        )
+    return _read(layer, data, frame)
+
+
+def _stored(layer: Layer) -> Any:
+    """What a layer holds: an array, or something that is read when it is looked at."""
     if not isinstance(layer, Image | Labels):
         raise InvalidInput(
             f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
@@ -153,7 +181,7 @@ def voxels_of(layer: Layer) -> Array:
             "ones: save them as .nii.gz with File > Save Selected Layers, which keeps the finest "
             "one, and open that file."
         )
-    data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    data = layer.data[0] if layer.multiscale else layer.data
     rgb = isinstance(layer, Image) and layer.rgb
     if rgb or data.ndim not in (3, SERIES_AXES):
         raise InvalidInput(
@@ -163,22 +191,15 @@ def voxels_of(layer: Layer) -> Array:
     return data
 
 
-def frame_of(layer: Layer, frame: int | None) -> Array:
-    """The voxels (z, y, x) of a volume, or of one frame of a series.
-
-    Raises:
-        InvalidInput: no volume; of a series: no frame, or one that doesn't exist, was chosen.
-    """
-    data = voxels_of(layer)
-    if data.ndim < SERIES_AXES:
-        return data
-    if frame is None:
-        raise InvalidInput(series_problem(layer))
-    if not 0 <= frame < len(data):
-        raise InvalidInput(
-            f"The layer '{layer.name}' has no frame {frame + 1}; it has {len(data)}."
-        )
-    return data[frame]
+def _read(layer: Layer, data: Any, frame: int | None = None) -> Array:
+    """The voxels of what a layer holds, or of one frame of it."""
+    if isinstance(data, np.ndarray) or not isinstance(layer, Image):  # labels may be drawn on
+        return np.asarray(data if frame is None else data[frame])
+    known = _read_once.get(layer)
+    if known is None or known[0] is not data or known[1] != frame:
+        known = data, frame, np.asarray(data if frame is None else data[frame])
+        _read_once[layer] = known
+    return known[2]
 
 
 def series_problem(layer: Layer) -> str:
