@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
@@ -118,10 +119,10 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
         notes = (f"{ASSUMED_AXES}, {_told_units(layer)}.",)
         return Located(_grid(layer, shape, shown, oriented=False), notes)
     knows_sides = bool(noted.get("oriented", True))
-    true = Grid(shape, np.asarray(stored, dtype=np.float64), knows_sides)
+    rows = tuple(tuple(float(v) for v in row) for row in stored)
+    true, was_shown = _as_noted(shape, rows, oriented=knows_sides)
     sides = () if knows_sides else (UNKNOWN_SIDES,)
     first_shape = tuple(noted.get("shape") or shape)
-    was_shown = shown_affine(true)
     if noted.get("frames") is not None and layer.ndim < SERIES_AXES:
         _check_is_frame(layer, shape == first_shape, shown, was_shown)
     if same_place(shown, was_shown, shape):
@@ -137,6 +138,15 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
         return Located(true, (*sides, TAKEN_PLACE))
     moved = true.affine @ np.linalg.inv(was_shown) @ shown
     return Located(_grid(layer, shape, moved, oriented=knows_sides), sides)
+
+
+@lru_cache(maxsize=64)
+def _as_noted(
+    shape: tuple[int, int, int], affine: tuple[tuple[float, ...], ...], *, oriented: bool
+) -> tuple[Grid, npt.NDArray[np.float64]]:
+    """The grid that was noted on a layer, and where it was shown; asked for at every stroke."""
+    true = Grid(shape, np.asarray(affine, dtype=np.float64), oriented)
+    return true, shown_affine(true)
 
 
 def voxels_of(layer: Layer) -> Array:
@@ -274,15 +284,22 @@ def _millimetres(layer: Layer, unit: Any) -> float:
     Raises:
         InvalidInput: it is no length.
     """
-    quantity = _quantity(unit)
-    if quantity.check("[length]"):
-        return float(quantity.to("mm").magnitude)
-    if _is_pixel(unit):
-        return 1.0
+    known = _factor(unit)
+    if known is not None:
+        return known
     raise InvalidInput(
         f"The layer '{layer.name}' has an axis in {unit} among its last three, which are taken for "
         "those of space; give these axes units of length, or choose another layer."
     )
+
+
+@lru_cache(maxsize=64)
+def _factor(unit: Any) -> float | None:
+    """How many mm a pint unit is; None = it is no length. Pint takes longer than all else here."""
+    quantity = _quantity(unit)
+    if quantity.check("[length]"):
+        return float(quantity.to("mm").magnitude)
+    return 1.0 if _is_pixel(unit) else None
 
 
 def _quantity(unit: Any) -> Any:
