@@ -48,7 +48,17 @@ class Suspicion:
 
 
 @dataclass(frozen=True, eq=False)
-class _Stroke:
+class Stroke:
+    """A piece of one value that hangs together on a slice.
+
+    Args:
+        z: its slice.
+        value: its scribble value.
+        index: its class index.
+        places: of its voxels, (y, x).
+        greys: of the image there.
+    """
+
     z: int
     value: int
     index: int
@@ -66,21 +76,63 @@ def suspicions(
         slices: (y, x) scribbles of every slice.
         network: (z, y, x) class indices that a network says, None = there is none.
     """
-    strokes = [one for z, drawn in enumerate(slices) for one in _strokes(image[z], drawn, z)]
+    pieces = [strokes_of(image[z], drawn, z) for z, drawn in enumerate(slices)]
+    return suspicions_among([one for some in pieces for one in some], network)
+
+
+def suspicions_among(
+    strokes: Sequence[Stroke], network: Array | None = None
+) -> tuple[Suspicion, ...]:
+    """The suspicious ones of all strokes of a volume; see `suspicions`."""
     values = {s.value for s in strokes}
     greys = {v: [s.greys for s in strokes if s.value == v] for v in values}
+    classes = _Classes.of(strokes, greys)
     found: dict[tuple[int, int, int], Suspicion] = {}
     for stroke in strokes:
         looks_like, by = _network_says(stroke, network), "network"
         if looks_like is None:
-            looks_like, by = _greys_say(stroke, strokes, greys), "grey levels"
+            looks_like, by = _greys_say(stroke, greys, classes), "grey levels"
         if looks_like is not None:
             place = stroke.z, stroke.value, looks_like
             found.setdefault(place, Suspicion(*place, by))
     return tuple(found.values())
 
 
-def _strokes(plane: Array, drawn: Array, z: int) -> Iterator[_Stroke]:
+def strokes_of(plane: Array, drawn: Array, z: int) -> tuple[Stroke, ...]:
+    """The strokes of a slice that are long enough to be judged.
+
+    Args:
+        plane: (y, x) intensities.
+        drawn: (y, x) scribbles.
+        z: the number of the slice.
+    """
+    return tuple(_strokes(plane, drawn, z))
+
+
+@dataclass(frozen=True, eq=False)
+class _Classes:
+    """What the grey levels of each class's strokes are like."""
+
+    index: Mapping[int, int]
+    """Class index by scribble value."""
+    like: Mapping[int, tuple[float, float]]
+    """Middle and spread by scribble value."""
+    least: float
+    """No spread is taken for less."""
+
+    @classmethod
+    def of(cls, strokes: Sequence[Stroke], greys: Mapping[int, Sequence[Array]]) -> _Classes:
+        together = {value: np.concatenate(some) for value, some in greys.items()}
+        low = min((float(one.min()) for one in together.values()), default=0.0)
+        high = max((float(one.max()) for one in together.values()), default=0.0)
+        return cls(
+            {s.value: s.index for s in strokes},
+            {value: _middle_and_spread(one) for value, one in together.items()},
+            _LEAST_SPREAD * (high - low) or 1.0,
+        )
+
+
+def _strokes(plane: Array, drawn: Array, z: int) -> Iterator[Stroke]:
     """Pieces of one value that hang together on a slice, also at a corner."""
     for value in np.unique(drawn[(drawn != UNLABELLED) & (drawn != UNSURE)]):
         pieces = np.zeros(drawn.shape, np.int32)
@@ -89,10 +141,10 @@ def _strokes(plane: Array, drawn: Array, z: int) -> Iterator[_Stroke]:
             y, x = np.nonzero(pieces == number)
             if len(y) >= _FEWEST_VOXELS:
                 index = int(targets_of(np.array([value], np.uint8))[0])
-                yield _Stroke(z, int(value), index, (y, x), plane[y, x].astype(np.float64))
+                yield Stroke(z, int(value), index, (y, x), plane[y, x].astype(np.float64))
 
 
-def _network_says(stroke: _Stroke, network: Array | None) -> int | None:
+def _network_says(stroke: Stroke, network: Array | None) -> int | None:
     if network is None:
         return None
     said = network[stroke.z][stroke.places]
@@ -103,27 +155,29 @@ def _network_says(stroke: _Stroke, network: Array | None) -> int | None:
 
 
 def _greys_say(
-    stroke: _Stroke, strokes: Sequence[_Stroke], greys: Mapping[int, Sequence[Array]]
+    stroke: Stroke, greys: Mapping[int, Sequence[Array]], classes: _Classes
 ) -> int | None:
     """Which other structure a stroke's grey level fits, if it doesn't fit its own."""
     own = [one for one in greys[stroke.value] if one is not stroke.greys]
     if stroke.index == 0 or not own:
         return None
-    everything = np.concatenate([one for some in greys.values() for one in some])
-    least = _LEAST_SPREAD * float(np.ptp(everything)) or 1.0
-    grey = float(np.median(stroke.greys))
-    if _distance(grey, np.concatenate(own), least) < FAR:
+    grey, least = float(np.median(stroke.greys)), classes.least
+    if _distance(grey, _middle_and_spread(np.concatenate(own)), least) < FAR:
         return None
-    others = {s.value: s.index for s in strokes if s.index not in (0, stroke.index)}
     fits = {
-        index: _distance(grey, np.concatenate(greys[value]), least)
-        for value, index in others.items()
+        index: _distance(grey, classes.like[value], least)
+        for value, index in classes.index.items()
+        if index not in (0, stroke.index)
     }
     best = min(fits, key=lambda index: fits[index], default=None)
     return best if best is not None and fits[best] <= NEAR else None
 
 
-def _distance(grey: float, greys: Array, least: float) -> float:
+def _middle_and_spread(greys: Array) -> tuple[float, float]:
     middle = float(np.median(greys))
-    spread = _NORMAL * float(np.median(np.abs(greys - middle)))
+    return middle, _NORMAL * float(np.median(np.abs(greys - middle)))
+
+
+def _distance(grey: float, like: tuple[float, float], least: float) -> float:
+    middle, spread = like
     return abs(grey - middle) / max(spread, least)

@@ -21,9 +21,9 @@ from napari_scribseg.io.series import slices_of_series
 
 SegmentationFormat = Literal["nifti", "dicom-seg", "seg.nrrd"]
 SEGMENTATION_FORMATS: Final[dict[SegmentationFormat, tuple[str, tuple[str, ...]]]] = {
-    "nifti": ("NIfTI: the numbers of the structures", (".nii.gz", ".nii")),
-    "dicom-seg": ("DICOM SEG: for an archive (PACS), beside its series", (".dcm",)),
-    "seg.nrrd": ("3D Slicer segmentation: with names and colours", (".seg.nrrd",)),
+    "nifti": ("NIfTI: numbers of the structures", (".nii.gz", ".nii")),
+    "dicom-seg": ("DICOM SEG: for an archive (PACS)", (".dcm",)),
+    "seg.nrrd": ("3D Slicer: names and colours", (".seg.nrrd",)),
 }
 """Formats, each in words, and the endings its files may have; the first is added where none is."""
 

@@ -5,7 +5,6 @@ Nothing is compared or written in the GUI thread: it only starts jobs, one at a 
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import drawn_strokes
+from napari_scribseg.gui.background import Task
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import (
     fitting_reference,
@@ -111,7 +111,7 @@ class Autosave(QObject):
         """Whether something was drawn that is neither in the journal nor in the project yet."""
         self._leaves_unsaved = False
         self._current: DrawnStrokes | None = None
-        self._threads: list[threading.Thread] = []
+        self._tasks: list[Task] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
         self._pen = PenClock()
         self.unsaved: dict[tuple[CaseKey, str], DrawnStrokes] = {}
@@ -219,9 +219,9 @@ class Autosave(QObject):
     def wait(self) -> None:
         """Wait for what is being written, but not for ever."""
         end = time.monotonic() + LAST_WAIT_S
-        for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
-        self._threads = []
+        for task in self._tasks:
+            task.join(max(0.0, end - time.monotonic()))
+        self._tasks = []
 
     # Inside
 
@@ -231,8 +231,8 @@ class Autosave(QObject):
         done: Callable[[T], None],
         failed: Callable[[str], None] | None = None,
     ) -> None:
-        thread = self._session.background.run(job, done, failed or self._failed)
-        self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+        task = self._session.background.run(job, done, failed or self._failed)
+        self._tasks = [one for one in self._tasks if one.is_alive()] + [task]
 
     def _drew(self) -> None:
         self._leaves_unsaved = False

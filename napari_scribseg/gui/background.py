@@ -8,9 +8,10 @@ machine. The heavy part is in child processes anyway.
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from qtpy.QtCore import QObject, Qt
 
@@ -18,6 +19,76 @@ from napari_scribseg.gui.qt import Signal
 from napari_scribseg.runs.worker import sentence_of
 
 T = TypeVar("T")
+
+
+_REST_S: Final = 20.0
+"""A thread without work ends after this time."""
+
+
+class Task:
+    """Work in a thread."""
+
+    def __init__(self, body: Callable[[], None]) -> None:
+        self._body: Callable[[], None] | None = body
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Do it, in this thread; what it has worked on is let go of."""
+        body, self._body = self._body, None
+        try:
+            if body is not None:
+                body()
+        finally:
+            self._done.set()
+
+    def is_alive(self) -> bool:
+        """Whether it is still to be done."""
+        return not self._done.is_set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it is done, at most so many seconds."""
+        self._done.wait(timeout)
+
+
+class Threads:
+    """As many threads as there is work, which go on with the next work when they are done.
+
+    Starting a thread waits until it runs, which takes long on a busy machine, and a stroke asks for
+    five pieces of work.
+    """
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._free = 0
+        """Threads that wait for work which was not handed to them yet."""
+
+    def begin(self, task: Task) -> None:
+        """Do this at once, in a thread that is free or a new one."""
+        with self._lock:
+            is_free = self._free > 0
+            self._free -= is_free
+        if is_free:
+            self._work.put(task)
+        else:
+            threading.Thread(target=self._live, args=(task,), name="scribseg", daemon=True).start()
+
+    def _live(self, task: Task) -> None:
+        following: Task | None = task
+        while following is not None:
+            following.run()
+            following = self._next()
+
+    def _next(self) -> Task | None:
+        with self._lock:
+            self._free += 1
+        with contextlib.suppress(queue.Empty):
+            return self._work.get(timeout=_REST_S)
+        with self._lock:
+            if self._free > 0:
+                self._free -= 1
+                return None
+        return self._work.get()  # handed over at the last moment
 
 
 class Background(QObject):
@@ -28,6 +99,7 @@ class Background(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._over = False
+        self._threads = Threads()
         # Queued: what a thread hands over must run in the thread that this object lives in.
         queued = Qt.ConnectionType.QueuedConnection
         self._handed_over.connect(self._do, queued)  # pyright: ignore[reportCallIssue]  a stub
@@ -37,7 +109,7 @@ class Background(QObject):
         work: Callable[[], T],
         done: Callable[[T], None],
         failed: Callable[[str], None],
-    ) -> threading.Thread:
+    ) -> Task:
         """Run `work` in a thread; then `done` with its result, or `failed` with a sentence."""
 
         def body() -> None:
@@ -49,9 +121,9 @@ class Background(QObject):
             else:
                 self.post(lambda: done(result))
 
-        thread = threading.Thread(target=body, name="scribseg", daemon=True)
-        thread.start()
-        return thread
+        task = Task(body)
+        self._threads.begin(task)
+        return task
 
     def post(self, action: Callable[[], None]) -> None:
         """Have something done in the GUI thread soon, unless the dock is closed by then."""

@@ -111,7 +111,9 @@ def _with_project(path: Path) -> Viewer:
 
     Project.open(path, read_only=True)  # a damaged one is told before there is a window
     viewer = _viewer(path.name)
-    viewer.window.add_dock_widget(ScribbleDock(viewer, path), name=f"{DOCK} ({PLUGIN})")
+    dock = ScribbleDock(viewer, path)
+    viewer.window.add_dock_widget(dock, name=f"{DOCK} ({PLUGIN})")
+    _entitle_by_project(viewer, dock)
     return viewer
 
 
@@ -148,7 +150,20 @@ def _is_one_series(path: Path) -> bool:
 def _viewer(shown: str) -> Viewer:
     import napari
 
-    return napari.Viewer(title=f"{PLUGIN}: {shown}")
+    return napari.Viewer(title=_title(shown))
+
+
+def _title(shown: str) -> str:
+    return f"{PLUGIN}: {shown}"
+
+
+def _entitle_by_project(viewer: Viewer, dock: ScribbleDock) -> None:
+    """Let the window be called by the project that is opened in it later."""
+
+    def entitle(folder: Path) -> None:
+        viewer.title = _title(folder.name)
+
+    dock.session.project_changed.connect(entitle)
 
 
 def _dock(viewer: Viewer) -> ScribbleDock:
@@ -156,4 +171,5 @@ def _dock(viewer: Viewer) -> ScribbleDock:
 
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
     assert isinstance(dock, ScribbleDock)
+    _entitle_by_project(viewer, dock)
     return dock

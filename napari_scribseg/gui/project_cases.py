@@ -13,7 +13,7 @@ from napari_scribseg.io import read_labels
 from napari_scribseg.project import journals
 from napari_scribseg.project.annotator import annotator_name
 from napari_scribseg.project.folder import Project
-from napari_scribseg.project.teamwork import Place, effort_text, place_in_project
+from napari_scribseg.project.teamwork import Place, effort_text, hides_others, place_in_project
 from napari_scribseg.project.versions import chosen_version, names_of
 from napari_scribseg.runs.documents import RunCase
 
@@ -96,6 +96,21 @@ def case_of(project: Path, case_id: str, strokes_of: str) -> Case:
     with Project.open(project, read_only=True) as opened:
         version = chosen_version(project, case_id, annotator_name(), strokes_of or None)
         return opened.load_case(case_id, "" if version is None else version.of)
+
+
+def is_blind(project: Path, kept: CaseKey | None) -> bool:
+    """Whether the user draws on a case without seeing what others drew, nor what learnt from it.
+
+    Args:
+        project: a project folder.
+        kept: the shown case; None = it is in no project.
+
+    Raises:
+        InvalidInput: a document is damaged.
+    """
+    if kept is None or not kept.is_in(project):
+        return False
+    return hides_others(project, kept.id, annotator_name())
 
 
 def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:

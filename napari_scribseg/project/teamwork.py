@@ -27,6 +27,7 @@ from napari_scribseg.project.versions import (
     Version,
     known_version,
     strokes_of_case,
+    team_of,
     version_named,
     versions_of,
 )
@@ -93,6 +94,25 @@ def check_may_see(project: Project, case_id: str, own: str, name: str) -> None:
             f"The strokes of '{name}' on case {case_id} are hidden until {own} is done with it: "
             "in this project everybody draws apart. Say that you are done first."
         )
+
+
+def hides_others(project: Path, case_id: str, own: str) -> bool:
+    """Whether somebody else has drawn on a case, and the user may not see it yet.
+
+    What was learnt from those strokes would give them away, too.
+
+    Args:
+        project: its folder.
+        case_id: of the case.
+        own: the name of the user.
+
+    Raises:
+        InvalidInput: a document is damaged.
+    """
+    team = team_of(project)
+    if not team.apart or own in team.done.get(case_id, ()):
+        return False
+    return any(version.name != own for version in versions_of(project, case_id))
 
 
 def set_done(project: Project, case_id: str, name: str, *, done: bool) -> None:

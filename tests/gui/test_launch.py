@@ -100,6 +100,8 @@ def test_a_project_is_the_docks_project(window, tmp_path) -> None:
     launch.open_window(tmp_path / "project")
     (dock,) = docks(window)
     assert dock.session.project_folder == tmp_path / "project"
+    dock.session.set_project(tmp_path / "another")
+    assert window.title == "napari-scribseg: another", "the window is called by what is open"
 
 
 def test_of_a_dataset_the_dock_asks_which_cases(window, qtbot) -> None:

@@ -99,6 +99,18 @@ def test_apart_each_has_own_strokes_and_sees_others_only_when_done(store, folder
     assert store.team_of(CASE).hidden("Ana")
 
 
+def test_who_draws_apart_is_blind_until_done_where_somebody_else_has_drawn(store, folder):
+    draw(store, "Ana", 2)
+    assert not teamwork.hides_others(folder, CASE, "Ben"), "all draw the same strokes"
+    store.set_apart(apart=True)
+    draw(store, "Ana", 2)
+    assert not teamwork.hides_others(folder, CASE, "Ana"), "nobody else has drawn"
+    assert teamwork.hides_others(folder, CASE, "Ben")
+    store.work_as("Ben")
+    store.set_own_done(CASE, done=True)
+    assert not teamwork.hides_others(folder, CASE, "Ben")
+
+
 def test_what_was_drawn_together_stays_when_people_draw_apart(store, folder):
     draw(store, "Ana", 2)
     together = draw(store, "Ben", 4)

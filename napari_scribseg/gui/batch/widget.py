@@ -30,12 +30,13 @@ from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
 from napari_scribseg.gui.closing import CloseGuard, Leaving, Running, main_window_of
 from napari_scribseg.gui.dock_place import UNDER_TITLE, DockPlace, true_viewer
 from napari_scribseg.gui.values import Level
+from napari_scribseg.gui.widgets.save_as import FileKind, ask_where_to_save
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
 
 if TYPE_CHECKING:
     import napari.viewer
 
-_RECIPES = "Recipes (*.json)"
+_RECIPE = FileKind("Recipes", (".json",))
 
 
 class BatchEvaluation(QWidget):
@@ -231,13 +232,13 @@ class BatchEvaluation(QWidget):
             if folder:
                 self.presenter.open_experiment(Path(folder))
         elif what == "open":
-            path, _ = QFileDialog.getOpenFileName(self, "Open a recipe", "", _RECIPES)
+            path, _ = QFileDialog.getOpenFileName(self, "Open a recipe", "", _RECIPE.filter)
             if path:
                 self.presenter.open_recipe(Path(path))
         else:
-            path, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "recipe.json", _RECIPES)
-            if path:
-                self.presenter.save_recipe(Path(path))
+            given = ask_where_to_save(self, "Save the recipe", "recipe.json", [_RECIPE])
+            if given is not None:
+                self.presenter.save_recipe(given[0])
 
     def _open(self, name: str) -> None:
         """Open a file of the experiment, or its folder, with the system's program for it."""

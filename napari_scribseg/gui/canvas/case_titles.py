@@ -33,8 +33,9 @@ def tell_apart(known: Iterable[Layer]) -> bool:
             continue
         changed = True
         layers.note_case(layer, replace(case, title=title))
-        if _is_called(layer.name, case.name):
-            layer.name = title
+        sequence = str(layers.notes(layer).get("sequence") or "")
+        if _is_called(layer.name, layers.image_name(case.name, sequence)):
+            layer.name = layers.image_name(title, sequence)
     return changed
 
 

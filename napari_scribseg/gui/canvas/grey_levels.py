@@ -6,6 +6,7 @@ numbers of other modalities mean nothing by themselves, so theirs are shares of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Final, Literal, cast
 
@@ -71,10 +72,11 @@ def window_of(image: Layer) -> tuple[float, float]:
 
 
 def sample_of(image: Layer) -> Array:
-    """About a million voxels of an image, evenly taken."""
-    array = np.asarray(image.data)
-    step = max(1, int(np.ceil((array.size / _SAMPLED) ** (1 / array.ndim))))
-    return array[(slice(None, None, step),) * array.ndim]
+    """About a million voxels of an image, evenly taken; no others are read."""
+    data: Any = image.data[-1] if cast("Image", image).multiscale else image.data
+    size = math.prod(int(n) for n in data.shape)
+    step = max(1, math.ceil((size / _SAMPLED) ** (1 / data.ndim)))
+    return np.asarray(data[(slice(None, None, step),) * data.ndim])
 
 
 class LevelDrag:

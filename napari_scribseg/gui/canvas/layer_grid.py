@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +44,9 @@ CUT_SHORT: Final = (
 )
 _MIXED: Final = 1e-6
 _SAME_WORLD: Final = 1e-3
+
+_read_once: WeakKeyDictionary[Layer, tuple[Any, int | None, Array]] = WeakKeyDictionary()
+"""What was read of an image that is stored elsewhere: what it holds, the frame, the voxels."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
     Raises:
         InvalidInput: no volume, or what is shown can't be expressed as a grid of the patient.
     """
-    shape = cast("tuple[int, int, int]", tuple(voxels_of(layer).shape[-3:]))
+    shape = cast("tuple[int, int, int]", tuple(_stored(layer).shape[-3:]))
     shown = _world_affine(layer)
     stored = noted.get("affine")
     if stored is None and world is not None:
@@ -114,10 +119,10 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
         notes = (f"{ASSUMED_AXES}, {_told_units(layer)}.",)
         return Located(_grid(layer, shape, shown, oriented=False), notes)
     knows_sides = bool(noted.get("oriented", True))
-    true = Grid(shape, np.asarray(stored, dtype=np.float64), knows_sides)
+    rows = tuple(tuple(float(v) for v in row) for row in stored)
+    true, was_shown = _as_noted(shape, rows, oriented=knows_sides)
     sides = () if knows_sides else (UNKNOWN_SIDES,)
     first_shape = tuple(noted.get("shape") or shape)
-    was_shown = shown_affine(true)
     if noted.get("frames") is not None and layer.ndim < SERIES_AXES:
         _check_is_frame(layer, shape == first_shape, shown, was_shown)
     if same_place(shown, was_shown, shape):
@@ -135,14 +140,47 @@ def locate(layer: Layer, noted: Mapping[str, Any], world: World | None = None) -
     return Located(_grid(layer, shape, moved, oriented=knows_sides), sides)
 
 
+@lru_cache(maxsize=64)
+def _as_noted(
+    shape: tuple[int, int, int], affine: tuple[tuple[float, ...], ...], *, oriented: bool
+) -> tuple[Grid, npt.NDArray[np.float64]]:
+    """The grid that was noted on a layer, and where it was shown; asked for at every stroke."""
+    true = Grid(shape, np.asarray(affine, dtype=np.float64), oriented)
+    return true, shown_affine(true)
+
+
 def voxels_of(layer: Layer) -> Array:
     """The voxels of an image or labels layer, (z, y, x) or (t, z, y, x).
 
-    Of an image in several resolutions (multiscale), the finest one.
+    Of an image in several resolutions (multiscale), the finest one. An image that is read when it
+    is looked at (dask, OME-Zarr) is read here once, and kept as long as its layer.
 
     Raises:
         InvalidInput: it is no such layer, or labels in several resolutions.
     """
+    return _read(layer, _stored(layer))
+
+
+def frame_of(layer: Layer, frame: int | None) -> Array:
+    """The voxels (z, y, x) of a volume, or of one frame of a series.
+
+    Raises:
+        InvalidInput: no volume; of a series: no frame, or one that doesn't exist, was chosen.
+    """
+    data = _stored(layer)
+    if data.ndim < SERIES_AXES:
+        return _read(layer, data)
+    if frame is None:
+        raise InvalidInput(series_problem(layer))
+    if not 0 <= frame < len(data):
+        raise InvalidInput(
+            f"The layer '{layer.name}' has no frame {frame + 1}; it has {len(data)}."
+        )
+    return _read(layer, data, frame)
+
+
+def _stored(layer: Layer) -> Any:
+    """What a layer holds: an array, or something that is read when it is looked at."""
     if not isinstance(layer, Image | Labels):
         raise InvalidInput(
             f"The layer '{layer.name}' is no plain image or labels layer; choose another one."
@@ -153,7 +191,7 @@ def voxels_of(layer: Layer) -> Array:
             "ones: save them as .nii.gz with File > Save Selected Layers, which keeps the finest "
             "one, and open that file."
         )
-    data = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    data = layer.data[0] if layer.multiscale else layer.data
     rgb = isinstance(layer, Image) and layer.rgb
     if rgb or data.ndim not in (3, SERIES_AXES):
         raise InvalidInput(
@@ -163,22 +201,15 @@ def voxels_of(layer: Layer) -> Array:
     return data
 
 
-def frame_of(layer: Layer, frame: int | None) -> Array:
-    """The voxels (z, y, x) of a volume, or of one frame of a series.
-
-    Raises:
-        InvalidInput: no volume; of a series: no frame, or one that doesn't exist, was chosen.
-    """
-    data = voxels_of(layer)
-    if data.ndim < SERIES_AXES:
-        return data
-    if frame is None:
-        raise InvalidInput(series_problem(layer))
-    if not 0 <= frame < len(data):
-        raise InvalidInput(
-            f"The layer '{layer.name}' has no frame {frame + 1}; it has {len(data)}."
-        )
-    return data[frame]
+def _read(layer: Layer, data: Any, frame: int | None = None) -> Array:
+    """The voxels of what a layer holds, or of one frame of it."""
+    if isinstance(data, np.ndarray) or not isinstance(layer, Image):  # labels may be drawn on
+        return np.asarray(data if frame is None else data[frame])
+    known = _read_once.get(layer)
+    if known is None or known[0] is not data or known[1] != frame:
+        known = data, frame, np.asarray(data if frame is None else data[frame])
+        _read_once[layer] = known
+    return known[2]
 
 
 def series_problem(layer: Layer) -> str:
@@ -253,15 +284,22 @@ def _millimetres(layer: Layer, unit: Any) -> float:
     Raises:
         InvalidInput: it is no length.
     """
-    quantity = _quantity(unit)
-    if quantity.check("[length]"):
-        return float(quantity.to("mm").magnitude)
-    if _is_pixel(unit):
-        return 1.0
+    known = _factor(unit)
+    if known is not None:
+        return known
     raise InvalidInput(
         f"The layer '{layer.name}' has an axis in {unit} among its last three, which are taken for "
         "those of space; give these axes units of length, or choose another layer."
     )
+
+
+@lru_cache(maxsize=64)
+def _factor(unit: Any) -> float | None:
+    """How many mm a pint unit is; None = it is no length. Pint takes longer than all else here."""
+    quantity = _quantity(unit)
+    if quantity.check("[length]"):
+        return float(quantity.to("mm").magnitude)
+    return 1.0 if _is_pixel(unit) else None
 
 
 def _quantity(unit: Any) -> Any:

@@ -62,11 +62,17 @@ _PALE = 0.6
 
 
 def image_data(volume: Volume, *, case: CaseKey, name: str | None = None) -> LayerData:
-    """The image layer of a volume, called like its case unless a name is given."""
+    """The image layer of a volume, called like its case and sequence unless a name is given."""
     low, high = np.percentile(_sample(volume.array), (0.5, 99.5))
     limits = (float(low), float(high)) if high > low else None
     more = {"colormap": "gray", "contrast_limits": limits}
-    return made(volume, "image", "image", case, name or case.name, more)
+    called = name or image_name(case.name, volume.sequence)
+    return made(volume, "image", "image", case, called, more)
+
+
+def image_name(title: str, sequence: str) -> str:
+    """What an image layer is called: like its case, and what it shows if that is known."""
+    return f"{title} {sequence}".strip()
 
 
 def scribbles_data(

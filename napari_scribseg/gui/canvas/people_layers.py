@@ -14,8 +14,8 @@ from napari_scribseg.evaluation.agreement import AGREED, AGREEMENT_NAMES, CONFLI
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.label_look import TRANSPARENT
 
-AGREEMENT_COLORS: Final = {AGREED: "#56b4e9", CONFLICT: "#d55e00"}
-"""Sky blue and vermilion of Okabe & Ito, 2008: apart for every kind of colour vision."""
+AGREEMENT_COLORS: Final = {AGREED: "#ffffff", CONFLICT: "#d55e00"}
+"""White, which no structure has, and vermilion: apart for every kind of colour vision."""
 
 
 def others_data(

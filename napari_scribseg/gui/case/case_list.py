@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from qtpy.QtCore import QModelIndex, QPointF, QRect, QRectF, QSignalBlocker, Qt
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
+    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QVBoxLayout,
@@ -59,9 +61,12 @@ _ARROW: Final = 56
 ORDERS: Final = ("as added", "open first", "most doubt first")
 _ICON_SIZE: Final = 16
 _ROWS_SHOWN: Final = 6
+_FAINT: Final = 180
+"""Opacity (of 255) of what stands beside a name: quiet, and readable on dark and light themes."""
 _COMPACT: Final = "QPushButton { padding: 6px 4px; border-radius: 3px; }"
 _ID: Final = Qt.ItemDataRole.UserRole
 _ASIDE: Final = Qt.ItemDataRole.UserRole + 1
+_PATIENT: Final = Qt.ItemDataRole.UserRole + 2
 
 
 class CaseList(QWidget):
@@ -89,7 +94,7 @@ class CaseList(QWidget):
         self._find = QLineEdit()
         self._find.setPlaceholderText("Find a case")
         self._find.setClearButtonEnabled(True)
-        self._find.setToolTip("Show only cases with this in their name")
+        self._find.setToolTip("Show only cases with this in their name, patient or place")
         self._find.textChanged.connect(self._filter)
         self._status = QComboBox()
         self._status.addItems(["all", *_COLORS])
@@ -180,6 +185,7 @@ class CaseList(QWidget):
                 )
                 item.setData(_ID, case.id)
                 item.setData(_ASIDE, aside_of(case, self._doubts.get(case.id)))
+                item.setData(_PATIENT, patient_beside(case, self._names[case.id]))
                 item.setToolTip(tip_of(case, self._names[case.id]))
         self._filter()
         row_height = max(self.list.sizeHintForRow(0), _ICON_SIZE + 2)
@@ -241,7 +247,8 @@ class CaseList(QWidget):
             item = self.list.item(row)
             if item is None:
                 continue
-            fits = text in self._names[case.id].casefold() and status in ("all", case.status)
+            searched = "\n".join((self._names[case.id], case.patient, case.image)).casefold()
+            fits = text in searched and status in ("all", case.status)
             item.setHidden(not fits)
             font = item.font()
             font.setBold(case.id == self._current)
@@ -254,25 +261,47 @@ class CaseList(QWidget):
 
 
 class _AsideDelegate(QStyledItemDelegate):
-    """Draws a quiet word at the right end of each line, and cuts the name to make room for it."""
+    """Draws quiet words at the right end of each line.
+
+    The name is cut to make room for the state; the patient is named where there is room for it.
+    """
 
     def paint(
         self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex
     ) -> None:
         """Draw one line."""
-        aside = str(index.data(_ASIDE) or "")
-        width = option.fontMetrics.horizontalAdvance(aside) + 2 * GAP if aside else 0
-        whole = QRect(option.rect)
+        aside, whole = str(index.data(_ASIDE) or ""), QRect(option.rect)
+        length = option.fontMetrics.horizontalAdvance
+        both = " · ".join(filter(None, (str(index.data(_PATIENT) or ""), aside)))
+        name = _ICON_SIZE + 4 * GAP + length(str(index.data(Qt.ItemDataRole.DisplayRole)))
+        if name + length(both) + 2 * GAP <= whole.width():
+            aside = both
+        width = length(aside) + 2 * GAP if aside else 0
+        if painter is not None and width:
+            self._paint_ground(painter, option, index)
         option.rect = whole.adjusted(0, 0, -width, 0)
         option.textElideMode = Qt.TextElideMode.ElideMiddle
         super().paint(painter, option, index)
-        if painter is not None and aside:
+        if painter is not None and aside and option.widget is not None:
             painter.save()
-            painter.setPen(QColor("#858b94"))
+            faint = QColor(option.widget.palette().text().color())
+            faint.setAlpha(_FAINT)
+            painter.setPen(faint)
             place = whole.adjusted(0, 0, -GAP, 0)
             ends = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(place, int(ends), aside)
             painter.restore()
+
+    def _paint_ground(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex
+    ) -> None:
+        """What lies under the words of a line, so that a chosen one looks so up to its end."""
+        bare = QStyleOptionViewItem(option)
+        self.initStyleOption(bare, index)
+        bare.text, bare.icon = "", QIcon()
+        style = option.widget.style() if option.widget is not None else None
+        if style is not None:
+            style.drawControl(QStyle.ControlElement.CE_ItemViewItem, bare, painter, option.widget)
 
 
 def aside_of(case: ProjectCase, doubt: float | None = None) -> str:
@@ -283,10 +312,18 @@ def aside_of(case: ProjectCase, doubt: float | None = None) -> str:
     return " · ".join(filter(None, parts))
 
 
+def patient_beside(case: ProjectCase, name: str) -> str:
+    """Whose case it is, where its name does not say so."""
+    return "" if case.patient.casefold() in name.casefold() else case.patient
+
+
 def tip_of(case: ProjectCase, name: str) -> str:
-    """The whole name of a case, how far it is, and all that was said of it."""
+    """The whole name of a case, how far it is, whose, where from, and all that was said of it."""
+    patient = patient_beside(case, name)
+    whose = [f"Patient: {patient}"] if patient else []
+    place = [f"From: {case.image}"] if Path(case.image).is_absolute() else []
     said = [f"{one.at[:16].replace('T', ' ')} {one.by}: {one.text}" for one in case.comments]
-    return "\n".join([f"{name}: {aside_of(case) or 'not begun'}", *said])
+    return "\n".join([f"{name}: {aside_of(case) or 'not begun'}", *whose, *place, *said])
 
 
 def status_icon(status: Status) -> QIcon:

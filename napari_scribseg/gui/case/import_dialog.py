@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QModelIndex, QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -240,6 +242,16 @@ class ImportDialog(QDialog):
             self._presenter.set_home(Path(home))
 
 
+class _CutAtEnd(QStyledItemDelegate):
+    """Cuts sentences at their end, where paths are cut in the middle."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem | None, index: QModelIndex) -> None:  # noqa: N802
+        """As ever, but for where words are left out."""
+        super().initStyleOption(option, index)
+        if option is not None:
+            option.textElideMode = Qt.TextElideMode.ElideRight
+
+
 def _case_table() -> QTableWidget:
     table = QTableWidget(0, len(_COLUMNS))
     table.setHorizontalHeaderLabels(list(_COLUMNS))
@@ -248,6 +260,7 @@ def _case_table() -> QTableWidget:
     table.setShowGrid(False)
     table.setWordWrap(False)
     table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+    table.setItemDelegateForColumn(len(_COLUMNS) - 1, _CutAtEnd(table))
     vertical, horizontal = table.verticalHeader(), table.horizontalHeader()
     if vertical is not None:
         vertical.setVisible(False)

@@ -225,7 +225,8 @@ class People(QObject):
         known = session.viewer.layers
         known.move(known.index(shown), len(known))  # conflicts lie under nobody's strokes
         self._conflicts = tuple(found.conflict_slices)
-        self.panel.tell(_result(found, name), has_conflicts=bool(self._conflicts))
+        told = _result(found, self.panel.offered.currentText() or "What is shown", name)
+        self.panel.tell(told, has_conflicts=bool(self._conflicts))
 
     def _next_conflict(self) -> None:
         """The worst slice first, then the others in order of their conflicts."""
@@ -237,11 +238,11 @@ class People(QObject):
         show_slice(self._session.viewer, layer, self._conflicts[at % len(self._conflicts)])
 
 
-def _result(found: Agreement, name: str) -> str:
-    """The result of a comparison, for people."""
+def _result(found: Agreement, shown: str, name: str) -> str:
+    """The result of a comparison of the shown strokes with those of somebody, for people."""
     classes = [f"{one.name} {one.dice:.2f}" for one in found.classes if not isnan(one.dice)]
     dice = f" Dice where both drew: {', '.join(classes)}." if classes else ""
-    return f"{found.sentence('What is shown', name)}{dice}"
+    return f"{found.sentence(shown, name)}{dice}"
 
 
 def _made(

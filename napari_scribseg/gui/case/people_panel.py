@@ -64,6 +64,8 @@ class PeoplePanel(QWidget):
     """Show the next slice with conflicts."""
     consensus_asked = Signal(str)
     """Make a consensus by this method."""
+    told = Signal()
+    """A result stands at its end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,6 +133,8 @@ class PeoplePanel(QWidget):
         self.result.setText(text)
         self.result.setVisible(bool(text))
         self.conflict.setVisible(has_conflicts)
+        if text:
+            self.told.emit()
 
     def _offer(self, box: QComboBox, names: tuple[str, ...], chosen: str) -> None:
         with QSignalBlocker(box):

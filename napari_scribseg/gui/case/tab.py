@@ -173,6 +173,7 @@ class CaseTab(Tab):
         self.autosave.cases_changed.connect(self.projects.refresh)
         self.autosave.state_changed.connect(self.people.saved)
         self.projects.state_changed.connect(self.people.refresh)
+        self.people.panel.told.connect(lambda: self.reveal(self.people.panel.result))
         self.autosave.state_changed.connect(self.save_state_changed)
         session.offers_changed.connect(self._show_offers)
         session.selected_changed.connect(self._show_selected)

@@ -24,13 +24,17 @@ from napari_scribseg.gui.results.predictions import export_project
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.score_table import save_table
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.widgets.save_as import FileKind, ask_where_to_save
 from napari_scribseg.gui.widgets.style import GAP, Panel, button
 from napari_scribseg.io.dicom_seg import Origin
+from napari_scribseg.runs.model_file import ENDING
 
 if TYPE_CHECKING:
     from napari_scribseg.data.export import Exported, Layout
 
-MODELS = "Models (*.scribseg)"
+_MODEL = FileKind("Models", (ENDING,))
+MODELS = _MODEL.filter
+_TABLE = FileKind("CSV", (".csv",))
 
 
 class ExportPanel(Panel):
@@ -111,20 +115,18 @@ class ExportController:
         if comparison is None:
             self._session.say("Predict this volume first.", "warning")
             return
-        filters: dict[str, SegmentationFormat] = {
-            _filter(kind): kind for kind in SEGMENTATION_FORMATS
-        }
+        formats = list(SEGMENTATION_FORMATS)
+        kinds = [FileKind(*SEGMENTATION_FORMATS[one]) for one in formats]
         start = self._session.project_folder / f"{comparison.prediction.case.id}_segmentation"
-        name, chosen = QFileDialog.getSaveFileName(
-            self._panel, "Export the segmentation", str(start), ";;".join(filters)
-        )
-        if not name:
+        first = formats.index("nifti" if self._series_of_image() is None else "dicom-seg")
+        given = ask_where_to_save(self._panel, "Export the segmentation", start, kinds, first)
+        if given is None:
             return
-        kind = filters.get(chosen, "nifti")
+        path, kind = given[0], formats[kinds.index(given[1])]
         source = self._dicom_series() if kind == "dicom-seg" else None
         if kind == "dicom-seg" and source is None:
             return
-        self.export_segmentation(Path(name), kind, source)
+        self.export_segmentation(path, kind, source)
 
     def export_segmentation(
         self, path: Path, kind: SegmentationFormat, source: Path | None = None
@@ -158,11 +160,17 @@ class ExportController:
         session.say(f"Writing {path.name} …")
         session.run(write, lambda done: session.say(_told(comparison, done), "good"))
 
-    def _dicom_series(self) -> Path | None:
-        """The folder of the series that the image was made from; asked for where it isn't known."""
+    def _series_of_image(self) -> Path | None:
+        """The folder (or enhanced file) of the DICOM series that is shown, if it is known."""
         image = self._session.selected.image
         known = None if image is None else file_of(image)
-        if known is not None and (known.is_dir() or known.suffix.lower() == ".dcm"):
+        is_series = known is not None and (known.is_dir() or known.suffix.lower() == ".dcm")
+        return known if is_series else None
+
+    def _dicom_series(self) -> Path | None:
+        """The series that the image was made from; asked for where it isn't known."""
+        known = self._series_of_image()
+        if known is not None:
             return known
         folder = QFileDialog.getExistingDirectory(
             self._panel, "Choose the DICOM series that the image was made from"
@@ -174,10 +182,10 @@ class ExportController:
     def ask_for_table(self) -> None:
         """Ask where to save the table, and save it."""
         case = self._presenter.case
-        start = str(self._session.project_folder / f"{case.id if case else 'results'}.csv")
-        name, _ = QFileDialog.getSaveFileName(self._panel, "Save the table", start, "CSV (*.csv)")
-        if name:
-            self.save_table(Path(name))
+        start = self._session.project_folder / f"{case.id if case else 'results'}.csv"
+        given = ask_where_to_save(self._panel, "Save the table", start, [_TABLE])
+        if given is not None:
+            self.save_table(given[0])
 
     def save_table(self, path: Path) -> None:
         """Save all numbers of the tab as one CSV."""
@@ -198,9 +206,10 @@ class ExportController:
         if run is None:
             self._session.say("Tick a run first: its model is exported.", "warning")
             return
-        name, _ = QFileDialog.getSaveFileName(self._panel, "Export the model", "", MODELS)
-        if name:
-            self.export_model(run, Path(name))
+        start = self._session.project_folder / f"{run.name}{ENDING}"
+        given = ask_where_to_save(self._panel, "Export the model", start, [_MODEL])
+        if given is not None:
+            self.export_model(run, given[0])
 
     def export_model(self, run: Path, path: Path) -> None:
         """Write the model of a run as one file that can be given away."""
@@ -251,12 +260,6 @@ class ExportController:
             ),
             tell,
         )
-
-
-def _filter(kind: SegmentationFormat) -> str:
-    """A format as the file dialog shows it."""
-    words, endings = SEGMENTATION_FORMATS[kind]
-    return f"{words} ({' '.join(f'*{ending}' for ending in endings)})"
 
 
 def _told(comparison: Comparison, path: Path) -> str:

@@ -10,6 +10,7 @@ from napari_scribseg.core.wording import counted
 from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.background import WidgetJobs
+from napari_scribseg.gui.project_cases import is_blind
 from napari_scribseg.gui.results import model_work, predictions, saved_predictions
 from napari_scribseg.gui.results.advice import advise
 from napari_scribseg.gui.results.comparison import Comparison, compare
@@ -66,12 +67,21 @@ class BackgroundPredictions:
         )
 
     def load_newest(self, snapshot: Snapshot) -> None:
-        """Look for the newest prediction of a case by any run; only the latest look counts."""
+        """Look for the newest prediction of a case by any run; only the latest look counts.
+
+        Whoever may not see the strokes of others yet is not shown what learnt from them unasked.
+        """
         presenter, project = self._presenter, self._session.project_folder
         self._looked += 1
         number = self._looked
+
+        def look() -> Prediction | None:
+            if is_blind(project, snapshot.kept):
+                return None
+            return saved_predictions.newest_of_case(project, snapshot)
+
         self._running.run(
-            lambda: saved_predictions.newest_of_case(project, snapshot),
+            look,
             lambda found: presenter.restored(found) if number == self._looked else None,
             self._session.refuse,
         )

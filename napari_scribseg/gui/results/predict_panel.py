@@ -50,6 +50,7 @@ class PredictPanel(Panel):
         more.setText("More")
         more.setToolTip("Runs of elsewhere, model files, saved predictions")
         more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        more.setStyleSheet("QToolButton { padding-right: 16px; }")  # the arrow is not its text
         super().__init__("Predict", more, page="guide/results.md#predict")
         more.setMenu(self._menu())
         self._none = note_label(_NO_RUNS)

@@ -24,6 +24,7 @@ from napari_scribseg.gui.canvas.automatic_layer import automatic_data
 from napari_scribseg.gui.canvas.layer_grid import voxels_of
 from napari_scribseg.gui.canvas.sequence_layers import image_of
 from napari_scribseg.gui.latest_only import Job, LatestOnly
+from napari_scribseg.gui.project_cases import is_blind
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.scribble.presenter import Source, told_source
 from napari_scribseg.gui.session import Session
@@ -181,12 +182,12 @@ class AutomaticMask(QObject):
             return None
         session = self._session
         warm, project, names = session.warm, session.project_folder, session.schema.names
-        stored = session.stored
+        stored, kept = session.stored, session.kept
         case = "" if stored is None else stored.id_among(project)
         region = session.region
 
         def work() -> tuple[Message, Array | None]:
-            run = newest_run(project, names)
+            run = None if is_blind(project, kept) else newest_run(project, names)
             more = {"run": None if run is None else str(run), "case": case}
             answer = warm.ask(
                 "volume",

@@ -11,7 +11,8 @@ from napari_scribseg.gui.scribble.presenter import ChipCounts, counted
 
 _HEIGHT = 40
 """Pixels of a chip: two lines, and tall enough for a finger."""
-_NAME_FROM = 29
+_NAME_FROM, _KEY, _EDGE = 29, 16, 8
+"""Pixels in front of the name, for the key, and behind it."""
 _SMALLER = 0.82
 
 
@@ -44,8 +45,9 @@ class ClassChip(QAbstractButton):
         self.update()
 
     def sizeHint(self) -> QSize:  # noqa: N802  Qt's name
-        """Wide enough for a short name."""
-        return QSize(96, _HEIGHT)
+        """Wide enough for its name and its key."""
+        name = self.fontMetrics().horizontalAdvance(self._name)
+        return QSize(_NAME_FROM + name + _KEY + _EDGE + 4, _HEIGHT)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802  Qt's name
         """Narrow enough for two beside each other."""
@@ -69,24 +71,32 @@ class ClassChip(QAbstractButton):
         painter.drawRoundedRect(box, 5, 5)
         self._paint_swatch(painter, QPointF(17, box.center().y()))
         key = self._key
-        upper = box.adjusted(_NAME_FROM, 3, -8, -box.height() / 2 + 1)
-        lower = box.adjusted(_NAME_FROM, box.height() / 2, -8, -3)
+        upper = box.adjusted(_NAME_FROM, 3, -_EDGE, -box.height() / 2 + 1)
+        lower = box.adjusted(_NAME_FROM, box.height() / 2, -_EDGE, -3)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(faint)
         painter.drawText(upper, right, key)
         painter.setPen(text)
         name = QFontMetrics(self.font()).elidedText(
-            self._name, Qt.TextElideMode.ElideRight, int(upper.width()) - (16 if key else 0)
+            self._name, Qt.TextElideMode.ElideRight, int(upper.width()) - (_KEY if key else 0)
         )
         painter.drawText(upper, left, name)
         small = self.font()
         small.setPointSizeF(max(small.pointSizeF() * _SMALLER, 6.0))
         painter.setFont(small)
         painter.setPen(faint)
-        here, all_in_all = counted(self._counts.on_slice), counted(self._counts.in_volume)
-        painter.drawText(lower, left, f"{here} here · {all_in_all} in all")
+        metrics = QFontMetrics(small)
+        painter.drawText(lower, left, self._numbers(metrics, int(lower.width())))
         painter.end()
+
+    def _numbers(self, metrics: QFontMetrics, width: int) -> str:
+        """The counts in as many words as there is room for; the tooltip has all of them."""
+        here, all_in_all = counted(self._counts.on_slice), counted(self._counts.in_volume)
+        for words in (f"{here} here · {all_in_all} in all", f"{here} of {all_in_all}"):
+            if metrics.horizontalAdvance(words) <= width:
+                return words
+        return metrics.elidedText(words, Qt.TextElideMode.ElideRight, width)
 
     def _paint_swatch(self, painter: QPainter, centre: QPointF) -> None:
         """A disc when the class is drawn, a ring as long as it is missing."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QMenu, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from napari_scribseg.core.labels import PRESETS, UNSURE, LabelSchema
 from napari_scribseg.gui.qt import Signal
@@ -15,7 +15,8 @@ from napari_scribseg.gui.scribble.class_chip import ClassChip
 from napari_scribseg.gui.scribble.presenter import ChipCounts
 from napari_scribseg.gui.widgets.style import GAP, Panel, button, tame
 
-_COLUMNS = 2
+_BESIDE = 2
+"""Chips in a row; the last row has one more where one would be left alone."""
 
 
 class ClassesPanel(Panel):
@@ -46,10 +47,10 @@ class ClassesPanel(Panel):
         self._schema = PRESETS["cardiac"]
         self._offered = list(PRESETS.values())
         self._presets.activated.connect(self._preset_chosen)
-        self._grid = QGridLayout()
-        self._grid.setSpacing(GAP)
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(GAP)
         self._chips: list[ClassChip] = []
-        self.body.addLayout(self._grid)
+        self.body.addLayout(self._rows)
         self._rebuild()
 
     def schema(self) -> LabelSchema:
@@ -89,16 +90,23 @@ class ClassesPanel(Panel):
                 )
             self._presets.setCurrentIndex(self._offered.index(self._schema))
         for chip in self._chips:
-            self._grid.removeWidget(chip)
             chip.deleteLater()
+        while (row := self._rows.takeAt(0)) is not None:
+            if (beside := row.layout()) is not None:
+                beside.deleteLater()
         colors = self._schema.scribble_colors
         self._chips = [
             ClassChip(value, name, colors[value], self._unsure_key if value == UNSURE else "")
             for value, name in self._schema.drawn_values.items()
         ]
-        for i, chip in enumerate(self._chips):
-            self._grid.addWidget(chip, i // _COLUMNS, i % _COLUMNS)
-            chip.clicked.connect(partial(self._chip_clicked, chip.value))
+        for chips in in_rows(self._chips):
+            beside = QHBoxLayout()
+            beside.setSpacing(GAP)
+            for chip in chips:
+                # Two are of one width; three are as wide as their names want.
+                beside.addWidget(chip, int(len(chips) == _BESIDE))
+                chip.clicked.connect(partial(self._chip_clicked, chip.value))
+            self._rows.addLayout(beside)
 
     def _chip_clicked(self, value: int, *_checked: bool) -> None:
         self.set_value(value)
@@ -122,3 +130,11 @@ class ClassesPanel(Panel):
             action.triggered.connect(signal)
             menu.addAction(action)
         return menu
+
+
+def in_rows(chips: Sequence[ClassChip]) -> list[list[ClassChip]]:
+    """Chips in rows of two; none stands alone in the last row if there are others."""
+    rows = [list(chips[i : i + _BESIDE]) for i in range(0, len(chips), _BESIDE)]
+    if len(rows) > 1 and len(rows[-1]) == 1:
+        rows[-2:] = [rows[-2] + rows[-1]]
+    return rows

@@ -9,7 +9,12 @@ import numpy as np
 from qtpy.QtCore import QObject
 
 from napari_scribseg.annotation.checklist import SliceFacts, near_edges, scan_slice
-from napari_scribseg.annotation.suspicious import Suspicion, suspicions
+from napari_scribseg.annotation.suspicious import (
+    Stroke,
+    Suspicion,
+    strokes_of,
+    suspicions_among,
+)
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.types import Array, Mask
@@ -32,6 +37,8 @@ class _Scan:
     near_edge: Mask | None
     planes: Planes
     facts: tuple[SliceFacts, ...]
+    strokes: tuple[tuple[Stroke, ...], ...]
+    """Of every slice; none where there is no image."""
     suspicions: tuple[Suspicion, ...]
 
 
@@ -139,6 +146,14 @@ def _scan(
         else before.facts[z]
         for z, drawn in enumerate(planes.slices)
     )
+    strokes = tuple(
+        ()
+        if shown is None
+        else strokes_of(shown[z], drawn, z)
+        if before is None or z in changed
+        else before.strokes[z]
+        for z, drawn in enumerate(planes.slices)
+    )
     usable = network if network is not None and network.shape == planes.shape else None
-    found = () if image is None else suspicions(image.array, planes.slices, usable)
-    return _Scan(shown, near, planes, facts, found)
+    found = suspicions_among([one for some in strokes for one in some], usable)
+    return _Scan(shown, near, planes, facts, strokes, found)

@@ -40,10 +40,11 @@ from napari_scribseg.gui.scribble.schema_dialog import SchemaDialog
 from napari_scribseg.gui.scribble.stroke_scan import StrokeScan
 from napari_scribseg.gui.scribble.strokes_panel import StrokesPanel
 from napari_scribseg.gui.session import Session
+from napari_scribseg.gui.widgets.save_as import FileKind, ask_where_to_save
 from napari_scribseg.gui.widgets.style import Fold, Tab
 from napari_scribseg.io.documents import load_document, save_document
 
-_FILES = "Label schemas (*.json)"
+_SCHEMA = FileKind("Label schemas", (".json",))
 
 
 class ScribbleTab(Tab):
@@ -198,7 +199,7 @@ class ScribbleTab(Tab):
             self._ask_for_schema(schema)
 
     def _import_schema(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Read a label schema", "", _FILES)
+        name, _ = QFileDialog.getOpenFileName(self, "Read a label schema", "", _SCHEMA.filter)
         if name:
             self.read_schema(Path(name))
 
@@ -207,9 +208,9 @@ class ScribbleTab(Tab):
         self._session.run(lambda: load_document(path, LabelSchema), self._ask_for_schema)
 
     def _export_schema(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Write the label schema", "labels.json", _FILES)
-        if name:
-            self.write_schema(Path(name))
+        given = ask_where_to_save(self, "Write the label schema", "labels.json", [_SCHEMA])
+        if given is not None:
+            self.write_schema(given[0])
 
     def write_schema(self, path: Path) -> None:
         """Write the structures as a labels.json."""

@@ -211,6 +211,50 @@ def test_of_ome_zarr_scale_and_unit_are_kept_and_the_finest_resolution_is_taken(
     assert saved.spacing == pytest.approx((8.0, 0.7, 0.7), rel=1e-5)
 
 
+class Counting:
+    """Voxels that are read when they are looked at, as dask's and zarr's; counts how many were."""
+
+    def __init__(self, voxels):
+        self.voxels, self.read = voxels, 0
+        self.shape, self.dtype, self.ndim = voxels.shape, voxels.dtype, voxels.ndim
+
+    def __len__(self):
+        return len(self.voxels)
+
+    def __getitem__(self, index):
+        part = self.voxels[index]
+        self.read += part.size
+        return part
+
+    def __array__(self, dtype=None, copy=None):
+        self.read += self.voxels.size
+        return np.asarray(self.voxels, dtype)
+
+
+def test_an_image_that_is_read_when_looked_at_is_read_once():
+    fine = np.arange(4 * 8 * 8, dtype=np.float32).reshape(4, 8, 8)
+    lazy = Counting(fine)
+    layer = Image(lazy, contrast_limits=(0, 1))
+    lazy.read = 0
+    layer_grid.locate(layer, {})
+    assert lazy.read == 0, "where it lies is no question of its voxels"
+    first = layers.volume_of(layer).array
+    np.testing.assert_array_equal(first, fine)
+    assert layers.volume_of(layer).array is first
+    assert lazy.read == fine.size
+    layer.data = Counting(fine + 1)
+    np.testing.assert_array_equal(layer_grid.voxels_of(layer), fine + 1)
+
+
+def test_of_a_series_that_is_read_when_looked_at_only_the_frame_is_read():
+    series = Counting(np.arange(3 * 4 * 8 * 8, dtype=np.float32).reshape(3, 4, 8, 8))
+    layer = Image(series, contrast_limits=(0, 1))
+    series.read = 0
+    for frame in (1, 1, 2):
+        np.testing.assert_array_equal(layer_grid.frame_of(layer, frame), series.voxels[frame])
+    assert series.read == 2 * 4 * 8 * 8
+
+
 @pytest.mark.parametrize("grid", [OBLIQUE, SAGITTAL, all_orders()[30]])
 def test_labels_drawn_in_napari_lie_where_the_image_under_them_lies(grid):
     """napari's new layer of labels has positive steps, so it runs the other way round here."""

@@ -71,7 +71,7 @@ class TestCaseList:
         comment = {"by": "ann", "at": "2026-01-02T03:04:05+00:00", "text": "apex unsure"}
         entry = case("a", progress="done", by="ann", comments=(comment,))
         assert aside_of(entry, 0.25) == "done by ann · 1 comment · doubt 0.25"
-        assert tip_of(entry, "p1/a").splitlines()[1] == "2026-01-02 03:04 ann: apex unsure"
+        assert tip_of(entry, "p1/a").splitlines()[-1] == "2026-01-02 03:04 ann: apex unsure"
         panel.set_cases([entry], "a")
         assert panel.done.isChecked()
         assert panel.list.item(0).text() == "a", "the name alone is what is filtered and read"
@@ -110,7 +110,18 @@ class TestCaseList:
         panel.set_cases(panel._cases, None)
         assert not panel.reviewed.isEnabled()
         assert panel.list.item(2).text() == "b2  (ED)"
-        assert panel.list.item(3).toolTip() == "c: flagged"
+        assert panel.list.item(3).toolTip() == "c: flagged\nFrom: /somewhere/image.nii.gz"
+
+    def test_a_case_whose_name_is_not_its_patient_s_is_found_by_patient_and_folder(self, panel):
+        series = case("mr-cine-1").model_copy(
+            update={"patient": "patient-9d3a", "image": "/export/PAT001/S0"}
+        )
+        assert "Patient: patient-9d3a" in tip_of(series, series.id)
+        assert "Patient" not in tip_of(case("p1_ED").model_copy(update={"patient": "p1"}), "p1_ED")
+        panel.set_cases([series, case("b")], None)
+        for typed in ("9d3a", "pat001", "cine"):
+            panel._find.setText(typed)
+            assert panel.shown_ids() == ["mr-cine-1"]
 
 
 def series(uid: str = "1.2.3", description: str = "cine SAX") -> SeriesInfo:

@@ -17,7 +17,7 @@ from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import strokes_of
 from napari_scribseg.gui.case.people_screen import screen_of
 from napari_scribseg.gui.dock import ScribbleDock
-from napari_scribseg.gui.project_cases import effort_behind, other_cases
+from napari_scribseg.gui.project_cases import effort_behind, is_blind, other_cases
 from napari_scribseg.io import read_labels
 from napari_scribseg.project.annotator import given_name, set_annotator
 from napari_scribseg.project.teamwork import CaseTeam
@@ -136,6 +136,8 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     qtbot.waitUntil(lambda: hidden in panel.compare.toolTip(), timeout=60_000)
     assert not panel.compare.isEnabled()
     assert panel.offered.count() == 1
+    kept = dock.session.kept
+    assert is_blind(project, kept), "nor what learnt from Ana's strokes"
     ben = draw(dock, 3, 1, range(3, 7))
     ben = draw(dock, 3, 2, range(7, 11))
     ben = draw(dock, 5, BACKGROUND)  # where Ana drew nothing
@@ -143,6 +145,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
 
     people(dock)._set_done(True)
     qtbot.waitUntil(panel.compare.isEnabled, timeout=60_000)
+    assert not is_blind(project, kept)
     assert panel.others.currentText() == "Ana"
     QTest.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     found = lambda role: layers.find(dock.session.viewer.layers, role, dock.session.case)  # noqa: E731
@@ -152,6 +155,7 @@ def test_two_people_draw_apart_compare_and_agree(dock, project, qtbot):
     np.testing.assert_array_equal(found("others").data, ana)
     assert not found("others").editable
     assert dock.session.viewer.layers[-1] is found("agreement"), "conflicts can be seen"
+    assert "Ben and Ana both drew" in panel.result.text()
     assert "67%" in panel.result.text()
     assert "bright 0.80" in panel.result.text()
     assert "nan" not in panel.result.text()

@@ -61,6 +61,7 @@ def test_sequences_are_hidden_layers_that_move_with_their_image() -> None:
     viewer, case = ViewerModel(), two_sequence_case(0)
     image, adc = shown_in(viewer, case)
     assert (adc.name, adc.visible, image.visible) == ("ADC", False, True)
+    assert image.name == f"{case.key} T2", "what is drawn on says what it shows"
     assert sequence_layers(image, viewer.layers) == [adc]
     link(image, viewer)
     image.translate = (1.0, 2.0, 3.0)

@@ -470,6 +470,41 @@ def test_phases_are_for_hearts(qtbot):
     assert (form.diastole.currentText(), form.systole.currentText()) == ("x_ED", "x_ES")
 
 
+def test_whoever_draws_blind_is_shown_no_saved_segmentation_unasked(tab, monkeypatch, qtbot):
+    looked: list[str] = []
+    blind = [True]
+
+    def newest(_project, _snapshot):
+        looked.append("looked")
+
+    monkeypatch.setattr(jobs, "is_blind", lambda _project, _kept: blind[0])
+    monkeypatch.setattr(jobs.saved_predictions, "newest_of_case", newest)
+    restored: list[object] = []
+    monkeypatch.setattr(tab.presenter, "restored", restored.append)
+    tab.presenter.restore()
+    soon(qtbot, lambda: restored == [None])
+    assert looked == []
+    blind[0] = False
+    tab.presenter.restore()
+    soon(qtbot, lambda: looked == ["looked"])
+
+
+def test_what_came_from_a_dicom_series_is_proposed_as_dicom_seg(tab, tmp_path, qtbot, monkeypatch):
+    """And what was written before is not replaced without a question."""
+    predict(tab, qtbot)
+    asked: list[tuple[str, int]] = []
+
+    def where(_parent, title, _start, _kinds, first=0):
+        asked.append((title, first))
+
+    monkeypatch.setattr("napari_scribseg.gui.results.export_panel.ask_where_to_save", where)
+    tab.exporting.ask_for_segmentation()
+    image = tab._session.selected.image
+    layers.note(image, file=str(tmp_path))  # the folder of a series
+    tab.exporting.ask_for_segmentation()
+    assert asked == [("Export the segmentation", 0), ("Export the segmentation", 1)]
+
+
 def test_a_model_file_is_loaded_and_a_run_s_model_exported(tab, tmp_path, qtbot, monkeypatch):
     """What the dialogs give goes to the functions that do it, and is told afterwards."""
     taken = tmp_path / "project" / "runs" / "heart"

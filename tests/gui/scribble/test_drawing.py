@@ -17,6 +17,8 @@ from napari_scribseg.gui.canvas import brush, layers
 from napari_scribseg.gui.canvas.slices import Plane, show_slice, shown_slice
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.dock import ScribbleDock
+from napari_scribseg.gui.scribble import automatic
+from napari_scribseg.runs.messages import Message
 
 CASE = two_ball_case((6, 48, 48))
 LEFT = Qt.MouseButton.LeftButton
@@ -239,6 +241,26 @@ def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, vie
     qtbot.waitUntil(lambda: tab.automatic.layer is not None, timeout=60_000)
     dock.case_tab.opener.put_away()  # as when another case is opened
     assert not viewer.layers, "the mask goes with its case"
+
+
+@pytest.mark.parametrize("blind", [True, False])
+def test_no_run_makes_the_automatic_mask_of_whoever_draws_blind(
+    dock, viewer, qtbot, monkeypatch, blind
+):
+    asked: list[object] = []
+
+    def ask(kind, fields, *_arrays, **_more):
+        asked.append(fields["run"] if kind == "volume" else "slice")
+        return Message({"source": "walk"}, {})
+
+    monkeypatch.setattr(dock.session.warm, "ask", ask)
+    monkeypatch.setattr(automatic, "is_blind", lambda _project, _kept: blind)
+    monkeypatch.setattr(automatic, "newest_run", lambda _project, _names: "the newest run")
+    show_slice(viewer, scribbles(dock), 2)
+    press(dock, Qt.Key.Key_G)
+    brush.write(scribbles(dock), CASE.scribbles[2], Plane(0, 2))
+    qtbot.waitUntil(lambda: any(one != "slice" for one in asked), timeout=60_000)
+    assert {one for one in asked if one != "slice"} == {None if blind else "the newest run"}
 
 
 def test_the_keyboard_pen_draws_without_a_mouse(dock, viewer):

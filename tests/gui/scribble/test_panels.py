@@ -7,7 +7,14 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 from napari_scribseg.annotation.checklist import Item
-from napari_scribseg.core.labels import BACKGROUND, PALETTE, PRESETS, UNSURE, LabelSchema
+from napari_scribseg.core.labels import (
+    BACKGROUND,
+    PALETTE,
+    PRESETS,
+    UNSURE,
+    LabelClass,
+    LabelSchema,
+)
 from napari_scribseg.gui.canvas.tools import Widths
 from napari_scribseg.gui.scribble import keys
 from napari_scribseg.gui.scribble.brush_panel import BrushPanel
@@ -52,6 +59,36 @@ class TestClassesPanel:
         assert panel.value() == 2
         panel.set_value(0)
         assert panel.value() is None
+
+    @pytest.mark.parametrize(
+        ("names", "rows"),
+        [
+            (("LV",), [["LV", "background", "unsure"]]),
+            (("PZ", "CG"), [["PZ", "CG"], ["background", "unsure"]]),
+            (("RV", "MYO", "LV"), [["RV", "MYO"], ["LV", "background", "unsure"]]),
+        ],
+    )
+    def test_no_chip_takes_a_row_of_its_own_and_short_names_are_whole(self, panel, names, rows):
+        classes = tuple(
+            LabelClass(name=name, color=color) for name, color in zip(names, PALETTE, strict=False)
+        )
+        panel.set_schema(LabelSchema(title="some", classes=classes))
+        panel.resize(376, 300)
+        panel.show()
+        chips = self.chips(panel).values()
+        found = {}
+        for chip in chips:
+            found.setdefault(chip.y(), []).append(chip.text())
+            assert chip.width() >= chip.sizeHint().width(), "its name is not cut"
+        assert list(found.values()) == rows
+
+    def test_counts_are_told_in_few_words_where_there_is_little_room(self, panel):
+        panel.set_counts({UNSURE: ChipCounts(592, 2318)})
+        chip = self.chips(panel)[UNSURE]
+        metrics = chip.fontMetrics()
+        assert chip._numbers(metrics, 900) == "592 here · 2318 in all"
+        narrow = metrics.horizontalAdvance("592 of 2318")
+        assert chip._numbers(metrics, narrow) == "592 of 2318"
 
     def test_tooltips_tell_key_and_amounts(self, panel):
         panel.set_counts({2: ChipCounts(7, 41)})
