@@ -1,0 +1,114 @@
+"""Reach: background far beyond all strokes, and never where strokes may be missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_scribseg.annotation.outer_background import (
+    outer_background_of,
+    with_few_voxels_of_the_outside,
+)
+from napari_scribseg.annotation.reach import NEAREST_MM, Reach, beyond_reach, slices_beyond
+from napari_scribseg.core.labels import BACKGROUND, UNSURE
+from napari_scribseg.core.volume import Grid, Volume
+from napari_scribseg.data.case import Case
+
+SPACING = (3.0, 1.0, 1.0)
+TWO = Reach(structures=2, times=1.75)
+
+
+def strokes(apart: int = 20, slices: int = 4) -> np.ndarray:
+    """Two upright strokes, so many pixels apart, on every slice; no background."""
+    drawn = np.zeros((slices, 120, 120), np.uint8)
+    drawn[:, 50:70, 60 - apart // 2] = 1
+    drawn[:, 50:70, 60 - apart // 2 + apart] = 2
+    return drawn
+
+
+def case(drawn: np.ndarray) -> Case:
+    image = np.zeros(drawn.shape, np.float32)
+    return Case("c", "p", Volume(image, Grid.from_spacing(image.shape, SPACING)), drawn)
+
+
+@pytest.mark.parametrize(("apart", "reached"), [(20, 17.5), (40, 35.0), (4, NEAREST_MM)])
+def test_structures_end_so_many_half_distances_beyond_their_strokes(apart, reached) -> None:
+    row = np.flatnonzero(~beyond_reach(strokes(apart), SPACING, TWO)[1, 60])
+    first, last = 60 - apart // 2, 60 - apart // 2 + apart
+    assert first - row.min() == int(reached)
+    assert row.max() - last == int(reached)
+
+
+def test_distances_are_millimetres() -> None:
+    fine = beyond_reach(strokes(40), (3.0, 0.5, 0.5), TWO)
+    assert np.array_equal(fine, beyond_reach(strokes(40), (3.0, 1.0, 1.0), TWO))  # all scale alike
+    near = beyond_reach(strokes(20), (3.0, 0.5, 0.5), TWO)[1, 60]
+    assert 50 - np.flatnonzero(~near).min() == round(NEAREST_MM / 0.5)
+
+
+def test_the_strokes_of_both_neighbours_count() -> None:
+    drawn = strokes(slices=5)
+    drawn[2, 15:20, 60] = 1  # higher up than anything else
+    beyond = beyond_reach(drawn, SPACING, TWO)
+    assert not beyond[1:4, 16, 60].any()
+    assert beyond[[0, 4], 16, 60].all()
+
+
+@pytest.mark.parametrize("structures", [1, 3])
+def test_every_structure_must_be_drawn_and_one_alone_says_nothing(structures) -> None:
+    drawn = strokes()
+    if structures == 1:
+        drawn[drawn == 2] = 0
+    drawn[0, 0, 0] = BACKGROUND
+    reach = Reach(structures=structures, times=1.75)
+    assert not beyond_reach(drawn, SPACING, reach).any()
+    assert not slices_beyond(drawn, reach).any()
+
+
+def test_structures_that_never_share_a_slice_say_nothing() -> None:
+    drawn = strokes()
+    drawn[:2][drawn[:2] == 2] = 0
+    drawn[2:][drawn[2:] == 1] = 0
+    assert not beyond_reach(drawn, SPACING, TWO).any()
+
+
+def test_where_strokes_are_missing_only_whole_slices_count() -> None:
+    drawn = strokes(slices=5)
+    drawn[2][drawn[2] == 2] = 0
+    drawn[4] = 0
+    drawn[4, 3, 3] = BACKGROUND
+    beyond = beyond_reach(drawn, SPACING, TWO)
+    assert beyond.any(axis=(1, 2)).tolist() == [True, True, False, True, False]
+    assert not slices_beyond(drawn, TWO).any()
+
+
+def test_a_slice_with_background_alone_is_all_background_and_seen_as_such() -> None:
+    drawn = strokes(slices=5)
+    drawn[3:] = 0
+    drawn[3, 3, 3:5] = BACKGROUND
+    drawn[4, 3, 3] = UNSURE
+    assert slices_beyond(drawn, TWO).tolist() == [False, False, False, True, False]
+    outside = outer_background_of(case(drawn), TWO)
+    assert outside[3].all()
+    assert not outside[4].any()
+    seen = with_few_voxels_of_the_outside(case(drawn), TWO).scribbles
+    assert 50 < (seen[3] == BACKGROUND).sum() < seen[3].size / 50
+    assert np.array_equal(seen[:3], drawn[:3])
+    assert np.array_equal(seen[4], drawn[4])
+
+
+def test_much_background_that_was_drawn_stays_what_it_is() -> None:
+    drawn = strokes(slices=4)
+    drawn[3] = 0
+    drawn[3, 10:20] = BACKGROUND
+    assert with_few_voxels_of_the_outside(case(drawn), TWO).scribbles is not None
+    assert np.array_equal(with_few_voxels_of_the_outside(case(drawn), TWO).scribbles, drawn)
+
+
+def test_without_it_nothing_changes_and_what_is_unsure_stays_so() -> None:
+    drawn = strokes()
+    drawn[1, 2, 2] = UNSURE
+    assert not outer_background_of(case(drawn)).any()
+    outside = outer_background_of(case(drawn), TWO)
+    assert outside[1].any()
+    assert not outside[1, 2, 2]
