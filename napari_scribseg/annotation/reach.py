@@ -65,7 +65,8 @@ def beyond_reach(scribbles: Array, spacing: tuple[float, float, float], reach: R
     wanted = drawn.all(axis=1) if _has_holes(drawn) else drawn.any(axis=1)
     for z in np.flatnonzero(wanted) if np.isfinite(distance) else ():
         hull = convex_hull_image(strokes[max(z - 1, 0) : z + 2].any(axis=0))
-        beyond[z] = ndimage.distance_transform_edt(~hull, sampling=spacing[1:]) > distance
+        away = np.asarray(ndimage.distance_transform_edt(~hull, sampling=spacing[1:]))
+        beyond[z] = away > distance
     beyond[slices_beyond(scribbles, reach)] = True
     return beyond
 
