@@ -32,7 +32,7 @@ class Started(_Event):
     drawn_slices: int = 0
     """Slices with strokes in all training cases; 0 in logs of before it was noted."""
     enclosed_slices: int = 0
-    """Slices whose strokes tell what lies outside them, see `outer_background`."""
+    """Slices whose strokes tell what lies outside, see `outer_background` and `reach`."""
     first_step: int
     """1 for a fresh run; the step after the checkpoint for a resumed one."""
     steps: int | None

@@ -80,8 +80,8 @@ def _beginning(event: Started) -> str:
     if not event.enclosed_slices:
         return text
     return (
-        f"{text} Background goes around everything on {event.enclosed_slices} of them: what lies "
-        "outside counts as background, too."
+        f"{text} On {event.enclosed_slices} of them the strokes say what lies outside: that counts "
+        "as background, too."
     )
 
 

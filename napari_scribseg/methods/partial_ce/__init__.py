@@ -40,7 +40,7 @@ SPEC: Final = MethodSpec(
 PARTIAL_CE_DICE: Final = MethodSpec(
     name="partial_ce_dice",
     title="Partial cross-entropy + Dice",
-    summary="The partial loss of nnU-Net's ignore label: simple, and hard to beat elsewhere.",
+    summary="Learns from the strokes alone, with the partial loss of nnU-Net's ignore label.",
     source=(
         "Gotkowski et al., Embarrassingly simple scribble supervision for 3D medical "
         "segmentation, arXiv 2403.12834; https://github.com/MIC-DKFZ/nnUNet"
