@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.pseudonyms import safe_id
@@ -15,11 +16,21 @@ from napari_scribseg.runs.model_file import ENDING, IN_FOLDER, read_model_file
 def export_model(run: Path, path: Path, children: Children) -> Path:
     """Write the model of a run as one file that can be given away; gives its path.
 
+    A file of that name is replaced: whoever chose it was asked. It stays until the new one is whole.
+
     Raises:
         RunError: the child failed; the message is the child's.
     """
     named = path if path.suffix == ENDING else path.with_name(f"{path.name}{ENDING}")
-    children.run(["export-model", str(run), str(named), "--json"])
+    if not named.exists():
+        children.run(["export-model", str(run), str(named), "--json"])
+        return named
+    beside = named.with_name(f".{uuid4().hex}{ENDING}")
+    try:
+        children.run(["export-model", str(run), str(beside), "--json"])
+        beside.replace(named)
+    finally:
+        beside.unlink(missing_ok=True)
     return named
 
 

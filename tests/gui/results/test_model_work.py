@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from phantoms import two_ball_case
@@ -60,3 +62,28 @@ def test_something_else_is_refused_before_anything_is_copied(tmp_path):
     with pytest.raises(InvalidInput, match="not a model"):
         model_work.take_model(tmp_path / "project", tmp_path / "x.scribseg")
     assert not (tmp_path / "project").exists()
+
+
+class _Writer:
+    """Stands for the children: writes what `export-model` would, or fails half way."""
+
+    def __init__(self, content: bytes | None) -> None:
+        self.content = content
+
+    def run(self, arguments) -> dict[str, object]:
+        Path(arguments[2]).write_bytes(self.content or b"half")
+        if self.content is None:
+            raise RunError("The disk is full.")
+        return {}
+
+
+def test_a_model_that_was_chosen_to_be_replaced_is_replaced_once_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "heart.scribseg"
+    run = tmp_path / "run"
+    assert model_work.export_model(run, tmp_path / "heart", _Writer(b"first")) == path
+    with pytest.raises(RunError):
+        model_work.export_model(run, path, _Writer(None))
+    assert path.read_bytes() == b"first"
+    model_work.export_model(run, path, _Writer(b"second"))
+    assert path.read_bytes() == b"second"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["heart.scribseg"]
