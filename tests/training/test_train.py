@@ -118,6 +118,19 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
     assert differ is not method.spec.uses_references
 
 
+@pytest.mark.parametrize(
+    ("settings", "slices"),
+    [({"reach": 0.0}, 0), ({}, 8), ({"held_out_strokes": 0.3}, 8), ({"outer_background": 0.0}, 0)],
+    ids=["none", "preset", "held out", "no background shown"],
+)
+def test_far_beyond_all_strokes_is_background_unless_switched_off(
+    tmp_path, settings, slices
+) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1, start="random", **settings)
+    started = next(event for event in train(run) if event.kind == "started")
+    assert started.enclosed_slices == slices
+
+
 def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_path) -> None:
     run = phantom_run(tmp_path, PartialCE, minutes=0.05, steps=100_000)
     events = list(train(run))
