@@ -80,7 +80,7 @@ def _beginning(event: Started) -> str:
     if not event.enclosed_slices:
         return text
     return (
-        f"{text} Background goes around everything on {event.enclosed_slices} of them: what lies "
+        f"{text} On {event.enclosed_slices} of them strokes tell where everything ends: what lies "
         "outside counts as background, too."
     )
 
