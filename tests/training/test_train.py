@@ -108,6 +108,7 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
             folder=f"run{share}",
             steps=2,
             outer_background=share,
+            reach=0.0,
             options=options,
         )
         (started,) = [e for e in train(run) if isinstance(e, Started)]
