@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.annotation.reach import Reach, beyond_reach, slices_beyond
+from napari_scribseg.annotation.surrounding import surrounds
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, is_structure
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
@@ -36,12 +37,11 @@ _DOT: Final = 2
 """A dot of 2 x 2 pixels in every 16 x 16: 1.6 % of a slice, about what people draw."""
 _ENCLOSED: Final = 0.98
 """Share of the structures' drawn pixels that must lie inside: a stroke may cross the ring."""
-_WIDEST_GAP: Final = np.pi / 2
-"""Of the ring, as an angle seen from the middle of the structures. Experts leave 15 degrees at
-most, people who were not asked for a ring 31 degrees where their strokes enclose."""
 
 
-def outer_background_of(case: Case, reach: Reach | None = None) -> npt.NDArray[np.bool_] | None:
+def outer_background_of(
+    case: Case, reach: Reach | None = None, held: Array | None = None
+) -> npt.NDArray[np.bool_] | None:
     """Where a case is background although nobody drew there (z, y, x); None without scribbles.
 
     Outside of strokes that enclose all structures of a slice, outside of the region of interest,
@@ -50,6 +50,8 @@ def outer_background_of(case: Case, reach: Reach | None = None) -> npt.NDArray[n
     Args:
         case: with its strokes.
         reach: if given, also what lies beyond the reach of all strokes.
+        held: (z, y, x) strokes that are held out to validate on: structures reach as far as with
+            them, and they are not learnt from.
     """
     if case.scribbles is None:
         return None
@@ -57,7 +59,9 @@ def outer_background_of(case: Case, reach: Reach | None = None) -> npt.NDArray[n
     outside = np.stack([outside_of(drawn, spacing) for drawn in case.scribbles])
     outside[empty_slices(case.scribbles)] = True
     if reach is not None:
-        outside |= beyond_reach(case.scribbles, case.image.spacing, reach)
+        strokes = _with_held(case.scribbles, held)
+        beyond = beyond_reach(strokes, case.image.spacing, reach)
+        outside |= beyond if held is None else beyond & (held == UNLABELLED)
     if case.region is not None:
         outside |= case.region.outside(case.scribbles.shape)
     return outside & (case.scribbles != UNSURE)
@@ -81,28 +85,37 @@ def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:
     return np.array([is_empty_slice(drawn) for drawn in scribbles], dtype=bool)
 
 
-def with_few_voxels_of_the_outside(case: Case, reach: Reach | None = None) -> Case:
+def with_few_voxels_of_the_outside(
+    case: Case, reach: Reach | None = None, held: Array | None = None
+) -> Case:
     """The case with a thin lattice of background strokes on slices that are all background.
 
     So many voxels must not outweigh the strokes of all other slices, nor must a slice with few or
-    none be left out: of the rest of it every batch shows other pixels, see `outer_background_of`.
+    none be left out: of the rest of it every batch shows other pixels. Arguments: see
+    `outer_background_of`.
     """
     if case.scribbles is None:
         return case
+    strokes = _with_held(case.scribbles, held)
     rows, columns = np.indices(case.scribbles.shape[1:]) % _LATTICE < _DOT
     lattice = rows & columns
     beyond = empty_slices(case.scribbles)
     if case.region is not None:
         outside = case.region.outside(case.scribbles.shape).all(axis=(1, 2))
         beyond |= outside & ~case.scribbles.any(axis=(1, 2))
-    if reach is not None:
-        few = (case.scribbles == BACKGROUND).sum(axis=(1, 2)) < lattice.sum()
-        beyond |= few & slices_beyond(case.scribbles, reach)
-    if not beyond.any():
-        return case
     scribbles = case.scribbles.copy()
+    if reach is not None:  # what was drawn there stays, also what somebody is unsure of
+        few = (case.scribbles == BACKGROUND).sum(axis=(1, 2)) < lattice.sum()
+        sparse = few & slices_beyond(strokes, reach) & ~beyond
+        scribbles[sparse[:, None, None] & lattice & (strokes == UNLABELLED)] = BACKGROUND
     scribbles[beyond] = np.where(lattice, BACKGROUND, UNLABELLED)
-    return replace(case, scribbles=scribbles)
+    changed = not np.array_equal(scribbles, case.scribbles)
+    return replace(case, scribbles=scribbles) if changed else case
+
+
+def _with_held(scribbles: Array, held: Array | None) -> Array:
+    """All strokes that were drawn, also those that are held out."""
+    return scribbles if held is None else np.where(held == UNLABELLED, scribbles, held)
 
 
 def outside_of(drawn: Array, spacing: tuple[float, float]) -> npt.NDArray[np.bool_]:
@@ -118,16 +131,9 @@ def outside_of(drawn: Array, spacing: tuple[float, float]) -> npt.NDArray[np.boo
     structures = is_structure(drawn)
     if not background.any() or not structures.any():
         return np.zeros(drawn.shape, dtype=bool)
-    if _gap(background, structures) > _WIDEST_GAP:
+    if not surrounds(background, structures):
         return np.zeros(drawn.shape, dtype=bool)
     hull = convex_hull_image(background)
     if hull[structures].mean() < _ENCLOSED:
         return np.zeros(drawn.shape, dtype=bool)
     return np.asarray(ndimage.distance_transform_edt(~hull, sampling=spacing)) > MARGIN_MM
-
-
-def _gap(background: Array, structures: Array) -> float:
-    """The widest angle, seen from the middle of the structures, without any background."""
-    y, x = np.subtract(np.nonzero(background), np.mean(np.nonzero(structures), 1, keepdims=True))
-    angles = np.sort(np.arctan2(y, x))
-    return float(np.diff(angles, append=angles[0] + 2 * np.pi).max())

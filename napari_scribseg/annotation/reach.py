@@ -20,6 +20,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial import KDTree
 
+from napari_scribseg.annotation.surrounding import surrounds
 from napari_scribseg.core.labels import BACKGROUND, is_structure
 from napari_scribseg.core.types import Array
 
@@ -74,17 +75,24 @@ def beyond_reach(scribbles: Array, spacing: tuple[float, float, float], reach: R
 def slices_beyond(scribbles: Array, reach: Reach) -> Mask:
     """Which slices (z,) are background as a whole: only background is drawn there.
 
-    None in a volume with holes, where strokes are missing.
+    None in a volume with holes, where strokes are missing; nor a slice whose background goes around
+    the place where the nearest slice with structures has them: whoever draws so may not have come
+    to the structures yet.
 
     Args:
         scribbles: (z, y, x) scribble values.
         reach: says how many structures there are.
     """
+    beyond = np.zeros(len(scribbles), dtype=bool)
     drawn = _drawn(scribbles, reach)
     if drawn is None or _has_holes(drawn):
-        return np.zeros(len(scribbles), dtype=bool)
-    background = (scribbles == BACKGROUND).any(axis=(1, 2))
-    return background & ~is_structure(scribbles).any(axis=(1, 2))
+        return beyond
+    inner, background = is_structure(scribbles), scribbles == BACKGROUND
+    shown = np.flatnonzero(drawn.any(axis=1))
+    for z in np.flatnonzero(background.any(axis=(1, 2)) & ~drawn.any(axis=1)):
+        nearest = shown[np.abs(shown - z).argmin()]
+        beyond[z] = not surrounds(background[z], inner[nearest])
+    return beyond
 
 
 def _drawn(scribbles: Array, reach: Reach) -> Mask | None:

@@ -151,7 +151,7 @@ class TrainConfig(Config):
         default=0.0,
         description="Where every structure is drawn, at least two of them: how far they go beyond "
         "their strokes, times half of the distance between strokes of different structures; "
-        "farther out is background too. 0 = not.",
+        "farther out is background too, as much of it as outer_background says. 0 = not.",
     )
     reference_share: Fraction = Field(
         default=0.0,

@@ -98,19 +98,19 @@ def case_of(project: Path, case_id: str, strokes_of: str) -> Case:
         return opened.load_case(case_id, "" if version is None else version.of)
 
 
-def is_blind(project: Path, kept: CaseKey | None) -> bool:
+def is_blind(project: Path, stored: CaseKey | None) -> bool:
     """Whether the user draws on a case without seeing what others drew, nor what learnt from it.
 
     Args:
         project: a project folder.
-        kept: the shown case; None = it is in no project.
+        stored: the shown case, whatever strokes are chosen on it; None = there is none.
 
     Raises:
         InvalidInput: a document is damaged.
     """
-    if kept is None or not kept.is_in(project):
+    if stored is None or not stored.is_in(project):
         return False
-    return hides_others(project, kept.id, annotator_name())
+    return hides_others(project, stored.id, annotator_name())
 
 
 def effort_behind(shown: Snapshot, others: Iterable[Path]) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import TaskNotSupported
-from napari_scribseg.core.labels import OUTER_BACKGROUND
+from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.machine import Machine
 
@@ -111,6 +111,7 @@ def known_pixels(
 ) -> Known:
     """What goes into a head at the pixels of strokes and outside of them, and their classes."""
     rng = np.random.default_rng(config.random_seed)
+    samples = [sample for sample in samples if (sample.targets != IGNORE).any()]
     total = sum(sample.n_slices for sample in samples)
     step = max(1, total // _MOST_SLICES)
     caught: list[Tensor] = []

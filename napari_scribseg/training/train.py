@@ -104,7 +104,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     if config.start == "anatomy" and start is None and not resume:
         refuse_without_anatomy(kind, run.schema.n_classes, options, n_channels)
     slices = empty_samples(kind, options, run.schema, spacing_mm)
-    maps, drawn, enclosed = yield from _fill(slices, run, kind, options, cases)
+    maps, drawn, enclosed = yield from _fill(slices, run, kind, options, data)
     if must_end(run):
         yield _stopped_early(run, resume=resume)
         return
@@ -229,7 +229,7 @@ def _fill(
     run: RunFolder,
     kind: type[Method],
     options: MethodConfig,
-    cases: list[Case],
+    data: _Data,
 ) -> Generator[Event, None, tuple[dict[str, Maps], int, int]]:
     """Prepare the cases and add them to the samples, until somebody asks to end.
 
@@ -242,16 +242,17 @@ def _fill(
     training = run.record.training
     learns_outside = training.outer_background and not kind.spec.uses_references
     reach = Reach(run.schema.n_classes - 1, training.reach) if training.reach else None
-    prepared = prepare_cases(kind, options, cases, lambda: must_end(run))
+    held = {case.id: case.scribbles for case in data.held}
+    prepared = prepare_cases(kind, options, data.cases, lambda: must_end(run))
     for done, item in enumerate(prepared, start=1):
         maps[item.case.id] = item.maps
         strokes = item.case.scribbles
         drawn_slices += 0 if strokes is None else int(without_unsure(strokes).any((1, 2)).sum())
-        outside = outer_background_of(item.case, reach) if learns_outside else None
-        enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
-        seen = item.case
+        seen, outside = item.case, None
         if learns_outside:
-            seen = with_few_voxels_of_the_outside(item.case, reach)
+            outside = outer_background_of(item.case, reach, held.get(item.case.id))
+            seen = with_few_voxels_of_the_outside(item.case, reach, held.get(item.case.id))
+        enclosed_slices += 0 if outside is None else int(outside.any(axis=(1, 2)).sum())
         slices.add(seen, item.maps, unlabelled=kind.uses_unlabelled, outside=outside)
-        yield Prepared(done=done, total=len(cases), case=item.case.id, cached=item.cached)
+        yield Prepared(done=done, total=len(data.cases), case=item.case.id, cached=item.cached)
     return maps, drawn_slices, enclosed_slices

@@ -112,3 +112,36 @@ def test_without_it_nothing_changes_and_what_is_unsure_stays_so() -> None:
     outside = outer_background_of(case(drawn), TWO)
     assert outside[1].any()
     assert not outside[1, 2, 2]
+
+
+def test_what_is_unsure_or_drawn_on_a_slice_with_background_alone_stays_so() -> None:
+    drawn = strokes(slices=4)
+    drawn[3] = 0
+    drawn[3, 3, 3:5] = BACKGROUND
+    drawn[3, 40:80, 40:80] = UNSURE
+    seen = with_few_voxels_of_the_outside(case(drawn), TWO).scribbles
+    assert np.array_equal(seen[drawn > 0], drawn[drawn > 0])
+    assert (seen[3] == BACKGROUND).sum() > 50
+
+
+def test_strokes_that_are_held_out_still_say_how_far_structures_reach() -> None:
+    whole = strokes(slices=5)
+    whole[4, 3, 3] = BACKGROUND
+    held = np.zeros_like(whole)
+    held[4] = np.where(whole[4] == BACKGROUND, 0, whole[4])
+    learnt = np.where(held, 0, whole)
+    assert outer_background_of(case(learnt), TWO)[4].all()  # as if nothing had been there
+    outside = outer_background_of(case(learnt), TWO, held)
+    assert np.array_equal(outside, outer_background_of(case(whole), TWO))
+    assert not outside[4][held[4] > 0].any()
+    seen = with_few_voxels_of_the_outside(case(learnt), TWO, held).scribbles
+    assert np.array_equal(seen, learnt)
+
+
+def test_held_out_background_is_not_taught_by_the_reach() -> None:
+    whole = strokes(slices=4)
+    whole[1, 3, 3:60] = BACKGROUND
+    held = np.where(whole == BACKGROUND, whole, 0)
+    outside = outer_background_of(case(np.where(held, 0, whole)), TWO, held)
+    assert outside[1].any()
+    assert not outside[held > 0].any()

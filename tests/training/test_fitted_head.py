@@ -13,6 +13,7 @@ from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 from small_runs import phantom_run
 
 from napari_scribseg.cli import main
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.methods.dmpls.method import DMPLS
 from napari_scribseg.methods.effdnet.method import EFFDNet
@@ -21,17 +22,20 @@ from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.registry import all_methods
 from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.runs.folder import RunFolder
-from napari_scribseg.training import anatomy_weights
+from napari_scribseg.training import anatomy_weights, fitted_head
 from napari_scribseg.training.anatomy_weights import (
     NETWORKS,
     begin_with_anatomy,
     read_weights_of,
     refuse_without_anatomy,
 )
+from napari_scribseg.training.beginning import begin
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.fitted_answer import fitted_answer
 from napari_scribseg.training.fitted_head import Known, fit_logistic
+from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.predict import load_model, predict_case
+from napari_scribseg.training.prepare import empty_samples
 from napari_scribseg.training.train import train
 
 
@@ -177,6 +181,27 @@ def test_first_and_final_segmentation_of_volumes_are_both_fitted(tmp_path) -> No
         found = logits[0].argmax(0).numpy()
         assert (found[drawn] == case.reference[drawn]).mean() > 0.5
         assert (found[~drawn] == 0).mean() > 0.8
+
+
+@pytest.mark.parametrize(
+    ("shape", "at"), [((40, 32, 32), 20), ((17, 31, 37), 16), ((1, 31, 37), 0)]
+)
+def test_strokes_on_few_slices_of_a_large_volume_are_found(shape, at, monkeypatch) -> None:
+    """Stacks that nobody drew on are not shown in the place of those with strokes."""
+    monkeypatch.setattr(fitted_head, "_MOST_SLICES", 16)
+    case = two_ball_case(shape)
+    case = replace(case, scribbles=np.zeros(shape, np.uint8))
+    case.scribbles[at, 5:9, 5] = 1
+    case.scribbles[at, 5:9, 15] = 2
+    case.scribbles[at, 20, 5:20] = 255
+    options = Scribble2D5.spec.presets["quick"].options.updated({"anisotropy": 7.0})
+    samples = empty_samples(Scribble2D5, options, TWO_BALLS, 1.5)
+    samples.add(case, {}, unlabelled=False)
+    method = Scribble2D5(3, options)
+    config = TrainConfig(start="anatomy", steps=0, device="cpu", precision="float32")
+    begin(method, samples, config, choose_machine("cpu", "float32"))
+    assert [np.ptp(head.bias.detach().numpy()) > 0 for head in method.heads()] == [True, True]
+    assert all(head.weight.abs().amax((1, 2, 3, 4)).min() > 0 for head in method.heads())
 
 
 def test_a_network_without_such_weights_is_refused_with_a_way_out(tmp_path) -> None:

@@ -108,6 +108,7 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
             folder=f"run{share}",
             steps=2,
             outer_background=share,
+            reach=0.0,
             options=options,
         )
         (started,) = [e for e in train(run) if isinstance(e, Started)]
@@ -116,6 +117,19 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
     taught, strokes_only = weights
     differ = any(not torch.equal(taught[name], strokes_only[name]) for name in taught)
     assert differ is not method.spec.uses_references
+
+
+@pytest.mark.parametrize(
+    ("settings", "slices"),
+    [({"reach": 0.0}, 0), ({}, 8), ({"held_out_strokes": 0.3}, 8), ({"outer_background": 0.0}, 0)],
+    ids=["none", "preset", "held out", "no background shown"],
+)
+def test_far_beyond_all_strokes_is_background_unless_switched_off(
+    tmp_path, settings, slices
+) -> None:
+    run = phantom_run(tmp_path, PartialCE, steps=1, start="random", **settings)
+    started = next(event for event in train(run) if event.kind == "started")
+    assert started.enclosed_slices == slices
 
 
 def test_a_budget_in_minutes_ends_the_training_and_completes_the_schedule(tmp_path) -> None:

@@ -76,7 +76,7 @@ class BackgroundPredictions:
         number = self._looked
 
         def look() -> Prediction | None:
-            if is_blind(project, snapshot.kept):
+            if is_blind(project, snapshot.stored):
                 return None
             return saved_predictions.newest_of_case(project, snapshot)
 

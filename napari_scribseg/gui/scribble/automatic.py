@@ -182,12 +182,12 @@ class AutomaticMask(QObject):
             return None
         session = self._session
         warm, project, names = session.warm, session.project_folder, session.schema.names
-        stored, kept = session.stored, session.kept
+        stored = session.stored
         case = "" if stored is None else stored.id_among(project)
         region = session.region
 
         def work() -> tuple[Message, Array | None]:
-            run = None if is_blind(project, kept) else newest_run(project, names)
+            run = None if is_blind(project, stored) else newest_run(project, names)
             more = {"run": None if run is None else str(run), "case": case}
             answer = warm.ask(
                 "volume",

@@ -477,13 +477,20 @@ def test_whoever_draws_blind_is_shown_no_saved_segmentation_unasked(tab, monkeyp
     def newest(_project, _snapshot):
         looked.append("looked")
 
-    monkeypatch.setattr(jobs, "is_blind", lambda _project, _kept: blind[0])
+    asked: list[CaseKey] = []
+
+    def is_blind(_project, stored):
+        asked.append(stored)
+        return blind[0]
+
+    monkeypatch.setattr(jobs, "is_blind", is_blind)
     monkeypatch.setattr(jobs.saved_predictions, "newest_of_case", newest)
     restored: list[object] = []
     monkeypatch.setattr(tab.presenter, "restored", restored.append)
     tab.presenter.restore()
     soon(qtbot, lambda: restored == [None])
     assert looked == []
+    assert None not in asked, "also with strokes that no project keeps"
     blind[0] = False
     tab.presenter.restore()
     soon(qtbot, lambda: looked == ["looked"])
