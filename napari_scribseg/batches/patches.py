@@ -54,16 +54,13 @@ class PatchSet:
         if unlabelled or any(len(self._slices.slices[i].centres) for i in volume):
             self._volumes.append(volume)
 
-    def stacks(self, slices: int) -> list[tuple[Tensor, Tensor]]:
-        """Images (C, z, y, x) and targets (z, y, x) of all volumes, in stacks of so many slices."""
-        stacks = []
-        for volume in self._volumes:
-            for first in volume[::slices]:
-                last = min(first + slices, volume.stop)
-                shown = [self._slices.slices[i] for i in range(first, last)]
-                image = torch.stack([item.image for item in shown], 1)
-                stacks.append((image, torch.stack([item.integers[0] for item in shown])))
-        return stacks
+    def stacks(self, slices: int) -> list[tuple[Slice, ...]]:
+        """All volumes, in stacks of so many neighbouring slices in order, the last ones thinner."""
+        return [
+            tuple(self._slices.slices[i] for i in volume[first : first + slices])
+            for volume in self._volumes
+            for first in range(0, len(volume), slices)
+        ]
 
     def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:  # noqa: ARG002
         """Put other maps in the place of those that the case was added with.

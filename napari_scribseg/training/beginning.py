@@ -9,7 +9,7 @@ from napari_scribseg.batches.slices import SliceSet
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.anatomy_weights import begin_with_anatomy
-from napari_scribseg.training.fitted_head import Shown, fit_head
+from napari_scribseg.training.fitted_head import HeadSample, fit_head
 from napari_scribseg.training.machine import Machine
 from napari_scribseg.training.warm_start import StartWeights, begin_with
 
@@ -47,11 +47,11 @@ def begin(
         begin_with_anatomy(method)
     machine.place(method)
     if (start is None and config.start == "anatomy") or config.at_once:
-        fit_head(method, _shown(samples), config, machine)
+        fit_head(method, _head_samples(samples), config, machine)
 
 
-def _shown(samples: SampleSet) -> Sequence[Shown]:
-    """What the network is shown: slices, or stacks of neighbouring ones."""
+def _head_samples(samples: SampleSet) -> Sequence[HeadSample]:
+    """What heads are fitted to: slices, or stacks of neighbouring ones."""
     if isinstance(samples, SliceSet):
-        return [Shown(item.image, item.integers[0]) for item in samples.slices]
-    return [Shown(image, targets) for image, targets in samples.stacks(_STACK_SLICES)]
+        return [HeadSample((item,), stacked=False) for item in samples.slices]
+    return [HeadSample(stack, stacked=True) for stack in samples.stacks(_STACK_SLICES)]

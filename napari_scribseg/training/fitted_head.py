@@ -16,6 +16,7 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from napari_scribseg.batches.augmentation import Slice
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import TaskNotSupported
 from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND
@@ -57,25 +58,39 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
-    """A slice or a stack of slices that a network is shown, at its pixel size.
+class HeadSample:
+    """A slice, or neighbouring slices as a stack, at the pixel size that a network is shown.
 
     Args:
-        image: (C, y, x) or (C, z, y, x).
-        targets: (y, x) or (z, y, x): what is drawn, and what lies outside of it.
+        slices: one, or those of the stack in order.
+        stacked: whether the network sees them as a volume.
     """
 
-    image: Tensor
-    targets: Tensor
+    slices: tuple[Slice, ...]
+    stacked: bool
 
     @property
-    def n_slices(self) -> int:
-        """Slices of the image."""
-        return len(self.targets) if self.targets.ndim == _STACK_RANK else 1
+    def image(self) -> Tensor:
+        """(C, y, x), or (C, z, y, x) of a stack."""
+        if self.stacked:
+            return torch.stack([item.image for item in self.slices], 1)
+        return self.slices[0].image
+
+    @property
+    def targets(self) -> Tensor:
+        """What is drawn, and what lies outside of it: (y, x), or (z, y, x) of a stack."""
+        if self.stacked:
+            return torch.stack([item.integers[0] for item in self.slices])
+        return self.slices[0].integers[0]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything is drawn on it, or known to lie outside."""
+        return any(bool((item.integers[0] != IGNORE).any()) for item in self.slices)
 
 
 def fit_head(
-    method: Method, samples: Sequence[Shown], config: TrainConfig, machine: Machine
+    method: Method, samples: Sequence[HeadSample], config: TrainConfig, machine: Machine
 ) -> None:
     """Fit the heads of a method to what is drawn on slices.
 
@@ -105,14 +120,14 @@ def fit_head(
 def known_pixels(
     method: Method,
     head: nn.Conv2d | nn.Conv3d,
-    samples: Sequence[Shown],
+    samples: Sequence[HeadSample],
     config: TrainConfig,
     machine: Machine,
 ) -> Known:
     """What goes into a head at the pixels of strokes and outside of them, and their classes."""
     rng = np.random.default_rng(config.random_seed)
-    samples = [sample for sample in samples if (sample.targets != IGNORE).any()]
-    total = sum(sample.n_slices for sample in samples)
+    samples = [sample for sample in samples if sample.is_known]
+    total = sum(len(sample.slices) for sample in samples)
     step = max(1, total // _MOST_SLICES)
     caught: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))

@@ -16,7 +16,7 @@ from napari_scribseg.runs.model_file import ENDING, IN_FOLDER, read_model_file
 def export_model(run: Path, path: Path, children: Children) -> Path:
     """Write the model of a run as one file that can be given away; gives its path.
 
-    A file of that name is replaced: whoever chose it was asked. It stays until the new one is whole.
+    A file of that name is replaced, once the new one is whole: whoever chose it was asked.
 
     Raises:
         RunError: the child failed; the message is the child's.
