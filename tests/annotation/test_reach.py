@@ -97,6 +97,14 @@ def test_a_slice_with_background_alone_is_all_background_and_seen_as_such() -> N
     assert np.array_equal(seen[4], drawn[4])
 
 
+def test_a_slice_whose_background_leaves_room_for_structures_is_not_done() -> None:
+    drawn = strokes(slices=5)
+    drawn[3:] = 0
+    drawn[3, [20, 100], 20:101] = drawn[3, 20:101, [20, 100]] = BACKGROUND  # around their place
+    drawn[4, 20:101, 20] = BACKGROUND  # on one side of it
+    assert slices_beyond(drawn, TWO).tolist() == [False, False, False, False, True]
+
+
 def test_much_background_that_was_drawn_stays_what_it_is() -> None:
     drawn = strokes(slices=4)
     drawn[3] = 0
