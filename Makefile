@@ -56,8 +56,9 @@ samples: $(VENV)/.has-test  ## Make the synthetic sample data again (same bytes)
 weights: $(VENV)/.has-test  ## Pre-train the weights that know anatomy again: hours of one core
 	@$(BIN)/python scripts/make_weights.py napari_scribseg/anatomy/weights $(ARGS)
 
-figures: $(VENV)/.has-test  ## Make the figures of the methods' pages again
+figures: $(VENV)/.has-test  ## Make the figures of the methods' pages and the learning curves again
 	@$(BIN)/python docs/make_method_figures.py $(ARGS)
+	@$(BIN)/python docs/make_learning_curves.py
 
 method-tables: $(VENV)/.has-test  ## Write the tables of methods in README and docs from their specs
 	@$(BIN)/python docs/make_method_tables.py
