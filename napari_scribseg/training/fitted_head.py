@@ -107,7 +107,7 @@ def fit_head(
     if not heads:
         raise TaskNotSupported(
             f"The last layer of {method.spec.title} with these options can't be fitted to the "
-            "strokes: choose start=random."
+            "strokes: choose start=random and at least one step, or another method."
         )
     groups = (heads,) if method.heads_alike else tuple((head,) for head in heads)
     for group in groups:
