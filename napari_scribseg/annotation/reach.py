@@ -26,6 +26,8 @@ from napari_scribseg.core.types import Array
 
 NEAREST_MM: Final = 10.0
 """What is nearer to the strokes than this is never called background."""
+_TOLD: Final = 0.05
+"""Share of what lies beyond that is drawn: then strokes say it, and more outweighs structures."""
 _FEWEST: Final = 2
 """Structures that must be drawn: of one alone, no distance says how wide it is."""
 
@@ -69,6 +71,9 @@ def beyond_reach(scribbles: Array, spacing: tuple[float, float, float], reach: R
         away = np.asarray(ndimage.distance_transform_edt(~hull, sampling=spacing[1:]))
         beyond[z] = away > distance
     beyond[slices_beyond(scribbles, reach)] = True
+    for z in np.flatnonzero(beyond.any(axis=(1, 2))):
+        if (scribbles[z][beyond[z]] == BACKGROUND).mean() > _TOLD:
+            beyond[z] = False
     return beyond
 
 

@@ -113,6 +113,16 @@ def test_much_background_that_was_drawn_stays_what_it_is() -> None:
     assert np.array_equal(with_few_voxels_of_the_outside(case(drawn), TWO).scribbles, drawn)
 
 
+def test_where_much_of_what_lies_beyond_is_drawn_nothing_is_added() -> None:
+    drawn = strokes(slices=3)
+    drawn[0, :, :2] = BACKGROUND
+    drawn[1, :, :12] = BACKGROUND
+    share = (drawn[1] == BACKGROUND).sum() / beyond_reach(strokes(slices=3), SPACING, TWO)[1].sum()
+    assert share > 0.05
+    beyond = beyond_reach(drawn, SPACING, TWO)
+    assert beyond.any(axis=(1, 2)).tolist() == [True, False, True]
+
+
 def test_without_it_nothing_changes_and_what_is_unsure_stays_so() -> None:
     drawn = strokes()
     drawn[1, 2, 2] = UNSURE

@@ -127,6 +127,15 @@ def test_a_ring_of_background_is_told_and_taught_unless_it_is_switched_off(
 def test_far_beyond_all_strokes_is_background_unless_switched_off(
     tmp_path, settings, slices
 ) -> None:
+    phantom_dataset(tmp_path / "data", 2)
+    for path in (tmp_path / "data" / "scribbles").iterdir():
+        drawn = read_labels(path)
+        scribbles = drawn.array.astype(np.uint8)
+        places = np.argwhere(scribbles == BACKGROUND)
+        kept = places[places[:, 2] < 12][::20]  # a few voxels on one side stay: no ring
+        scribbles[scribbles == BACKGROUND] = 0
+        scribbles[tuple(kept.T)] = BACKGROUND
+        write_volume(path, Volume(scribbles, drawn.grid))
     run = phantom_run(tmp_path, PartialCE, steps=1, start="random", **settings)
     started = next(event for event in train(run) if event.kind == "started")
     assert started.enclosed_slices == slices

@@ -193,7 +193,7 @@ class TestATraining:
         training.happened(STARTED)
         assert said(training)[0] == "Training on cpu (float32), 2 slices."
         training.happened(STARTED.model_copy(update={"enclosed_slices": 1}))
-        assert said(training)[0].endswith("what lies outside counts as background, too.")
+        assert said(training)[0].endswith("that counts as background, too.")
 
     def test_its_end_is_passed_on(self, training, view):
         training.happened(Saved(step=10, path="checkpoints/best.safetensors"))
