@@ -1,6 +1,8 @@
 """Makes docs/images/learning-curves.png: Dice by steps and by strokes, from docs/benchmarks.md.
 
-python docs/make_learning_curves.py
+    python docs/make_learning_curves.py
+
+Whoever changes one of the two tables makes the picture again.
 """
 
 from __future__ import annotations

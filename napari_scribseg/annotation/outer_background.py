@@ -18,13 +18,12 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from napari_scribseg.annotation.reach import Reach, beyond_reach, slices_beyond
 from napari_scribseg.annotation.surrounding import surrounds
 from napari_scribseg.core.labels import BACKGROUND, UNLABELLED, UNSURE, is_structure
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Mask
 from napari_scribseg.data.case import Case
 
 MARGIN_MM: Final = 10.0
@@ -41,7 +40,7 @@ _ENCLOSED: Final = 0.98
 
 def outer_background_of(
     case: Case, reach: Reach | None = None, held: Array | None = None
-) -> npt.NDArray[np.bool_] | None:
+) -> Mask | None:
     """Where a case is background although nobody drew there (z, y, x); None without scribbles.
 
     Outside of strokes that enclose all structures of a slice, outside of the region of interest,
@@ -67,7 +66,7 @@ def outer_background_of(
     return outside & (case.scribbles != UNSURE)
 
 
-def hatching(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def hatching(shape: tuple[int, ...]) -> Mask:
     """The pixels (y, x) that mark a slice on which there is nothing: lines that let it be seen."""
     y, x = np.indices(shape)
     return (y + x) % _HATCH_EVERY < _HATCH_WIDTH
@@ -80,7 +79,7 @@ def is_empty_slice(drawn: Array) -> bool:
     return hatched and not is_structure(drawn).any()
 
 
-def empty_slices(scribbles: Array) -> npt.NDArray[np.bool_]:
+def empty_slices(scribbles: Array) -> Mask:
     """Which slices (z,) are background as a whole: nothing of any structure is there."""
     return np.array([is_empty_slice(drawn) for drawn in scribbles], dtype=bool)
 
@@ -118,7 +117,7 @@ def _with_held(scribbles: Array, held: Array | None) -> Array:
     return scribbles if held is None else np.where(held == UNLABELLED, scribbles, held)
 
 
-def outside_of(drawn: Array, spacing: tuple[float, float]) -> npt.NDArray[np.bool_]:
+def outside_of(drawn: Array, spacing: tuple[float, float]) -> Mask:
     """Where a slice is background although nobody drew there (y, x); nowhere if not enclosed.
 
     Args:

@@ -22,7 +22,7 @@ from scipy.spatial import KDTree
 
 from napari_scribseg.annotation.surrounding import surrounds
 from napari_scribseg.core.labels import BACKGROUND, is_structure
-from napari_scribseg.core.types import Array
+from napari_scribseg.core.types import Array, Mask
 
 NEAREST_MM: Final = 10.0
 """What is nearer to the strokes than this is never called background."""
@@ -30,8 +30,6 @@ _TOLD: Final = 0.05
 """Share of what lies beyond that is drawn: then strokes say it, and more outweighs structures."""
 _FEWEST: Final = 2
 """Structures that must be drawn: of one alone, no distance says how wide it is."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

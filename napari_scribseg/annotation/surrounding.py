@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from napari_scribseg.core.types import Mask
 
 _WIDEST_GAP: Final = np.pi / 2
 """Of the ring, as an angle seen from the middle of what it surrounds. Experts leave 15 degrees at

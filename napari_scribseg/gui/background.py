@@ -54,7 +54,8 @@ class Threads:
     """As many threads as there is work, which go on with the next work when they are done.
 
     Starting a thread waits until it runs, which takes long on a busy machine, and a stroke asks for
-    five pieces of work.
+    five pieces of work. `ThreadPoolExecutor` does the same, but Python waits for its threads at the
+    end: a drive that hangs would keep a closed window alive.
     """
 
     def __init__(self) -> None:

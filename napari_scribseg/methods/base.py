@@ -84,6 +84,8 @@ class Method(nn.Module, ABC):
     sliced_convolutions: ClassVar[bool] = False
     """Of a method of patches: whether it has no 3D convolution of PyTorch's on a CPU, where their
     gradient in bfloat16 damages memory; see `networks.slice_convolutions`."""
+    heads_alike: ClassVar[bool] = True
+    """Whether all `heads` get the weights of the first one; else each is fitted, in their order."""
     uses_unlabelled: ClassVar[bool] = False
     """Whether slices that nobody drew on teach it something; else they are not loaded."""
     prepared_from: ClassVar[tuple[str, ...]] = ()
@@ -183,9 +185,6 @@ class Method(nn.Module, ABC):
 
     def after_step(self, step: int) -> None:
         """Called after every step of the optimiser, e.g. to move a teacher."""
-
-    heads_alike = True
-    """Whether all `heads` get the weights of the first one; else each is fitted, in their order."""
 
     def heads(self) -> tuple[nn.Conv2d | nn.Conv3d, ...]:
         """The convolutions that turn features into logits, that of `forward` first if alike.

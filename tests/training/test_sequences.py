@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from napari_scribseg.batches.slices import image_slices
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.dataset import Dataset, read_dataset
 from napari_scribseg.evaluation.metrics import dice
 from napari_scribseg.methods.base import Method
 from napari_scribseg.methods.partial_ce.method import PartialCE
@@ -35,6 +36,20 @@ from napari_scribseg.training.windows import window_means
 
 each_method = pytest.mark.parametrize("method", all_methods(), ids=lambda m: m.spec.name)
 CHANGES = {"patch": (48, 48), "batch_size": 4, "precision": "float32", "device": "cpu"}
+
+
+def trained_on_adc(tmp_path: Path) -> tuple[Dataset, RunFolder]:
+    """Cases of T2 and ADC, and a run of one step that sees ADC alone."""
+    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
+    run = prepare_run(
+        dataset,
+        tmp_path / "run",
+        method="partial_ce",
+        changes={**CHANGES, "steps": 1},
+        sequences=("ADC",),
+    )
+    list(train(run))
+    return dataset, run
 
 
 @each_method
@@ -108,15 +123,7 @@ def test_a_run_learns_what_only_both_sequences_show_and_takes_them_by_name(tmp_p
 
 
 def test_one_chosen_sequence_is_a_run_of_one_channel(tmp_path) -> None:
-    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
-    run = prepare_run(
-        dataset,
-        tmp_path / "run",
-        method="partial_ce",
-        changes={**CHANGES, "steps": 1},
-        sequences=("ADC",),
-    )
-    list(train(run))
+    dataset, run = trained_on_adc(tmp_path)
     model = load_model(run, device="cpu")
     assert (model.method.n_channels, model.sequences) == (1, ("ADC",))
     image = dataset.split("test")[0].read_image()
@@ -151,15 +158,7 @@ def test_going_on_wants_the_same_sequences(tmp_path) -> None:
 
 
 def test_what_one_sequence_taught_is_not_continued_on_another(tmp_path) -> None:
-    dataset = read_dataset(two_sequence_dataset(tmp_path / "data", 3))
-    first = prepare_run(
-        dataset,
-        tmp_path / "first",
-        method="partial_ce",
-        changes={**CHANGES, "steps": 1},
-        sequences=("ADC",),
-    )
-    list(train(first))
+    dataset, first = trained_on_adc(tmp_path)
     with pytest.raises(InvalidInput, match="has learnt ADC, the new run shall learn T2"):
         prepare_run(
             dataset, tmp_path / "second", method="partial_ce", continues=first, sequences=("T2",)

@@ -71,14 +71,8 @@ _EXPERT: Final = frozenset(
         *("connected_foreground", "occlusion_label", "base_width", "convolutions", "depth"),
         *("anisotropy", "box", "temperature", "balance", "edges", "compactness", "supervision"),
         *("clock", "threads", "precision", "validation_interval", "random_seed"),
-        *(
-            "outer_background",
-            "reach",
-            "reference_share",
-            "spacing_mm",
-            "gradient_clip",
-            "weight_average",
-        ),
+        *("outer_background", "reach", "reference_share"),
+        *("spacing_mm", "gradient_clip", "weight_average"),
     }
 )
 _ACTS: Final[Mapping[str, tuple[str, tuple[Any, ...]]]] = {

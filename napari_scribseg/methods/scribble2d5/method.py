@@ -35,6 +35,7 @@ class Scribble2D5(UNet25DMethod):
     spec = SPEC
 
     sliced_convolutions = True
+    heads_alike = False
     prepared_from = ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges")
     options: Scribble2D5Config
 
@@ -89,8 +90,6 @@ class Scribble2D5(UNet25DMethod):
         final = self.final(initial, boundary)
         final, initial = self.to_image(final, image), self.to_image(initial, image)
         return final, initial, None if boundary is None else self.to_image(boundary, image)
-
-    heads_alike = False
 
     def heads(self) -> tuple[nn.Conv3d, ...]:
         """That of the first segmentation, then that of the final one, which sees the first."""
