@@ -141,13 +141,17 @@ class FirstStepsPresenter:
             self.happened("open")
 
     def happened(self, name: StepName) -> None:
-        """This was done just now; while the steps are hidden nobody counts."""
+        """This was done just now; while the steps are hidden nobody counts.
+
+        What is trained has strokes of every class, also where the case came with them.
+        """
         if self.steps.hidden:
             return
         if self.steps.current is None and name == "draw":
             self.hide()  # the last line has said to draw
             return
-        self._become(self.steps.with_done(name))
+        steps = self.steps.with_done("draw") if name == "train" else self.steps
+        self._become(steps.with_done(name))
 
     def hide(self) -> None:
         """Put the steps away for good."""

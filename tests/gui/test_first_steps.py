@@ -70,6 +70,12 @@ class TestPresenter:
         assert guide.steps.current.name == "train"
         assert guide.steps.number == 3
 
+    def test_a_case_that_came_with_strokes_needs_none_once_it_is_trained(self, guide):
+        guide.inputs_changed(SAMPLE)
+        guide.happened("train")
+        assert guide.steps.done == ("open", "draw", "train")
+        assert guide.steps.current.name == "look"
+
     def test_every_movement_of_the_pen_is_not_written_to_the_disk(self, guide, kept):
         for _ in range(3):
             guide.happened("draw")

@@ -42,7 +42,7 @@ class ProgressCard(QFrame):
         self._abort = button("Abort", "Stop now; what was saved can be resumed")
         self._abort.clicked.connect(self.abort_asked)
         self._result = button("Show result", "Go to the Results tab")
-        self._result.clicked.connect(self.result_asked)
+        self._result.clicked.connect(self._show_result)
         self._close = button("Close", "Put this line away")
         self._close.clicked.connect(self._dismiss)
         self._lay_out()
@@ -84,6 +84,11 @@ class ProgressCard(QFrame):
         """Press the button with this text."""
         every = (self._pause, self._finish, self._abort, self._result, self._close)
         next(one for one in every if one.text() == text and not one.isHidden()).click()
+
+    def _show_result(self) -> None:
+        """Who looks at the result needs its line no more."""
+        self._dismiss()
+        self.result_asked.emit()
 
     def _dismiss(self) -> None:
         self._dismissed = self._screen.result
