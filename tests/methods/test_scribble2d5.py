@@ -167,8 +167,8 @@ def test_without_full_resolution_any_size_has_its_logits(sbpm) -> None:
 def test_options_of_the_quick_preset_leave_the_paper_as_it_was() -> None:
     """The checkpoints of 0.1.0 know nothing of them."""
     known = Scribble2D5Config()
-    added = ("flat_heads", "full_resolution", "dice_weight", "tau")
-    assert [getattr(known, n) for n in added] == [False, True, 0.0, 0.99]
+    added = ("flat_heads", "full_resolution", "dice_weight", "tau", "grow_background")
+    assert [getattr(known, n) for n in added] == [False, True, 0.0, 0.99, True]
     assert SPEC.presets["paper"].options == Scribble2D5Config(anisotropy=4.0)
 
 
@@ -254,6 +254,22 @@ def test_both_keep_structures_where_supervoxels_and_walker_agree() -> None:
     np.testing.assert_array_equal(background, ~drawn & (likeliest == 0) & (walked[0] > 0.9))
 
 
+@pytest.mark.parametrize("lpm", ["random_walker", "both"])
+def test_background_that_does_not_grow_is_what_was_drawn(lpm: str) -> None:
+    """Structures grow as they do beside a growing background."""
+    case = two_ball_case(shape=(4, 32, 32))
+    targets = targets_of(case.scribbles)
+    grown, drawn = (
+        Scribble2D5.prepare(case, Scribble2D5Config(lpm=lpm, tau=0.9, grow_background=grows))
+        for grows in (True, False)
+    )
+    with_walked, without = grown["pseudo_labels"], drawn["pseudo_labels"]
+    np.testing.assert_array_equal(without == 0, targets == 0)
+    assert (with_walked == 0).sum() > (without == 0).sum()
+    np.testing.assert_array_equal(without[without > 0], with_walked[without > 0])
+    np.testing.assert_array_equal(without > 0, with_walked > 0)
+
+
 def test_a_slice_without_strokes_stays_unlabelled_where_both_must_agree() -> None:
     case = two_ball_case(shape=(4, 32, 32))
     scribbles = case.scribbles.copy()
@@ -271,7 +287,7 @@ def test_flags_change_what_they_name_of_what_is_prepared() -> None:
     assert set(full) - set(bare) == {"edges"}
     for name, array in bare.items():
         np.testing.assert_array_equal(array, full[name])
-    for name in ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges"):
+    for name in ("lpm", "tau", "grow_background", "sbpm", "supervoxel_mm3", "compactness", "edges"):
         assert name in Scribble2D5.prepared_from
 
 

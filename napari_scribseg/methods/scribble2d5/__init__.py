@@ -26,6 +26,11 @@ class Scribble2D5Config(UNet25DConfig):
     tau: Fraction = Field(
         default=0.99, description="Label propagation: how sure the random walker must be."
     )
+    grow_background: bool = Field(
+        default=True,
+        description="Label propagation by the random walker: whether background grows too; else it "
+        "is what was drawn and what lies outside.",
+    )
     sbpm: bool = Field(
         default=True, description="Static boundary prediction: a branch that learns image edges."
     )
@@ -85,21 +90,22 @@ SPEC: Final = MethodSpec(
     # Quick for a CPU; paper as published.
     presets={
         "quick": Preset(
-            "Half the width, from half resolution, labels by the random walker: for a CPU.",
+            "Half the width, from half resolution, structures grown by the walker: for a CPU.",
             Scribble2D5Config(
                 base_width=8,
                 full_resolution=False,
                 flat_heads=True,
                 lpm="random_walker",
-                tau=0.8,
+                tau=0.99,
+                grow_background=False,
+                boundary_weight=0.02,
                 dice_weight=1.0,
-                balance=0.5,
             ),
             TrainConfig(
                 start="anatomy",
                 batch_size=2,
                 patch=(128, 128),
-                learning_rate=3e-3,
+                learning_rate=2e-3,
                 outer_background=4.0,
                 reach=REACH,
                 dropout=0.0,

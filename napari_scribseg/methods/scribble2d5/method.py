@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -25,6 +27,8 @@ from napari_scribseg.propagate.supervoxels import grown_labels, supervoxels
 
 _BETA = 130.0
 """Of the random walker, as the method of that name has it."""
+_NEVER = math.inf
+"""A probability that no background reaches."""
 _INITIAL_STEP = 2
 """Pixels y and x of the image that are one of the first head's features."""
 
@@ -36,7 +40,15 @@ class Scribble2D5(UNet25DMethod):
 
     sliced_convolutions = True
     heads_alike = False
-    prepared_from = ("lpm", "tau", "sbpm", "supervoxel_mm3", "compactness", "edges")
+    prepared_from = (
+        "lpm",
+        "tau",
+        "grow_background",
+        "sbpm",
+        "supervoxel_mm3",
+        "compactness",
+        "edges",
+    )
     options: Scribble2D5Config
 
     def __init__(self, n_classes: int, options: Scribble2D5Config, n_channels: int = 1) -> None:
@@ -162,15 +174,18 @@ def _grown(case: Case, options: Scribble2D5Config) -> np.ndarray:
     if options.lpm == "none" or (targets == IGNORE).all():
         return targets
     if options.lpm == "random_walker":
-        return random_walker_seeds(image, targets, tau=options.tau, beta=_BETA)
+        background = None if options.grow_background else _NEVER
+        return random_walker_seeds(
+            image, targets, tau=options.tau, beta=_BETA, tau_background=background
+        )
     spacing = case.image.spacing
     segments = supervoxels(image, spacing, options.supervoxel_mm3, options.compactness)
     grown = grown_labels(segments, targets)
-    return _agreed(grown, image, targets, options.tau) if options.lpm == "both" else grown
+    return _agreed(grown, image, targets, options) if options.lpm == "both" else grown
 
 
 def _agreed(
-    grown: np.ndarray, image: tuple[Array, ...], targets: np.ndarray, tau: float
+    grown: np.ndarray, image: tuple[Array, ...], targets: np.ndarray, options: Scribble2D5Config
 ) -> np.ndarray:
     """Structures where supervoxels and the random walker agree, background as the walker has it.
 
@@ -178,8 +193,9 @@ def _agreed(
         grown: (z, y, x), targets that supervoxels made.
         image: every sequence (z, y, x).
         targets: (z, y, x), the strokes; they keep their class.
-        tau: smallest probability of the walker's background.
+        options: whether background grows, and how sure the walker must be of it.
     """
+    tau = options.tau if options.grow_background else _NEVER
     agreed = np.full_like(grown, IGNORE)
     for z in np.flatnonzero((targets != IGNORE).any((1, 2))):
         probabilities = random_walker_probabilities(
