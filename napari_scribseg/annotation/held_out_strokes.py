@@ -1,8 +1,9 @@
 """Held-out strokes: a share of what was drawn is kept from learning, to validate on.
 
 A stroke is a connected piece of one class on one slice, and is held out as a whole: the neighbours
-of a pixel that was learnt tell nothing new. Which ones follows from the random seed and from where
-they lie, so that most of them stay held out when more is drawn.
+of a pixel that was learnt tell nothing new. The lines that mark a slice as background are none.
+Which ones follows from the random seed and from where they lie, so that most of them stay held out
+when more is drawn.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import cast
 import numpy as np
 from scipy import ndimage
 
+from napari_scribseg.annotation.outer_background import is_empty_slice
 from napari_scribseg.core.labels import UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import Case
@@ -84,6 +86,8 @@ def hold_out_strokes(
         if case.scribbles is None:
             continue
         for z, drawn in enumerate(case.scribbles):
+            if is_empty_slice(drawn):
+                continue
             for value in (int(v) for v in np.unique(without_unsure(drawn)) if v != UNLABELLED):
                 labelled, count = cast(
                     "tuple[Array, int]", ndimage.label(drawn == value, _NEIGHBOURS)

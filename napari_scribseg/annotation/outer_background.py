@@ -49,21 +49,21 @@ def outer_background_of(
     Args:
         case: with its strokes.
         reach: if given, also what lies beyond the reach of all strokes.
-        held: (z, y, x) strokes that are held out to validate on: structures reach as far as with
-            them, and they are not learnt from.
+        held: (z, y, x) strokes that are held out to validate on: what lies outside is what it is
+            with them, and they are not learnt from.
     """
     if case.scribbles is None:
         return None
-    spacing = case.image.spacing[1:]
-    outside = np.stack([outside_of(drawn, spacing) for drawn in case.scribbles])
-    outside[empty_slices(case.scribbles)] = True
+    strokes, spacing = _with_held(case.scribbles, held), case.image.spacing
+    outside = np.stack([outside_of(drawn, spacing[1:]) for drawn in strokes])
+    outside[empty_slices(strokes)] = True
     if reach is not None:
-        strokes = _with_held(case.scribbles, held)
-        beyond = beyond_reach(strokes, case.image.spacing, reach)
-        outside |= beyond if held is None else beyond & (held == UNLABELLED)
+        outside |= beyond_reach(strokes, spacing, reach)
     if case.region is not None:
-        outside |= case.region.outside(case.scribbles.shape)
-    return outside & (case.scribbles != UNSURE)
+        outside |= case.region.outside(strokes.shape)
+    if held is not None:
+        outside &= held == UNLABELLED
+    return outside & (strokes != UNSURE)
 
 
 def hatching(shape: tuple[int, ...]) -> Mask:
@@ -73,10 +73,19 @@ def hatching(shape: tuple[int, ...]) -> Mask:
 
 
 def is_empty_slice(drawn: Array) -> bool:
-    """Whether a slice (y, x) of scribbles is marked as background as a whole."""
-    marked = drawn[hatching(drawn.shape)]
-    hatched = bool(np.isin(marked, (BACKGROUND, UNSURE)).all() and (marked == BACKGROUND).any())
-    return hatched and not is_structure(drawn).any()
+    """Whether a slice (y, x) of scribbles is marked as background as a whole.
+
+    However it was turned since: a network sees cases in one orientation.
+    """
+    background = drawn == BACKGROUND
+    if not background.any() or is_structure(drawn).any():
+        return False
+    lines = hatching(drawn.shape)
+    known = background | (drawn == UNSURE)
+    return any(
+        bool(known[turned].all() and background[turned].any())
+        for turned in (lines, lines[::-1], lines[:, ::-1], lines[::-1, ::-1])
+    )
 
 
 def empty_slices(scribbles: Array) -> Mask:
@@ -98,16 +107,17 @@ def with_few_voxels_of_the_outside(
     strokes = _with_held(case.scribbles, held)
     rows, columns = np.indices(case.scribbles.shape[1:]) % _LATTICE < _DOT
     lattice = rows & columns
-    beyond = empty_slices(case.scribbles)
+    beyond = empty_slices(strokes)
     if case.region is not None:
         outside = case.region.outside(case.scribbles.shape).all(axis=(1, 2))
-        beyond |= outside & ~case.scribbles.any(axis=(1, 2))
+        beyond |= outside & ~strokes.any(axis=(1, 2))
     scribbles = case.scribbles.copy()
     if reach is not None:  # what was drawn there stays, also what somebody is unsure of
         few = (case.scribbles == BACKGROUND).sum(axis=(1, 2)) < lattice.sum()
         sparse = few & slices_beyond(strokes, reach) & ~beyond
         scribbles[sparse[:, None, None] & lattice & (strokes == UNLABELLED)] = BACKGROUND
-    scribbles[beyond] = np.where(lattice, BACKGROUND, UNLABELLED)
+    unsure = np.where(scribbles[beyond] == UNSURE, UNSURE, UNLABELLED)
+    scribbles[beyond] = np.where(lattice & (unsure == UNLABELLED), BACKGROUND, unsure)
     changed = not np.array_equal(scribbles, case.scribbles)
     return replace(case, scribbles=scribbles) if changed else case
 

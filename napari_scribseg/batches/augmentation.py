@@ -35,9 +35,11 @@ class Slice:
         integers: (L, y, x) int16; first the scribbles as targets, then the integer maps.
         floats: (F, y, x) float32, the float maps.
         centres: (n, 2) positions (y, x) that patches are cut out around, scribbled pixels among
-            them; none where nobody drew.
+            them; none = patches lie anywhere.
         case: id of its case.
         n_channels: sequences (C) of the image.
+        background: pixels of the slice where background was drawn, and where it is known although
+            nobody drew.
     """
 
     image: Tensor
@@ -46,6 +48,7 @@ class Slice:
     centres: Tensor
     case: str
     n_channels: int = 1
+    background: tuple[int, int] = (0, 0)
 
 
 def augmented(
@@ -117,14 +120,16 @@ class _Placement:
 def _patch_centre(item: Slice, patch: tuple[int, int], rng: np.random.Generator) -> Array:
     """Position (y, x) of a patch's centre: on one of its centres, the patch inside the slice.
 
-    Along an axis on which the slice is smaller than the patch: the middle, jittered.
+    Without centres anywhere, each place of the slice alike. Along an axis on which the slice is
+    smaller than the patch: the middle, jittered.
     """
     shape = np.array(item.image.shape[-2:], dtype=np.float64)
     size = np.array(patch, dtype=np.float64)
     middle = (shape - 1) / 2
-    jitter = rng.uniform(-1, 1, 2) * _CENTRE_JITTER * size
+    anywhere = rng.uniform(-1, 1, 2)
+    jitter = anywhere * _CENTRE_JITTER * size
     pick = rng.random()
-    wanted = middle
+    wanted = middle * (1 + anywhere)
     if len(item.centres):
         wanted = item.centres[int(pick * len(item.centres))].numpy().astype(np.float64)
     # On whole pixels: halfway between two, images blur and the nearest label is a toss-up.

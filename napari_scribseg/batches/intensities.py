@@ -20,6 +20,8 @@ _PERCENTILES: Final = (0.5, 99.5)
 """Grey levels beyond these percentiles of the volume are clipped (as nnU-Net does for CT)."""
 _AT_ONCE: Final = 1 << 20
 """Voxels that are in memory as float64 at a time."""
+_FLATTEST: Final = 1e-7
+"""A deviation below this share of the largest grey level is rounding, not contrast."""
 _UNROLLED: Final = 8
 """numpy's pairwise sums halve their range at a multiple of this."""
 
@@ -51,7 +53,8 @@ def normalise(array: Array) -> npt.NDArray[np.float32]:
         apart = clipped(start, stop) - mean
         return np.multiply(apart, apart, out=apart)
 
-    deviation = max(float(np.sqrt(_sum(squares, 0, known.size) / known.size)), 1e-6)
+    least = max(_FLATTEST * max(abs(float(low)), abs(float(high))), np.finfo(np.float64).tiny)
+    deviation = max(float(np.sqrt(_sum(squares, 0, known.size) / known.size)), least)
     result = np.empty(array.shape, np.float32)
     for z, plane in enumerate(array):
         values = plane.astype(np.float64)

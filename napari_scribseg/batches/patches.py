@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from napari_scribseg.batches.augmentation import CPU, Slice, augmented
-from napari_scribseg.batches.slices import Batch, SliceSet, draw_indices, targets_shown
+from napari_scribseg.batches.outside import targets_shown
+from napari_scribseg.batches.slices import Batch, SliceSet, draw_indices
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import IGNORE, LabelSchema
 from napari_scribseg.core.types import Array
@@ -38,6 +39,11 @@ class PatchSet:
 
     def __len__(self) -> int:
         return len(self._volumes)
+
+    @property
+    def map_names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the integer maps and of the float maps, in the order of their layers."""
+        return self._slices.map_names
 
     def add(
         self,
@@ -99,7 +105,8 @@ class PatchSet:
         layers = self._unstacked(integers)
         maps = {name: layers[i] for i, name in enumerate(integer_names, start=1)}
         maps |= dict(zip(float_names, self._unstacked(floats), strict=True))
-        target, drawn = targets_shown(layers[0], config, rng)
+        counts = [s.background for s in slabs]
+        target, drawn = targets_shown(layers[0], counts, config, rng)
         cases = tuple(s.case for s in slabs)
         image = image.unflatten(1, (slabs[0].n_channels, self.depth))
         return Batch(image, target, maps, cases, progress, drawn)
@@ -127,6 +134,10 @@ class PatchSet:
             centres=volume[middle].centres,
             case=volume[middle].case,
             n_channels=volume[middle].n_channels,
+            background=(
+                sum(s.background[0] for s in shown),
+                sum(s.background[1] for s in shown),
+            ),
         )
 
     def _unstacked(self, channels: Tensor) -> list[Tensor]:

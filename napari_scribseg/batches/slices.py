@@ -18,9 +18,22 @@ from torch.nn import functional as F
 
 from napari_scribseg.batches.augmentation import CPU, Slice, augmented
 from napari_scribseg.batches.intensities import normalise
+from napari_scribseg.batches.outside import (
+    background_counts,
+    patch_centres,
+    reference_centres,
+    targets_shown,
+)
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND, LabelSchema, targets_of
+from napari_scribseg.core.labels import (
+    IGNORE,
+    OUTER_BACKGROUND,
+    REFERENCE_MAP,
+    LabelSchema,
+    targets_of,
+    targets_of_reference,
+)
 from napari_scribseg.core.types import Array, Channels, channels_of
 from napari_scribseg.data.case import Case
 
@@ -86,26 +99,34 @@ def choose_spacing(cases: Sequence[Case], patch: tuple[int, int]) -> float:
     """In-plane pixel size in mm at which a network learns these cases.
 
     The median pixel size of the cases, unless a patch would then show less than twice the extent of
-    their foreground strokes: a network needs to see what surrounds a structure. On MSCMR (hearts
-    at 0.73 mm) the rule gives 1.3 mm and on a prostate at 0.5 mm 0.64 mm, near what papers take.
+    their foreground strokes, or of their references where nobody drew: a network needs to see what
+    surrounds a structure. On MSCMR (hearts at 0.73 mm) the rule gives 1.3 mm and on a prostate at
+    0.5 mm 0.64 mm, near what papers take.
 
     Args:
         cases: the training cases; at least one.
         patch: pixels (y, x) that the network sees.
     """
     median = float(np.median([case.image.spacing[1:] for case in cases]))
-    extents = [extent for case in cases if (extent := _stroke_extent(case)) > 0]
+    extents = [e for case in cases if (e := _stroke_extent(case)) > 0]
+    extents = extents or [e for case in cases if (e := _reference_extent(case)) > 0]
     if not extents:
         return median
     return max(median, _CONTEXT * float(np.median(extents)) / min(patch))
 
 
 def _stroke_extent(case: Case) -> float:
-    """Longest side in mm of the in-plane box around the foreground strokes of a slice."""
-    if case.scribbles is None:
-        return 0.0
+    return 0.0 if case.scribbles is None else _extent(case, targets_of(case.scribbles))
+
+
+def _reference_extent(case: Case) -> float:
+    return 0.0 if case.reference is None else _extent(case, targets_of_reference(case.reference))
+
+
+def _extent(case: Case, labels: Array) -> float:
+    """Longest side in mm of the in-plane box around the structures (z, y, x) of a slice."""
     longest = 0.0
-    for drawn in targets_of(case.scribbles) > 0:
+    for drawn in labels > 0:
         for axis, spacing in enumerate(case.image.spacing[1:]):
             places = np.flatnonzero(drawn.any(1 - axis))
             if len(places):
@@ -199,7 +220,8 @@ class SliceSet:
 
         Args:
             case: with or without scribbles.
-            maps: per-voxel maps (z, y, x) of the case, the same names for every case.
+            maps: per-voxel maps (z, y, x) of the case, the same names for every case. Where nobody
+                drew, patches are cut out around what a `REFERENCE_MAP` labels.
             unlabelled: also take slices nobody drew on.
             outside: (z, y, x) bool, where the case is background although nobody drew there.
 
@@ -256,10 +278,20 @@ class SliceSet:
         integers = _stacked([target, *(maps[k] for k in integer_names)], np.int16, shape)
         floats = _stacked([maps[k] for k in float_names], np.float32, shape, like=image)
         for z in range(len(image)):
-            centres = _centres(integers[z, 0])
+            centres = patch_centres(integers[z, 0])
             if unlabelled or len(centres):
-                n_channels = image.shape[1]
-                yield Slice(image[z], integers[z], floats[z], centres, case.id, n_channels)
+                if not len(centres) and REFERENCE_MAP in integer_names:
+                    layer = 1 + integer_names.index(REFERENCE_MAP)
+                    centres = reference_centres(integers[z, layer])
+                yield Slice(
+                    image[z],
+                    integers[z],
+                    floats[z],
+                    centres,
+                    case.id,
+                    image.shape[1],
+                    background_counts(integers[z, 0]),
+                )
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """The wanted patch (y, x), cut to the largest slice, rounded up to a multiple of 16."""
@@ -284,49 +316,15 @@ class SliceSet:
         integer_names, float_names = self.map_names
         maps = {name: integers[:, i].contiguous() for i, name in enumerate(integer_names, start=1)}
         maps |= {name: floats[:, i].contiguous() for i, name in enumerate(float_names)}
-        target, drawn = targets_shown(integers[:, 0].contiguous(), config, rng)
+        counts = [s.background for s in chosen]
+        target, drawn = targets_shown(integers[:, 0].contiguous(), counts, config, rng)
         return Batch(image, target, maps, tuple(s.case for s in chosen), progress, drawn)
-
-
-def targets_shown(
-    stored: Tensor, config: TrainConfig, rng: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """What a batch shows as targets, and what of it was drawn, both (B, *S) int64.
-
-    Of the pixels outside enclosing background strokes some are shown as background, others in every
-    batch: on average `outer_background` for every background pixel drawn on the same sample.
-
-    Args:
-        stored: (B, *S), class index, IGNORE or OUTER_BACKGROUND.
-        config: says how many.
-        rng: draws them.
-    """
-    outside = stored == OUTER_BACKGROUND
-    drawn = stored.masked_fill(outside, IGNORE)
-    if not config.outer_background or not outside.any():
-        return drawn, drawn
-    n_drawn, n_outside = ((drawn == 0).flatten(1).sum(1), outside.flatten(1).sum(1))
-    share = config.outer_background * n_drawn / n_outside.clamp_min(1)
-    chance = torch.from_numpy(rng.random(tuple(stored.shape), dtype=np.float32)).to(stored.device)
-    shown = outside & (chance < share.reshape(-1, *[1] * (stored.ndim - 1)))
-    return drawn.masked_fill(shown, 0), drawn
-
-
-def _centres(stored: Tensor) -> Tensor:
-    """What patches of a slice (y, x) are cut out around, (n, 2): strokes, as often outside.
-
-    Who knows of an outside must show it, or the far ends of a slice would hardly be seen.
-    """
-    drawn, outside = (stored >= 0).nonzero(), (stored == OUTER_BACKGROUND).nonzero()
-    if not len(drawn):  # coarser pixels may lose thin strokes
-        return drawn
-    return torch.cat([drawn, outside[:: max(1, len(outside) // len(drawn))]])
 
 
 def _with_targets_of(old: Slice, fresh: Slice) -> Slice:
     """A slice with fresh maps and the targets that it had."""
     integers = torch.cat([old.integers[:1], fresh.integers[1:]])
-    return replace(fresh, integers=integers, centres=old.centres)
+    return replace(fresh, integers=integers, centres=old.centres, background=old.background)
 
 
 def draw_indices(n: int, step: int, config: TrainConfig) -> list[int]:

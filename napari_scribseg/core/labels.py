@@ -41,6 +41,8 @@ IGNORE: Final = -1
 OUTER_BACKGROUND: Final = -2
 """Where samples are kept in memory: a voxel nobody drew on, but that must be background, see
 `outer_background`. Batches show some of them as background and the others as IGNORE."""
+REFERENCE_MAP: Final = "reference"
+"""Name of the map in which a method keeps dense labels to learn from."""
 UNLABELLED: Final = 0
 """Scribble value of a voxel nobody drew on; it is what napari's eraser writes."""
 BACKGROUND: Final = 255

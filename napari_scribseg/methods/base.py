@@ -100,6 +100,9 @@ class Method(nn.Module, ABC):
         """In-plane size (y, x) of what it learns from, told by the engine; methods of patches are
         shown windows of this size in prediction, too. None = whole slices."""
 
+    relabels: int = 0
+    """How often `relabel` has made new targets so far, told by the engine."""
+
     @classmethod
     def made_for(cls, n_classes: int, options: MethodConfig, n_channels: int) -> Self:
         """A new one; methods that know nothing of several sequences are made for one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from napari_scribseg.core.labels import IGNORE, targets_of_reference
+from napari_scribseg.core.labels import IGNORE, REFERENCE_MAP, targets_of_reference
 from napari_scribseg.data.case import Case
 from napari_scribseg.losses.dense import dense_dice
 from napari_scribseg.losses.partial import partial_cross_entropy
@@ -28,8 +28,8 @@ def references_missing(task: Task) -> str | None:
 def reference_map(case: Case) -> Maps:
     """The reference of a case as a target; IGNORE throughout where it has none."""
     if case.reference is None:
-        return {"reference": np.full(case.image.shape, IGNORE, np.int16)}
-    return {"reference": targets_of_reference(case.reference)}
+        return {REFERENCE_MAP: np.full(case.image.shape, IGNORE, np.int16)}
+    return {REFERENCE_MAP: targets_of_reference(case.reference)}
 
 
 def reference_losses(logits: Tensor, reference: Tensor) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ Beside every file lies a document that says how it was made and what its check s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -139,6 +139,8 @@ def _adapted(network: nn.Module, heads: set[int]) -> dict[str, Tensor] | None:
         if not (FOLDER / f"{file}.json").is_file():
             continue
         known = read_weights_of(file)
+        if not _is_normalised_alike(known, set(map(_first, wanted))):
+            continue
         fitted = {
             name: _fitting(known.get(_first(name)), like, rises=name.startswith("backbone.up."))
             for name, like in wanted.items()
@@ -146,6 +148,14 @@ def _adapted(network: nn.Module, heads: set[int]) -> dict[str, Tensor] | None:
         if all(tensor is not None for tensor in fitted.values()):
             return {name: tensor for name, tensor in fitted.items() if tensor is not None}
     return None
+
+
+def _is_normalised_alike(known: Mapping[str, Tensor], wanted: Collection[str]) -> bool:
+    """Whether every layer with weights that were learnt beside running statistics keeps such."""
+    statistics = (name for name in known if name.endswith("running_mean"))
+    return all(
+        name in wanted for name in statistics if name.replace("running_mean", "weight") in wanted
+    )
 
 
 def _first(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from napari_scribseg.batches.patches import SampleSet
 from napari_scribseg.batches.slices import SliceSet
 from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.core.labels import REFERENCE_MAP
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.anatomy_weights import begin_with_anatomy
 from napari_scribseg.training.fitted_head import HeadSample, fit_head
@@ -27,7 +28,7 @@ def begin(
     """Give a method the weights that its training begins with.
 
     Its last layer is fitted to the strokes where the weights know anatomy, and where not a single
-    step follows.
+    step follows; that of a method which learns from references to those.
 
     Args:
         method: made anew, with random weights; moved to the machine.
@@ -52,6 +53,9 @@ def begin(
 
 def _head_samples(samples: SampleSet) -> Sequence[HeadSample]:
     """What heads are fitted to: slices, or stacks of neighbouring ones."""
+    names, _ = samples.map_names
+    layer = 1 + names.index(REFERENCE_MAP) if REFERENCE_MAP in names else 0
     if isinstance(samples, SliceSet):
-        return [HeadSample((item,), stacked=False) for item in samples.slices]
-    return [HeadSample(stack, stacked=True) for stack in samples.stacks(_STACK_SLICES)]
+        return [HeadSample((item,), stacked=False, layer=layer) for item in samples.slices]
+    stacks = samples.stacks(_STACK_SLICES)
+    return [HeadSample(stack, stacked=True, layer=layer) for stack in stacks]

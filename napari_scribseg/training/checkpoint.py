@@ -47,6 +47,8 @@ class CheckpointInfo(BaseModel):
     """That the network sees, in its order; none = one that nobody named."""
     spacing_mm: Positive
     """In-plane pixel size that the network was trained at."""
+    patch: tuple[PositiveInt, PositiveInt] | None = None
+    """In-plane size (y, x) of what it was shown; None in checkpoints of before it was noted."""
     orientation: Orientation | None = None
     """In which the network sees every case; None = as stored, before orientations were recorded."""
     threads: PositiveInt = 1

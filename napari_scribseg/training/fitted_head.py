@@ -64,10 +64,12 @@ class HeadSample:
     Args:
         slices: one, or those of the stack in order.
         stacked: whether the network sees them as a volume.
+        layer: of the slices' integers, in which the known classes are: strokes, or a reference.
     """
 
     slices: tuple[Slice, ...]
     stacked: bool
+    layer: int = 0
 
     @property
     def image(self) -> Tensor:
@@ -78,15 +80,15 @@ class HeadSample:
 
     @property
     def targets(self) -> Tensor:
-        """What is drawn, and what lies outside of it: (y, x), or (z, y, x) of a stack."""
+        """What is known, and what lies outside of it: (y, x), or (z, y, x) of a stack."""
         if self.stacked:
-            return torch.stack([item.integers[0] for item in self.slices])
-        return self.slices[0].integers[0]
+            return torch.stack([item.integers[self.layer] for item in self.slices])
+        return self.slices[0].integers[self.layer]
 
     @property
     def is_known(self) -> bool:
         """Whether anything is drawn on it, or known to lie outside."""
-        return any(bool((item.integers[0] != IGNORE).any()) for item in self.slices)
+        return bool((self.targets != IGNORE).any())
 
 
 def fit_head(
@@ -126,16 +128,13 @@ def known_pixels(
 ) -> Known:
     """What goes into a head at the pixels of strokes and outside of them, and their classes."""
     rng = np.random.default_rng(config.random_seed)
-    samples = [sample for sample in samples if sample.is_known]
-    total = sum(len(sample.slices) for sample in samples)
-    step = max(1, total // _MOST_SLICES)
     caught: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
     was_training = method.training
     method.eval()
     parts: list[tuple[Floats, npt.NDArray[np.int64]]] = []
     try:
-        for sample in samples[::step]:
+        for sample in _evenly([sample for sample in samples if sample.is_known]):
             places, classes = _chosen(sample.targets.numpy(), config, rng)
             if not len(classes):
                 continue
@@ -154,6 +153,21 @@ def known_pixels(
     features = np.concatenate([f for f, _ in parts]) if parts else np.zeros((0, head.in_channels))
     labels = np.concatenate([c for _, c in parts]) if parts else np.zeros(0, np.int64)
     return Known(features, labels)
+
+
+def _evenly(samples: Sequence[HeadSample]) -> list[HeadSample]:
+    """Some of the samples where there are many, and all that alone have a class."""
+    total = sum(len(sample.slices) for sample in samples)
+    step = max(1, total // _MOST_SLICES)
+    chosen, seen = list(samples[::step]), set[int]()
+    if step == 1:
+        return chosen
+    for sample in [*chosen, *samples]:
+        classes = set(sample.targets.unique().tolist())
+        if not classes <= seen and sample not in chosen:
+            chosen.append(sample)
+        seen |= classes
+    return chosen
 
 
 def _chosen(

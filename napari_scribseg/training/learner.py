@@ -107,6 +107,7 @@ class Learner:
         self.seed(step)
         batch = batch.to(self.machine.device, self.machine.memory_format)
         self.method.train()
+        self.method.relabels = self.relabels
         with self.machine.autocast():
             terms = self.method.losses(batch, step)
         loss = torch.stack([term.float() for term in terms.values()]).sum()
@@ -159,6 +160,7 @@ class Learner:
             class_names=self._class_names,
             sequences=self._sequences,
             spacing_mm=spacing_mm,
+            patch=self.config.patch,
             orientation=self._orientation,
             threads=torch.get_num_threads(),
             data_sha256=self._data_sha256,

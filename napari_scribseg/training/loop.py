@@ -194,7 +194,7 @@ class Loop:
             )
         message = f"Trained for {learner.step} steps."
         if not learner.step:
-            message = "Fitted the last layer to the strokes; no step was trained."
+            message = "Fitted the last layer to what is known; no step was trained."
         if stopped:
             message = f"Stopped at step {learner.step}; it can be resumed."
         elif self._validation.is_over(learner) and learner.progress < 1.0:

@@ -19,13 +19,17 @@ _SLICES_AT_ONCE: Final = 8
 _PIXELS_AT_ONCE: Final = 8 * 256 * 256
 """Fewer large slices at once: what a network keeps of them is what takes most of the memory."""
 _CGROUP: Final = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    ("/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
     (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        "/sys/fs/cgroup/memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
     ),
 )
-"""Limit and use of a container, in both versions of Linux's control groups."""
+"""Of a container, in both versions of Linux's control groups: the folder, its files of limit and
+use, and what of the use, by its name in `memory.stat`, is read files that are kept while there is
+room."""
 
 
 def slices_at_once(shape: tuple[int, int]) -> int:
@@ -142,11 +146,24 @@ def _of_system() -> int | None:
 
 
 def _of_container() -> int | None:
-    for limit, used in _CGROUP:
+    for folder, limit, used, cached in _CGROUP:
         with contextlib.suppress(OSError, ValueError):  # "max" = no limit
-            left = int(limit.read_text()) - int(used.read_text())
+            left = _number(folder, limit) - _number(folder, used) + _cached(folder, cached)
             return max(left, 0)
     return None
+
+
+def _number(folder: str, name: str) -> int:
+    return int((Path(folder) / name).read_text(encoding="ascii"))
+
+
+def _cached(folder: str, name: str) -> int:
+    with contextlib.suppress(OSError):
+        for line in (Path(folder) / "memory.stat").read_text(encoding="ascii").splitlines():
+            known, _, size = line.partition(" ")
+            if known == name:
+                return int(size)
+    return 0
 
 
 def _gb(size: int) -> str:

@@ -81,10 +81,7 @@ def prepare_run(
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
-        method_kind = spec.load()
-        n_channels = max(1, len(wanted))
-        fresh = method_kind.made_for(dataset.schema.n_classes, options, n_channels)
-        check_start(continues, fresh, dataset.schema, wanted)
+        check_start(continues, spec.load(), options, dataset.schema, wanted)
     split = split or ("train" if "train" in dataset.splits else "all")
     held = "none" if by_strokes else validate
     cases = _cases_of(dataset, split, held, training.random_seed)

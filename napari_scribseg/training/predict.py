@@ -197,8 +197,8 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
     weights = read_weights(source)
     method = method_with(weights.tensors, weights.info, weights.path)
     training = weights.record.training
-    method.patch = training.patch
-    machine = choose_machine(device, training.precision, volumes=method.unsafe_in_bfloat16())
+    method.patch = weights.info.patch or training.patch
+    machine = _machine_for(method, device, training.precision)
     choose_threads(machine, training.threads)
     return Model(
         machine.place(method).eval(),
@@ -209,6 +209,15 @@ def load_model(source: RunFolder | Path | str, device: str = "auto") -> Model:
         weights.info.orientation,
         weights.info.sequences,
     )
+
+
+def _machine_for(method: Method, device: str, precision: str) -> Machine:
+    """The machine, in the arithmetic of the training if it can: a CPU can't compute in float16."""
+    volumes = method.unsafe_in_bfloat16()
+    try:
+        return choose_machine(device, precision, volumes=volumes)
+    except InvalidInput:
+        return choose_machine(device, volumes=volumes)
 
 
 def predict_case(

@@ -280,7 +280,7 @@ def pretrain(network: nn.Module, config: PretrainConfig, machine: Machine) -> It
     Args:
         network: made anew, see `Pretraining`.
         config: everything that is random follows from it.
-        machine: where it computes.
+        machine: in which arithmetic it computes; a CPU, where the scenes are drawn too.
     """
     began = time.process_time()
     learner = machine.place(Pretraining(network))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -45,7 +46,7 @@ from napari_scribseg.training.training_cases import (
     training_cases,
 )
 from napari_scribseg.training.validate import Validation
-from napari_scribseg.training.warm_start import StartWeights, read_start
+from napari_scribseg.training.warm_start import StartWeights, as_learnt, read_start
 
 
 def train_run(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
@@ -98,6 +99,7 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     data = yield from _read(run, kind, resume=resume)
     start, cases = data.start, data.cases
     spacing_mm = _spacing_mm(config, data)
+    options = as_learnt(options, data.learnt_options)
     spacings = [(case.image.spacing[0], spacing_mm, spacing_mm) for case in cases]
     options = kind.fitted(options, spacings)
     n_channels = len(cases[0].image.channels)
@@ -153,6 +155,8 @@ class _Data:
     start: StartWeights | None
     """The weights of another run."""
     orientation: Orientation | None
+    learnt_options: dict[str, Any]
+    """Of the method, where its weights come from."""
 
 
 def _read(run: RunFolder, kind: type[Method], *, resume: bool) -> Generator[Event, None, _Data]:
@@ -176,7 +180,10 @@ def _read(run: RunFolder, kind: type[Method], *, resume: bool) -> Generator[Even
         yield Warned(message=note)
     if reason := kind.unsupported(task_of(cases, run.schema)):
         raise TaskNotSupported(f"{kind.spec.title} can't learn this: {reason}")
-    return _Data(cases, held, data_sha256, start, orientation)
+    learnt = {} if start is None else start.options
+    if resume:
+        learnt = load_checkpoint(run.checkpoint("last"))[1].options
+    return _Data(cases, held, data_sha256, start, orientation, learnt)
 
 
 def _spacing_mm(config: TrainConfig, data: _Data) -> float:

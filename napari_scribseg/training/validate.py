@@ -65,7 +65,7 @@ class Validation:
 
     def is_missing(self, learner: Learner) -> bool:
         """Whether the weights of now have no score yet."""
-        scored = learner.step % learner.config.validation_interval == 0
+        scored = learner.step > 0 and learner.step % learner.config.validation_interval == 0
         return bool(self._cases) and not scored and self._step != learner.step
 
     def is_over(self, learner: Learner) -> bool:

@@ -6,12 +6,14 @@ cases and a new budget are a training like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from napari_scribseg.core.config import MethodConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.orientation import Orientation
@@ -31,6 +33,7 @@ class StartWeights:
         spacing_mm: in-plane pixel size that the network was shown; the new run keeps it.
         orientation: in which it was shown its cases; the new run keeps it, if it is recorded.
         sequences: that it sees; none = one that nobody named.
+        options: of the method, with what followed from the training cases.
     """
 
     tensors: dict[str, Tensor]
@@ -39,6 +42,7 @@ class StartWeights:
     spacing_mm: float
     orientation: Orientation | None = None
     sequences: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def read_start(path: Path) -> StartWeights:
@@ -55,17 +59,36 @@ def read_start(path: Path) -> StartWeights:
         info.spacing_mm,
         info.orientation,
         info.sequences,
+        info.options,
     )
 
 
+def as_learnt(options: MethodConfig, learnt: Mapping[str, Any]) -> MethodConfig:
+    """Options of a method, with what nobody chose as it was where its weights come from.
+
+    What follows from the training cases, such as how deep kernels are, would be another for others.
+
+    Args:
+        options: of the method.
+        learnt: options, by name, that the weights were learnt with.
+    """
+    open_ = [name for name, value in options.model_dump().items() if value is None]
+    return options.updated({name: learnt[name] for name in open_ if name in learnt})
+
+
 def check_start(
-    run: RunFolder, method: Method, schema: LabelSchema, sequences: Sequence[str] = ()
+    run: RunFolder,
+    kind: type[Method],
+    options: MethodConfig,
+    schema: LabelSchema,
+    sequences: Sequence[str] = (),
 ) -> None:
     """Make sure that a network can begin with what a run has learnt.
 
     Args:
         run: to continue from.
-        method: the network that shall begin with its weights.
+        kind: the method that shall begin with its weights.
+        options: of that method.
         schema: the structures of the new run.
         sequences: of the new run.
 
@@ -92,7 +115,9 @@ def check_start(
             f"The run {run.path.name} can't be continued from: it has no weights yet. Train it "
             "first, or choose another run."
         )
-    begin_with(read_start(run.weights), method)
+    start = read_start(run.weights)
+    options = as_learnt(options, start.options)
+    begin_with(start, kind.made_for(schema.n_classes, options, max(1, len(sequences))))
 
 
 def begin_with(start: StartWeights, method: Method) -> None:

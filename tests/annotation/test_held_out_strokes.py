@@ -8,6 +8,7 @@ import numpy as np
 from phantoms import TWO_BALLS, two_ball_case
 
 from napari_scribseg.annotation.held_out_strokes import HeldOut, hold_out_strokes
+from napari_scribseg.annotation.outer_background import hatching
 from napari_scribseg.core.labels import BACKGROUND
 
 CASE = two_ball_case(shape=(6, 48, 48))
@@ -60,6 +61,17 @@ def test_where_nothing_can_be_held_out_this_is_told() -> None:
     assert parted.held == ()
     assert np.array_equal(parted.learnt[0].scribbles, case.scribbles)
     assert "too few of bright" in parted.sentence
+
+
+def test_the_lines_that_mark_an_empty_slice_are_no_strokes() -> None:
+    scribbles = CASE.scribbles.copy()
+    lines = hatching(scribbles.shape[1:])
+    scribbles[:3] = np.where(lines, BACKGROUND, 0)
+    parted = hold_out_strokes([replace(CASE, scribbles=scribbles)], 0.34, TWO_BALLS, 0)
+    assert np.array_equal(strokes_of(parted)[0][:3], scribbles[:3])
+    scribbles[:3] = 0
+    bare = hold_out_strokes([replace(CASE, scribbles=scribbles)], 0.34, TWO_BALLS, 0)
+    assert parted.strokes == bare.strokes > 2
 
 
 def test_pieces_that_touch_at_a_corner_are_one_stroke() -> None:

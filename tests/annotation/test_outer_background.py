@@ -98,6 +98,37 @@ def test_a_hatched_slice_is_background_as_a_whole():
     assert (facts.specks, facts.thin, facts.fields) == (0, frozenset(), 16)
 
 
+@pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.rot90, np.transpose])
+def test_a_slice_that_was_turned_keeps_its_mark(turn):
+    """A network sees every case in one orientation, however it is stored."""
+    drawn = turn(np.where(hatching((80, 88)), BACKGROUND, 0).astype(np.uint8))
+    assert empty_slices(drawn[np.newaxis]).tolist() == [True]
+
+
+def test_held_out_strokes_change_nothing_about_the_outside():
+    """Neither does a ring enclose all at once, nor is held-out background taught."""
+    drawn = ring()
+    drawn[5:8, 5:8] = 2
+    held = np.where(drawn == 2, drawn, 0)[np.newaxis]
+    learnt = case(np.where(held[0], 0, drawn))
+    assert outer_background_of(learnt)[0].any(), "as if nothing had been there"
+    assert not outer_background_of(learnt, held=held)[0].any()
+    whole = ring()
+    whole[2, 10:20] = BACKGROUND
+    whole[77, 60:70] = BACKGROUND
+    held = np.where(hatching(whole.shape) & (whole == BACKGROUND), whole, 0)[np.newaxis]
+    outside = outer_background_of(case(np.where(held[0], 0, whole)), held=held)
+    assert not (outside & (held > 0)).any()
+
+
+def test_unsure_voxels_of_an_empty_slice_stay_unsure():
+    drawn = hatched()
+    drawn[:40, :40] = UNSURE
+    few = with_few_voxels_of_the_outside(case(drawn)).scribbles
+    assert (few[0, :40, :40] == UNSURE).all()
+    assert (few[0] == BACKGROUND).sum() > 50
+
+
 def test_a_slice_with_a_structure_or_with_a_hole_in_its_marks_is_not_empty():
     with_stroke, erased = hatched(), hatched()
     with_stroke[40, 40:50] = 1

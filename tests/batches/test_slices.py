@@ -19,7 +19,13 @@ from napari_scribseg.batches.slices import (
 )
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.core.labels import BACKGROUND, IGNORE, OUTER_BACKGROUND, UNLABELLED
+from napari_scribseg.core.labels import (
+    BACKGROUND,
+    IGNORE,
+    OUTER_BACKGROUND,
+    REFERENCE_MAP,
+    UNLABELLED,
+)
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 
@@ -83,6 +89,14 @@ def test_a_constant_image_becomes_zeros_and_one_without_numbers_is_refused() -> 
 
 
 # Pixel size
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
+def test_the_unit_of_grey_levels_does_not_matter(unit: float) -> None:
+    """Diffusivities in square metres per second are about 1e-9."""
+    image = np.random.default_rng(0).normal(2.0, 1.0, (2, 20, 20))
+    np.testing.assert_allclose(normalise(image * unit), normalise(image), atol=1e-4)
+    assert not normalise(np.full((1, 4, 4), unit)).any()
 
 
 def test_the_number_of_pixels_follows_from_the_field_of_view() -> None:
@@ -244,6 +258,54 @@ def test_new_maps_keep_what_lies_outside() -> None:
         assert (item.integers[1] == 7).all()
 
 
+def test_a_patch_far_from_the_strokes_shows_as_much_of_the_outside_as_its_slice() -> None:
+    """A wide field of view, strokes in one corner: of the other corner something is shown."""
+    scribbles = np.zeros((1, 200, 200), np.uint8)
+    scribbles[0, 5, 5], scribbles[0, 10, 5:15] = 1, BACKGROUND
+    outside = np.ones(scribbles.shape, bool)
+    outside[0, :20, :20] = False
+    slices = SliceSet(TWO_BALLS, 1.0)
+    slices.add(_case(np.zeros(scribbles.shape), scribbles), {}, unlabelled=True, outside=outside)
+    assert slices.slices[0].background == (10, 200 * 200 - 20 * 20)
+    slices.slices[0] = replace(slices.slices[0], centres=torch.tensor([[190, 190]]))
+    batches = _batches(slices, 40, outer_background=20.0)
+    share = np.mean([float((b.target == 0).float().mean()) for b in batches])
+    # Ten strokes in 39 600 pixels are fewer than people draw: a twentieth of a tenth counts.
+    assert share == pytest.approx(20 * 0.005, rel=0.1)
+
+
+def test_where_background_is_known_but_not_drawn_some_is_shown() -> None:
+    scribbles = np.zeros((1, 40, 40), np.uint8)
+    scribbles[0, 20, 20] = 1
+    slices = SliceSet(TWO_BALLS, 1.0)
+    outside = np.ones(scribbles.shape, bool)
+    slices.add(_case(np.zeros(scribbles.shape), scribbles), {}, unlabelled=True, outside=outside)
+    shown = [int((b.target == 0).sum()) for b in _batches(slices, 30, outer_background=4.0)]
+    assert np.mean(shown) == pytest.approx(2 * 4.0 * 0.005 * 40 * 40, rel=0.2)
+
+
+def test_without_strokes_patches_lie_all_over_the_slice() -> None:
+    """Or what is at the edge of densely labelled slices would never be learnt."""
+    case = _case(np.zeros((1, 96, 96)), None)
+    slices = _slices(case, where=np.arange(96 * 96, dtype=np.int16).reshape(1, 96, 96))
+    seen = np.zeros(96 * 96, bool)
+    for step in range(1, 200):
+        batch = slices.batch(step, STILL.updated({"patch": (32, 32)}), 0.0)
+        seen[batch.maps["where"].numpy().ravel()] = True
+    assert seen.mean() > 0.9
+
+
+def test_without_strokes_patches_are_cut_out_around_the_structures_of_a_reference() -> None:
+    labels = np.zeros((2, 96, 96), np.int16)
+    labels[0, 80:90, 80:90] = 1
+    slices = _slices(_case(np.zeros(labels.shape), None), **{REFERENCE_MAP: labels})
+    first, second = slices.slices
+    stored = [int(labels[0, y, x]) for y, x in first.centres]
+    assert stored.count(1) == 100
+    assert stored.count(0) == pytest.approx(100, abs=5)
+    assert not len(second.centres)
+
+
 # Augmentation
 
 
@@ -375,5 +437,8 @@ def test_pixels_are_the_median_unless_the_patch_would_show_too_little() -> None:
     extent_mm = 0.5 * max(np.ptp(rows) + 1, np.ptp(columns) + 1)
     assert choose_spacing([case], (400, 400)) == 0.5
     assert choose_spacing([case], (100, 32)) == pytest.approx(2 * extent_mm / 32)
-    unlabelled = replace(case, scribbles=None)
+    unlabelled = replace(case, scribbles=None, reference=None)
     assert choose_spacing([unlabelled], (100, 32)) == 0.5
+    dense = replace(case, scribbles=None)
+    assert choose_spacing([dense], (100, 32)) > 2 * extent_mm / 32, "the whole balls are wider"
+    assert choose_spacing([dense, case], (100, 32)) == pytest.approx(2 * extent_mm / 32)

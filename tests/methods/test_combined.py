@@ -34,11 +34,7 @@ def _batch(progress: float = 0.5):
     ("options", "terms"),
     [
         ({"seeds_weight": 0}, {"strokes_cross_entropy", "strokes_dice"}),
-        ({"strokes_weight": 0, "relabel_from": 1.0}, {"seeds_cross_entropy", "seeds_dice"}),
-        (
-            {"strokes_weight": 0, "relabel_from": 0.5},
-            {"own_labels_cross_entropy", "own_labels_dice"},
-        ),
+        ({"strokes_weight": 0}, {"seeds_cross_entropy", "seeds_dice"}),
         (
             {"strokes_weight": 0, "seeds_weight": 0, "teacher_weight": 1.0},
             {"teacher_cross_entropy", "teacher_dice"},
@@ -48,6 +44,12 @@ def _batch(progress: float = 0.5):
 )
 def test_every_ingredient_can_be_switched_off(options, terms) -> None:
     assert set(_method(**options).losses(_batch(), 1)) == terms
+
+
+def test_what_the_network_said_of_the_cases_is_no_seed_any_more() -> None:
+    method = _method(strokes_weight=0)
+    method.relabels = 1
+    assert set(method.losses(_batch(), 1)) == {"own_labels_cross_entropy", "own_labels_dice"}
 
 
 def test_terms_are_cross_entropy_and_dice_of_their_targets() -> None:

@@ -16,14 +16,16 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Started, Warned
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.io import read_volume, write_volume
+from napari_scribseg.methods.em_crf.method import EMCRF
 from napari_scribseg.methods.partial_ce.method import PartialCE, PartialCEDice
+from napari_scribseg.methods.scribble2d5.method import Scribble2D5
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.process import start, threads_beside_a_window, watch
 from napari_scribseg.runs.queue import RunQueue
 from napari_scribseg.runs.worker import record
 from napari_scribseg.training.checkpoint import load_checkpoint
 from napari_scribseg.training.train import train
-from napari_scribseg.training.warm_start import check_start, read_start
+from napari_scribseg.training.warm_start import as_learnt, check_start, read_start
 
 TINY = ["--set", "patch=48,48", "--set", "batch_size=4", "--set", "threads=1"]
 
@@ -138,10 +140,25 @@ def test_continue_from_on_the_command_line(tmp_path, capsys) -> None:
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path) -> None:
-    first = trained(tmp_path, steps=1)
-    other = PartialCE(4, PartialCE.spec.presets["quick"].options)
+    first = phantom_run(tmp_path, EMCRF, steps=1)
+    list(train(first))
+    other = EMCRF.spec.presets["quick"].options.updated({"base_width": 4})
     with pytest.raises(InvalidInput, match="another shape"):
-        check_start(first, other, TWO_BALLS)
+        check_start(first, EMCRF, other, TWO_BALLS)
+
+
+@pytest.mark.parametrize("anisotropy", [1.0, 7.0])
+def test_what_followed_from_other_cases_stays_as_it_was(tmp_path, anisotropy: float) -> None:
+    """Kernels are as deep as they were, whatever the distance of slices is now."""
+    options = {"anisotropy": anisotropy, "base_width": 4}
+    first = phantom_run(tmp_path, Scribble2D5, options=options, start="random", steps=1)
+    list(train(first))
+    free = Scribble2D5.spec.presets["quick"].options.updated({"base_width": 4})
+    assert free.anisotropy is None
+    check_start(first, Scribble2D5, free, TWO_BALLS)
+    learnt = as_learnt(free, read_start(first.weights).options)
+    assert learnt.anisotropy == anisotropy
+    assert as_learnt(free.updated({"anisotropy": 2.0}), {"anisotropy": 7.0}).anisotropy == 2.0
 
 
 def test_other_structures_and_missing_weights_are_refused(tmp_path, capsys) -> None:

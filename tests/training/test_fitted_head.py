@@ -12,11 +12,13 @@ import torch
 from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 from small_runs import phantom_run
 
+from napari_scribseg.batches.slices import image_slices
 from napari_scribseg.cli import main
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput, RunError, TaskNotSupported
 from napari_scribseg.methods.dmpls.method import DMPLS
 from napari_scribseg.methods.effdnet.method import EFFDNet
+from napari_scribseg.methods.full_2d.method import Full2D
 from napari_scribseg.methods.full_25d.method import Full25D
 from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.methods.registry import all_methods
@@ -202,6 +204,45 @@ def test_strokes_on_few_slices_of_a_large_volume_are_found(shape, at, monkeypatc
     begin(method, samples, config, choose_machine("cpu", "float32"))
     assert [np.ptp(head.bias.detach().numpy()) > 0 for head in method.heads()] == [True, True]
     assert all(head.weight.abs().amax((1, 2, 3, 4)).min() > 0 for head in method.heads())
+
+
+def test_a_class_on_a_single_of_many_slices_is_in_the_fitted_head(monkeypatch) -> None:
+    monkeypatch.setattr(fitted_head, "_MOST_SLICES", 8)
+    case = two_ball_case((40, 32, 32))
+    case = replace(case, scribbles=np.zeros((40, 32, 32), np.uint8))
+    case.scribbles[:, 5:9, 5], case.scribbles[:, 20, 5:20] = 1, 255
+    case.scribbles[21, 5:9, 15] = 2
+    options = PartialCE.spec.presets["quick"].options
+    samples = empty_samples(PartialCE, options, TWO_BALLS, 1.5)
+    samples.add(case, {}, unlabelled=False)
+    method = PartialCE(3, options)
+    config = TrainConfig(start="anatomy", steps=0, device="cpu", precision="float32")
+    begin(method, samples, config, choose_machine("cpu", "float32"))
+    (head,) = method.heads()
+    assert head.weight.abs().amax((1, 2, 3)).min() > 0
+
+
+def test_a_method_of_references_fits_its_head_to_them() -> None:
+    case = replace(two_ball_case(), scribbles=None)
+    options = Full2D.spec.presets["quick"].options
+    samples = empty_samples(Full2D, options, TWO_BALLS, 1.5)
+    samples.add(case, Full2D.prepare(case, options), unlabelled=True)
+    method = Full2D(3, options)
+    config = TrainConfig(start="anatomy", steps=0, device="cpu", precision="float32")
+    machine = choose_machine("cpu", "float32")
+    begin(method, samples, config, machine)
+    image = image_slices(case.image.channels, case.image.spacing, 1.5)
+    with torch.no_grad():
+        found = method.eval()(image).argmax(1)
+    assert set(found.unique().tolist()) == {0, 1, 2}
+
+
+def test_weights_of_another_norm_are_refused() -> None:
+    """Those of batch norm mean nothing to group norm, although they have the same names."""
+    options = Scribble2D5.spec.presets["quick"].options
+    refuse_without_anatomy(Scribble2D5, 4, options)
+    with pytest.raises(TaskNotSupported, match="start=random"):
+        refuse_without_anatomy(Scribble2D5, 4, options.updated({"norm": "group"}))
 
 
 def test_a_network_without_such_weights_is_refused_with_a_way_out(tmp_path) -> None:

@@ -82,12 +82,14 @@ def test_a_prediction_that_does_not_fit_is_refused_before_it_begins(
 
 
 def test_a_container_has_less_than_the_machine(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit, used = tmp_path / "limit", tmp_path / "used"
-    monkeypatch.setattr(memory, "_CGROUP", ((limit, used),))
+    limit, used, stat = (tmp_path / name for name in ("limit", "used", "memory.stat"))
+    monkeypatch.setattr(memory, "_CGROUP", ((str(tmp_path), "limit", "used", "inactive_file"),))
     whole = memory.free_bytes()
     limit.write_text("5000\n")
     used.write_text("3000\n")
     assert memory.free_bytes() == 2000
+    stat.write_text("anon 2100\ninactive_file 900\nactive_file 1\n")
+    assert memory.free_bytes() == 2900, "files that were read make room when it is wanted"
     limit.write_text("max\n")
     assert memory._of_container() is None
     assert whole is None or whole > 2000

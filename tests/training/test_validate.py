@@ -189,6 +189,12 @@ def test_a_budget_in_minutes_is_validated_at_every_twentieth(monkeypatch) -> Non
     assert all(10 <= after - before <= 11 for before, after in pairwise(looks))
 
 
+def test_an_answer_at_once_is_validated_too() -> None:
+    learner = SimpleNamespace(config=TrainConfig(), step=0, progress=1.0, not_better=0)
+    case = two_ball_case()
+    assert validate.Validation([case], TWO_BALLS, 1.5).is_missing(learner)
+
+
 def test_without_cases_nothing_is_ever_due() -> None:
     learner = SimpleNamespace(config=TrainConfig(minutes=1), step=200, progress=0.9, not_better=9)
     validation = validate.Validation([], TWO_BALLS, 1.5)

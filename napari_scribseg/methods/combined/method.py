@@ -83,7 +83,7 @@ class Combined(Method):
             # What lies outside the ring of background strokes is known, whatever the network says.
             outside = (batch.target == 0) & (batch.strokes == IGNORE)
             target = batch.maps["targets"].masked_fill(outside, 0)
-            name = "own_labels" if self.relabel_at and self._relabelled(batch) else "seeds"
+            name = "own_labels" if self.relabels else "seeds"
             terms |= self._terms(name, options.seeds_weight, logits, target, options.balance)
         if self.teacher is not None and (weight := self._teacher_weight(batch.progress)):
             target = self._teacher_labels(batch)
@@ -130,9 +130,6 @@ class Combined(Method):
             f"{name}_cross_entropy": weight * cross_entropy,
             f"{name}_dice": weight * partial_dice(logits, target),
         }
-
-    def _relabelled(self, batch: Batch) -> bool:
-        return batch.progress >= self.relabel_at[0]
 
     def _teacher_weight(self, progress: float) -> float:
         """Grows evenly from nothing to the whole weight."""

@@ -86,9 +86,8 @@ class EMCRF(Method):
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """Cross-entropy on the known pixels of the current targets (equation 8)."""
         target = batch.maps["targets"]
-        on_seeds = not self.relabel_at or batch.progress < self.relabel_at[0]
         weights = None
-        if on_seeds and self.options.balance:
+        if not self.relabels and self.options.balance:
             weights = class_weights(target, self.n_classes, self.options.balance)
         logits = self._learning_logits(batch.image, step)
         return {"cross_entropy": partial_cross_entropy(logits, target, class_weights=weights)}

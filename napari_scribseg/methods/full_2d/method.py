@@ -6,6 +6,7 @@ from torch import Tensor
 
 from napari_scribseg.batches.slices import Batch
 from napari_scribseg.core.config import MethodConfig
+from napari_scribseg.core.labels import REFERENCE_MAP
 from napari_scribseg.data.case import Case
 from napari_scribseg.methods.base import Maps, Task
 from napari_scribseg.methods.full_2d import SPEC
@@ -32,4 +33,4 @@ class Full2D(UNetMethod):
 
     def losses(self, batch: Batch, step: int) -> dict[str, Tensor]:  # noqa: ARG002
         """Half cross-entropy, half Dice, on the references."""
-        return reference_losses(self(batch.image), batch.maps["reference"])
+        return reference_losses(self(batch.image), batch.maps[REFERENCE_MAP])
