@@ -156,8 +156,8 @@ class Autosave(QObject):
             self.unsaved[known, drawing.of] = drawing
 
         def saved(kept: Kept) -> None:
-            if known is not None:
-                self.unsaved.pop((known, drawing.of), None)
+            if known is not None and self.unsaved.get((known, drawing.of)) is drawing:
+                del self.unsaved[known, drawing.of]
             if kept.case:
                 self._note_kept(drawing, kept.case, is_new=known is None)
             if kept.note:
@@ -261,7 +261,7 @@ class Autosave(QObject):
         if before is not None and (
             before.kept_as is not None or self.state.unsaved or self._is_fresh
         ):
-            self.save_drawing(before)
+            self.save_drawing(drawn_strokes.as_of_now(before))
         self._is_fresh = False
         self._tell(SaveState(read_only=self._store.read_only))
 

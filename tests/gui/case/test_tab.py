@@ -15,6 +15,7 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui import drawn_strokes
@@ -140,6 +141,34 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     )
     dock.session.put((segmentation, *data[1:]), "segmentation", dock.session.case)
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].progress == "predicted")
+
+
+@pytest.mark.parametrize("how", ["its layer is deleted", "its case is put away"])
+def test_the_last_stroke_is_saved_when_it_goes_at_once(opened, project, qtbot, how):
+    """Also shortly after a save, before anybody has looked at the stroke."""
+    dock, saved = opened, []
+    draw(dock)
+    qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved)
+    qtbot.waitUntil(lambda: not dock.session.has_new_strokes)
+    dock.tab.autosave.save(lambda: saved.append(True))
+    qtbot.waitUntil(lambda: saved == [True])
+    drawn = draw(dock, value=2, row=5)
+    if how == "its layer is deleted":
+        dock.session.viewer.layers.remove(dock.scribbles)
+    else:
+        dock.tab.opener.put_away()
+    qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
+
+
+def test_region_and_structures_that_were_changed_last_are_saved(opened, qtbot):
+    dock = opened
+    other = TWO_BALLS.model_copy(update={"title": "other balls"})
+    region = Region.parse("0:2,2:20,2:20")
+    dock.session.set_region(region)
+    dock.session.set_schema(other)
+    dock.tab.opener.put_away()
+    qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].region == region)
+    qtbot.waitUntil(lambda: dock.tab.store.load("patient00").schema == other)
 
 
 def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, files, qtbot):
