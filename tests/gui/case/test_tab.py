@@ -15,10 +15,11 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.region import Region
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.gui import drawn_strokes
+from napari_scribseg.gui import drawn_strokes, recent
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import CloseQuestion, Leaving, Running, ask_all
@@ -87,6 +88,11 @@ def show(viewer, project) -> Dock:
 def end(dock: Dock) -> None:
     dock.tab.end()
     dock.session.end()
+
+
+def soon(qtbot, until) -> None:
+    """A busy machine may take its time."""
+    qtbot.waitUntil(until, timeout=60_000)
 
 
 def draw(dock: Dock, value: int = 1, row: int = 3) -> np.ndarray:
@@ -187,9 +193,74 @@ def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, fi
     end(again)
 
 
-def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, files, qtbot):
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, files, qtbot, is_shown):
+    """Also while the case is shown as it was saved, which is what the next start does."""
+    scribbles = left_strokes(project, files[0])
+    if is_shown:
+        recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
+    older = None
+    if is_shown:
+        qtbot.waitUntil(lambda: dock.session.look is not None)
+        older = dock.scribbles
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    soon(qtbot, lambda: dock.scribbles not in (None, older))
+    assert str(dock.session.case) == "patient00"
+    np.testing.assert_array_equal(dock.scribbles.data, scribbles)
+    qtbot.waitUntil(dock.tab.restore.isHidden)
+    dock.tab.autosave.wait()
+    np.testing.assert_array_equal(stored(project), scribbles)
+    assert list(journals.private_folder().iterdir()) == []
+    drawn = draw(dock)
+    end(dock)
+    np.testing.assert_array_equal(stored(project), drawn)
+
+
+def test_what_was_drawn_before_restoring_is_kept_beside(viewer, project, files, qtbot):
+    scribbles = left_strokes(project, files[0])
+    recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    qtbot.waitUntil(lambda: dock.session.look is not None)
+    older, drawn = dock.scribbles, draw(dock)
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    soon(qtbot, lambda: dock.scribbles not in (None, older))
+    dock.tab.autosave.wait()
+    np.testing.assert_array_equal(stored(project), scribbles)
+    (beside,) = (project / "cases" / "patient00").glob("scribbles.*-*.nii.gz")
+    np.testing.assert_array_equal(read_labels(beside).array, drawn)
+    end(dock)
+
+
+def test_a_case_can_be_drawn_on_when_restoring_failed(viewer, project, files, monkeypatch, qtbot):
+    left_strokes(project, files[0])
+    recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    qtbot.waitUntil(lambda: dock.session.look is not None)
+    was_locked: list[bool] = []
+
+    def refuse(_left):
+        was_locked.append(not dock.scribbles.editable)
+        raise InvalidInput("The project can't be changed.")
+
+    monkeypatch.setattr(dock.tab.store, "restore", refuse)
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "can't be changed" in dock.status.text())
+    assert was_locked == [True]
+    assert dock.scribbles.editable
+    drawn = draw(dock)
+    end(dock)
+    np.testing.assert_array_equal(stored(project), drawn)
+
+
+def left_strokes(project, files) -> np.ndarray:
+    """A project whose case has strokes that were not saved; what a window left that was killed."""
     with Project.create(project, TWO_BALLS) as made:
-        made.add_case(files[0], copy=False)
+        made.add_case(files, copy=False)
         saved = made.load_case("patient00").scribbles
         sha256 = made.scribbles_sha256("patient00")
     scribbles = saved.copy()
@@ -198,16 +269,7 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
         project, "patient00", saved.shape, TWO_BALLS, scribbles_sha256=sha256
     )
     Journal(journals.private_folder(), header, saved).record(scribbles)
-    dock = show(viewer, project)
-    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
-    assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
-    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
-    np.testing.assert_array_equal(dock.scribbles.data, scribbles)
-    np.testing.assert_array_equal(stored(project), scribbles)
-    qtbot.waitUntil(dock.tab.restore.isHidden)
-    assert list(journals.private_folder().iterdir()) == []
-    end(dock)
+    return scribbles
 
 
 def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, qtbot):
