@@ -204,6 +204,30 @@ def test_a_reference_that_is_chosen_or_drawn_on_is_scored_at_once(tab, viewer, q
     soon(qtbot, lambda: tab.scores.table.item(2, 1).text() == "0.999")
 
 
+def test_another_case_beside_it_is_not_what_the_first_one_is_judged_by(
+    tab, viewer, qtbot, monkeypatch
+):
+    """Two cases of one shape are in the viewer, and the images are chosen in turn."""
+    tab.presenter.tick((ONE,))
+    predict(tab, qtbot)
+    session, first = tab._session, tab._session.selected.image
+    own, case = session.selected.reference.data, session.case
+    asked: list[bool] = []
+
+    def judge(prediction, reference, _cleaning):
+        asked.append(prediction.case == case and np.array_equal(reference, own))
+
+    monkeypatch.setattr(tab.presenter.jobs, "compare_with_reference", judge)
+    for data in layers.case_data(heart("q_ED", 5), HEART):
+        viewer.add_layer(layers.layer_of(data))
+    assert session.case.id == "q_ED"
+    assert asked == []
+    session.choose(image=first)
+    assert asked == [True]
+    session.choose(image=next(one for one in of_role(viewer, "image") if one is not first))
+    assert asked == [True]
+
+
 def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot, tmp_path):
     predict(tab, qtbot)
     tab._session.choose(reference=None)
