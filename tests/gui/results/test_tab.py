@@ -19,6 +19,7 @@ from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.correction import Correction
 from napari_scribseg.gui.results import correction, jobs, predictions
@@ -388,6 +389,43 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.measuring.measure_function()
     soon(qtbot, lambda: any("swapped" in text for text, _ in said))
+
+
+def test_numbers_go_with_the_segmentation_that_they_were_measured_on(tab, viewer, qtbot, tmp_path):
+    predict(tab, qtbot)
+    form = tab.measurements
+
+    def rows() -> list[tuple[str, str]]:
+        tab.exporting.save_table(tmp_path / "t.csv")
+        soon(qtbot, (tmp_path / "t.csv").exists)
+        with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+            read = [row for row in csv.DictReader(file) if row["scope"] == "measurement"]
+        (tmp_path / "t.csv").unlink()
+        return [(row["case"], row["run"]) for row in read]
+
+    def measure() -> None:
+        tab.measuring.measure_volumes()
+        soon(qtbot, lambda: form.table.rowCount() == 3)
+
+    measure()
+    assert rows() == [("p_ED", "one")] * 3
+    tab.presenter.choose_shown(TWO)
+    assert (form.table.rowCount(), rows()) == (0, [])
+    measure()
+    tab.presenter.set_cleaning(PostProcessing(largest_component=True))
+    soon(qtbot, lambda: form.table.rowCount() == 0)
+    measure()
+    show(tab._session, heart("p_ES", 5))
+    assert (form.table.rowCount(), rows()) == (0, [])
+    predict(tab, qtbot)
+    tab.measuring.measure_volumes()
+    show(tab._session, heart("p_ED", 7))
+    qtbot.wait(300)
+    assert form.table.rowCount() == 0, "an answer that comes late is of the other case"
+    show(tab._session, heart("p_ES", 5))
+    tab.measuring.measure_function()
+    soon(qtbot, lambda: form.table.rowCount() == 6)
+    assert rows() == [("p_ED and p_ES", "two")] * 6, "the newest one is shown"
 
 
 def test_probabilities_come_when_asked(tab, viewer, qtbot):
