@@ -22,6 +22,8 @@ TRAIN: Final = "train"
 """Split of every case of a folder that has no splits."""
 TEST: Final = "test"
 """Split of cases that a folder sets apart for testing."""
+_MAP: Final = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
+"""Ends the name of a map that lies beside a segmentation."""
 
 
 def path_inside(folder: Path, name: str, where: str) -> Path:
@@ -170,6 +172,21 @@ def volumes_in(folder: Path, endings: Sequence[str], *, folders: bool = False) -
             raise InvalidInput(f"{folder} has both {found[stem].name} and {path.name}; keep one.")
         found[stem] = path
     return found
+
+
+def segmentations_in(folder: Path) -> dict[str, Path]:
+    """The segmentations in a folder of predictions by id, without the maps that lie beside them.
+
+    Raises:
+        InvalidInput: two files have one name.
+    """
+    names = volumes_in(folder, (".nii.gz",))
+    # A case may be called like a map; a map lies beside the segmentation it belongs to.
+    return {name: path for name, path in names.items() if not _is_map(name, names)}
+
+
+def _is_map(name: str, names: Collection[str]) -> bool:
+    return (base := _MAP.sub("", name)) != name and base in names
 
 
 def stem_of(name: str, endings: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, QTimer
@@ -113,6 +113,8 @@ class Autosave(QObject):
         self._current: DrawnStrokes | None = None
         self._tasks: list[Task] = []
         self._fresh_ids: MutableMapping[Layer, tuple[Path, str]] = WeakKeyDictionary()
+        self._outdated: WeakSet[Layer] = WeakSet()
+        """Scribbles layers that are not saved any more, see `let_go`."""
         self._pen = PenClock()
         self.unsaved: dict[tuple[CaseKey, str], DrawnStrokes] = {}
         """What is being saved or could not be saved, by the case of the project and by whose."""
@@ -156,8 +158,8 @@ class Autosave(QObject):
             self.unsaved[known, drawing.of] = drawing
 
         def saved(kept: Kept) -> None:
-            if known is not None:
-                self.unsaved.pop((known, drawing.of), None)
+            if known is not None and self.unsaved.get((known, drawing.of)) is drawing:
+                del self.unsaved[known, drawing.of]
             if kept.case:
                 self._note_kept(drawing, kept.case, is_new=known is None)
             if kept.note:
@@ -171,6 +173,19 @@ class Autosave(QObject):
                 done()
 
         self._run(lambda: drawn_strokes.save(store, drawing), saved)
+
+    def let_go(self, kept: CaseKey, of: str) -> None:
+        """Save the strokes on a case no more: the project has others in their place now.
+
+        Args:
+            kept: the case of the project.
+            of: whose version of the strokes it is, see `Version.of`.
+        """
+        for drawing in (self._current, self.unsaved.pop((kept, of), None)):
+            if drawing is not None and (drawing.kept, drawing.of) == (kept, of):
+                self._outdated.add(drawing.layer)
+        if self._current is not None and self._current.layer in self._outdated:
+            self._current, self._is_fresh = None, False
 
     def save_before_the_end(self) -> str:
         """Save now, and wait for it; gives what went wrong, in a sentence, or "".
@@ -261,7 +276,7 @@ class Autosave(QObject):
         if before is not None and (
             before.kept_as is not None or self.state.unsaved or self._is_fresh
         ):
-            self.save_drawing(before)
+            self.save_drawing(drawn_strokes.as_of_now(before))
         self._is_fresh = False
         self._tell(SaveState(read_only=self._store.read_only))
 
@@ -269,6 +284,8 @@ class Autosave(QObject):
         """The shown scribbles; None when there are none or they don't fit their image."""
         chosen, case = self._session.selected, self._session.case
         if chosen.image is None or chosen.scribbles is None or case is None:
+            return None
+        if chosen.scribbles in self._outdated:
             return None
         try:
             image = layers.volume_of(chosen.image, self._session.frame)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari.layers import Layer
 
+from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.planes import Planes
 from napari_scribseg.core.region import Region
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case, CaseKey
-from napari_scribseg.gui.canvas.chosen_layers import kept_as
+from napari_scribseg.gui.canvas import layers
+from napari_scribseg.gui.canvas.chosen_layers import kept_as, region_of
 from napari_scribseg.project.shown import Kept
 from napari_scribseg.project.store import ProjectStore
 
@@ -57,6 +59,22 @@ class DrawnStrokes:
         return None if case_id is None else CaseKey.in_project(self.project, case_id)
 
 
+def as_of_now(drawing: DrawnStrokes) -> DrawnStrokes:
+    """The strokes as their layer has them now, also when it has just left the viewer."""
+    layer = drawing.layer
+    try:
+        array = layers.volume_of(layer).array
+    except ScribsegError:
+        array = drawing.array
+    return replace(
+        drawing,
+        array=array if array.shape == drawing.array.shape else drawing.array,
+        schema=layers.schema_of(layer) or drawing.schema,
+        region=region_of(layer),
+        planes=None,
+    )
+
+
 def keep(store: ProjectStore, drawing: DrawnStrokes) -> tuple[Kept, bool]:
     """The strokes in the journal, and whether the project still lacks a case for them."""
     if drawing.kept_as is None and not drawing.array.any():
@@ -95,7 +113,8 @@ def save(store: ProjectStore, drawing: DrawnStrokes) -> Kept:
     if not store.is_at(drawing.project):
         with store.at(drawing.project, drawing.schema) as at:  # one store: it ends its journal
             return save(at, drawing)
-    kept, is_new = keep(store, drawing)
+    # The planes may be older than the array, which may be drawn on meanwhile.
+    kept, is_new = keep(store, replace(drawing, planes=None))
     if not kept.unsaved or store.read_only:
         return kept
     if is_new:

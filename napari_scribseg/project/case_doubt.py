@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.data.names import segmentations_in
 from napari_scribseg.io import read_labels, read_volume
 from napari_scribseg.project.open_document import is_project
 
@@ -21,22 +22,21 @@ _FEWEST_VOXELS: Final = 100
 
 
 def case_doubts(project: Path) -> dict[str, float]:
-    """The doubt of each case that a run of a project has predicted with an uncertainty map."""
+    """The doubt of each case whose newest prediction, by any run of a project, has such a map."""
     if not is_project(project):
         return {}
-    maps: dict[str, Path] = {}
+    newest: dict[str, Path] = {}
     # Folders of predictions are called by their time; the newest of all runs counts.
-    for path in sorted(
-        (project / "runs").glob(f"*/predictions/*/output/*{_MAP}"),
-        key=lambda one: one.parent.parent.name,
+    for out in sorted(
+        (project / "runs").glob("*/predictions/*/output"), key=lambda one: one.parent.name
     ):
-        maps[path.name.removesuffix(_MAP)] = path
+        newest |= segmentations_in(out)
     doubts: dict[str, float] = {}
-    for case_id, path in maps.items():
+    for case_id, path in newest.items():
         try:
-            doubts[case_id] = _doubt(path, path.with_name(f"{case_id}.nii.gz"))
+            doubts[case_id] = _doubt(path.with_name(f"{case_id}{_MAP}"), path)
         except InvalidInput:
-            continue  # a damaged map says nothing of its case
+            continue  # no map, or a damaged one, says nothing of its case
     return doubts
 
 

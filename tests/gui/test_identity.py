@@ -258,10 +258,13 @@ class _Answering(commands.Children):
         out = Path(arguments[arguments.index("--out") + 1])
         out.mkdir(parents=True)
         filled = np.full(ONE.image.shape, self.value, np.uint8)
-        write_volume(out / f"{name}.nii.gz", Volume(filled, ONE.grid))
-        sure = np.zeros(ONE.image.shape, np.float32)
-        write_volume(out / f"{name}_uncertainty.nii.gz", Volume(sure, ONE.grid))
-        return {"written": {name: [f"{name}.nii.gz", f"{name}_uncertainty.nii.gz"]}}
+        written = [f"{name}.nii.gz"]
+        write_volume(out / written[0], Volume(filled, ONE.grid))
+        if "--uncertainty" in arguments:
+            written.append(f"{name}_uncertainty.nii.gz")
+            sure = np.zeros(ONE.image.shape, np.float32)
+            write_volume(out / written[1], Volume(sure, ONE.grid))
+        return {"written": {name: written}}
 
 
 class TestInTheFiles:
@@ -306,7 +309,9 @@ class TestInTheFiles:
 
         done, failed = predictions.predict_project(run, tmp_path / name, Child(2), lambda _: None)
         assert (done, failed) == (1, {})
-        assert (saved_predictions.saved_prediction(run, cases[name]).segmentation.array == 2).all()
+        saved = saved_predictions.saved_prediction(run, cases[name])
+        assert (saved.segmentation.array == 2).all()
+        assert saved.uncertainty is not None, "the cases are ordered by it"
         other = "mine" if name == "theirs" else "theirs"
         with pytest.raises(InvalidInput, match="no saved prediction"):
             saved_predictions.saved_prediction(run, cases[other])

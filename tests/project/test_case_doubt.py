@@ -18,9 +18,10 @@ def predict(project, stamp, case, *, unsure, voxels):
     segmentation = np.zeros(GRID.shape, np.uint8)
     segmentation.reshape(-1)[:voxels] = 1
     write_nifti(folder / f"{case}.nii.gz", segmentation, GRID)
-    write_nifti(
-        folder / f"{case}_uncertainty.nii.gz", np.full(GRID.shape, unsure, np.float32), GRID
-    )
+    if unsure is not None:
+        write_nifti(
+            folder / f"{case}_uncertainty.nii.gz", np.full(GRID.shape, unsure, np.float32), GRID
+        )
 
 
 def test_the_newest_map_counts_per_voxel_of_the_segmentation(tmp_path):
@@ -32,6 +33,15 @@ def test_the_newest_map_counts_per_voxel_of_the_segmentation(tmp_path):
     predict(project, "2026-01-01T00-00-00_aa", "b", unsure=0.5, voxels=0)
     # 200 voxels of 0.5 each over 160; a segmentation of nothing counts as 100 voxels.
     assert case_doubts(project) == pytest.approx({"a": 100 / 160, "b": 100 / 100})
+
+
+def test_an_older_prediction_does_not_speak_for_a_newer_one_without_a_map(tmp_path):
+    project = tmp_path / "p"
+    Project.create(project, TWO_BALLS).close()
+    for case in ("a", "b", "b_uncertainty"):
+        predict(project, "2026-01-01T00-00-00_aa", case, unsure=1.0, voxels=200)
+    predict(project, "2026-01-02T00-00-00_aa", "a", unsure=None, voxels=200)
+    assert case_doubts(project) == pytest.approx({"b": 1.0})
 
 
 def test_comments_and_who_are_kept(tmp_path):

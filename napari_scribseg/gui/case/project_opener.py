@@ -10,8 +10,10 @@ from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui import recent
 from napari_scribseg.gui.autosave import Autosave
+from napari_scribseg.gui.canvas.chosen_layers import strokes_of
 from napari_scribseg.gui.case.new_project import NewProjectDialog, projects_home
 from napari_scribseg.gui.case.opener import CaseOpener
 from napari_scribseg.gui.qt import Signal
@@ -118,7 +120,9 @@ class ProjectOpener(QObject):
 
     def restore(self, left: Restored) -> None:
         """Save what was left in its project, and show the case."""
-        project = self._session.project_folder
+        project, autosave = self._session.project_folder, self._autosave
+        kept = CaseKey.in_project(Path(left.header.project), left.header.case)
+        of = left.header.annotator
 
         def job() -> tuple[str, str, ProjectState | None]:
             return *self._store.restore(left), self._store.state()
@@ -127,15 +131,32 @@ class ProjectOpener(QObject):
             case_id, note, state = result
             if note:
                 self._session.say(note)
+            # The layer that is shown is older than what was restored.
+            autosave.let_go(kept, of)
             if state is not None and state.folder != project.resolve():
                 self._opened(state)
             self.look_for_left()
             self.refresh()
-            # The layer that is shown is older than what was restored.
             self._cases.put_away()
             self._cases.open_case(case_id)
 
-        self._autosave.save(lambda: self._session.run(job, restored))
+        def begin() -> None:
+            unlock = self._lock(kept, of)
+
+            def failed(why: str) -> None:
+                unlock()
+                self._session.refuse(why)
+
+            self._session.background.run(job, restored, failed)
+
+        def save_waiting() -> None:
+            waiting = autosave.unsaved.get((kept, of))
+            if waiting is None:
+                begin()
+            else:  # they were drawn in this sitting, and get into a file beside
+                autosave.save_drawing(waiting, begin)
+
+        autosave.save(save_waiting)
 
     def discard(self, left: Restored) -> None:
         """Forget what was left."""
@@ -157,6 +178,19 @@ class ProjectOpener(QObject):
         self._session.run(job, self.recent_changed.emit)
 
     # Inside
+
+    def _lock(self, kept: CaseKey, of: str) -> Callable[[], None]:
+        """Let nothing be drawn on these strokes, if they are shown; gives what ends that."""
+        shown = self._session.selected.scribbles
+        is_meant = shown is not None and (self._session.kept, strokes_of(shown)) == (kept, of)
+        if shown is None or not is_meant:
+            return _nothing
+        before, shown.editable = shown.editable, False
+
+        def unlock() -> None:
+            shown.editable = before
+
+        return unlock
 
     def _start(self) -> None:
         folder, store = self._session.project_folder, self._store
@@ -192,3 +226,7 @@ class ProjectOpener(QObject):
             self._session.say(" ".join(state.notes), "warning")
         else:
             self._session.say(f"Project {state.title}: {count}. {' '.join(state.notes)}".strip())
+
+
+def _nothing() -> None:
+    """Nothing was locked."""

@@ -244,7 +244,8 @@ class CaseTab(Tab):
             self.cases.set_doubts(doubts)
             if not doubts:
                 self._session.say(
-                    "No case has a prediction with an uncertainty map yet: predict first."
+                    "The newest prediction of no case has an uncertainty map yet: press All cases "
+                    "in the Results tab."
                 )
 
         self._session.run(lambda: case_doubts(folder), read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from napari_scribseg.data.segmentation_export import (
     SegmentationFormat,
     export_segmentation,
 )
-from napari_scribseg.evaluation.clinical import Measurement
 from napari_scribseg.gui.canvas.chosen_layers import file_of
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
@@ -22,7 +21,7 @@ from napari_scribseg.gui.results.export_dialog import ExportDialog
 from napari_scribseg.gui.results.jobs import BackgroundPredictions
 from napari_scribseg.gui.results.predictions import export_project
 from napari_scribseg.gui.results.presenter import ResultsPresenter
-from napari_scribseg.gui.results.score_table import save_table
+from napari_scribseg.gui.results.score_table import Measured, save_table
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.save_as import FileKind, ask_where_to_save
 from napari_scribseg.gui.widgets.style import GAP, Panel, button
@@ -95,7 +94,7 @@ class ExportController:
         session: Session,
         presenter: ResultsPresenter,
         jobs: BackgroundPredictions,
-        measured: Callable[[], Sequence[Measurement]],
+        measured: Callable[[], Measured | None],
     ) -> None:
         self._panel = panel
         self._session = session
@@ -193,6 +192,8 @@ class ExportController:
         effort_of = self._presenter.choice.effort_of
         efforts = {title: effort_of(one.prediction.run) for title, one in comparisons.items()}
         measured = self._measured()
+        if measured is not None and measured.title not in efforts:
+            efforts[measured.title] = effort_of(measured.of[0].prediction.run)
         self._session.run(
             lambda: save_table(path, comparisons, measured, efforts),
             lambda _none: self._session.say(f"The table was saved to {path}.", "good"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -29,7 +30,9 @@ from napari_scribseg.evaluation.clinical import (
 )
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
+from napari_scribseg.gui.results.kept import key_of
 from napari_scribseg.gui.results.presenter import ResultsPresenter
+from napari_scribseg.gui.results.score_table import Measured
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame, tell_in_full
 
@@ -154,16 +157,27 @@ class MeasurementsController:
         self._form = form
         self._session = session
         self._presenter = presenter
-        self.measured: tuple[Measurement, ...] = ()
-        """What was measured last."""
+        self._place: tuple[CaseKey | None, Path | None] = (None, None)
+        """The case and the run that were shown when something was measured last."""
+        self._of: tuple[Comparison, ...] = ()
+        self._numbers: tuple[Measurement, ...] = ()
         form.volumes_asked.connect(self.measure_volumes)
         form.function_asked.connect(self.measure_function)
 
-    def offer_phases(self) -> None:
-        """Offer the predicted cases of the shown run as phases of a heart."""
-        shown = self._presenter.run
-        cases = [case for case, run in self._presenter.kept.comparisons if run == shown]
-        self._form.set_phases(cases, is_heart=is_cardiac(self._session.schema))
+    @property
+    def measured(self) -> Measured | None:
+        """The numbers that stand in the form."""
+        if not self._numbers:
+            return None
+        title = self._presenter.title_of(self._of[0].prediction.run)
+        return Measured(self._of, title, self._numbers)
+
+    def follow(self) -> None:
+        """Something else may be shown now: numbers of another case or segmentation go."""
+        if self._numbers and not self._are_current(self._place, self._of):
+            self._of, self._numbers = (), ()
+            self._form.set_value(())
+        self._offer_phases()
 
     def measure_volumes(self) -> None:
         """The volume of every class of the shown segmentation."""
@@ -172,7 +186,7 @@ class MeasurementsController:
             self._session.say("Predict this volume first.", "warning")
             return
         phase, schema = _phase_of(comparison), comparison.prediction.schema
-        self._session.run(lambda: volume_measurements(phase, schema), self._show)
+        self._measure((comparison,), lambda: volume_measurements(phase, schema))
 
     def measure_function(self) -> None:
         """EF, volumes and mass of the two chosen phases, by the shown run."""
@@ -189,14 +203,50 @@ class MeasurementsController:
                 "warning",
             )
             return
-        schema = found[0].prediction.schema
-        diastole, systole = (_phase_of(one) for one in (found[0], found[1]))
-        self._session.run(lambda: cardiac_measurements(diastole, systole, schema), self._show)
+        of = (found[0], found[1])
+        schema = of[0].prediction.schema
+        diastole, systole = (_phase_of(one) for one in of)
+        self._measure(of, lambda: cardiac_measurements(diastole, systole, schema))
 
-    def _show(self, measured: tuple[Measurement, ...]) -> None:
-        self.measured = measured
-        self._form.set_value(measured)
-        self._session.say("Measured from the shown segmentation: for research only.")
+    # Inside
+
+    def _offer_phases(self) -> None:
+        """Offer the predicted cases of the shown run as phases of a heart."""
+        shown = self._presenter.run
+        cases = [case for case, run in self._presenter.kept.comparisons if run == shown]
+        self._form.set_phases(cases, is_heart=is_cardiac(self._session.schema))
+
+    def _measure(
+        self, of: tuple[Comparison, ...], job: Callable[[], tuple[Measurement, ...]]
+    ) -> None:
+        place = self._shown()
+
+        def show(numbers: tuple[Measurement, ...]) -> None:
+            if not self._are_current(place, of):
+                return
+            self._place, self._of, self._numbers = place, of, numbers
+            self._form.set_value(numbers)
+            self._session.say("Measured from the shown segmentation: for research only.")
+
+        self._session.run(job, show)
+
+    def _shown(self) -> tuple[CaseKey | None, Path | None]:
+        return self._presenter.case, self._presenter.run
+
+    def _are_current(
+        self, place: tuple[CaseKey | None, Path | None], of: Sequence[Comparison]
+    ) -> bool:
+        """Whether numbers belong to what is shown, and their segmentations are still the same."""
+        known = self._presenter.kept.comparisons
+        now = [known.get(key_of(one.prediction)) for one in of]
+        return place == self._shown() and all(
+            other is not None and _is_same(one, other) for one, other in zip(of, now, strict=True)
+        )
+
+
+def _is_same(one: Comparison, other: Comparison) -> bool:
+    """Whether two comparisons are of the same segmentation; their references may differ."""
+    return one.prediction is other.prediction and one.cleaning == other.cleaning
 
 
 def _phase_of(comparison: Comparison) -> Phase:

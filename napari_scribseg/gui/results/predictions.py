@@ -112,7 +112,7 @@ def predict(
 def predict_project(
     run: Path, project: Path, children: Children, progress: Callable[[int], None]
 ) -> tuple[int, dict[str, str]]:
-    """Segment every case of a project into the run's folder.
+    """Segment every case of a project into the run's folder, with maps of the uncertainty.
 
     Args:
         run: its folder.
@@ -135,14 +135,15 @@ def predict_project(
 
     def watch() -> None:
         while not over.wait(_LOOK_SECONDS):
-            progress(sum(1 for _ in out.glob("*.nii.gz")))
+            # Two files a case: the uncertainty, then the segmentation.
+            progress(sum(1 for _ in out.glob("*.nii.gz")) // 2)
 
     threading.Thread(target=watch, name="scribseg-progress", daemon=True).start()
     try:
         document = children.run(
             [
                 *("predict", str(run), str(project), "--out", str(out), "--device", device),
-                *("--clean-up", "none", "--json"),
+                *("--clean-up", "none", "--uncertainty", "--json"),
             ],
             tolerated=1,
         )

@@ -69,12 +69,13 @@ class ResultsPresenter:
         """Other layers were chosen, of this case."""
         self.inputs = inputs
         if case != self.case:
-            self.case = case
-            self._is_chosen, self._wanted_run = False, None
+            self.case, self._is_chosen, self._wanted_run = case, False, None
             found = self.kept.compared_of_case(case)
             self._shown_run = found[-1].prediction.run if found else None
             self.view.forget_results()
             self._show()
+            if self._why_no_image() is None:
+                self.compare_again()  # its reference may have become another one meanwhile
         self._update()
 
     def restore(self) -> None:
@@ -138,14 +139,16 @@ class ResultsPresenter:
         if not predictions:
             return
         try:
-            reference = self.view.snapshot().reference
+            snapshot = self.view.snapshot()
         except ScribsegError as error:
             self.view.say(str(error), "error")
             return
+        if snapshot.case != self.case:
+            return  # another case has just been chosen: `inputs_changed` comes next
         # That of the shown run first.
         for prediction in sorted(predictions, key=lambda one: one.run != self._shown_run):
             self._quiet.add(key_of(prediction))
-            self.jobs.compare_with_reference(prediction, reference, self.cleaning)
+            self.jobs.compare_with_reference(prediction, snapshot.reference, self.cleaning)
 
     def corrected(self, prediction: Prediction) -> None:
         """Somebody has changed a segmentation by hand: it is judged anew."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import secrets
-from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -20,7 +18,7 @@ import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.names import volumes_in
+from napari_scribseg.data.names import segmentations_in
 from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.gui.project_cases import project_of
 from napari_scribseg.gui.values import Prediction, Snapshot
@@ -29,8 +27,6 @@ from napari_scribseg.io.atomic import remove_abandoned, write_text
 from napari_scribseg.io.regular_file import refuse_links
 from napari_scribseg.runs.model_file import described
 
-_MAP = re.compile(r"_(?:uncertainty|probabilities_[A-Za-z0-9._-]+)$")
-"""Ends the name of a map that lies beside a segmentation."""
 CORRECTED: Final = "corrected.json"
 """Tells which of the segmentations beside it somebody has corrected by hand."""
 
@@ -42,14 +38,8 @@ def newest_predictions(run: Path) -> dict[str, Path]:
     """
     newest: dict[str, Path] = {}
     for out in sorted((run / "predictions").glob("*/output")):
-        names = volumes_in(out, (".nii.gz",))
-        # A case may be called like a map; a map lies beside the segmentation it belongs to.
-        newest |= {n: p for n, p in names.items() if not _is_map(n, names)}
+        newest |= segmentations_in(out)
     return newest
-
-
-def _is_map(name: str, names: Collection[str]) -> bool:
-    return (base := _MAP.sub("", name)) != name and base in names
 
 
 def saved_prediction(run: Path, snapshot: Snapshot) -> Prediction:

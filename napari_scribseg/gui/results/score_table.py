@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from napari_scribseg.evaluation.anatomy import anatomy_in_words
@@ -21,10 +22,25 @@ TABLE_COLUMNS = (
 """Columns of the one table that everything on the tab is saved in."""
 
 
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Clinical numbers, with what they were measured on.
+
+    Args:
+        of: the segmentations: one, or end diastole and end systole.
+        title: of the run that has made them.
+        numbers: what was measured.
+    """
+
+    of: tuple[Comparison, ...]
+    title: str
+    numbers: tuple[Measurement, ...]
+
+
 def save_table(
     path: Path,
     comparisons: Mapping[str, Comparison],
-    measurements: Sequence[Measurement],
+    measured: Measured | None,
     efforts: Mapping[str, str],
 ) -> None:
     """Write all numbers of the tab as one CSV with units in the names of the columns.
@@ -32,7 +48,7 @@ def save_table(
     Args:
         path: the file, replaced if it exists.
         comparisons: by title of the run.
-        measurements: clinical numbers.
+        measured: clinical numbers, if there are any.
         efforts: what drawing the strokes took that a run has learnt from, by its title.
 
     Raises:
@@ -42,25 +58,33 @@ def save_table(
     writer = csv.DictWriter(buffer, TABLE_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for title, comparison in comparisons.items():
-        shared = {
-            "case": comparison.prediction.case.name,
-            "run": title,
-            "effort": efforts.get(title, ""),
-            "post_processing": _cleaning_words(comparison),
-        }
+        shared = _shared([comparison], title, efforts)
         writer.writerows({**shared, **row} for row in _class_rows(comparison))
         writer.writerows({**shared, **row} for row in _slice_rows(comparison))
-    for measured in measurements:
-        writer.writerow(
-            {
-                "scope": "measurement",
-                "measurement": measured.name,
-                "value": _cell(measured.value),
-                "unit": measured.unit,
-                "source": measured.source,
-            }
-        )
+    if measured is not None:
+        shared = _shared(measured.of, measured.title, efforts)
+        writer.writerows({**shared, **_measurement_row(number)} for number in measured.numbers)
     write_text(path, buffer.getvalue())
+
+
+def _shared(of: Sequence[Comparison], title: str, efforts: Mapping[str, str]) -> dict[str, str]:
+    """What all rows about some segmentations of one run have in common."""
+    return {
+        "case": " and ".join(one.prediction.case.name for one in of),
+        "run": title,
+        "effort": efforts.get(title, ""),
+        "post_processing": " and ".join(dict.fromkeys(map(_cleaning_words, of))),
+    }
+
+
+def _measurement_row(measured: Measurement) -> dict[str, str]:
+    return {
+        "scope": "measurement",
+        "measurement": measured.name,
+        "value": _cell(measured.value),
+        "unit": measured.unit,
+        "source": measured.source,
+    }
 
 
 def _class_rows(comparison: Comparison) -> list[dict[str, str | int]]:

@@ -109,7 +109,7 @@ class ResultsTab(Tab):
         self._mark_slice()
         run = None if screen.shown is None else screen.shown.run
         self.correcting.follow(self.presenter.case, run)
-        self.measuring.offer_phases()
+        self.measuring.follow()
         self.export.offer(segmentation=run is not None, model=self.presenter.run is not None)
         self._session.computing("prediction", "predicting" if screen.predicting else "")
 

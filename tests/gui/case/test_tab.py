@@ -15,9 +15,11 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
-from napari_scribseg.gui import drawn_strokes
+from napari_scribseg.gui import drawn_strokes, recent
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.case.tab import CaseTab
 from napari_scribseg.gui.closing import CloseQuestion, Leaving, Running, ask_all
@@ -88,6 +90,11 @@ def end(dock: Dock) -> None:
     dock.session.end()
 
 
+def soon(qtbot, until) -> None:
+    """A busy machine may take its time."""
+    qtbot.waitUntil(until, timeout=60_000)
+
+
 def draw(dock: Dock, value: int = 1, row: int = 3) -> np.ndarray:
     """Paint a short line the way napari's brush does; what is there afterwards."""
     dock.scribbles.brush_size = 1
@@ -142,6 +149,34 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].progress == "predicted")
 
 
+@pytest.mark.parametrize("how", ["its layer is deleted", "its case is put away"])
+def test_the_last_stroke_is_saved_when_it_goes_at_once(opened, project, qtbot, how):
+    """Also shortly after a save, before anybody has looked at the stroke."""
+    dock, saved = opened, []
+    draw(dock)
+    qtbot.waitUntil(lambda: dock.tab.autosave.state.unsaved)
+    qtbot.waitUntil(lambda: not dock.session.has_new_strokes)
+    dock.tab.autosave.save(lambda: saved.append(True))
+    qtbot.waitUntil(lambda: saved == [True])
+    drawn = draw(dock, value=2, row=5)
+    if how == "its layer is deleted":
+        dock.session.viewer.layers.remove(dock.scribbles)
+    else:
+        dock.tab.opener.put_away()
+    qtbot.waitUntil(lambda: np.array_equal(stored(project), drawn))
+
+
+def test_region_and_structures_that_were_changed_last_are_saved(opened, qtbot):
+    dock = opened
+    other = TWO_BALLS.model_copy(update={"title": "other balls"})
+    region = Region.parse("0:2,2:20,2:20")
+    dock.session.set_region(region)
+    dock.session.set_schema(other)
+    dock.tab.opener.put_away()
+    qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].region == region)
+    qtbot.waitUntil(lambda: dock.tab.store.load("patient00").schema == other)
+
+
 def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, files, qtbot):
     dock = show(viewer, project)
     dock.tab.opener.open_files(files[:2], TWO_BALLS)
@@ -158,9 +193,74 @@ def test_the_next_start_shows_the_project_and_the_case_again(viewer, project, fi
     end(again)
 
 
-def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, files, qtbot):
+@pytest.mark.parametrize("is_shown", [False, True])
+def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, files, qtbot, is_shown):
+    """Also while the case is shown as it was saved, which is what the next start does."""
+    scribbles = left_strokes(project, files[0])
+    if is_shown:
+        recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
+    older = None
+    if is_shown:
+        qtbot.waitUntil(lambda: dock.session.look is not None)
+        older = dock.scribbles
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    soon(qtbot, lambda: dock.scribbles not in (None, older))
+    assert str(dock.session.case) == "patient00"
+    np.testing.assert_array_equal(dock.scribbles.data, scribbles)
+    qtbot.waitUntil(dock.tab.restore.isHidden)
+    dock.tab.autosave.wait()
+    np.testing.assert_array_equal(stored(project), scribbles)
+    assert list(journals.private_folder().iterdir()) == []
+    drawn = draw(dock)
+    end(dock)
+    np.testing.assert_array_equal(stored(project), drawn)
+
+
+def test_what_was_drawn_before_restoring_is_kept_beside(viewer, project, files, qtbot):
+    scribbles = left_strokes(project, files[0])
+    recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    qtbot.waitUntil(lambda: dock.session.look is not None)
+    older, drawn = dock.scribbles, draw(dock)
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    soon(qtbot, lambda: dock.scribbles not in (None, older))
+    dock.tab.autosave.wait()
+    np.testing.assert_array_equal(stored(project), scribbles)
+    (beside,) = (project / "cases" / "patient00").glob("scribbles.*-*.nii.gz")
+    np.testing.assert_array_equal(read_labels(beside).array, drawn)
+    end(dock)
+
+
+def test_a_case_can_be_drawn_on_when_restoring_failed(viewer, project, files, monkeypatch, qtbot):
+    left_strokes(project, files[0])
+    recent.remember(project, "patient00")
+    dock = show(viewer, project)
+    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
+    qtbot.waitUntil(lambda: dock.session.look is not None)
+    was_locked: list[bool] = []
+
+    def refuse(_left):
+        was_locked.append(not dock.scribbles.editable)
+        raise InvalidInput("The project can't be changed.")
+
+    monkeypatch.setattr(dock.tab.store, "restore", refuse)
+    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "can't be changed" in dock.status.text())
+    assert was_locked == [True]
+    assert dock.scribbles.editable
+    drawn = draw(dock)
+    end(dock)
+    np.testing.assert_array_equal(stored(project), drawn)
+
+
+def left_strokes(project, files) -> np.ndarray:
+    """A project whose case has strokes that were not saved; what a window left that was killed."""
     with Project.create(project, TWO_BALLS) as made:
-        made.add_case(files[0], copy=False)
+        made.add_case(files, copy=False)
         saved = made.load_case("patient00").scribbles
         sha256 = made.scribbles_sha256("patient00")
     scribbles = saved.copy()
@@ -169,16 +269,7 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
         project, "patient00", saved.shape, TWO_BALLS, scribbles_sha256=sha256
     )
     Journal(journals.private_folder(), header, saved).record(scribbles)
-    dock = show(viewer, project)
-    qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
-    assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
-    qtbot.mouseClick(dock.tab.restore.restore, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: str(dock.session.case) == "patient00")
-    np.testing.assert_array_equal(dock.scribbles.data, scribbles)
-    np.testing.assert_array_equal(stored(project), scribbles)
-    qtbot.waitUntil(dock.tab.restore.isHidden)
-    assert list(journals.private_folder().iterdir()) == []
-    end(dock)
+    return scribbles
 
 
 def test_closing_asks_once_and_every_answer_holds(opened, project, monkeypatch, qtbot):

@@ -20,7 +20,7 @@ from napari_scribseg.evaluation.slice_metrics import EXTRA
 from napari_scribseg.gui.results.advice import advise, gain_in_words
 from napari_scribseg.gui.results.comparison import caption_of, compare
 from napari_scribseg.gui.results.run_list import RunEntry, runs_with_weights
-from napari_scribseg.gui.results.score_table import TABLE_COLUMNS, save_table
+from napari_scribseg.gui.results.score_table import TABLE_COLUMNS, Measured, save_table
 from napari_scribseg.gui.values import Prediction
 
 SCHEMA = LabelSchema.of("a")
@@ -159,7 +159,8 @@ def test_runs_of_other_structures_are_not_compared():
 def test_everything_is_in_one_table(tmp_path):
     cleaning = PostProcessing(anatomy=True, fill_holes=True)  # nothing is said of the anatomy
     verdict = compare(made(pieces()), pieces(), cleaning)
-    measured = [Measurement("a volume", 0.5, "mL", "a (label 1) of p")]
+    numbers = (Measurement("a volume", 0.5, "mL", "a (label 1) of p"),)
+    measured = Measured((verdict,), "first", numbers)
     save_table(tmp_path / "t.csv", {"first": verdict}, measured, {"first": "2 min of pen"})
     with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -170,7 +171,11 @@ def test_everything_is_in_one_table(tmp_path):
     assert rows[0]["volume_ml"] == f"{33 * 4 / 1000:g}"
     assert (rows[2]["slice"], rows[2]["area_mm2"]) == ("1", "16")
     assert (rows[3]["value"], rows[3]["unit"]) == ("0.5", "mL")
-    assert [row["effort"] for row in rows] == [*["2 min of pen"] * 3, ""]
+    assert (rows[3]["case"], rows[3]["run"]) == ("p", "first")
+    assert rows[3]["post_processing"] == "fill_holes"
+    assert [row["effort"] for row in rows] == ["2 min of pen"] * 4
+    save_table(tmp_path / "t.csv", {}, None, {})
+    assert len((tmp_path / "t.csv").read_text("utf-8").splitlines()) == 1, "the columns alone"
 
 
 def test_a_folder_without_runs_lists_none(tmp_path):

@@ -408,6 +408,27 @@ def test_another_case_empties_the_tab_and_comes_back(presenter, view):
     view.show_segmentations.assert_called_once()
 
 
+def test_predictions_are_judged_by_the_reference_of_their_own_case(presenter, view, jobs):
+    """The layers of the next case are chosen before the tab is told of it."""
+    presenter.tick((ONE,))
+    presenter.predict()
+    answer(presenter, outcome())
+    jobs.reset_mock()
+    before = view.snapshot.return_value
+    view.snapshot.return_value = replace(before, case=OTHER, reference=np.ones(GRID.shape))
+    presenter.compare_again()
+    presenter.inputs_changed(READY, OTHER)
+    jobs.compare_with_reference.assert_not_called()
+    reference = np.zeros(GRID.shape)
+    view.snapshot.return_value = replace(before, reference=reference)
+    presenter.compare_again()
+    jobs.compare_with_reference.assert_not_called()
+    presenter.inputs_changed(READY, MR)
+    (asked,) = jobs.compare_with_reference.call_args_list
+    assert asked.args[0].case == MR
+    assert asked.args[1] is reference
+
+
 def test_a_late_answer_about_another_case_is_kept_but_not_shown(presenter, view):
     presenter.tick((ONE,))
     presenter.predict()

@@ -19,6 +19,7 @@ from napari_scribseg.core.labels import PRESETS
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case, CaseKey
 from napari_scribseg.evaluation.disagreement import Suggestion
+from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.correction import Correction
 from napari_scribseg.gui.results import correction, jobs, predictions
@@ -204,6 +205,30 @@ def test_a_reference_that_is_chosen_or_drawn_on_is_scored_at_once(tab, viewer, q
     soon(qtbot, lambda: tab.scores.table.item(2, 1).text() == "0.999")
 
 
+def test_another_case_beside_it_is_not_what_the_first_one_is_judged_by(
+    tab, viewer, qtbot, monkeypatch
+):
+    """Two cases of one shape are in the viewer, and the images are chosen in turn."""
+    tab.presenter.tick((ONE,))
+    predict(tab, qtbot)
+    session, first = tab._session, tab._session.selected.image
+    own, case = session.selected.reference.data, session.case
+    asked: list[bool] = []
+
+    def judge(prediction, reference, _cleaning):
+        asked.append(prediction.case == case and np.array_equal(reference, own))
+
+    monkeypatch.setattr(tab.presenter.jobs, "compare_with_reference", judge)
+    for data in layers.case_data(heart("q_ED", 5), HEART):
+        viewer.add_layer(layers.layer_of(data))
+    assert session.case.id == "q_ED"
+    assert asked == []
+    session.choose(image=first)
+    assert asked == [True]
+    session.choose(image=next(one for one in of_role(viewer, "image") if one is not first))
+    assert asked == [True]
+
+
 def test_a_reference_is_loaded_from_a_file_and_scored_at_once(tab, viewer, qtbot, tmp_path):
     predict(tab, qtbot)
     tab._session.choose(reference=None)
@@ -364,6 +389,43 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.measuring.measure_function()
     soon(qtbot, lambda: any("swapped" in text for text, _ in said))
+
+
+def test_numbers_go_with_the_segmentation_that_they_were_measured_on(tab, viewer, qtbot, tmp_path):
+    predict(tab, qtbot)
+    form = tab.measurements
+
+    def rows() -> list[tuple[str, str]]:
+        tab.exporting.save_table(tmp_path / "t.csv")
+        soon(qtbot, (tmp_path / "t.csv").exists)
+        with (tmp_path / "t.csv").open(newline="", encoding="utf-8") as file:
+            read = [row for row in csv.DictReader(file) if row["scope"] == "measurement"]
+        (tmp_path / "t.csv").unlink()
+        return [(row["case"], row["run"]) for row in read]
+
+    def measure() -> None:
+        tab.measuring.measure_volumes()
+        soon(qtbot, lambda: form.table.rowCount() == 3)
+
+    measure()
+    assert rows() == [("p_ED", "one")] * 3
+    tab.presenter.choose_shown(TWO)
+    assert (form.table.rowCount(), rows()) == (0, [])
+    measure()
+    tab.presenter.set_cleaning(PostProcessing(largest_component=True))
+    soon(qtbot, lambda: form.table.rowCount() == 0)
+    measure()
+    show(tab._session, heart("p_ES", 5))
+    assert (form.table.rowCount(), rows()) == (0, [])
+    predict(tab, qtbot)
+    tab.measuring.measure_volumes()
+    show(tab._session, heart("p_ED", 7))
+    qtbot.wait(300)
+    assert form.table.rowCount() == 0, "an answer that comes late is of the other case"
+    show(tab._session, heart("p_ES", 5))
+    tab.measuring.measure_function()
+    soon(qtbot, lambda: form.table.rowCount() == 6)
+    assert rows() == [("p_ED and p_ES", "two")] * 6, "the newest one is shown"
 
 
 def test_probabilities_come_when_asked(tab, viewer, qtbot):
