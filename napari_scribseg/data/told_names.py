@@ -121,6 +121,22 @@ def are_numbered_alike(told: Iterable[Mapping[int, str]]) -> bool:
     return len(pairs) == len({v for v, _ in pairs}) == len({name for _, name in pairs})
 
 
+def common_numbers(told: Mapping[Path, Mapping[int, str]]) -> dict[Path, dict[int, int]]:
+    """One number for every name, by file and value; 0 stays 0.
+
+    A name keeps its number in the first file that has it, unless another name has that already.
+    """
+    of: dict[str, int] = {}
+    for names in told.values():
+        for value, name in names.items():
+            free = value if value not in of.values() else max(*of.values(), *names) + 1
+            of.setdefault(name.casefold(), free)
+    return {
+        path: {0: 0, **{value: of[name.casefold()] for value, name in names.items()}}
+        for path, names in told.items()
+    }
+
+
 def told_by_itk_snap(folder: Path) -> dict[int, Named]:
     """Names by value of the ITK-SNAP label description in a folder; empty without one.
 
