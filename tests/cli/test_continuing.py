@@ -15,6 +15,7 @@ import pytest
 from phantoms import phantom_dataset
 
 from napari_scribseg.cli import main
+from napari_scribseg.cli.answer import Answer
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
@@ -211,6 +212,29 @@ def test_a_repeated_training_says_what_to_type(run, data, capsys) -> None:
     assert f"`scribseg train {run.path} --resume`" in told["error"]
     run.checkpoint("last").unlink()
     assert f"`scribseg train {run.path}` trains it" in call(capsys, *words)[1]["error"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--validate", "auto"),
+        ("--split", "val"),
+        ("--preset", "paper"),
+        ("--convention", "wsl4mis"),
+        ("--reference-convention", "unlabelled_255"),
+        ("--frame", 1),
+        ("--strokes-of", "Ada"),
+        ("--sequences", "T2,ADC"),
+        ("--patient-pattern", "(.)"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_resumed_run_ignores_no_option(run, data, capsys, monkeypatch, other) -> None:
+    monkeypatch.setattr("napari_scribseg.cli.training.train_run", lambda *_, **__: Answer({}, ""))
+    words = ("train", data, "--out", run.path, "--resume")
+    assert call(capsys, *words, "--split", "train", "--patient-pattern", "(.*)")[0] == 0
+    code, told, _ = call(capsys, *words, *other)
+    assert (code, bool(told["error"])) == (2, True)
 
 
 def test_moved_data_is_found_by_the_end_of_its_path(run, data, tmp_path) -> None:
