@@ -92,7 +92,7 @@ def run_demo(arguments: argparse.Namespace, display: Display) -> Answer:
         ]
     )
     problems = (*evaluated.problems, *([warning] if warning else []))
-    return Answer(document, text, problems, evaluated.exit_code)
+    return Answer(document, text, problems, 1 if warning else evaluated.exit_code)
 
 
 def _warning(mean_dice: float) -> str:

@@ -66,21 +66,29 @@ def evaluate_into(
 ) -> Answer:
     """Score a folder of segmentations, with tables in a new folder."""
     from napari_scribseg.evaluation.folders import evaluate_folders
-    from napari_scribseg.evaluation.tables import discard_unfinished, document, sentences, table
+    from napari_scribseg.evaluation.tables import (
+        discard_unfinished,
+        document,
+        is_unfinished,
+        save_evaluation,
+        sentences,
+        table,
+    )
     from napari_scribseg.project.folder import cases_in
     from napari_scribseg.project.open_document import is_project
 
-    discard_unfinished(out)
-    refuse_existing(out)
+    if not is_unfinished(out):
+        refuse_existing(out)
     evaluation = evaluate_folders(
         predictions,
         cases_in(references, frame) if is_project(references) else references,
-        out=out,
         split=split,
         convention=convention,
         frame=frame,
         progress=lambda done, total: display.count("comparing", done, total),
     )
+    discard_unfinished(out)
+    save_evaluation(evaluation, out)
     problems = (
         *(f"{f.case}: {f.reason}" for f in evaluation.failures),
         *(f"{u.case} has no usable reference: {u.reason}" for u in evaluation.unusable),

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from unicodedata import normalize
 
 from napari_scribseg.cli.answer import refuse_existing
 from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.conventions import CONVENTIONS
 from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.data.sequences import in_sequences
 from napari_scribseg.runs.folder import RunFolder, is_run
 from napari_scribseg.runs.process import refuse_when_running
-from napari_scribseg.training.new_run import prepare_run
+from napari_scribseg.training.new_run import cases_asked_for, prepare_run
 
 if TYPE_CHECKING:
     from napari_scribseg.data.case import Dataset
+    from napari_scribseg.runs.documents import RunCase
 
 
 def add_convention(parser: argparse.ArgumentParser) -> None:
@@ -229,6 +232,7 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
             "a run keeps its cases. Repeat the command that made it, or make a new run. If the "
             f"data was moved: `scribseg train {run.path} --resume --data {arguments.dataset}`."
         )
+    _refuse_other_cases(run, arguments)
     from napari_scribseg.methods.registry import spec_named
 
     options = spec_named(run.record.method).Config().updated(run.record.options)
@@ -244,6 +248,52 @@ def _resumed(arguments: argparse.Namespace) -> RunFolder:
     training = run.record.training
     longer = {k: v for k, v in budget.items() if v != getattr(training, k)}
     return _checked(run, True, longer)
+
+
+_OF_CASES: Final = (
+    *("split", "convention", "reference_convention", "frame", "strokes_of"),
+    *("patient_pattern", "patient_table"),
+)
+"""Options that decide which cases a run has, and how they are read."""
+
+
+def _refuse_other_cases(run: RunFolder, arguments: argparse.Namespace) -> None:
+    """Refuse options that would have made a run of other cases; those that made it are accepted."""
+    record = run.record
+    validate = arguments.validate if arguments.validate != "none" else record.validate_on
+    others = [
+        f"--{name} (made with {made})"
+        for name, given, made in (
+            ("validate", validate, record.validate_on),
+            ("preset", arguments.preset or record.preset, record.preset),
+            ("sequences", arguments.sequences or record.sequences, record.sequences),
+        )
+        if given != made
+    ]
+    given = [name for name in _OF_CASES if getattr(arguments, name) is not None]
+    if given and not others:
+        dataset = dataset_of(arguments)
+        dataset = in_sequences(dataset, record.sequences) if record.sequences else dataset
+        seed = record.training.random_seed
+        asked = cases_asked_for(dataset, arguments.split, validate, seed)
+        if set(map(_told, asked)) != set(map(_told, run.cases)):
+            others = [f"--{name.replace('_', '-')}" for name in given]
+    if others:
+        raise InvalidInput(
+            f"{run.path} was made of other cases, or they are read otherwise, than with "
+            f"{', '.join(others)}, and a run keeps its cases. Leave the option(s) out to continue "
+            "it, or make a new run."
+        )
+
+
+def _told(case: RunCase) -> str:
+    """A case of a run as text, its paths without links."""
+    names = ("image", "scribbles", "reference")
+    paths = {n: os.path.realpath(p) for n in names if (p := getattr(case.files, n)) is not None}
+    further = [os.path.realpath(one.path) for one in case.files.further]
+    return (
+        f"{case.role} {paths} {further} {case.files.model_dump_json(exclude={*names, 'further'})}"
+    )
 
 
 def _new_run(arguments: argparse.Namespace) -> Chosen:

@@ -111,6 +111,16 @@ class ScribbleConvention:
         """0 background, and these values for the classes 1, 2, ... of a dense reference."""
         return cls("stored values", None, 0, tuple(values))
 
+    def renumbered(self, numbers: Mapping[int, int]) -> ScribbleConvention:
+        """The same for a file whose value v stands for the value `numbers[v]` of this one.
+
+        Raises:
+            InvalidInput: a value would have several meanings.
+        """
+        meaning = self._meaning()
+        own = {v: meaning[theirs] for v, theirs in numbers.items() if theirs in meaning}
+        return self.meaning(self.title, own, len(self.classes))
+
     def read_reference(self, stored: Array) -> npt.NDArray[np.uint8]:
         """The reference, class indices and UNKNOWN, that is stored in this convention.
 

@@ -8,7 +8,7 @@ made from what is there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -20,9 +20,9 @@ from napari_scribseg.data.find_volumes import cases_of_volumes, described
 from napari_scribseg.data.found import Found, FoundCase, LeftOut, from_dataset
 from napari_scribseg.data.label_values import LabelKind, LabelValues, look_into, with_names
 from napari_scribseg.data.names import few
+from napari_scribseg.data.told_names import are_numbered_alike, common_numbers, names_by_value
 from napari_scribseg.data.volume_file import VolumeFile
 from napari_scribseg.io import EXTENSIONS, extension_of
-from napari_scribseg.io.decoded import Segment
 from napari_scribseg.io.dicom_folder import MAX_FILES, scan_own
 from napari_scribseg.io.headers import read_header
 from napari_scribseg.io.regular_file import reason
@@ -36,6 +36,10 @@ _TEXTS: Final = frozenset(
 )
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
 _ARCHIVES: Final = frozenset({".zip", ".tar", ".tgz", ".7z", ".rar", ".gz"})
+_KINDS: Final[tuple[LabelKind, ...]] = ("scribbles", "reference")
+_NAMELESS: Final = (
+    "its numbers have no names, and files of 3D Slicer beside it give one number several meanings"
+)
 _MARKS: Final = {"run.json": "a training run", "experiment.json": "an experiment"}
 
 
@@ -83,7 +87,9 @@ def find_cases(paths: Sequence[Path | str]) -> Found:
     series = cases_of_series(gathered.dicom)
     cases = (*gathered.cases, *volumes.cases, *series.cases)
     left_out = [*gathered.left_out, *volumes.left_out, *series.left_out]
-    values, bad = _values(cases)
+    looked = _looked_into(cases)
+    cases = tuple(_numbered(case, looked.numbers) for case in cases)
+    bad = looked.bad
     left_out += [LeftOut(p.name, f"not usable as labels ({why})") for p, why in bad.items()]
     told = {why for why in (volumes.patients_from, series.patients_from) if why}
     if not told and cases:
@@ -94,9 +100,9 @@ def find_cases(paths: Sequence[Path | str]) -> Found:
         left_out=tuple(left_out),
         projects=tuple(gathered.projects),
         lone_labels=volumes.lone_labels,
-        values=values,
+        values=looked.values,
         patients_from="; ".join(sorted(told)),
-        notes=tuple(dict.fromkeys((*gathered.notes, *volumes.notes, *series.notes))),
+        notes=tuple(dict.fromkeys((*gathered.notes, *volumes.notes, *series.notes, *looked.notes))),
     )
 
 
@@ -219,32 +225,63 @@ def _take_dicom(folder: Path, others: Sequence[Path], root: Path, gathered: _Gat
     )
 
 
-def _values(cases: Iterable[FoundCase]) -> tuple[tuple[LabelValues, ...], dict[Path, str]]:
-    """What is in the label files that no document explains, and which can't be used."""
+@dataclass(frozen=True)
+class _Looked:
+    """What is in the label files that no document explains.
+
+    Args:
+        values: by kind, in numbers that all its files share.
+        bad: why files can't be used.
+        numbers: by file, which value is which of the shared ones, where they are not the same.
+        notes: what was noticed, in sentences.
+    """
+
+    values: tuple[LabelValues, ...]
+    bad: Mapping[Path, str]
+    numbers: Mapping[Path, Mapping[int, int]]
+    notes: tuple[str, ...] = ()
+
+
+def _looked_into(cases: Iterable[FoundCase]) -> _Looked:
+    """What is in the label files that no document explains, by the names that the files tell."""
     free = [case for case in cases if not case.by_document]
+    files: dict[LabelKind, list[tuple[Path, int | None]]] = {
+        kind: [(path, c.files.frame) for c in free if (path := getattr(c.files, kind)) is not None]
+        for kind in _KINDS
+    }
+    told = names_by_value(path for some in files.values() for path, _ in some)
+    alike = are_numbered_alike(told.values())
+    numbers = {} if alike else common_numbers(told)
+    shared = {path: numbers.get(path, dict(zip(t, t, strict=True))) for path, t in told.items()}
     values: list[LabelValues] = []
     bad: dict[Path, str] = {}
-    kinds: tuple[LabelKind, ...] = ("scribbles", "reference")
-    for kind in kinds:
-        files = [
-            (path, case.files.frame)
-            for case in free
-            if (path := getattr(case.files, kind)) is not None
-        ]
-        if not files:
+    for kind, some in files.items():
+        named = [path for path, _ in some if path in told]
+        if named and not alike:  # a number without a name has no meaning among these
+            bad |= {path: _NAMELESS for path, _ in some if path not in told}
+        usable = [(path, frame) for path, frame in some if path not in bad]
+        if not usable:
             continue
-        found, problems = look_into(files, kind)
-        names = {s.value: s.name for path, _ in files[:1] for s in _segments(path)}
+        found, problems = look_into(usable, kind, numbers)
+        names = {shared[path][v]: name for path in named for v, name in told[path].items()}
         values.append(with_names(found, names))
         bad |= problems
-    return tuple(values), bad
+    odd = few(sorted(path.name for path in numbers))
+    note = f"{odd}: their segments are numbered differently and are taken by their names."
+    return _Looked(tuple(values), bad, numbers, (note,) if numbers else ())
 
 
-def _segments(path: Path) -> tuple[Segment, ...]:
-    return read_header(path).segments
+def _numbered(case: FoundCase, numbers: Mapping[Path, Mapping[int, int]]) -> FoundCase:
+    """The case with the shared numbers of its label files."""
+    if case.by_document:
+        return case
+    of = {kind: numbers[p] for kind in _KINDS if (p := getattr(case.files, kind)) in numbers}
+    return replace(case, numbers=of)
 
 
-def _without_bad_labels(cases: Iterable[FoundCase], bad: dict[Path, str]) -> tuple[FoundCase, ...]:
+def _without_bad_labels(
+    cases: Iterable[FoundCase], bad: Mapping[Path, str]
+) -> tuple[FoundCase, ...]:
     """The cases without label files that can't be used."""
     kept: list[FoundCase] = []
     for case in cases:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from napari_scribseg.core.conventions import ScribbleConvention
@@ -34,6 +34,8 @@ class FoundCase:
         by_document: whether a document says how its labels are written.
         is_ticked: whether it is to be taken unless somebody says otherwise.
         remark: what is to be known before it is taken; "" = nothing.
+        numbers: by kind of label file, the value in `Found.values` that each of its values stands
+            for, where its own numbers are others.
     """
 
     files: CaseFiles
@@ -48,6 +50,7 @@ class FoundCase:
     by_document: bool = False
     is_ticked: bool = True
     remark: str = ""
+    numbers: Mapping[LabelKind, Mapping[int, int]] = field(default_factory=dict)
 
     @property
     def is_series(self) -> bool:
@@ -187,16 +190,32 @@ def from_dataset(dataset: Dataset, describe: Callable[[CaseFiles], FoundCase]) -
 
 
 def read_as(
-    cases: Collection[FoundCase], conventions: Mapping[LabelKind, ScribbleConvention | None]
+    cases: Collection[FoundCase],
+    conventions: Mapping[LabelKind, ScribbleConvention | None],
+    n_foreground: int,
 ) -> tuple[FoundCase, ...]:
-    """The cases, their labels read in these conventions where no document says how."""
+    """The cases, their labels read in these conventions where no document says how.
+
+    Args:
+        cases: as they were found.
+        conventions: of the values in `Found.values`; None = our scribbles, class indices.
+        n_foreground: number of foreground classes.
+    """
+    usual: dict[LabelKind, ScribbleConvention] = {
+        "scribbles": ScribbleConvention.ours(n_foreground),
+        "reference": ScribbleConvention.stored_values(range(1, n_foreground + 1)),
+    }
+
+    def of(case: FoundCase, kind: LabelKind) -> ScribbleConvention | None:
+        common, numbers = conventions.get(kind), case.numbers.get(kind)
+        return common if numbers is None else (common or usual[kind]).renumbered(numbers)
 
     def told(case: FoundCase) -> FoundCase:
         if case.by_document:
             return case
         changes = {
-            "convention": conventions.get("scribbles"),
-            "reference_convention": conventions.get("reference"),
+            "convention": of(case, "scribbles"),
+            "reference_convention": of(case, "reference"),
         }
         return replace(case, files=case.files.model_copy(update=changes))
 

@@ -71,6 +71,10 @@ class LabelValues:
 
         Meanings are those of our scribbles: UNLABELLED, BACKGROUND or UNSURE.
         """
+        named = {v: BACKGROUND for v, name in self.names.items() if name.casefold() == "background"}
+        return self._special_by_place() | named
+
+    def _special_by_place(self) -> dict[int, int]:
         most = self.everywhere
         if self.kind == "scribbles":
             if most in {None, UNLABELLED}:  # as ours
@@ -97,13 +101,16 @@ class LabelValues:
 
 
 def look_into(
-    files: Sequence[tuple[Path, int | None]], kind: LabelKind
+    files: Sequence[tuple[Path, int | None]],
+    kind: LabelKind,
+    numbers: Mapping[Path, Mapping[int, int]] | None = None,
 ) -> tuple[LabelValues, dict[Path, str]]:
     """The values in the first label files, and why those that can't be used can't.
 
     Args:
         files: paths, each with the frame to take where it is a time series.
         kind: what they are.
+        numbers: by file, which value is counted as which, where files number differently.
     """
     counts: dict[int, int] = {}
     problems: dict[Path, str] = {}
@@ -117,8 +124,13 @@ def look_into(
         if len(found) > MAX_CLASSES:
             problems[path] = f"{path}: {len(found)} different values are no labels."
             continue
+        as_one = (numbers or {}).get(path)
+        if as_one is not None and (nameless := set(found.tolist()) - as_one.keys()):
+            problems[path] = f"{path}: no segment has the value(s) {sorted(nameless)[:8]}."
+            continue
         read += 1
-        for value, n in zip(found.tolist(), voxels.tolist(), strict=True):
+        for stored, n in zip(found.tolist(), voxels.tolist(), strict=True):
+            value = stored if as_one is None else as_one[stored]
             counts[value] = counts.get(value, 0) + n
     return LabelValues(kind, counts, read, len(files)), problems
 
@@ -203,8 +215,9 @@ def convention_of(
 
 
 def with_names(values: LabelValues, names: Mapping[int, str]) -> LabelValues:
-    """The same, with what a file calls its values."""
-    return replace(values, names={**names})
+    """The same, with what files call their values; those of files that were not read are there."""
+    unread = dict.fromkeys(names, 0) if values.read < values.of else {}
+    return replace(values, names={**names}, counts={**unread, **values.counts})
 
 
 def _labels(path: Path, frame: int | None) -> Array:

@@ -29,7 +29,13 @@ from napari_scribseg.data.pairing import first_channels, pair
 from napari_scribseg.data.patients import BY_NAMES, with_patients_by_name
 from napari_scribseg.data.pseudonyms import safe_title
 from napari_scribseg.data.sequences import nameless_channels, several
-from napari_scribseg.data.told_names import told_by_itk_snap, told_by_slicer, with_names
+from napari_scribseg.data.told_names import (
+    are_numbered_alike,
+    names_by_value,
+    told_by_itk_snap,
+    told_by_slicer,
+    with_names,
+)
 from napari_scribseg.io.documents import load_document
 
 _LOOKED_INTO: Final = 5
@@ -203,10 +209,34 @@ def _written(folder: Path, references: Sequence[Path], scribbles: Sequence[Path]
     schema = load_document(document, LabelSchema) if document.is_file() else None
     if told := told_by_slicer((*references, *scribbles), schema):
         return _Written(told.schema, "" if schema else told.note, by_file=told.of)
+    by_file = _told_one_by_one((*references, *scribbles), schema, folder)
+    references = [path for path in references if path not in by_file]
     guess = _classes(folder, schema, references, scribbles)
     if references:
-        return _Written(guess.schema, guess.note, references=guess.convention)
-    return _Written(guess.schema, guess.note, scribbles=guess.convention)
+        return _Written(guess.schema, guess.note, references=guess.convention, by_file=by_file)
+    return _Written(guess.schema, guess.note, scribbles=guess.convention, by_file=by_file)
+
+
+def _told_one_by_one(
+    paths: Sequence[Path], schema: LabelSchema | None, folder: Path
+) -> dict[Path, ScribbleConvention]:
+    """How those label files are written that name their structures, where others don't.
+
+    Raises:
+        InvalidInput: they number the structures differently, and nothing says what the numbers in
+            the others mean.
+    """
+    if schema is not None:
+        told = (told_by_slicer([path], schema) for path in paths)
+        return {path: how for one in told if one is not None for path, how in one.of.items()}
+    named = names_by_value(paths)
+    if not are_numbered_alike(named.values()):
+        raise InvalidInput(
+            f"The segmentations of 3D Slicer in {folder} number their segments differently "
+            f"({few(sorted(path.name for path in named))}), and other label files there have no "
+            "names, expected one meaning of every number. Add a labels.json with the class names."
+        )
+    return {}
 
 
 def _classes(

@@ -7,8 +7,9 @@ Source: https://www.itksnap.org, "Label description file format".
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -70,6 +71,70 @@ def told_by_slicer(paths: Sequence[Path], schema: LabelSchema | None) -> Told | 
     note = "The structures are those that the files of 3D Slicer name."
     of = {path: _convention(by_value, known) for path, by_value in named.items()}
     return Told(known, of, note)
+
+
+def told_by_segments(path: Path, schema: LabelSchema, name: str) -> ScribbleConvention | None:
+    """How one segmentation of 3D Slicer is written, by the names of its segments.
+
+    Args:
+        path: of a label file.
+        schema: the structures.
+        name: what the labels are, for sentences.
+
+    Returns:
+        None where the file names no segments, or none of the structures.
+
+    Raises:
+        InvalidInput: it names some of the structures and others, so that numbers would mislead, or
+            it can't be read.
+    """
+    named = [s.name for s in segments_in(path) if not _is_background(s.name)]
+    known = {structure.casefold() for structure in schema.names}
+    strange = [one for one in named if one.casefold() not in known]
+    if strange and len(strange) < len(named):
+        raise InvalidInput(
+            f"{name} names the segments {', '.join(named[:8])}, expected no others than "
+            f"{', '.join(schema.names[1:])}. Rename or remove {', '.join(strange[:8])} in 3D "
+            "Slicer."
+        )
+    told = told_by_slicer([path], schema) if named else None
+    return told.of[path] if told else None
+
+
+def names_by_value(paths: Iterable[Path]) -> dict[Path, dict[int, str]]:
+    """Names by value of the segmentations of 3D Slicer among these; of no others.
+
+    A file that gives several values one name tells nothing, nor does one that can't be read.
+    """
+    told: dict[Path, dict[int, str]] = {}
+    for path in paths:
+        with contextlib.suppress(InvalidInput):
+            names = {s.value: s.name for s in segments_in(path)}
+            if names and len({name.casefold() for name in names.values()}) == len(names):
+                told[path] = names
+    return told
+
+
+def are_numbered_alike(told: Iterable[Mapping[int, str]]) -> bool:
+    """Whether no name has two values among these, and no value two names."""
+    pairs = {(value, name.casefold()) for names in told for value, name in names.items()}
+    return len(pairs) == len({v for v, _ in pairs}) == len({name for _, name in pairs})
+
+
+def common_numbers(told: Mapping[Path, Mapping[int, str]]) -> dict[Path, dict[int, int]]:
+    """One number for every name, by file and value; 0 stays 0.
+
+    A name keeps its number in the first file that has it, unless another name has that already.
+    """
+    of: dict[str, int] = {}
+    for names in told.values():
+        for value, name in names.items():
+            free = value if value not in of.values() else max(*of.values(), *names) + 1
+            of.setdefault(name.casefold(), free)
+    return {
+        path: {0: 0, **{value: of[name.casefold()] for value, name in names.items()}}
+        for path, names in told.items()
+    }
 
 
 def told_by_itk_snap(folder: Path) -> dict[int, Named]:

@@ -9,31 +9,27 @@ Partial references are scored on what they label.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from napari_scribseg.core.conventions import CONVENTIONS, ScribbleConvention, check_convention
 from napari_scribseg.core.errors import InvalidInput, ScribsegError
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.core.notes import Notes
-from napari_scribseg.core.types import Array
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles, Dataset
-from napari_scribseg.data.classes import (
-    guessed_from_references,
-    values_in,
-    written_by_values,
-)
+from napari_scribseg.data.classes import guessed_from_references, values_in, written_by_values
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.names import stem_of
 from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.pairing import pair
 from napari_scribseg.data.pseudonyms import safe_id, without_paths
 from napari_scribseg.data.stored_labels import read_reference
+from napari_scribseg.data.told_names import told_by_segments, told_by_slicer
+from napari_scribseg.evaluation.segmentation_values import class_indices
 from napari_scribseg.evaluation.tables import (
     Evaluation,
     Failure,
@@ -108,9 +104,9 @@ def evaluate_folders(
     noticed = Notes()
 
     def items() -> Iterator[Item]:
-        for done, (case, read) in enumerate(expected.items(), start=1):
+        for done, case in enumerate(expected, start=1):
             files = [*found.get(case, ()), *found.get(case + SUFFIX, ()), *named.get(case, ())]
-            item, seen = _item(case, found, expected, read, wanted.written, frame)
+            item, seen = _item(case, found, wanted, frame)
             if not isinstance(item, Pair):
                 reason = without_paths(item.reason, {case: files})
                 item = replace(item, reason=_without_folders(reason, predictions, folder))
@@ -135,22 +131,19 @@ class _Expected:
         readers: how to read the reference of every case.
         schema: the classes.
         notes: what was assumed, in sentences.
-        written: how references are written whose values are no class indices; a segmentation may
-            have the same values.
+        written: by case, how a reference is written whose values are no class indices.
     """
 
     readers: dict[str, ReadReference]
     schema: LabelSchema
     notes: tuple[str, ...] = ()
-    written: ScribbleConvention | None = None
+    written: Mapping[str, ScribbleConvention | None] = field(default_factory=dict)
 
 
 def _item(
     case: str,
     found: dict[str, list[Path]],
-    expected: Collection[str],
-    read: ReadReference,
-    written: ScribbleConvention | None,
+    wanted: _Expected,
     frame: int | None,
 ) -> tuple[Item, tuple[str, ...]]:
     """A case to score, or why it can't be, and what was noticed about both files.
@@ -158,16 +151,19 @@ def _item(
     The reference comes first, as it counts for everybody.
     """
     try:
-        reference = read()
+        reference = wanted.readers[case]()
     except ScribsegError as error:
         return NoReference(case, str(error)), ()
     try:
-        stored = labels_of(_prediction(case, found, expected), frame)
-        segmentation, notes = put_on_grid(stored, reference.grid, "The segmentation")
+        path = _prediction(case, found, wanted.readers)
+        stored = labels_of(path, frame)
+        told = told_by_segments(path, wanted.schema, "The segmentation")
+        on_grid, notes = put_on_grid(stored, reference.grid, "The segmentation")
+        segmentation, doubt = class_indices(on_grid, told, wanted.written.get(case), wanted.schema)
     except ScribsegError as error:
         return Failure(case, str(error)), reference.notes
-    segmentation = _as_indices(segmentation, written)
-    notes = tuple(dict.fromkeys((*notes, *orientation_notes(reference.grid))))
+    doubts = (doubt,) if doubt else ()
+    notes = tuple(dict.fromkeys((*notes, *orientation_notes(reference.grid), *doubts)))
     item = Pair(case, segmentation, reference.array, reference.spacing, " ".join(notes))
     return item, tuple(dict.fromkeys((*reference.notes, *notes)))
 
@@ -176,15 +172,6 @@ def labels_of(path: Path, frame: int | None) -> Volume:
     """The labels in a file; the frame is that of a time series, and of no other file."""
     is_series = frame is not None and frame_count(path) > 1
     return read_labels(path, frame=frame if is_series else None)
-
-
-def _as_indices(segmentation: Array, written: ScribbleConvention | None) -> Array:
-    """Class indices of a segmentation that has the values of the references, 200, 500, 600."""
-    if written is None or written.unlabelled is not None:
-        return segmentation
-    if not set(np.unique(segmentation)) <= {0, *written.classes}:
-        return segmentation
-    return written.read_reference(segmentation)
 
 
 def _expected(
@@ -213,23 +200,38 @@ def _expected(
         raise InvalidInput(f"{references} has more than one file called {', '.join(twice[:5])}.")
     files = {case: paths[0] for case, paths in labels.items()}
     _refuse_itself(predictions, files.values())
-    paths = tuple(files.values())
-    written, notes = None, list[str]()
     if schema is None:
         schema = _schema_beside(references, references.parent, predictions)
-    if schema is None and (described := _described_beside(references)) is not None:
+    return _expected_of_files(files, references, schema, convention, frame)
+
+
+def _expected_of_files(
+    files: Mapping[str, Path],
+    folder: Path,
+    schema: LabelSchema | None,
+    convention: str | None,
+    frame: int | None,
+) -> _Expected:
+    """The same for label files by case, which lie in a folder without a document about cases."""
+    paths = tuple(files.values())
+    written, note = None, ""
+    by_file: Mapping[Path, ScribbleConvention] = {}
+    if schema is None and (described := _described_beside(folder)) is not None:
         schema = described.schema
         written = next((c.convention or c.reference_convention for c in described.cases), None)
+    elif convention is None and (told := told_by_slicer(paths, schema)):
+        by_file, note = told.of, "" if schema else told.note
+        schema = told.schema
     if schema is None:
-        schema, written, note = _guessed(paths, references, convention, frame)
-        notes += [note] if note else []
-    elif convention is None and written is None:
+        schema, written, note = _guessed(paths, folder, convention, frame)
+    elif convention is None and written is None and not by_file:
         written, note = written_by_values(paths, schema, frame)
-        notes = [note] if note else []
     if convention is not None:
         written = CONVENTIONS[convention](schema.n_classes - 1)
-    readers = {case: _reader(path, written, schema, frame) for case, path in files.items()}
-    return _Expected(readers, schema, tuple(notes), written)
+    of = {case: by_file.get(path, written) for case, path in files.items()}
+    by = partial(_reader, schema=schema, frame=frame, by_names=convention is None)
+    readers = {case: by(path, of[case]) for case, path in files.items()}
+    return _Expected(readers, schema, (note,) if note else (), of)
 
 
 def _guessed(
@@ -249,11 +251,17 @@ def _guessed(
 
 
 def _reader(
-    path: Path, written: ScribbleConvention | None, schema: LabelSchema, frame: int | None
+    path: Path,
+    written: ScribbleConvention | None,
+    *,
+    schema: LabelSchema,
+    frame: int | None,
+    by_names: bool,
 ) -> ReadReference:
     def read() -> Volume:
         stored = labels_of(path, frame)
-        reference = read_reference(stored.array, written, schema, "The reference")
+        told = told_by_segments(path, schema, "The reference") if by_names else None
+        reference = read_reference(stored.array, told or written, schema, "The reference")
         return Volume(reference, stored.grid, stored.notes)
 
     return read
@@ -279,7 +287,7 @@ def _expected_of_dataset(
             "with scribbles, give their folder and the convention in which they are written."
         )
     notes = [f"{without} case(s) without a reference were not scored."] if without else []
-    written = next((c.reference_convention for c in cases), None)
+    written = {c.id: c.reference_convention for c in cases}
     return _Expected(expected, schema, (*notes, *dataset.notes), written)
 
 

@@ -30,7 +30,8 @@ from napari_scribseg.evaluation.metrics import (
     unusable_case,
 )
 from napari_scribseg.evaluation.summaries import ClassSummary, Spread, summarise
-from napari_scribseg.io.atomic import remove_leftovers, write_json, write_text
+from napari_scribseg.io.atomic import remove_leftovers, temporary_files, write_json, write_text
+from napari_scribseg.io.regular_file import opened
 
 _FORMULA: Final = re.compile(r"'*[=+\-@\t\r]")
 """Begins of texts that a spreadsheet would run, and of those that are quoted against it."""
@@ -42,6 +43,14 @@ NUMBERS: Final = (*MEASURES, "volume_ml", "reference_volume_ml", "reference_shar
 """The numbers of a `ClassScore`, units in their names."""
 COUNTS: Final = ("n_expected", "n_scored", "n_na", "n_failed", "n_no_reference", "n_partial")
 SPREAD: Final = fields(Spread)
+_HEADINGS: Final[dict[str, tuple[str, ...]]] = {
+    "metrics.csv": ("case", "class", "class_index", "status", *NUMBERS, "note"),
+    "summary.csv": (
+        *("class", "class_index", *COUNTS),
+        *(f"{m}_{f.name}" for m in MEASURES for f in SPREAD),
+    ),
+}
+"""The first rows of the tables."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,16 +234,34 @@ def check_out(out: Path) -> None:
         raise InvalidInput(f"{out} is a file, expected a folder for the tables.")
 
 
-def discard_unfinished(out: Path) -> None:
-    """Remove the tables of an evaluation that was killed while it wrote them.
+def is_unfinished(out: Path) -> bool:
+    """Whether a folder holds the tables of an evaluation that was killed, and nothing else.
 
-    The last of the files is missing then. A folder that holds anything else is left alone.
+    The last of the files is missing then, and the others begin with the headings of ours.
     """
+    if not out.is_dir():
+        return False
+    there = {path.name for path in out.iterdir()} - {path.name for path in temporary_files(out)}
+    return there <= _HEADINGS.keys() and all(_is_ours(out / name) for name in there)
+
+
+def discard_unfinished(out: Path) -> None:
+    """Remove what a killed evaluation left in a folder, see `is_unfinished`; else nothing."""
+    if not is_unfinished(out):
+        return
     remove_leftovers(out)
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set[str]()
-    if FILES[-1] not in there and there <= set(FILES):
-        for name in there:
-            (out / name).unlink()
+    for name in _HEADINGS:
+        (out / name).unlink(missing_ok=True)
+
+
+def _is_ours(table: Path) -> bool:
+    """Whether a table begins with the heading that we write."""
+    heading = csv_text([_HEADINGS[table.name]]).encode()
+    try:
+        with opened(table) as file:
+            return file.read(len(heading)) == heading
+    except InvalidInput:
+        return False
 
 
 def save_evaluation(evaluation: Evaluation, out: Path) -> None:
@@ -274,8 +301,7 @@ def _scored(item: Item, schema: LabelSchema) -> list[Row] | Failure | NoReferenc
 
 def metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
     """The heading and a row for every case and class, as in metrics.csv."""
-    heading = ("case", "class", "class_index", "status", *NUMBERS, "note")
-    rows: list[Sequence[Cell]] = [heading]
+    rows: list[Sequence[Cell]] = [_HEADINGS["metrics.csv"]]
     for row in evaluation.rows:
         s = row.score
         numbers = [cast("float", getattr(s, name)) for name in NUMBERS]
@@ -286,9 +312,7 @@ def metrics_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
 def summary_rows(evaluation: Evaluation) -> list[Sequence[Cell]]:
     """The heading and a row for every class, as in summary.csv."""
     columns = [(m, f.name) for m in MEASURES for f in SPREAD]
-    rows: list[Sequence[Cell]] = [
-        ("class", "class_index", *COUNTS, *(f"{m}_{name}" for m, name in columns))
-    ]
+    rows: list[Sequence[Cell]] = [_HEADINGS["summary.csv"]]
     for s in evaluation.summaries:
         counts = [cast("int", getattr(s, name)) for name in COUNTS]
         numbers = [cast("Cell", getattr(getattr(s, m), name)) for m, name in columns]

@@ -152,7 +152,7 @@ def remove_leftovers(folder: str | Path) -> int:
     Only for the owner of the folder (who holds the project's lock): another program may be
     writing there.
     """
-    leftovers = _temporary(Path(folder))
+    leftovers = temporary_files(Path(folder))
     for leftover in leftovers:
         _discard(leftover)
     return len(leftovers)
@@ -188,7 +188,8 @@ def is_disk_full(error: BaseException | None) -> bool:
     return False
 
 
-def _temporary(folder: Path) -> list[Path]:
+def temporary_files(folder: Path) -> list[Path]:
+    """What is being written in a folder, or was left there by a killed program."""
     return list(folder.glob(f"{_TEMP_PREFIX}*{_TEMP_SUFFIX}*"))
 
 
@@ -200,7 +201,7 @@ def _tidy_once(folder: Path) -> None:
 
 
 def _remove_abandoned_in(folder: Path) -> int:
-    abandoned = [path for path in _temporary(folder) if _is_abandoned(path)]
+    abandoned = [path for path in temporary_files(folder) if _is_abandoned(path)]
     for path in abandoned:
         _discard(path)
     return len(abandoned)

@@ -75,16 +75,13 @@ def prepare_run(
         sequences = continues.record.sequences or None
     wanted = sequences_of(dataset) if sequences is None else tuple(sequences)
     dataset = in_sequences(dataset, wanted) if wanted else dataset
-    by_strokes = validate == STROKES and STROKES not in dataset.splits
-    if by_strokes and not training.held_out_strokes:
+    if _is_by_strokes(dataset, validate) and not training.held_out_strokes:
         training = training.updated({"held_out_strokes": VALIDATION_SHARE})
     if continues is not None:
         from napari_scribseg.training.warm_start import check_start
 
         check_start(continues, spec.load(), options, dataset.schema, wanted)
-    split = split or ("train" if "train" in dataset.splits else "all")
-    held = "none" if by_strokes else validate
-    cases = _cases_of(dataset, split, held, training.random_seed)
+    cases = cases_asked_for(dataset, split, validate, training.random_seed)
     same_sequences([case.files for case in cases], wanted)
     return run_of_cases(
         Path(out),
@@ -100,6 +97,29 @@ def prepare_run(
         continues=continues,
         effort=effort_of_files(case.files.scribbles for case in cases if case.role == "train"),
     )
+
+
+def cases_asked_for(
+    dataset: Dataset, split: str | None, validate: str, random_seed: int
+) -> tuple[RunCase, ...]:
+    """The cases that a run of a dataset is made of.
+
+    Args:
+        dataset: with the sequences that the network shall see.
+        split: as for `prepare_run`.
+        validate: as for `prepare_run`.
+        random_seed: of the choice of held-out patients.
+
+    Raises:
+        InvalidInput: as `prepare_run`.
+    """
+    split = split or ("train" if "train" in dataset.splits else "all")
+    held = "none" if _is_by_strokes(dataset, validate) else validate
+    return _cases_of(dataset, split, held, random_seed)
+
+
+def _is_by_strokes(dataset: Dataset, validate: str) -> bool:
+    return validate == STROKES and STROKES not in dataset.splits
 
 
 def run_of_cases(

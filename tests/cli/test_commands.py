@@ -898,7 +898,9 @@ def test_evaluate_prints_a_table_and_counts_missing_segmentations(
     assert "HD95 mm" in capsys.readouterr().out
 
 
-def test_demo_does_the_whole_job(run: RunFolder, tmp_path: Path, engine: Any, capsys: Any) -> None:
+def test_demo_does_the_whole_job(
+    run: RunFolder, tmp_path: Path, engine: Any, capsys: Any, monkeypatch: Any
+) -> None:
     seen = []
 
     def training(run: RunFolder, resume: bool) -> Iterator[Event]:
@@ -907,14 +909,16 @@ def test_demo_does_the_whole_job(run: RunFolder, tmp_path: Path, engine: Any, ca
 
     engine(training)
     code, document, err = call(capsys, "demo", "--out", tmp_path / "demo")
-    assert code == 0
     assert document["evaluation"]["mean_dice"] < demo.EXPECTED_DICE
     assert document["warning"] in err
+    assert code == 1, "a script is told, too"
     assert seen[0].method == demo.METHOD
     assert (seen[0].training.steps, seen[0].training.minutes) == (demo.STEPS, None)
     assert document["evaluation"]["cases"] == 4
     assert Path(document["overlay"]).read_bytes().startswith(b"\x89PNG")
     assert len(list(Path(document["predictions"]).glob("*.nii.gz"))) == 4
+    monkeypatch.setattr(demo, "EXPECTED_DICE", 0.0)
+    assert call(capsys, "demo", "--out", tmp_path / "good")[0] == 0
 
 
 def test_demo_warns_below_what_is_expected_only() -> None:

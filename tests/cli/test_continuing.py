@@ -15,9 +15,12 @@ import pytest
 from phantoms import phantom_dataset
 
 from napari_scribseg.cli import main
+from napari_scribseg.cli.answer import Answer
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.evaluation.tables import evaluate_cases, metrics_rows
 from napari_scribseg.project.folder import Project
 from napari_scribseg.runs.folder import RunFolder
 from napari_scribseg.runs.moved import moved_to, refuse_missing, remember
@@ -172,7 +175,8 @@ def test_half_written_tables_are_replaced_and_others_are_not(data, tmp_path, cap
     out = tmp_path / "scores"
     words = ("evaluate", tmp_path / "predictions", data, "--out", out)
     out.mkdir()
-    (out / "metrics.csv").write_text("half", encoding="utf-8")
+    heading = ",".join(metrics_rows(evaluate_cases([], LabelSchema.of("x")))[0])
+    (out / "metrics.csv").write_text(f"{heading}\nhalf", encoding="utf-8")
     assert call(capsys, *words)[0] == 0
     assert "half" not in (out / "metrics.csv").read_text(encoding="utf-8")
     assert call(capsys, *words)[0] == 2  # complete: nothing is overwritten
@@ -182,6 +186,25 @@ def test_half_written_tables_are_replaced_and_others_are_not(data, tmp_path, cap
     assert (out / "metrics.csv").exists()
 
 
+def test_tables_are_replaced_when_there_are_scores_and_those_of_others_never(
+    data, tmp_path, capsys
+) -> None:
+    out = tmp_path / "scores"
+    out.mkdir()
+    tables = [out / name for name in ("metrics.csv", "summary.csv")]
+    heading = ",".join(metrics_rows(evaluate_cases([], LabelSchema.of("x")))[0])
+    tables[0].write_text(f"{heading}\nhalf", encoding="utf-8")
+    for predictions, references in ((tmp_path / "nothing", data), (data / "labels", tmp_path)):
+        assert call(capsys, "evaluate", predictions, references, "--out", out)[0] == 2
+        assert "half" in tables[0].read_text(encoding="utf-8")
+    shutil.copytree(data / "labels", tmp_path / "predictions")
+    for table in tables:
+        table.write_text("patient,dice\nA,0.9\n", encoding="utf-8")
+    code, told, _ = call(capsys, "evaluate", tmp_path / "predictions", data, "--out", out)
+    assert (code, "nothing is overwritten" in told["error"]) == (2, True)
+    assert all(table.read_text(encoding="utf-8").startswith("patient") for table in tables)
+
+
 def test_a_repeated_training_says_what_to_type(run, data, capsys) -> None:
     words = ("train", data, "--method", "partial_ce", "--out", run.path)
     code, told, _ = call(capsys, *words)
@@ -189,6 +212,29 @@ def test_a_repeated_training_says_what_to_type(run, data, capsys) -> None:
     assert f"`scribseg train {run.path} --resume`" in told["error"]
     run.checkpoint("last").unlink()
     assert f"`scribseg train {run.path}` trains it" in call(capsys, *words)[1]["error"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("--validate", "auto"),
+        ("--split", "val"),
+        ("--preset", "paper"),
+        ("--convention", "wsl4mis"),
+        ("--reference-convention", "unlabelled_255"),
+        ("--frame", 1),
+        ("--strokes-of", "Ada"),
+        ("--sequences", "T2,ADC"),
+        ("--patient-pattern", "(.)"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_resumed_run_ignores_no_option(run, data, capsys, monkeypatch, other) -> None:
+    monkeypatch.setattr("napari_scribseg.cli.training.train_run", lambda *_, **__: Answer({}, ""))
+    words = ("train", data, "--out", run.path, "--resume")
+    assert call(capsys, *words, "--split", "train", "--patient-pattern", "(.*)")[0] == 0
+    code, told, _ = call(capsys, *words, *other)
+    assert (code, bool(told["error"])) == (2, True)
 
 
 def test_moved_data_is_found_by_the_end_of_its_path(run, data, tmp_path) -> None:

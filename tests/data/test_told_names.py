@@ -7,6 +7,7 @@ import pytest
 from phantoms import phantom_dataset, two_ball_case, write_nifti
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.io.decoded import Segment
 from napari_scribseg.io.nrrd_writing import write_segments
@@ -54,6 +55,21 @@ def test_slicers_names_count_and_not_its_numbers(folder):
     assert [name.casefold() for name in dataset.schema.names] == ["background", "bright", "dim"]
     for seed, files in enumerate(dataset.cases):
         case, truth = files.load(dataset.schema), two_ball_case(SMALL, seed=seed)
+        np.testing.assert_array_equal(case.reference, truth.reference)
+        np.testing.assert_array_equal(case.scribbles, truth.scribbles)
+
+
+def test_names_count_beside_label_files_that_have_none(folder):
+    schema = LabelSchema.of("bright", "dim")
+    for case, order in (("patient00", (1, 2)), ("patient01", (2, 1))):
+        truth = two_ball_case(SMALL, seed=int(case[-1])).reference
+        segments = [Segment("bright", order[0], 0), Segment("dim", order[1], 0)]
+        by_slicer(folder, case, "labels", np.array([0, *order])[truth], segments)
+    with pytest.raises(InvalidInput, match=r"number their segments differently.*labels\.json"):
+        read_dataset(folder)
+    (folder / "labels.json").write_text(schema.model_dump_json())
+    for seed, files in enumerate(read_dataset(folder).cases):
+        case, truth = files.load(schema), two_ball_case(SMALL, seed=seed)
         np.testing.assert_array_equal(case.reference, truth.reference)
         np.testing.assert_array_equal(case.scribbles, truth.scribbles)
 

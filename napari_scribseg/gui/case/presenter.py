@@ -230,7 +230,7 @@ class ImportPresenter:
         first = sorted(cases, key=lambda case: case.files.scribbles is None)
         source = self._classes()[self._choice.classes].source
         return ImportRequest(
-            read_as(first, conventions),
+            read_as(first, conventions, schema.n_classes - 1),
             schema,
             target.folder,
             target.title,

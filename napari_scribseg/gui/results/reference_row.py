@@ -18,6 +18,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.classes import written_by_values
 from napari_scribseg.data.on_grid import put_on_grid
 from napari_scribseg.data.stored_labels import read_reference
+from napari_scribseg.data.told_names import told_by_segments
 from napari_scribseg.gui.canvas import layers, painting
 from napari_scribseg.gui.qt import Signal, single_shot
 from napari_scribseg.gui.results.presenter import ResultsPresenter
@@ -178,15 +179,18 @@ class LoadedReference:
 def load_reference(path: Path, image: Volume, schema: LabelSchema) -> LoadedReference:
     """A reference in a file, on the grid of an image.
 
-    Values that are no class numbers, such as 200, 500 and 600, are taken in their order, and it is
-    said.
+    Segments of 3D Slicer are taken by their names, whatever their numbers. Other values that are
+    no class numbers, such as 200, 500 and 600, are taken in their order, and it is said.
 
     Raises:
-        InvalidInput: it can't be read, lies elsewhere, or has values that are no classes.
+        InvalidInput: it can't be read, lies elsewhere, has values that are no classes, or names
+            other segments beside those of the classes.
     """
     name = f"The reference {path.name}"
     array, notes = put_on_grid(read_labels(path), image.grid, name)
-    convention, note = written_by_values([path], schema)
+    convention, note = told_by_segments(path, schema, name), ""
+    if convention is None:
+        convention, note = written_by_values([path], schema)
     reference = read_reference(array, convention, schema, name)
     told = (*notes, *([note] if note else []))
     return LoadedReference(np.ascontiguousarray(reference), told)
