@@ -8,7 +8,8 @@
     cells/<name>/lease-*.json    who computes it, see `lease`
     cells/<name>/attempts.jsonl  which computers could not bring it to its end, see `attempts`
     cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
-    scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
+    scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared;
+                                 their names end with a check sum of what was thinned
     clients/<token>/             who has asked for trials and waits for them, see `clients`
     writing/ strict/             who writes plan or tables; what --strict has agreed on
     STOP                         asks everybody who works on the experiment to stop
