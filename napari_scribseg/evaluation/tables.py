@@ -338,9 +338,15 @@ def plain_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def cell_of_text(text: str) -> str:
+    """The cell of such a file that a text is written as, see `plain_text`."""
+    # A spreadsheet would run such a text as a formula.
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
 def _csv_cell(cell: Cell) -> str:
-    if isinstance(cell, str):  # a spreadsheet would run such a text as a formula
-        return f"'{cell}" if _FORMULA.match(cell) else cell
+    if isinstance(cell, str):
+        return cell_of_text(cell)
     return "" if math.isnan(cell) else repr(cell)
 
 

@@ -8,7 +8,8 @@
     cells/<name>/lease-*.json    who computes it, see `lease`
     cells/<name>/attempts.jsonl  which computers could not bring it to its end, see `attempts`
     cells/<name>/{scores,slices}.csv; with locked_ in front for the locked cases
-    scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared
+    scribbles/<share>-seed<n>/   thinned scribbles, where shares of the strokes are compared;
+                                 their names end with a check sum of what was thinned
     clients/<token>/             who has asked for trials and waits for them, see `clients`
     writing/ strict/             who writes plan or tables; what --strict has agreed on
     STOP                         asks everybody who works on the experiment to stop
@@ -290,6 +291,11 @@ def _taught_by(
 
 
 def _case_sum(case: CaseFacts) -> str:
+    """The hash of what a case teaches and is scored on.
+
+    Not of whose it is: that decides the folds and how scores are put together, and the tables are
+    made with what is known of it when they are written, see `trial_tables`.
+    """
     convention, reference_convention = case.files.convention, case.files.reference_convention
     parts: list[object] = [
         case.files.id,
@@ -300,6 +306,7 @@ def _case_sum(case: CaseFacts) -> str:
         repr(convention) if convention is not None else None,
     ]
     parts += [repr(reference_convention)] if reference_convention else []
+    parts += [f"region {case.files.region}"] if case.files.region else []
     further = zip(case.files.further, case.further_sha256, strict=True)
     return _sum([*parts, *([one.name, one.frame, sha256] for one, sha256 in further)])
 

@@ -26,7 +26,6 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from napari_scribseg.evaluation.case_scores import CLINICAL_COLUMNS, SLICE_COLUMNS
 from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore
 from napari_scribseg.evaluation.statistics import agreement
 from napari_scribseg.evaluation.summaries import Spread, summarise
@@ -47,7 +46,14 @@ from napari_scribseg.experiment.experiment import (
 from napari_scribseg.experiment.latex_table import latex_table
 from napari_scribseg.experiment.mixtures import timing_rows
 from napari_scribseg.experiment.recipe import share_text
-from napari_scribseg.experiment.trial_tables import Rows, ScoredRow, copied, grouped, scores_of
+from napari_scribseg.experiment.trial_tables import (
+    Rows,
+    ScoredRow,
+    clinical_of,
+    grouped,
+    scores_of,
+    slices_of,
+)
 from napari_scribseg.io.atomic import write_text
 
 TRIAL_COLUMNS: Final = (
@@ -78,11 +84,11 @@ def write_results(folder: Path, experiment: Experiment, *, locked: bool = False)
     done = [
         trial for trial in ended if cast("TrialResult", results[trial.name]).outcome == "finished"
     ]
-    clinical = copied(folder, done, f"{prefix}clinical.csv", CLINICAL_COLUMNS)
+    clinical = clinical_of(folder, experiment, done, prefix)
     compared = comparison_rows(scored, experiment)
     tables_of_trials: dict[str, Rows] = {
         "scores.csv": scores,
-        "slices.csv": copied(folder, done, f"{prefix}slices.csv", SLICE_COLUMNS),
+        "slices.csv": slices_of(folder, experiment, done, prefix),
         "clinical.csv": clinical,
     }
     for name, rows in tables_of_trials.items():

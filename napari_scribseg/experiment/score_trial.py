@@ -117,6 +117,8 @@ def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: S
     segmentation = predict_case(
         model, case.image, probabilities=False, uncertainty=False
     ).segmentation
+    if case.region is not None:  # as by `scribseg predict`
+        segmentation[case.region.outside(case.image.shape)] = 0
     path = run.path / "predictions" / f"{case.id}.nii.gz"
     write_volume(path, Volume(segmentation, case.grid))
     if case.reference is not None and not problem:

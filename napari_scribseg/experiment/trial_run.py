@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import zlib
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.experiment.case_facts import CaseFacts
+from napari_scribseg.experiment.data_now import data_now
 from napari_scribseg.experiment.experiment import MARK, TIMING, Experiment, Trial, trial_folder
 from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
@@ -19,6 +22,9 @@ from napari_scribseg.io.volumes import write_volume
 from napari_scribseg.project.teamwork import effort_of_files
 from napari_scribseg.runs.documents import RunCase
 from napari_scribseg.runs.folder import RunFolder, is_run
+
+_DIGITS: Final = 12
+"""Of a check sum, in the name of a file of thinned strokes."""
 
 
 def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolder:
@@ -70,7 +76,8 @@ def _files(folder: Path, experiment: Experiment, trial: Trial, case: CaseFacts) 
     if trial.share == 1 or experiment.recipe.shares_of != "strokes" or files.scribbles is None:
         return files
     group = f"{share_text(trial.share)}-seed{trial.random_seed}"
-    path = folder / "scribbles" / group / f"{files.id}.nii.gz"
+    name = f"{files.id}-{_strokes_sum(experiment, case)[:_DIGITS]}.nii.gz"
+    path = folder / "scribbles" / group / name
     if not path.is_file():
         loaded = files.model_copy(update={"reference": None}).load(experiment.labels)
         rng = np.random.default_rng([trial.random_seed, zlib.crc32(files.id.encode())])
@@ -78,6 +85,17 @@ def _files(folder: Path, experiment: Experiment, trial: Trial, case: CaseFacts) 
         path.parent.mkdir(parents=True, exist_ok=True)
         write_volume(path, Volume(thinned(loaded.scribbles, trial.share, rng), loaded.grid))
     return files.model_copy(update={"scribbles": path, "convention": None})
+
+
+def _strokes_sum(experiment: Experiment, case: CaseFacts) -> str:
+    """The hash of everything that decides which strokes of a case are kept, but share and seed.
+
+    The files are taken as they lie on the disk now, because those are what is thinned.
+    """
+    files = case.files
+    parts = (data_now([case]).sha256, files.frame, files.convention, experiment.labels.names)
+    text = repr((*parts, experiment.package_version))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _remove(path: Path) -> None:

@@ -57,6 +57,30 @@ def other_cases(project: Path, shown: Snapshot, data: Path) -> dict[Path, RunCas
     return found
 
 
+def patient_of(project: Path, shown: Snapshot) -> str:
+    """Whose the shown case is, as a project knows it; the id of the case where it does not.
+
+    A project that does not have the case may have another frame or sequence of the same file.
+
+    Args:
+        project: a project folder; one without a document has no cases.
+        shown: the case.
+
+    Raises:
+        InvalidInput: the project can't be read.
+    """
+    patients = [shown.stored.id_among(project)]
+    if (project / "project.json").is_file():
+        with Project.open(project, read_only=True) as opened:
+            for entry in opened.cases:
+                if CaseKey.in_project(project, entry.id) == shown.stored:
+                    return entry.patient
+                images = (opened.folder / one.image for one in (entry, *entry.further))
+                if shown.file is not None and str(shown.file) in map(os.path.realpath, images):
+                    patients.append(entry.patient)
+    return patients[-1]
+
+
 def drawn_before(project: Path, kept: CaseKey | None, schema: LabelSchema) -> tuple[str, ...]:
     """Ids of the other drawn cases of a patient with the same structures; reads no image.
 

@@ -14,6 +14,7 @@ from experiments import made_up_settings, phantom_experiment, recipe_of
 from phantoms import TWO_BALLS, phantom_dataset
 
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.region import Region
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.experiment import plan as planning
 from napari_scribseg.experiment.experiment import (
@@ -85,6 +86,22 @@ def test_the_hash_follows_what_decides_the_numbers(tmp_path, changes, same):
         update["settings"] = (experiment.settings[0].model_copy(update=changes["settings"]),)
     other = trials_of(experiment.model_copy(update=update))[name]
     assert (other.sha256 == trials_of(experiment)[name].sha256) is same
+
+
+def test_a_region_is_hashed_and_whose_a_case_is_is_not(tmp_path):
+    """What decides a number of a case makes its trials outdated, and nothing else."""
+    experiment = phantom_experiment(tmp_path, "a")
+
+    def sums(**changes: object) -> list[str]:
+        first, *others = experiment.cases
+        files = first.files.model_copy(update=changes)
+        cases = (first.model_copy(update={"files": files}), *others)
+        known = experiment.model_copy(update={"cases": cases})
+        return [trial.sha256 for trial in trials_of(known).values()]
+
+    small, large = (Region(z=(0, 1), y=(0, n), x=(0, n)) for n in (8, 16))
+    assert len({tuple(sums(region=region)) for region in (None, small, large)}) == 3
+    assert sums(patient="else", group="NOR", phase="ED") == sums()
 
 
 def test_ten_thousand_trials_are_planned_and_listed_in_seconds(tmp_path):

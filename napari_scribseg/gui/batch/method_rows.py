@@ -78,10 +78,17 @@ class MethodRow(QWidget):
         """
         names = [entry.name for entry in self._entries]
         if choice.method not in names:
-            raise InvalidInput(f"The recipe asks for the method {choice.method}, unknown here.")
+            raise InvalidInput(
+                f"The recipe asks for the method {choice.method}, unknown here; there are "
+                f"{', '.join(names)}. Install what brings it, or choose the methods anew."
+            )
         self.method.setCurrentIndex(names.index(choice.method))
         if choice.preset not in self._presets:
-            raise InvalidInput(f"{choice.method} has no preset {choice.preset} here.")
+            known = ", ".join(name for name in self._presets if isinstance(name, str))
+            raise InvalidInput(
+                f"The recipe asks for the preset {choice.preset} of {choice.method}, unknown here; "
+                f"there are {known}. Choose the methods anew."
+            )
         self.preset.setCurrentIndex(self._presets.index(choice.preset))
         self.label.setText("" if choice.label == choice.method else choice.label)
         self.settings.setText(text_of(choice.settings))
@@ -144,6 +151,8 @@ class MethodRows(QWidget):
         self.rows: list[MethodRow] = []
         self._entries: tuple[MethodEntry, ...] = ()
         self._wanted: tuple[MethodChoice, ...] = ()
+        self._problem = ""
+        """Why the rows are not those of the recipe; forgotten once somebody changes them."""
         self.add = button("Add a method", "Compare one more")
         self.add.setEnabled(False)
         self.add.clicked.connect(self._add_next)
@@ -173,8 +182,10 @@ class MethodRows(QWidget):
             has_budget: whether the experiment has a budget for all of them.
 
         Raises:
-            InvalidInput: settings can't be read.
+            InvalidInput: settings can't be read, or a row of the recipe could not be shown.
         """
+        if self._problem:
+            raise InvalidInput(self._problem)
         given = [text for row in self.rows if (text := row.label.text().strip())]
         made: list[MethodChoice] = []
         for row in self.rows:
@@ -186,7 +197,8 @@ class MethodRows(QWidget):
         """Show the rows of a recipe, as soon as the methods are known.
 
         Raises:
-            InvalidInput: a method or preset is unknown here; what is known is shown.
+            InvalidInput: a method or preset is unknown here; what is known is shown, and has no
+                value before somebody changes it.
         """
         self._wanted = tuple(choices)
         if not self._entries:
@@ -194,16 +206,27 @@ class MethodRows(QWidget):
         self._wanted = ()
         for row in list(self.rows):
             self._remove(row)
-        try:
-            for choice in choices:
-                self._add(0).set_value(choice)
-        finally:
-            self.value_changed.emit()
+        problems: list[str] = []
+        for choice in choices:
+            row = self._add(0)
+            try:
+                row.set_value(choice)
+            except InvalidInput as error:
+                self._remove(row)
+                problems.append(str(error))
+        self._problem = " ".join(problems)
+        self.value_changed.emit()
+        if problems:
+            raise InvalidInput(self._problem)
+
+    def _edited(self) -> None:
+        self._problem = ""
+        self.value_changed.emit()
 
     def _add(self, place: int) -> MethodRow:
         row = MethodRow(self._entries)
         row.method.setCurrentIndex(place)
-        row.value_changed.connect(self.value_changed)
+        row.value_changed.connect(self._edited)
         row.remove_asked.connect(partial(self._drop, row))
         self.rows.append(row)
         self._place.addWidget(row)
@@ -214,11 +237,11 @@ class MethodRows(QWidget):
         used = {row.entry.name for row in self.rows}
         free = [i for i, entry in enumerate(self._entries) if entry.name not in used]
         self._add(free[0] if free else 0)
-        self.value_changed.emit()
+        self._edited()
 
     def _drop(self, row: MethodRow) -> None:
         self._remove(row)
-        self.value_changed.emit()
+        self._edited()
 
     def _remove(self, row: MethodRow) -> None:
         self.rows.remove(row)

@@ -17,6 +17,8 @@ from napari_scribseg.gui.widgets.style import GAP, tame
 _DEVICES = ("auto", "cpu", "cuda", "mps")
 _AS_THE_LAYOUT = "as the layout says"
 _MOST_THREADS = 1024
+_NO_FRAME = -1
+_LAST_FRAME = 2**31 - 1
 
 
 class MoreOptions(QWidget):
@@ -33,7 +35,8 @@ class MoreOptions(QWidget):
         self.title, self.seeds, self.shares = QLineEdit(), QLineEdit("0"), QLineEdit("1")
         self.locked, self.patients, self.part = QLineEdit(), QLineEdit(), QLineEdit("all")
         self.shares_of, self.clock, self.device = QComboBox(), QComboBox(), QComboBox()
-        self.convention = QComboBox()
+        self.convention, self.reference_convention = QComboBox(), QComboBox()
+        self.frame, self.sequences = QSpinBox(), QLineEdit()
         self.patient_pattern, self.patient_table = QLineEdit(), QLineEdit()
         self.strokes_of = QLineEdit()
         self.threads, self.jobs = QSpinBox(), QSpinBox()
@@ -41,12 +44,16 @@ class MoreOptions(QWidget):
         self.clock.addItems(["wall", "cpu"])
         self.device.addItems(_DEVICES)
         self.device.setEditable(True)
-        self.convention.addItems([_AS_THE_LAYOUT, *CONVENTIONS])
+        for box in (self.convention, self.reference_convention):
+            box.addItems([_AS_THE_LAYOUT, *CONVENTIONS])
+        self.frame.setRange(_NO_FRAME, _LAST_FRAME)
+        self.frame.setSpecialValueText("none")
         self.threads.setRange(1, _MOST_THREADS)
         self.jobs.setRange(0, _MOST_THREADS)
         self.jobs.setSpecialValueText("as many as fit")
         self.locked.setPlaceholderText("none")
-        self.patients.setPlaceholderText("all")
+        for edit in (self.patients, self.sequences):
+            edit.setPlaceholderText("all")
         self.title.setPlaceholderText("none")
         for edit in (self.patient_pattern, self.patient_table):
             edit.setPlaceholderText("as the dataset says")
@@ -92,6 +99,9 @@ class MoreOptions(QWidget):
                 "Learn from the strokes of this annotator of a project, or from the consensus",
             ),
             ("Scribbles are", self.convention, "How the scribble files are written"),
+            ("References are", self.reference_convention, "How the reference files are written"),
+            ("Frame", self.frame, "Which frame of files that are a time series, from 0"),
+            ("Sequences", self.sequences, "What the networks see of every case: T2, ADC"),
             (
                 "Minutes count",
                 self.clock,
@@ -112,7 +122,6 @@ class MoreOptions(QWidget):
         Raises:
             InvalidInput: a number can't be read.
         """
-        chosen = self.convention.currentText()
         return {
             "title": self.title.text().strip(),
             "random_seeds": _numbers(self.seeds, "random seeds", int),
@@ -124,7 +133,10 @@ class MoreOptions(QWidget):
             "patient_table": _path(self.patient_table),
             "part": self.part.text().strip() or "all",
             "strokes_of": self.strokes_of.text().strip() or None,
-            "convention": None if chosen == _AS_THE_LAYOUT else chosen,
+            "convention": _convention(self.convention),
+            "reference_convention": _convention(self.reference_convention),
+            "frame": None if self.frame.value() == _NO_FRAME else self.frame.value(),
+            "sequences": _words(self.sequences),
             "clock": self.clock.currentText(),
             "device": self.device.currentText().strip(),
             "threads": self.threads.value(),
@@ -147,19 +159,36 @@ class MoreOptions(QWidget):
         self.patient_table.setText(recipe.patient_table or "")
         self.part.setText(recipe.part)
         self.strokes_of.setText(recipe.strokes_of or "")
-        self.convention.setCurrentText(recipe.convention or _AS_THE_LAYOUT)
+        _show_convention(self.convention, recipe.convention)
+        _show_convention(self.reference_convention, recipe.reference_convention)
+        self.frame.setValue(_NO_FRAME if recipe.frame is None else recipe.frame)
+        self.sequences.setText(", ".join(recipe.sequences))
         self.clock.setCurrentText(recipe.clock)
         self.device.setEditText(recipe.device)
         self.threads.setValue(recipe.threads)
 
     def _connect(self) -> None:
         words = (self.title, self.seeds, self.shares, self.locked, self.patients, self.part)
-        for edit in (*words, self.patient_pattern, self.patient_table, self.strokes_of):
+        more = (self.patient_pattern, self.patient_table, self.strokes_of, self.sequences)
+        for edit in (*words, *more):
             edit.textChanged.connect(self.value_changed)
-        for box in (self.shares_of, self.clock, self.convention, self.device):
+        conventions = (self.convention, self.reference_convention)
+        for box in (self.shares_of, self.clock, self.device, *conventions):
             box.currentTextChanged.connect(self.value_changed)
-        for spin in (self.threads, self.jobs):
+        for spin in (self.threads, self.jobs, self.frame):
             spin.valueChanged.connect(self.value_changed)
+
+
+def _convention(box: QComboBox) -> str | None:
+    chosen = box.currentText()
+    return None if chosen == _AS_THE_LAYOUT else chosen
+
+
+def _show_convention(box: QComboBox, name: str | None) -> None:
+    text = name or _AS_THE_LAYOUT
+    if box.findText(text) < 0:
+        box.addItem(text)  # the check says which ones there are
+    box.setCurrentText(text)
 
 
 def _path(edit: QLineEdit) -> str | None:

@@ -170,7 +170,7 @@ class BatchPresenter:
     ) -> None:
         """An experiment was read."""
         self.checked_plan, self.report = None, None
-        self.view.show_plan(recipe, folder)
+        problem = self.view.show_plan(recipe, folder)
         self._forget_trials()
         self._begin(folder, "")
         self._update(results=results)
@@ -179,6 +179,8 @@ class BatchPresenter:
             self.view.say(f"{folder.name} is being computed; Stop ends that.")
         else:
             self.followed(results)
+        if problem:
+            self.view.say(problem, "error")
 
     def followed(self, results: BatchResults) -> None:
         """Nobody works on the opened experiment, or nobody any more."""
@@ -188,8 +190,11 @@ class BatchPresenter:
 
     def recipe_loaded(self, path: Path, recipe: Recipe) -> None:
         """A recipe was read."""
-        self.view.show_plan(recipe, None)
-        self.view.say(f"The plan is that of {path.name}: press Check.")
+        problem = self.view.show_plan(recipe, None)
+        if problem:
+            self.view.say(problem, "error")
+        else:
+            self.view.say(f"The plan is that of {path.name}: press Check.")
 
     def recipe_saved(self, path: Path) -> None:
         """A recipe was written."""

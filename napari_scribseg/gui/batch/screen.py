@@ -60,8 +60,12 @@ class BatchView(Protocol):
         """Show these trials."""
         ...
 
-    def show_plan(self, recipe: Recipe, out: Path | None) -> None:
-        """Fill the form; the folder stays as it is for None."""
+    def show_plan(self, recipe: Recipe, out: Path | None) -> str:
+        """Fill the form; the folder stays as it is for None.
+
+        Returns:
+            What could not be shown, in a sentence; "" = everything is shown.
+        """
         ...
 
     def show_slice(self, shown: ShownSlice) -> None:

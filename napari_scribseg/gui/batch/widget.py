@@ -116,12 +116,13 @@ class BatchEvaluation(QWidget):
         """Show these trials."""
         self.trials.set_cards(cards)
 
-    def show_plan(self, recipe: Recipe, out: Path | None) -> None:
-        """Fill the form."""
+    def show_plan(self, recipe: Recipe, out: Path | None) -> str:
+        """Fill the form; gives what could not be shown."""
         try:
             self.plan.set_value(recipe, out)
         except ScribsegError as error:
-            self.say(str(error), "error")
+            return str(error)
+        return ""
 
     def show_slice(self, shown: ShownSlice) -> None:
         """Show a slice in the viewer."""

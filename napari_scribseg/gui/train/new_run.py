@@ -11,7 +11,7 @@ from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.data.sequence_files import SequenceFile
-from napari_scribseg.gui.project_cases import effort_behind, other_cases
+from napari_scribseg.gui.project_cases import effort_behind, other_cases, patient_of
 from napari_scribseg.gui.values import Choice, Snapshot
 from napari_scribseg.io import write_volume
 from napari_scribseg.io.storable import storable
@@ -27,7 +27,8 @@ def write_run(
     """A run folder in a project, with the volumes of a snapshot as its training case.
 
     The case is what the training shows in its previews, too. Where strokes are to be held out and
-    there are cases of enough patients, whole patients are held out instead, never the shown one.
+    there are cases of enough patients, whole patients are held out instead, never that of the
+    shown case.
 
     Args:
         project: holds the folder "runs".
@@ -82,7 +83,7 @@ def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> 
     case_id = snapshot.stored.id_among(project)
     return CaseFiles(
         id=case_id,
-        patient=case_id,
+        patient=patient_of(project, snapshot),
         image=data / "image.mha",
         sequence=snapshot.image.sequence,
         further=tuple(
@@ -97,11 +98,12 @@ def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> 
 
 
 def _parted(shown: CaseFiles, others: tuple[CaseFiles, ...], choice: Choice) -> tuple[RunCase, ...]:
-    """The cases to learn from and those to validate on; the shown one is always learnt from."""
+    """The cases to learn from and those to validate on; the shown patient is always learnt from."""
     training = choice.training
-    learnt, held = hold_out(others, training.held_out_strokes, training.random_seed)
+    free = [files for files in others if files.patient != shown.patient]
+    _, held = hold_out(free, training.held_out_strokes, training.random_seed)
+    learnt = (files for files in (shown, *others) if files not in held)
     return (
-        RunCase(files=shown, role="train"),
         *(RunCase(files=files, role="train") for files in learnt),
         *(RunCase(files=files, role="validate") for files in held),
     )

@@ -31,7 +31,9 @@ RESULTS = BatchResults(comparisons=("A is like B.",), has_report=True)
 
 @pytest.fixture
 def view() -> MagicMock:
-    return MagicMock(spec=BatchView)
+    view = MagicMock(spec=BatchView)
+    view.show_plan.return_value = ""
+    return view
 
 
 @pytest.fixture
@@ -262,6 +264,17 @@ class TestOpen:
         presenter.plan_changed(None, "Add a method.")
         presenter.save_recipe(Path("r.json"))
         assert said(presenter) == ("Add a method.", "warning")
+
+    def test_what_the_form_can_t_show_has_the_last_word(self, presenter, view):
+        presenter.recipe_loaded(Path("r.json"), RECIPE)
+        assert said(presenter)[0] == "The plan is that of r.json: press Check."
+        view.show_plan.return_value = "The recipe asks for a method that is unknown here."
+        presenter.recipe_loaded(Path("r.json"), RECIPE)
+        assert said(presenter) == (view.show_plan.return_value, "error")
+        for worked_on in (False, True):
+            trials = seen("running", "waiting", "waiting", worked_on=worked_on)
+            presenter.opened(OUT, RECIPE, trials, RESULTS)
+            assert said(presenter) == (view.show_plan.return_value, "error")
 
     def test_what_can_t_be_read_leaves_everything_as_it_is(self, checked):
         checked.refused("r.json can't be read.")

@@ -15,7 +15,7 @@ from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Finished, Stepped, Validated
 from napari_scribseg.core.volume import Volume
-from napari_scribseg.data.case import CaseKey
+from napari_scribseg.data.case import CaseFiles, CaseKey
 from napari_scribseg.gui.own_presets import OwnPreset, forget_preset, keep_preset, own_presets
 from napari_scribseg.gui.train import new_run
 from napari_scribseg.gui.train.preview_dice import PreviewDice
@@ -242,6 +242,37 @@ def test_whole_patients_are_held_out_where_there_are_enough_and_never_the_shown_
         "strokes",
         "agreement with held-out strokes",
     )
+
+
+@pytest.mark.parametrize("known_by", ["case", "file", "another frame"])
+def test_no_other_case_of_the_shown_patient_is_validated_on(tmp_path, known_by):
+    """Six patients with two phases each; the first phase of the first patient is shown."""
+    images = []
+    with Project.create(tmp_path / "p", TWO_BALLS) as project:
+        for i in range(12):
+            case = two_ball_case(seed=i, shape=(2, 32, 32))
+            images.append(tmp_path / f"{i}.nii.gz")
+            write_volume(images[-1], case.image)
+            files = CaseFiles(id=f"c{i}", patient=f"p{i // 2}", image=images[-1])
+            project.add_case(files, copy=False)
+            project.save_scribbles(f"c{i}", case.scribbles)
+    case = two_ball_case(seed=0, shape=(2, 32, 32))
+    key = CaseKey.in_project(tmp_path / "p", "c0")
+    if known_by != "case":
+        key = CaseKey.of_file(images[0], "heart")
+    image = replace(case.image, frame=3) if known_by == "another frame" else case.image
+    file = None if known_by == "case" else images[0].resolve()
+    shown = Snapshot(key, image, case.scribbles, None, TWO_BALLS, file=file)
+    for seed in range(4):
+        training = CHOICE.training.updated({"held_out_strokes": 0.8, "random_seed": seed})
+        choice = replace(CHOICE, all_cases=True, training=training)
+        run = new_run.write_run(tmp_path / "p", shown, choice)
+        held = {c.files.patient for c in run.cases if c.role == "validate"}
+        learnt = {c.files.patient for c in run.cases if c.role == "train"}
+        assert held, "there are enough other patients"
+        assert not held & learnt
+        assert run.cases[0].files.patient == "p0"
+        assert "c1" in {c.files.id for c in run.cases if c.role == "train"}
 
 
 def test_clearing_the_queue_gives_what_waited(run, tmp_path):
