@@ -51,10 +51,12 @@ class Row:
     plain_preset: str | None = None
 
 
+_SLICES = {"batch_size": 12, "patch": (256, 256)}
 _VOLUMES = {"batch_size": 2, "patch": (128, 128)}
 ROWS = {
-    "effdnet": Row("effdnet", "paper", {}, {"batch_size": 12, "patch": (256, 256)}),
+    "effdnet": Row("effdnet", "paper", {}, _SLICES),
     "effdnet_quick": Row("effdnet", "quick", {}, {}),
+    "effdnet_quick_beside_published": Row("effdnet", "quick", {}, _SLICES, "paper"),
     "scribble2d5": Row("scribble2d5", "paper", {}, _VOLUMES),
     "scribble2d5_quick": Row("scribble2d5", "quick", {}, _VOLUMES),
     "scribble2d5_quick_beside_published": Row("scribble2d5", "quick", {}, _VOLUMES, "paper"),
