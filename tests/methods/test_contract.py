@@ -64,7 +64,7 @@ LEARNT: dict[str, tuple[int, float]] = {
     "s2l": (60, 0.8),
     "dmpls": (60, 0.75),
     "unet_crf": (60, 0.75),
-    "full_2d": (40, 0.85),
+    "full_2d": (80, 0.9),
     "full_25d": (40, 0.6),
     "scribble2d5": (50, 0.4),
 }

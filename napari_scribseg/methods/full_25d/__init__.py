@@ -29,7 +29,7 @@ SPEC: Final = MethodSpec(
             TrainConfig(
                 batch_size=2,
                 patch=(128, 128),
-                learning_rate=3e-3,
+                learning_rate=2e-3,
                 outer_background=4.0,
                 dropout=0.0,
             ),
