@@ -1,4 +1,4 @@
-"""Where patches are cut out, and how much of the background that nobody drew they show."""
+"""How much of the background that nobody drew, but that is known, a batch shows."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from napari_scribseg.core.labels import IGNORE, OUTER_BACKGROUND
 _LEAST_DRAWN: Final = 0.005
 """Background pixels per pixel outside that count as drawn at least, a little less than people draw:
 a slice may know its outside by the reach of its structures, without any stroke of background."""
-_MOST_CENTRES: Final = 1000
-"""Of structures, and as many elsewhere, that a slice of a reference keeps."""
 
 
 def background_counts(stored: Tensor) -> tuple[int, int]:
@@ -56,26 +54,3 @@ def targets_shown(
     chance = torch.from_numpy(rng.random(tuple(stored.shape), dtype=np.float32)).to(stored.device)
     shown = outside & (chance < share.reshape(-1, *[1] * (stored.ndim - 1)))
     return drawn.masked_fill(shown, 0), drawn
-
-
-def patch_centres(stored: Tensor) -> Tensor:
-    """What patches of a slice (y, x) are cut out around, (n, 2): strokes, as often outside.
-
-    Who knows of an outside must show it, or the far ends of a slice would hardly be seen.
-    """
-    drawn, outside = (stored >= 0).nonzero(), (stored == OUTER_BACKGROUND).nonzero()
-    if not len(drawn):  # coarser pixels may lose thin strokes
-        return drawn
-    return torch.cat([drawn, outside[:: max(1, len(outside) // len(drawn))]])
-
-
-def reference_centres(labels: Tensor) -> Tensor:
-    """What patches of a densely labelled slice (y, x) are cut out around, (n, 2).
-
-    Pixels of structures, as often others; none where there is no structure.
-    """
-    structures, others = (labels > 0).nonzero(), (labels == 0).nonzero()
-    if not len(structures):
-        return structures
-    kept = structures[:: max(1, len(structures) // _MOST_CENTRES)]
-    return torch.cat([kept, others[:: max(1, len(others) // len(kept))]])

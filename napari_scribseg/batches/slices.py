@@ -17,13 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_scribseg.batches.augmentation import CPU, Slice, augmented
+from napari_scribseg.batches.centres import patch_centres, reference_centres
 from napari_scribseg.batches.intensities import normalise
-from napari_scribseg.batches.outside import (
-    background_counts,
-    patch_centres,
-    reference_centres,
-    targets_shown,
-)
+from napari_scribseg.batches.outside import background_counts, targets_shown
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import (

@@ -13,6 +13,7 @@ from torch import nn
 
 from napari_scribseg.core.config import DEVICE
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.training.arithmetic import is_bfloat16_faster
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -112,7 +113,7 @@ def _best_device() -> str:
 
 
 def _best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively, float16 on older GPUs, else float32."""
+    """bfloat16 where the hardware is faster in it, float16 on older GPUs, else float32."""
     if device.type == "cuda":
         return (
             torch.bfloat16
@@ -120,9 +121,7 @@ def _best_dtype(device: torch.device) -> torch.dtype:
             else torch.float16
         )
     if device.type == "cpu":
-        # Older versions of torch can't be asked.
-        able = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        return torch.bfloat16 if able.get("amx_bf16") or able.get("avx512_bf16") else torch.float32
+        return torch.bfloat16 if is_bfloat16_faster() else torch.float32
     return torch.float32
 
 

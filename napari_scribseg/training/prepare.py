@@ -18,7 +18,6 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
@@ -32,6 +31,7 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.io.atomic import write_bytes
 from napari_scribseg.methods.base import Maps, Method
 from napari_scribseg.runs.children import helper_pool
+from napari_scribseg.training.user_cache import cache_folder
 
 _VERSION = 1
 """Part of every key; raised when a `prepare` of the package computes something else."""
@@ -46,14 +46,6 @@ class PreparedCase:
     case: Case
     maps: Maps
     cached: bool
-
-
-def cache_folder() -> Path:
-    """Where maps are kept: SCRIBSEG_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("SCRIBSEG_CACHE")
-    return (
-        Path(chosen) if chosen else platformdirs.user_cache_path("napari-scribseg", appauthor=False)
-    )
 
 
 def empty_samples(

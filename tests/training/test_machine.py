@@ -32,23 +32,10 @@ def test_the_cpu_as_asked() -> None:
     assert choose_machine("cpu", "bfloat16").dtype is torch.bfloat16
 
 
-@pytest.mark.parametrize(
-    ("able", "precision"),
-    [
-        ({"amx_bf16": True}, "bfloat16"),
-        ({"avx512_bf16": True}, "bfloat16"),
-        ({"avx512_bf16": False, "avx2": True}, "float32"),
-        ({}, "float32"),
-    ],
-)
-def test_auto_takes_bfloat16_on_a_cpu_that_multiplies_it(able, precision, monkeypatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+@pytest.mark.parametrize(("faster", "precision"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_takes_the_faster_arithmetic_of_a_cpu(faster, precision, monkeypatch) -> None:
+    monkeypatch.setattr("napari_scribseg.training.machine.is_bfloat16_faster", lambda: faster)
     assert choose_machine("cpu", "auto").precision == precision
-
-
-def test_auto_takes_float32_where_torch_is_too_old_to_tell(monkeypatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities")
-    assert choose_machine("cpu", "auto").precision == "float32"
 
 
 @pytest.mark.parametrize(
