@@ -8,6 +8,7 @@ from pathlib import Path
 
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
+from napari_scribseg.core.wording import counted
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.widgets.style import GAP, button, note_label
 from napari_scribseg.project.journals import Restored
@@ -69,9 +70,10 @@ class RestorePanel(QFrame):
 def offer_text(left: Restored) -> str:
     """What is offered, in a sentence."""
     when = datetime.fromtimestamp(left.changed).astimezone()
-    strokes = "1 stroke" if left.strokes == 1 else f"{left.strokes} strokes"
+    was = "was" if left.strokes == 1 else "were"
     cut = " The last one was cut off and is left out." if left.is_cut else ""
     return (
-        f"{strokes} on {left.header.case} (project {Path(left.header.project).name}) from "
-        f"{when:%d %B, %H:%M} were not saved when napari ended.{cut}"
+        f"{counted(left.strokes, 'stroke')} on {left.header.case} (project "
+        f"{Path(left.header.project).name}) from {when:%d %B, %H:%M} {was} not saved when "
+        f"napari ended.{cut}"
     )

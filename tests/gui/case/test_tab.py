@@ -201,7 +201,9 @@ def test_what_a_killed_window_left_is_offered_and_restored(viewer, project, file
         recent.remember(project, "patient00")
     dock = show(viewer, project)
     qtbot.waitUntil(lambda: not dock.tab.restore.isHidden())
-    assert "1 stroke on patient00 (project project)" in dock.tab.restore._text.text()
+    offer = dock.tab.restore._text.text()
+    assert offer.startswith("1 stroke on patient00 (project project) from ")
+    assert offer.endswith(" was not saved when napari ended.")
     older = None
     if is_shown:
         qtbot.waitUntil(lambda: dock.session.look is not None)
