@@ -54,7 +54,7 @@ SILENCED = {
     "napari_scribseg/networks/prelu.py": "PyTorch's decorator of gradients has no types",
     "napari_scribseg/networks/slice_convolutions.py": "public in PyTorch, not in its types",
     "napari_scribseg/runs/loggers.py": "MLflow is nobody's requirement",
-    "napari_scribseg/training/machine.py": "PyTorch's types lack an order of memory alone",
+    "napari_scribseg/training/arithmetic.py": "PyTorch's types lack an order of memory alone",
 }
 """Where the type checker is told to be quiet, once each, and why."""
 NOT_ASKED = [

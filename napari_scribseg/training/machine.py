@@ -13,7 +13,7 @@ from torch import nn
 
 from napari_scribseg.core.config import DEVICE
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.training.arithmetic import is_bfloat16_faster
+from napari_scribseg.training.arithmetic import in_memory_format, is_bfloat16_faster
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -56,7 +56,7 @@ class Machine:
         """
         if any(weight.ndim == _VOLUME_RANK for weight in module.parameters()):
             return module.to(self.device)
-        return module.to(self.device).to(memory_format=self.memory_format)  # pyright: ignore[reportCallIssue]
+        return in_memory_format(module.to(self.device), self.memory_format)
 
     def __str__(self) -> str:
         if self.device.type == "cuda":
