@@ -204,6 +204,17 @@ class TrainConfig(Config):
         """Whether no step is trained: the last layer is fitted to the strokes, and that is all."""
         return self.steps == 0 and self.minutes is None
 
+    def fewest_steps(self, usual: int) -> int:
+        """Steps below which a training comes to nothing useful.
+
+        A tenth of the usual ones from random weights, a fortieth from weights that know anatomy
+        (docs/benchmarks.md, "Hearts: from weights that know anatomy").
+
+        Args:
+            usual: steps that the method usually takes.
+        """
+        return round(usual * (0.1 if self.start == "random" else 0.025))
+
     @model_validator(mode="after")
     def _fits_memory(self) -> Self:
         pixels = self.batch_size * self.patch[0] * self.patch[1]

@@ -24,8 +24,6 @@ _CLEARLY_WORSE = 0.15
 """The same, for a rise to count as worse."""
 _SCORE_LOST = 0.02
 """A score so far below the best is worse, not noise."""
-_SHORT = 0.1
-"""Share of the usual steps below which nothing is said of the loss."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,10 @@ class Trend:
 
 
 def trend_of(
-    history: History, enough: int = 2000, scores: Mapping[int, float] | None = None
+    history: History,
+    scores: Mapping[int, float] | None = None,
+    enough: int = 2000,
+    fewest: int = 200,
 ) -> Trend:
     """How a training stands: by its scores, else by its steps and its loss.
 
@@ -114,35 +115,37 @@ def trend_of(
 
     Args:
         history: of the run.
-        enough: steps that its method wants on such data, as its quick preset has them.
         scores: mean Dice of its previews by step, where there is a reference.
+        enough: steps that its method wants on such data, as its quick preset has them.
+        fewest: steps below which nothing is said of the loss.
     """
     validated = [(v.step, v.mean) for v in history.validations if v.mean is not None]
     seen = sorted((scores or {}).items())
     step = history.latest.step if history.latest else 0
+    so_far = _so_far(step, enough, fewest)
     if len(validated) > 1 or (validated and len(seen) < 2):
         name = "Dice" if history.validations[-1].measure == "dice" else "Agreement"
-        return _by_scores(f"{name} on what is held out", validated, step, enough)
+        return _by_scores(f"{name} on what is held out", validated, so_far)
     if len(seen) > 1:
-        return _by_scores("Dice of the preview", seen, step, enough)
-    if step < _SHORT * enough or len(history.losses) < _FEWEST_POINTS:
-        return Trend("short", _so_far(step, enough))
-    return _by_loss(history.losses, step, enough)
+        return _by_scores("Dice of the preview", seen, so_far)
+    if step < fewest or len(history.losses) < _FEWEST_POINTS:
+        return Trend("short", so_far)
+    return _by_loss(history.losses, so_far)
 
 
-def _so_far(step: int, enough: int) -> str:
+def _so_far(step: int, enough: int, fewest: int) -> str:
     """How many steps of about how many, and what follows from it."""
     if step >= enough:
         return f"{step} steps, of about {enough} that are enough as a rule."
     steps = f"{step} of about {enough} steps"
-    return f"{steps}: far too short." if step < _SHORT * enough else f"{steps}: not done yet."
+    return f"{steps}: far too short." if step < fewest else f"{steps}: not done yet."
 
 
-def _by_scores(name: str, scored: list[tuple[int, float]], step: int, enough: int) -> Trend:
+def _by_scores(name: str, scored: list[tuple[int, float]], so_far: str) -> Trend:
     best_step, highest = max(scored, key=lambda pair: pair[1])
     last, now = scored[-1]
     if len(scored) == 1:
-        return Trend("short", f"{name}: {now:.3f} at step {last}. {_so_far(step, enough)}")
+        return Trend("short", f"{name}: {now:.3f} at step {last}. {so_far}")
     if best_step == last:
         gain = now - max(score for _, score in scored[:-1])
         return Trend("better", f"{name}: {now:.3f} at step {last}, the best so far (+{gain:.3f}).")
@@ -153,7 +156,7 @@ def _by_scores(name: str, scored: list[tuple[int, float]], step: int, enough: in
     return Trend("no better", f"{name}: {now:.3f} at step {last}, {since}; {was}.")
 
 
-def _by_loss(losses: list[LossPoint], step: int, enough: int) -> Trend:
+def _by_loss(losses: list[LossPoint], so_far: str) -> Trend:
     """The loss is noisy, so its means over twelve equal spans of the steps are compared."""
     ends = [round(i * len(losses) / _SPANS) for i in range(_SPANS + 1)]
     spans = [losses[a:b] for a, b in pairwise(ends)]
@@ -163,7 +166,6 @@ def _by_loss(losses: list[LossPoint], step: int, enough: int) -> Trend:
     for i, mean in enumerate(means):
         if mean < lowest - _NOTICEABLE * fall:
             lowest, since = mean, i
-    so_far = _so_far(step, enough)
     moves = fall > 0.01 * max(abs(means[0]), abs(lowest))
     if since >= _SPANS - 2 and moves:
         return Trend("learning", f"{so_far} The loss still falls, to {means[-1]:.3f}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.events import Stepped, Validated
 from napari_scribseg.runs.history import History, trend_of
 
@@ -61,6 +62,13 @@ def test_the_verdict_on_a_history(events, verdict, words) -> None:
     trend = trend_of(History.of(events))
     assert trend.verdict == verdict, trend.sentence
     assert words in trend.sentence
+
+
+def test_fewer_steps_are_enough_to_say_something_from_weights_that_know_anatomy() -> None:
+    history = History.of(losses(FALLING[:60]))
+    assert "60 of about 2000 steps: far too short." in trend_of(history).sentence
+    from_anatomy = trend_of(history, fewest=TrainConfig(start="anatomy").fewest_steps(2000))
+    assert "60 of about 2000 steps: not done yet." in from_anatomy.sentence
 
 
 def test_level_says_for_how_many_steps() -> None:

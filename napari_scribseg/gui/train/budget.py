@@ -11,8 +11,6 @@ from napari_scribseg.gui.widgets.numbers import duration
 
 SOON_MINUTES: Final = 2.0
 """What somebody waits for beside the window."""
-_WORTH: Final = 0.05
-"""Share of the usual steps that must fit into that, or nothing useful can come of it."""
 _PATIENT_SECONDS: Final = 300.0
 """Up to here nobody is told to come back."""
 _BUDGET: Final = ("steps", "minutes", "clock")
@@ -45,7 +43,7 @@ def measured_as(choice: Choice, classes: int) -> str:
     return repr((choice.method, sorted(choice.options.items()), sorted(kept.items()), classes))
 
 
-def proposal(speed: Speed, usual: int) -> dict[str, Any]:
+def proposal(speed: Speed, training: TrainConfig, usual: int) -> dict[str, Any]:
     """The budget to propose, as settings of the engine.
 
     All the usual steps where they take little more than about two minutes; else those two minutes
@@ -53,11 +51,12 @@ def proposal(speed: Speed, usual: int) -> dict[str, Any]:
 
     Args:
         speed: of this machine.
+        training: says what a training begins with.
         usual: steps that the method wants.
     """
     whole = usual * speed.seconds_per_step
     soon = 60 * SOON_MINUTES
-    if whole <= 1.5 * soon or soon / speed.seconds_per_step < _WORTH * usual:
+    if whole <= 1.5 * soon or soon / speed.seconds_per_step < training.fewest_steps(usual):
         return whole_budget(usual)
     return soon_budget()
 
@@ -100,7 +99,7 @@ def sentence(speed: Speed, training: TrainConfig, usual: int) -> str:
     if steps >= usual:
         return text
     whole = duration(usual * speed.seconds_per_step)
-    short = " Far too short." if steps < _WORTH * usual else ""
+    short = " Far too short." if steps < training.fewest_steps(usual) else ""
     return f"{text}{short} All of about {usual} would take {whole}."
 
 

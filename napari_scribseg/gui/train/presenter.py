@@ -223,7 +223,8 @@ class TrainingPresenter:
         self.speeds[budget.measured_as(choice, classes)] = speed
         shown = self._choice
         if shown is not None and shown.method == choice.method:
-            self.view.propose_budget(budget.proposal(speed, usual_steps(choice.method)))
+            usual = usual_steps(choice.method)
+            self.view.propose_budget(budget.proposal(speed, choice.training, usual))
         self._update()
 
     def not_measured(self, sentence: str) -> None:

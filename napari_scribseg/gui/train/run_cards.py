@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.events import Validated
 from napari_scribseg.gui.values import Choice
@@ -52,6 +53,7 @@ class RunCard:
         continues: name of the run it started from, "" = from none.
         is_guest: whether it belongs to something else than the project, and is only looked at.
         effort: what drawing its strokes took, "" = it is not known.
+        training: its settings of the engine.
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class RunCard:
     continues: str = ""
     is_guest: bool = False
     effort: str = ""
+    training: TrainConfig = field(default_factory=TrainConfig)
 
     @property
     def title(self) -> str:
@@ -86,6 +89,11 @@ class RunCard:
     def usual_steps(self) -> int:
         """About how many steps its method wants."""
         return usual_steps(self.method)
+
+    @property
+    def fewest_steps(self) -> int:
+        """Steps below which nothing is said of how it stands."""
+        return self.training.fewest_steps(self.usual_steps)
 
     @property
     def status_text(self) -> str:
@@ -165,6 +173,7 @@ def read_card(run: RunFolder, waiting: Collection[Path] = ()) -> RunCard:
         has_weights=run.weights.exists(),
         continues=run.record.continues,
         effort=run.record.effort,
+        training=run.record.training,
     )
 
 

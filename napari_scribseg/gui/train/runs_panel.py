@@ -185,8 +185,10 @@ class RunsPanel(Panel):
         if self._history is None:
             return
         card = self._current()
-        enough = TrainConfig().steps if card is None else card.usual_steps
-        trend = trend_of(self._history, enough, mean_scores(self._preview_scores))
+        training = TrainConfig()
+        enough = training.steps if card is None else card.usual_steps
+        fewest = training.fewest_steps(enough) if card is None else card.fewest_steps
+        trend = trend_of(self._history, mean_scores(self._preview_scores), enough, fewest)
         color = LEVEL_COLORS[_TREND_LEVELS.get(trend.verdict, "info")]
         self.trend.setStyleSheet(f"color: {color};" if color else quiet())
         self.trend.setText(trend.sentence)

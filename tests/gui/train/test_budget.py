@@ -20,16 +20,19 @@ CHOICE = Choice("effdnet", "quick", QUICK.options.model_dump(mode="json"), QUICK
 
 
 @pytest.mark.parametrize(
-    ("seconds_per_step", "proposed"),
+    ("seconds_per_step", "start", "proposed"),
     [
-        (0.05, {"minutes": None, "steps": 2000}),  # 100 s for all of them
-        (0.5, {"minutes": 2.0}),  # 240 steps in two minutes
-        (1.2, {"minutes": 2.0}),  # 100 steps: a twentieth
-        (1.3, {"minutes": None, "steps": 2000}),  # 92 steps are too few: come back in 43 min
+        (0.05, "random", {"minutes": None, "steps": 2000}),  # 100 s for all of them
+        (0.5, "random", {"minutes": 2.0}),  # 240 steps in two minutes
+        (0.7, "random", {"minutes": None, "steps": 2000}),  # 171 are too few: come back later
+        (0.7, "anatomy", {"minutes": 2.0}),  # but not for weights that know anatomy
+        (2.4, "anatomy", {"minutes": 2.0}),  # 50 steps: a fortieth
+        (2.5, "anatomy", {"minutes": None, "steps": 2000}),
     ],
 )
-def test_the_speed_of_the_machine_decides_what_is_proposed(seconds_per_step, proposed):
-    assert budget.proposal(Speed(seconds_per_step), 2000) == proposed
+def test_the_speed_of_the_machine_decides_what_is_proposed(seconds_per_step, start, proposed):
+    training = TrainConfig().updated({"start": start})
+    assert budget.proposal(Speed(seconds_per_step), training, 2000) == proposed
 
 
 @pytest.mark.parametrize(
