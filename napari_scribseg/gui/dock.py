@@ -62,6 +62,7 @@ class ScribbleDock(QWidget):
         trainings = Running(self.train_tab.jobs, "training")
         self._place = DockPlace(self, Leaving([trainings], self.session.refuse))
         self.results_tab = ResultsTab(self.session)
+        self.results_tab.cases_predicted.connect(self.case_tab.note_predictions)
         self.tabs = QTabWidget()
         self.tabs.setStyleSheet(_TABS)
         # The letter after & chooses the tab together with Alt. Alt+C and Alt+S are napari's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from napari_scribseg.core.errors import InvalidInput
@@ -88,6 +89,18 @@ class CurrentProject:
                 project.set_phase(case_id, phase)
             if comment is not None:
                 project.add_comment(case_id, comment, by)
+            return self._state(project)
+
+    def mark_predicted(self, cases: Iterable[str]) -> ProjectState:
+        """Note that these cases have segmentations, unless they are further or gone.
+
+        Raises:
+            InvalidInput: the project can't be changed.
+        """
+        with self._one_call:
+            project = self._open
+            for case_id in {*cases} & {*project.case_ids}:
+                project.set_progress(case_id, "predicted", only_up=True)
             return self._state(project)
 
     def close(self) -> None:

@@ -58,7 +58,7 @@ _OPEN_FIRST: Final[tuple[Status, ...]] = (
 )
 _ARROW: Final = 56
 """Pixels of a box of napari's theme beside its text."""
-ORDERS: Final = ("as added", "open first", "most doubt first")
+ORDERS: Final = ("as added", "open first", "doubt first")
 _ICON_SIZE: Final = 16
 _ROWS_SHOWN: Final = 6
 _FAINT: Final = 180
@@ -67,6 +67,7 @@ _COMPACT: Final = "QPushButton { padding: 6px 4px; border-radius: 3px; }"
 _ID: Final = Qt.ItemDataRole.UserRole
 _ASIDE: Final = Qt.ItemDataRole.UserRole + 1
 _PATIENT: Final = Qt.ItemDataRole.UserRole + 2
+_BRIEFLY: Final = Qt.ItemDataRole.UserRole + 3
 
 
 class CaseList(QWidget):
@@ -109,7 +110,7 @@ class CaseList(QWidget):
         )
         self.order.activated.connect(self._order_chosen)
         tame(self.order)
-        widest = self.order.fontMetrics().horizontalAdvance(ORDERS[0])
+        widest = max(map(self.order.fontMetrics().horizontalAdvance, ORDERS))
         self.order.setMinimumWidth(widest + _ARROW)
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("Comment on this case, then Enter")
@@ -184,7 +185,9 @@ class CaseList(QWidget):
                     status_icon(case.status), f"{self._names[case.id]}{phase}", self.list
                 )
                 item.setData(_ID, case.id)
-                item.setData(_ASIDE, aside_of(case, self._doubts.get(case.id)))
+                doubt = self._doubts.get(case.id)
+                item.setData(_ASIDE, aside_of(case, doubt))
+                item.setData(_BRIEFLY, aside_of(case, doubt, with_state=doubt is None))
                 item.setData(_PATIENT, patient_beside(case, self._names[case.id]))
                 item.setToolTip(tip_of(case, self._names[case.id]))
         self._filter()
@@ -263,7 +266,8 @@ class CaseList(QWidget):
 class _AsideDelegate(QStyledItemDelegate):
     """Draws quiet words at the right end of each line.
 
-    The name is cut to make room for the state; the patient is named where there is room for it.
+    The patient is named where there is room for it. Beside a doubt the state gives way to the name:
+    the icon tells it, too. A name that is still too long is cut in its middle.
     """
 
     def paint(
@@ -274,8 +278,12 @@ class _AsideDelegate(QStyledItemDelegate):
         length = option.fontMetrics.horizontalAdvance
         both = " · ".join(filter(None, (str(index.data(_PATIENT) or ""), aside)))
         name = _ICON_SIZE + 4 * GAP + length(str(index.data(Qt.ItemDataRole.DisplayRole)))
-        if name + length(both) + 2 * GAP <= whole.width():
-            aside = both
+        for words in (both, aside):
+            if name + length(words) + 2 * GAP <= whole.width():
+                aside = words
+                break
+        else:
+            aside = str(index.data(_BRIEFLY) or "")
         width = length(aside) + 2 * GAP if aside else 0
         if painter is not None and width:
             self._paint_ground(painter, option, index)
@@ -304,11 +312,12 @@ class _AsideDelegate(QStyledItemDelegate):
             style.drawControl(QStyle.ControlElement.CE_ItemViewItem, bare, painter, option.widget)
 
 
-def aside_of(case: ProjectCase, doubt: float | None = None) -> str:
+def aside_of(case: ProjectCase, doubt: float | None = None, *, with_state: bool = True) -> str:
     """What stands at the end of the line of a case: state, who, comments, doubt."""
     who = f" by {case.by}" if case.by and case.status in {"done", "reviewed", "flagged"} else ""
+    state = f"{_WORDS[case.status]}{who}" if with_state else ""
     comments = {0: "", 1: "1 comment"}.get(len(case.comments), f"{len(case.comments)} comments")
-    parts = (f"{_WORDS[case.status]}{who}", comments, "" if doubt is None else f"doubt {doubt:.2f}")
+    parts = (state, comments, "" if doubt is None else f"doubt {doubt:.2f}")
     return " · ".join(filter(None, parts))
 
 

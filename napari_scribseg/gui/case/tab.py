@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -260,6 +260,17 @@ class CaseTab(Tab):
         is_shown = self._session.kept is not None and layers.case_of(layer) == self._session.case
         if known and is_shown and layers.role_of(layer) == "segmentation":
             self._mark("predicted", only_up=True)
+
+    def note_predictions(self, cases: Sequence[str]) -> None:
+        """These cases of the project, by id, got segmentations: they are predicted."""
+        if self._state is None or self.store.read_only:
+            return
+
+        def marked(state: ProjectState) -> None:
+            self._show_state(state)
+            self._order_cases()  # their doubt may have changed
+
+        self._session.run(lambda: self.store.mark_predicted(cases), marked)
 
     def _keep_reference(self, reference: Array) -> None:
         """A reference that was loaded belongs to the case from now on, also in the project."""

@@ -9,7 +9,7 @@ no event can put one run's name over the numbers of another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -266,16 +266,17 @@ class ResultsPresenter:
         if self.screen.predicting:
             self._update(predicting=True, progress=text)
 
-    def cases_predicted(self, run: Path, done: int, failed: dict[str, str]) -> None:
+    def cases_predicted(self, run: Path, done: Sequence[str], failed: Mapping[str, str]) -> None:
         """Every case of the project was tried: the shown one is shown, the others when opened."""
         self.kept.forget_run(run)
         text = (
-            f"{counted(done, 'case')} segmented by {self.title_of(run)}. Each shows its "
+            f"{counted(len(done), 'case')} segmented by {self.title_of(run)}. Each shows its "
             "segmentation and scores when it is opened."
         )
         reasons = "; ".join(f"{case}: {reason}" for case, reason in list(failed.items())[:3])
         self._next()
         self._wanted_run = None
+        self.view.show_predicted(done)
         self.restore()
         if failed:
             self.view.say(f"{text} {len(failed)} could not be: {reasons}", "warning")

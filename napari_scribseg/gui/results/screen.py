@@ -99,6 +99,10 @@ class ResultsView(Protocol):
         """Show where to draw next."""
         ...
 
+    def show_predicted(self, cases: Sequence[str]) -> None:
+        """These cases of the project, by id, were segmented."""
+        ...
+
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence, which stays until the next one."""
         ...

@@ -49,6 +49,8 @@ class ResultsTab(Tab):
 
     scores_shown = Signal()
     """The table shows how a prediction compares with the reference."""
+    cases_predicted = Signal(object)
+    """Ids of the project's cases that were segmented together."""
     suggestion_visited = Signal()
     """A slice that was worth drawing on is shown."""
 
@@ -137,6 +139,10 @@ class ResultsTab(Tab):
         """Show where to draw next."""
         self.advising.show(advice)
         self.reveal(self.advice)
+
+    def show_predicted(self, cases: Sequence[str]) -> None:
+        """These cases of the project, by id, were segmented."""
+        self.cases_predicted.emit(cases)
 
     def say(self, text: str, level: Level = "info") -> None:
         """Tell the user a sentence."""

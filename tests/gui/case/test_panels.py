@@ -59,7 +59,7 @@ class TestCaseList:
         panel.order.setCurrentText("open first")
         panel.set_cases(cases, "a")
         assert panel.shown_ids() == ["b", "c", "a"]
-        panel.order.setCurrentText("most doubt first")
+        panel.order.setCurrentText("doubt first")
         panel.set_cases(cases, "a")
         panel.set_doubts({"a": 0.1, "c": 0.7})
         assert panel.shown_ids() == ["c", "a", "b"], "b has no prediction"
@@ -71,6 +71,7 @@ class TestCaseList:
         comment = {"by": "ann", "at": "2026-01-02T03:04:05+00:00", "text": "apex unsure"}
         entry = case("a", progress="done", by="ann", comments=(comment,))
         assert aside_of(entry, 0.25) == "done by ann · 1 comment · doubt 0.25"
+        assert aside_of(entry, 0.25, with_state=False) == "1 comment · doubt 0.25"
         assert tip_of(entry, "p1/a").splitlines()[-1] == "2026-01-02 03:04 ann: apex unsure"
         panel.set_cases([entry], "a")
         assert panel.done.isChecked()

@@ -149,6 +149,18 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
     qtbot.waitUntil(lambda: dock.tab.store.state().cases[0].progress == "predicted")
 
 
+def test_cases_that_were_segmented_together_are_predicted(opened, qtbot):
+    dock = opened
+    dock.tab.store.mark("patient01", progress="done", by="ann")
+    dock.tab.note_predictions(["patient00", "patient01", "gone"])
+
+    def states() -> list[str]:
+        return [case.progress for case in dock.tab.store.state().cases]
+
+    qtbot.waitUntil(lambda: states() == ["predicted", "done", "scribbled"])
+    assert dock.tab.store.state().cases[1].by == "ann", "it was further"
+
+
 @pytest.mark.parametrize("how", ["its layer is deleted", "its case is put away"])
 def test_the_last_stroke_is_saved_when_it_goes_at_once(opened, project, qtbot, how):
     """Also shortly after a save, before anybody has looked at the stroke."""
