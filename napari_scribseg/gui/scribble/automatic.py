@@ -65,6 +65,8 @@ class AutomaticMask(QObject):
         super().__init__()
         self._session = session
         self._is_on = False
+        self._asked_for = False
+        """Whether it was switched on for what is shown now."""
         self._source: Source = Source()
         self._keys: WeakKeyDictionary[Layer, tuple[int, str]] = WeakKeyDictionary()
         self._network: Array | None = None
@@ -107,6 +109,7 @@ class AutomaticMask(QObject):
         self._is_on = on
         self.switched.emit(on)
         self._start_anew()
+        self._asked_for = on
 
     def end(self) -> None:
         """Follow nothing any more."""
@@ -126,6 +129,7 @@ class AutomaticMask(QObject):
         """Other layers: what was made of those before is of no use."""
         self._slice.forget()
         self._volume.forget()
+        self._asked_for = False
         self._source, self.labels, self._network = Source(), None, None
         known = self._session.viewer.layers
         for old in [one for one in known if layers.role_of(one) == "automatic"]:
@@ -236,6 +240,9 @@ class AutomaticMask(QObject):
             layer = self._session.put(
                 automatic_data(empty, self._session.schema, case=case), "automatic", case
             )
+            # Beside a result the two would be taken for one another, unless somebody asks for both.
+            known = self._session.viewer.layers
+            layer.visible = self._asked_for or layers.find(known, "segmentation", case) is None
         return layer
 
     def _fail(self, sentence: str) -> None:

@@ -237,8 +237,16 @@ def test_the_automatic_mask_follows_the_pen_and_goes_when_switched_off(dock, vie
     press(dock, Qt.Key.Key_G)
     assert tab.automatic.layer is None
     assert layers.find(viewer.layers, "automatic") is None
+    case, image = dock.session.case, layers.volume_of(dock.session.selected.image)
+    result = layers.segmentation_data(Volume(CASE.reference, image.grid), TWO_BALLS, case=case)
+    dock.session.put(result, "segmentation", case)
     press(dock, Qt.Key.Key_G)
     qtbot.waitUntil(lambda: tab.automatic.layer is not None, timeout=60_000)
+    assert tab.automatic.layer.visible, "it was asked for, also beside a result"
+    viewer.layers.remove(tab.automatic.layer)
+    dock.session.selected_changed.emit()  # as when the case is opened again
+    qtbot.waitUntil(lambda: tab.automatic.layer is not None, timeout=60_000)
+    assert not tab.automatic.layer.visible, "the result is what is looked at"
     dock.case_tab.opener.put_away()  # as when another case is opened
     assert not viewer.layers, "the mask goes with its case"
 
