@@ -27,10 +27,14 @@ def key_of(prediction: Prediction) -> Key:
 
 @dataclass
 class Kept:
-    """Predictions by case and run, the newest last."""
+    """Predictions by case and run, the newest last.
+
+    `forgotten` counts how often a run has predicted anew, so that what lies in its folder is other.
+    """
 
     predictions: dict[Key, Prediction] = field(default_factory=dict)
     comparisons: dict[Key, Comparison] = field(default_factory=dict)
+    forgotten: int = 0
 
     def add(self, prediction: Prediction) -> Prediction:
         """Keep a prediction; gives it with the slices that the same run had predicted before."""
@@ -58,6 +62,7 @@ class Kept:
 
     def forget_run(self, run: Path) -> None:
         """Forget what a run has predicted: its folder holds something newer."""
+        self.forgotten += 1
         for key in [key for key in self.predictions if key[1] == run]:
             del self.predictions[key]
             self.comparisons.pop(key, None)

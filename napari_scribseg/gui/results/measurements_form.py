@@ -19,7 +19,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_scribseg.data.case import CaseKey
-from napari_scribseg.data.patients import patient_of
 from napari_scribseg.evaluation.clinical import (
     MYOCARDIUM_G_PER_ML,
     Measurement,
@@ -28,15 +27,27 @@ from napari_scribseg.evaluation.clinical import (
     is_cardiac,
     volume_measurements,
 )
+from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
 from napari_scribseg.gui.results.kept import key_of
+from napari_scribseg.gui.results.phases import (
+    PhaseCase,
+    predicted_cases,
+    proposed,
+    read_segmentation,
+)
 from napari_scribseg.gui.results.presenter import ResultsPresenter
 from napari_scribseg.gui.results.score_table import Measured
 from napari_scribseg.gui.session import Session
 from napari_scribseg.gui.widgets.style import GAP, button, note_label, tame, tell_in_full
 
 _ROW_HEIGHT = 24
+
+_Found = tuple[tuple[Comparison, ...], tuple[Measurement, ...]]
+"""Segmentations, and what was measured on them."""
+_Place = tuple[CaseKey | None, Path | None, int]
+"""The shown case and run, and how often a run has predicted anew."""
 
 
 class MeasurementsForm(QWidget):
@@ -71,7 +82,7 @@ class MeasurementsForm(QWidget):
             zip(self._labels, (self.diastole, self.systole), strict=True)
         ):
             tame(box)
-            box.setToolTip("A predicted case; predict both phases first")
+            box.setToolTip("A case that the shown run has predicted: All cases predicts all")
             label.setBuddy(box)
             grid.addWidget(label, row, 0)
             grid.addWidget(box, row, 1)
@@ -83,22 +94,22 @@ class MeasurementsForm(QWidget):
         self.set_phases((), is_heart=False)
         self.set_value(())
 
-    def set_phases(self, cases: Sequence[CaseKey], *, is_heart: bool) -> None:
+    def set_phases(
+        self, cases: Sequence[PhaseCase], shown: CaseKey | None = None, *, is_heart: bool
+    ) -> None:
         """Offer these predicted cases as phases; hidden where the structures are no heart's.
 
-        The two that are proposed are of one patient, where the names tell that.
+        Two of one patient are proposed, of that of the shown case if it has both.
         """
-        diastoles = {patient_of(case.name) for case in cases if "ED" in case.name}
-        both = {p for c in cases if (p := patient_of(c.name)) in diastoles and "ES" in c.name}
-        for box, default in ((self.diastole, "ED"), (self.systole, "ES")):
+        keys = [case.key for case in cases]
+        for box, case in zip((self.diastole, self.systole), proposed(cases, shown), strict=True):
             chosen = self.chosen(box) if box in self._decided else None
             box.clear()
-            for case in cases:
-                box.addItem(case.name, case)
-            matches = [case for case in cases if default in case.name]
-            matches.sort(key=lambda case: patient_of(case.name) not in both)
-            wanted = chosen if chosen in cases else next(iter(matches), None)
-            box.setCurrentIndex(cases.index(wanted) if wanted is not None else 0)
+            for one in cases:
+                known = f"  ({one.phase})" if one.phase else ""
+                box.addItem(f"{one.key.name}{known}", one.key)
+            wanted = chosen if chosen in keys or case is None else case.key
+            box.setCurrentIndex(keys.index(wanted) if wanted in keys else 0)
             tell_in_full(box)
             box.setVisible(is_heart)
         for label in self._labels:
@@ -157,10 +168,13 @@ class MeasurementsController:
         self._form = form
         self._session = session
         self._presenter = presenter
-        self._place: tuple[CaseKey | None, Path | None] = (None, None)
-        """The case and the run that were shown when something was measured last."""
+        self._place: _Place | None = None
+        """What was shown when something was measured last."""
         self._of: tuple[Comparison, ...] = ()
         self._numbers: tuple[Measurement, ...] = ()
+        self._looked: tuple[Path, Path | None, int] | None = None
+        """The project, the run and its state for which saved predictions were looked for last."""
+        self._saved: tuple[PhaseCase, ...] = ()
         form.volumes_asked.connect(self.measure_volumes)
         form.function_asked.connect(self.measure_function)
 
@@ -186,66 +200,102 @@ class MeasurementsController:
             self._session.say("Predict this volume first.", "warning")
             return
         phase, schema = _phase_of(comparison), comparison.prediction.schema
-        self._measure((comparison,), lambda: volume_measurements(phase, schema))
+        self._measure(lambda: ((comparison,), volume_measurements(phase, schema)))
 
     def measure_function(self) -> None:
         """EF, volumes and mass of the two chosen phases, by the shown run."""
-        form, run = self._form, self._presenter.run
-        found = [
-            None
-            if run is None or case is None
-            else self._presenter.kept.comparisons.get((case, run))
-            for case in (form.chosen(form.diastole), form.chosen(form.systole))
-        ]
-        if found[0] is None or found[1] is None or found[0] is found[1]:
+        form, run, cases = self._form, self._presenter.run, self._cases()
+        chosen = [form.chosen(box) for box in (form.diastole, form.systole)]
+        of = [case for key in chosen for case in cases if case.key == key]
+        if run is None or len(of) < len(chosen) or chosen[0] == chosen[1]:
             self._session.say(
                 "Predict end diastole and end systole with the same run, and choose both.",
                 "warning",
             )
             return
-        of = (found[0], found[1])
-        schema = of[0].prediction.schema
-        diastole, systole = (_phase_of(one) for one in of)
-        self._measure(of, lambda: cardiac_measurements(diastole, systole, schema))
+        known, cleaning = self._presenter.kept.comparisons, self._presenter.cleaning
+        in_memory = [known.get((case.key, run)) for case in of]
+        note = ""
+        if of[0].whose != of[1].whose:
+            note = f"{of[0].key} and {of[1].key} seem to be of two patients. "
+
+        def measured() -> _Found:
+            found = tuple(
+                read_segmentation(case, run, cleaning) if one is None else one
+                for case, one in zip(of, in_memory, strict=True)
+            )
+            diastole, systole = map(_phase_of, found)
+            return found, cardiac_measurements(diastole, systole, found[0].prediction.schema)
+
+        self._measure(measured, note)
 
     # Inside
 
+    def _cases(self) -> list[PhaseCase]:
+        """What the shown run has predicted as a whole: saved, or in memory only."""
+        run = self._presenter.run
+        saved = [*self._saved]
+        known = {case.key for case in saved}
+        fresh = [
+            PhaseCase(case)
+            for (case, of), one in self._presenter.kept.comparisons.items()
+            if of == run and case not in known and one.prediction.z is None
+        ]
+        return saved + fresh
+
     def _offer_phases(self) -> None:
         """Offer the predicted cases of the shown run as phases of a heart."""
-        shown = self._presenter.run
-        cases = [case for case, run in self._presenter.kept.comparisons if run == shown]
-        self._form.set_phases(cases, is_heart=is_cardiac(self._session.schema))
+        session, presenter, form = self._session, self._presenter, self._form
+        is_heart, run = is_cardiac(session.schema), presenter.run
+        project = session.project_folder
+        look = (project, run, presenter.kept.forgotten)
+        if look != self._looked:
+            self._looked, self._saved = look, ()
+            if is_heart and run is not None:
+                session.run(
+                    lambda: predicted_cases(project, run), lambda found: self._found(look, found)
+                )
+        form.set_phases(self._cases(), presenter.case, is_heart=is_heart)
 
-    def _measure(
-        self, of: tuple[Comparison, ...], job: Callable[[], tuple[Measurement, ...]]
-    ) -> None:
+    def _found(self, look: tuple[Path, Path | None, int], saved: tuple[PhaseCase, ...]) -> None:
+        if look == self._looked:
+            self._saved = saved
+            self._offer_phases()
+
+    def _measure(self, job: Callable[[], _Found], note: str = "") -> None:
+        """Show what a job measures, and on which segmentations; a note is a doubt about them."""
         place = self._shown()
 
-        def show(numbers: tuple[Measurement, ...]) -> None:
+        def show(found: _Found) -> None:
+            of, numbers = found
             if not self._are_current(place, of):
                 return
             self._place, self._of, self._numbers = place, of, numbers
             self._form.set_value(numbers)
-            self._session.say("Measured from the shown segmentation: for research only.")
+            text = f"{note}Measured from the shown segmentation: for research only."
+            self._session.say(text, "warning" if note else "info")
 
         self._session.run(job, show)
 
-    def _shown(self) -> tuple[CaseKey | None, Path | None]:
-        return self._presenter.case, self._presenter.run
+    def _shown(self) -> _Place:
+        presenter = self._presenter
+        return presenter.case, presenter.run, presenter.kept.forgotten
 
-    def _are_current(
-        self, place: tuple[CaseKey | None, Path | None], of: Sequence[Comparison]
-    ) -> bool:
-        """Whether numbers belong to what is shown, and their segmentations are still the same."""
-        known = self._presenter.kept.comparisons
-        now = [known.get(key_of(one.prediction)) for one in of]
+    def _are_current(self, place: _Place | None, of: Sequence[Comparison]) -> bool:
+        """Whether numbers belong to what is shown, and their segmentations are still the same.
+
+        One that was read from the disk is so as long as it would be cleaned up like that.
+        """
+        known, cleaning = self._presenter.kept.comparisons, self._presenter.cleaning
         return place == self._shown() and all(
-            other is not None and _is_same(one, other) for one, other in zip(of, now, strict=True)
+            _is_same(one, known.get(key_of(one.prediction)), cleaning) for one in of
         )
 
 
-def _is_same(one: Comparison, other: Comparison) -> bool:
-    """Whether two comparisons are of the same segmentation; their references may differ."""
+def _is_same(one: Comparison, other: Comparison | None, cleaning: PostProcessing) -> bool:
+    """Whether a comparison in memory is of the same segmentation; their references may differ."""
+    if other is None:
+        return one.prediction.corrected or one.cleaning == cleaning
     return one.prediction is other.prediction and one.cleaning == other.cleaning
 
 

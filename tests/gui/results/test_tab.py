@@ -27,6 +27,7 @@ from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
+from napari_scribseg.gui.results.phases import PhaseCase
 from napari_scribseg.gui.results.predict_panel import PredictPanel
 from napari_scribseg.gui.results.run_list import RunEntry
 from napari_scribseg.gui.results.saved_predictions import corrected_file, keep_corrected
@@ -527,9 +528,10 @@ def test_the_form_of_acceptance(qtbot):
 def test_phases_are_for_hearts(qtbot):
     form = MeasurementsForm()
     qtbot.addWidget(form)
-    form.set_phases([CaseKey("", "p")], is_heart=False)
+    form.set_phases([PhaseCase(CaseKey("", "p"))], is_heart=False)
     assert form.function.isHidden()
-    form.set_phases([CaseKey("", "x_ES"), CaseKey("", "x_ED")], is_heart=True)
+    cases = [PhaseCase(CaseKey("", name)) for name in ("x_ES", "x_ED")]
+    form.set_phases(cases, is_heart=True)
     assert (form.diastole.currentText(), form.systole.currentText()) == ("x_ED", "x_ES")
 
 
