@@ -136,6 +136,11 @@ class ScribbleDock(QWidget):
         self.guide.hide()
         self.session.say("The first steps are put away; Open > First steps shows them again.")
 
+    @property
+    def project_folder(self) -> Path:
+        """The project that is open; there is none yet where the folder has no document."""
+        return self.session.project_folder
+
     def show_run(self, run: Path) -> None:
         """Show the training of a run that lies elsewhere, such as a cell of an experiment."""
         self.tabs.setCurrentWidget(self.train_tab)

@@ -28,6 +28,13 @@ def dock_of(widget: QWidget) -> QDockWidget | None:
     return parent
 
 
+def ours_in(window: QWidget | None) -> dict[QDockWidget, QWidget]:
+    """Our widgets in the docks of a window, by dock."""
+    docks = [] if window is None else window.findChildren(QDockWidget)
+    inside = {dock: dock.widget() for dock in docks}
+    return {dock: one for dock, one in inside.items() if one is not None and one.property(_OURS)}
+
+
 def true_viewer(viewer: napari.viewer.Viewer) -> napari.viewer.Viewer:
     """Napari's viewer itself: plugins may be given a proxy, whose layers are no layer's own self.
 
@@ -92,10 +99,8 @@ class DockPlace(QObject):
         dock, window = self._dock, main_window_of(self._widget)
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
-        for other in window.findChildren(QDockWidget):
-            inner = other.widget()
-            is_ours = other is not dock and inner is not None and inner.property(_OURS)
-            if is_ours and not other.isFloating() and dock not in window.tabifiedDockWidgets(other):
+        for other in ours_in(window).keys() - {dock}:
+            if not other.isFloating() and dock not in window.tabifiedDockWidgets(other):
                 window.tabifyDockWidget(other, dock)
                 dock.show()
                 dock.raise_()

@@ -81,6 +81,11 @@ class BatchView(Protocol):
 class ShowsRuns(Protocol):
     """A dock that can show a run: the main one."""
 
+    @property
+    def project_folder(self) -> Path:
+        """The project that is open in it; there is none yet where the folder has no document."""
+        ...
+
     def show_run(self, folder: Path) -> None:
         """Show the run of a folder."""
         ...

@@ -28,10 +28,11 @@ from napari_scribseg.gui.batch.shown_slice import SliceViewer
 from napari_scribseg.gui.batch.trials import TrialCard
 from napari_scribseg.gui.batch.trials_panel import BatchTrialsPanel
 from napari_scribseg.gui.closing import CloseGuard, Leaving, Running, main_window_of
-from napari_scribseg.gui.dock_place import UNDER_TITLE, DockPlace, true_viewer
+from napari_scribseg.gui.dock_place import UNDER_TITLE, DockPlace, ours_in, true_viewer
 from napari_scribseg.gui.values import Level
 from napari_scribseg.gui.widgets.save_as import FileKind, ask_where_to_save
 from napari_scribseg.gui.widgets.style import GAP, LEVEL_COLORS, MARGIN, Tab
+from napari_scribseg.project.open_document import is_project
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -84,6 +85,7 @@ class BatchEvaluation(QWidget):
             self._guard = CloseGuard(
                 window, self._leaving, self._is_in_use, last_words=lambda: None
             )
+            self._propose_project(window)
 
     def event(self, a0: QEvent | None) -> bool:
         """Qt's events; napari takes a closed dock out of its window, which ends it."""
@@ -210,6 +212,13 @@ class BatchEvaluation(QWidget):
             self.presenter.plan_changed(None, str(error))
         else:
             self.presenter.plan_changed(plan)
+
+    def _propose_project(self, window: QWidget) -> None:
+        """Fill in the project that is open beside it, unless a dataset was chosen already."""
+        docks = [dock for dock in ours_in(window).values() if isinstance(dock, ShowsRuns)]
+        folder = next((one.project_folder for one in docks), None)
+        if folder is not None and is_project(folder) and not self.plan.dataset.text():
+            self.plan.dataset.setText(str(folder))
 
     def _take_sample(self) -> None:
         try:

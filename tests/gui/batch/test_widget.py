@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from experiments import stub_program
-from phantoms import phantom_dataset
+from phantoms import TWO_BALLS, phantom_dataset
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QDesktopServices
 
 from napari_scribseg.cli import main
 from napari_scribseg.core.config import TrainConfig
+from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.experiment import process as experiment_process
 from napari_scribseg.experiment.experiment import load_experiment
 from napari_scribseg.experiment.recipe import PublishedFolds, load_recipe
@@ -32,6 +33,7 @@ from napari_scribseg.gui.closing import CloseQuestion
 from napari_scribseg.gui.dock import ScribbleDock
 from napari_scribseg.gui.own_presets import OwnPreset, keep_preset
 from napari_scribseg.io import read_labels, write_volume
+from napari_scribseg.project.open_document import is_project
 
 LEFT = Qt.MouseButton.LeftButton
 RESULTS = ("scores.csv", "summary.csv", "comparisons.csv")
@@ -94,6 +96,17 @@ def click(qtbot, button) -> None:
 
 def idle(widget: BatchEvaluation, qtbot, wait_ms: int = _WAIT_MS) -> None:
     qtbot.waitUntil(lambda: widget.presenter.screen.phase is Phase.IDLE, timeout=wait_ms)
+
+
+def test_the_project_that_is_open_is_proposed(viewer, qtbot, stubbed, data, tmp_path):
+    dock = ScribbleDock(viewer, tmp_path / "project")
+    viewer.window.add_dock_widget(dock, name="Scribble segmentation", area="right")
+    assert opened(viewer, qtbot).plan.dataset.text() == "", "there is no project yet"
+    dock.case_tab.opener.open_files(read_dataset(data).cases, TWO_BALLS)
+    qtbot.waitUntil(lambda: is_project(tmp_path / "project"))
+    plan = opened(viewer, qtbot).plan
+    assert plan.dataset.text() == str(tmp_path / "project")
+    assert "project" in plan.out.text()
 
 
 def check(widget: BatchEvaluation, qtbot, wait_ms: int = _WAIT_MS) -> None:
