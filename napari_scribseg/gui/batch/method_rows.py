@@ -21,7 +21,7 @@ from napari_scribseg.gui.batch.plan import choice_of, free_label, settings_in, t
 from napari_scribseg.gui.catalogue import MethodEntry
 from napari_scribseg.gui.own_presets import OwnPreset, own_presets
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, button, tame
+from napari_scribseg.gui.widgets.style import ARROW, GAP, button, tame
 
 _ROWS_AT_FIRST = 2
 """A comparison needs two."""
@@ -98,6 +98,8 @@ class MethodRow(QWidget):
         for box in (self.method, self.preset):
             tame(box)
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        word = self.preset.fontMetrics().horizontalAdvance("quick")
+        self.preset.setMinimumWidth(word + ARROW)
         self.preset.setToolTip(
             "quick is made for minutes on a CPU, paper has the paper's numbers; yours follow"
         )

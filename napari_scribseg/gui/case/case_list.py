@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_scribseg.gui.qt import Signal
-from napari_scribseg.gui.widgets.style import GAP, button, tame
+from napari_scribseg.gui.widgets.style import ARROW, GAP, button, tame
 from napari_scribseg.project.document import ProjectCase, Status
 
 PREVIOUS_KEY: Final = "Alt+PgUp"
@@ -56,8 +56,6 @@ _WORDS: Final[dict[Status, str]] = {
 _OPEN_FIRST: Final[tuple[Status, ...]] = (
     *("flagged", "scribbled", "predicted", "untouched", "done", "reviewed"),
 )
-_ARROW: Final = 56
-"""Pixels of a box of napari's theme beside its text."""
 ORDERS: Final = ("as added", "open first", "doubt first")
 _ICON_SIZE: Final = 16
 _ROWS_SHOWN: Final = 6
@@ -111,7 +109,7 @@ class CaseList(QWidget):
         self.order.activated.connect(self._order_chosen)
         tame(self.order)
         widest = max(map(self.order.fontMetrics().horizontalAdvance, ORDERS))
-        self.order.setMinimumWidth(widest + _ARROW)
+        self.order.setMinimumWidth(widest + ARROW)
         self.comment = QLineEdit()
         self.comment.setPlaceholderText("Comment on this case, then Enter")
         self.comment.returnPressed.connect(self._ask_comment)

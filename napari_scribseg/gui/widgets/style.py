@@ -28,6 +28,8 @@ SECTION_GAP = 14
 """Pixels between panels."""
 MARGIN = 10
 """Pixels around the dock's content."""
+ARROW = 56
+"""Pixels of a box of choices, in napari's theme, beside its text."""
 
 _WIDEST_LIST = 560
 """Pixels; longer entries of a list are cut off all the same."""
