@@ -30,7 +30,7 @@ from napari_scribseg.evaluation.clinical import (
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.qt import Signal
 from napari_scribseg.gui.results.comparison import Comparison
-from napari_scribseg.gui.results.kept import key_of
+from napari_scribseg.gui.results.kept import Key, key_of
 from napari_scribseg.gui.results.phases import (
     PhaseCase,
     predicted_cases,
@@ -46,6 +46,8 @@ _ROW_HEIGHT = 24
 
 _Found = tuple[tuple[Comparison, ...], tuple[Measurement, ...]]
 """Segmentations, and what was measured on them."""
+_Look = tuple[Path, Path, int, frozenset[Key]]
+"""The project and the run, how often a run has predicted anew, and what is in memory."""
 _Place = tuple[CaseKey | None, Path | None, int]
 """The shown case and run, and how often a run has predicted anew."""
 
@@ -172,8 +174,8 @@ class MeasurementsController:
         """What was shown when something was measured last."""
         self._of: tuple[Comparison, ...] = ()
         self._numbers: tuple[Measurement, ...] = ()
-        self._looked: tuple[Path, Path | None, int] | None = None
-        """The project, the run and its state for which saved predictions were looked for last."""
+        self._looked: _Look | None = None
+        """When saved predictions were looked for last."""
         self._saved: tuple[PhaseCase, ...] = ()
         form.volumes_asked.connect(self.measure_volumes)
         form.function_asked.connect(self.measure_function)
@@ -245,19 +247,21 @@ class MeasurementsController:
 
     def _offer_phases(self) -> None:
         """Offer the predicted cases of the shown run as phases of a heart."""
-        session, presenter, form = self._session, self._presenter, self._form
-        is_heart, run = is_cardiac(session.schema), presenter.run
-        project = session.project_folder
-        look = (project, run, presenter.kept.forgotten)
-        if look != self._looked:
-            self._looked, self._saved = look, ()
-            if is_heart and run is not None:
+        session, presenter = self._session, self._presenter
+        kept, is_heart = presenter.kept, is_cardiac(session.schema)
+        project, run = session.project_folder, presenter.run
+        if is_heart and run is not None:
+            look = (project, run, kept.forgotten, frozenset(kept.predictions))
+            if look != self._looked:
+                if self._looked is None or self._looked[:2] != look[:2]:
+                    self._saved = ()
+                self._looked = look
                 session.run(
                     lambda: predicted_cases(project, run), lambda found: self._found(look, found)
                 )
-        form.set_phases(self._cases(), presenter.case, is_heart=is_heart)
+        self._form.set_phases(self._cases(), presenter.case, is_heart=is_heart)
 
-    def _found(self, look: tuple[Path, Path | None, int], saved: tuple[PhaseCase, ...]) -> None:
+    def _found(self, look: _Look, saved: tuple[PhaseCase, ...]) -> None:
         if look == self._looked:
             self._saved = saved
             self._offer_phases()

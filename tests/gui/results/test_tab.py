@@ -22,10 +22,11 @@ from napari_scribseg.evaluation.disagreement import Suggestion
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.correction import Correction
-from napari_scribseg.gui.results import correction, jobs, predictions
+from napari_scribseg.gui.results import correction, jobs, measurements_form, predictions
 from napari_scribseg.gui.results.accept_panel import AcceptForm
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.advice_panel import AdvicePanel
+from napari_scribseg.gui.results.comparison import compare
 from napari_scribseg.gui.results.measurements_form import MeasurementsForm
 from napari_scribseg.gui.results.phases import PhaseCase
 from napari_scribseg.gui.results.predict_panel import PredictPanel
@@ -390,6 +391,35 @@ def test_two_phases_give_an_ejection_fraction(tab, viewer, qtbot):
     tab._session.said.connect(lambda text, level: said.append((text, level)))
     tab.measuring.measure_function()
     soon(qtbot, lambda: any("swapped" in text for text, _ in said))
+
+
+def test_a_phase_that_was_not_opened_is_read_from_the_run(tab, viewer, qtbot, monkeypatch):
+    shown, other = tab.presenter.case, CaseKey("", "frame12")
+    phases = (PhaseCase(shown, "ann", "ED"), PhaseCase(other, "ann", "ES"))
+    monkeypatch.setattr(measurements_form, "predicted_cases", lambda _project, _run: phases)
+
+    def read(case, run, cleaning):
+        array = heart("x", 5).reference
+        made = Prediction(case.key, Volume(array, GRID), None, HEART, run)
+        return compare(made, None, cleaning)
+
+    monkeypatch.setattr(measurements_form, "read_segmentation", read)
+    predict(tab, qtbot)
+    form, controller = tab.measurements, tab.measuring
+    soon(qtbot, lambda: form.systole.currentText() == "frame12  (ES)")
+    assert form.diastole.currentText() == "p_ED  (ED)"
+    controller.measure_function()
+    soon(qtbot, lambda: form.table.rowCount() == 6)
+    assert [one.prediction.case for one in controller.measured.of] == [shown, other]
+    tab.presenter.kept.forgotten += 1
+    controller.follow()
+    assert form.table.rowCount() == 0, "the run has predicted anew"
+    monkeypatch.setattr(PhaseCase, "whose", property(lambda case: case.key.id))
+    said = []
+    tab._session.said.connect(lambda text, level: said.append((text, level)))
+    controller.measure_function()
+    soon(qtbot, lambda: any("seem to be of two patients" in text for text, _ in said))
+    assert said[-1][1] == "warning"
 
 
 def test_numbers_go_with_the_segmentation_that_they_were_measured_on(tab, viewer, qtbot, tmp_path):
