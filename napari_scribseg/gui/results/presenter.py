@@ -278,10 +278,8 @@ class ResultsPresenter:
         self._wanted_run = None
         self.view.show_predicted(done)
         self.restore()
-        if failed:
-            self.view.say(f"{text} {len(failed)} could not be: {reasons}", "warning")
-        else:
-            self.view.say(text, "good")
+        rest = f" {len(failed)} could not be: {reasons}" if failed else ""
+        self.view.say(f"{text}{rest}", "warning" if failed else "good")
 
     def failed(self, message: str) -> None:
         """Something asked for went wrong."""

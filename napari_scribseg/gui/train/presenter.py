@@ -221,8 +221,7 @@ class TrainingPresenter:
     def measured(self, choice: Choice, classes: int, speed: Speed) -> None:
         """What a step takes with these settings was measured."""
         self.speeds[budget.measured_as(choice, classes)] = speed
-        shown = self._choice
-        if shown is not None and shown.method == choice.method:
+        if self._choice is not None and self._choice.method == choice.method:
             usual = usual_steps(choice.method)
             self.view.propose_budget(budget.proposal(speed, choice.training, usual))
         self._update()
