@@ -119,6 +119,18 @@ def test_a_bundle_segments_in_monai_as_the_run_does(run, tmp_path):
     assert outputs["channel_def"] == {"0": "background", "1": "bright", "2": "dim"}
 
 
+@pytest.mark.parametrize("file_format", ["onnx", "torchscript"])
+@pytest.mark.parametrize("full_resolution", [False, True])
+def test_scribble2d5_is_written_for_slices_of_any_size(full_resolution, file_format, tmp_path):
+    """Its network from half resolution cuts odd sizes, which an even size does not show."""
+    method = method_named("scribble2d5")
+    options = {"base_width": 4, "full_resolution": full_resolution, "lpm": "none"}
+    run = phantom_run(tmp_path, method, options=options, start="random", steps=1)
+    list(train(run))
+    path = tmp_path / f"net{NETWORK_ENDINGS[file_format]}"
+    assert export_network(run, path, file_format) == path
+
+
 def test_what_can_t_be_written_is_said(tmp_path, monkeypatch):
     run = phantom_run(tmp_path, method_named("unet_crf"), steps=1)
     list(train(run))
