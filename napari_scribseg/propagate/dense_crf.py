@@ -81,6 +81,8 @@ def dense_crf(
 ) -> Tensor:
     """Probabilities (B, K, Y, X) after mean-field, float32, on the device of those given.
 
+    Computed in float32, also where networks around it compute in half precision.
+
     Args:
         probabilities: (B, K, Y, X), of the network; their negative logarithm is the unary energy.
         image: (B, C, Y, X), any scale; each slice of each sequence is brought to 0..1, and the
@@ -101,7 +103,9 @@ def dense_crf(
     if grey.shape[1] > 1:
         grey = grey / grey.shape[1] ** 0.5
     energies = _energies(probabilities.float(), seeds)
-    results = [infer(u, g, terms) for u, g in zip(energies, grey, strict=True)]
+    # Autocast would take the sums over all pixels in half precision, and labels would flip.
+    with torch.autocast(energies.device.type, enabled=False):
+        results = [infer(u, g, terms) for u, g in zip(energies, grey, strict=True)]
     return torch.stack(results)
 
 

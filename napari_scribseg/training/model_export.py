@@ -95,7 +95,7 @@ def document_of(run: RunFolder, weights: Weights) -> ModelDocument:
             "grey_values": "clipped at robust percentiles, then mean 0 and standard deviation 1 "
             "over the volume (napari_scribseg.batches.slices.normalise)",
             "sample": kind.sample,
-            "patch_yx_pixels": list(record.training.patch),
+            "patch_yx_pixels": list(weights.info.patch or record.training.patch),
             "patch_slices": kind.patch_depth(options),
         },
         record=record,

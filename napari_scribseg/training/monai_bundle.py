@@ -99,8 +99,8 @@ def _metadata(document: ModelDocument, depth: int, name: str) -> dict[str, Any]:
     }
 
 
-def _inferer(depth: int) -> dict[str, Any]:
-    """Slice by slice, or in windows as deep as a patch."""
+def _inferer(document: ModelDocument, depth: int) -> dict[str, Any]:
+    """Slice by slice, or in windows of the size of a patch, as `predict` does."""
     if not depth:
         return {
             "_target_": "SliceInferer",
@@ -108,9 +108,10 @@ def _inferer(depth: int) -> dict[str, Any]:
             "spatial_dim": 2,
             "sw_batch_size": 4,
         }
+    y, x = document.preprocessing["patch_yx_pixels"]
     return {
         "_target_": "SlidingWindowInferer",
-        "roi_size": [-1, -1, depth],
+        "roi_size": [x, y, depth],
         "overlap": 0.5,
         "mode": "gaussian",
     }
@@ -154,7 +155,7 @@ def _inference(document: ModelDocument, depth: int) -> dict[str, Any]:
         "data": "$[{'image': i} for i in sorted(glob.glob(@dataset_dir + '/*.nii.gz'))]",
         "network": "$torch.jit.load(@bundle_root + '/models/model.ts', map_location=@device)",
         "preprocessing": {"_target_": "Compose", "transforms": steps},
-        "inferer": _inferer(depth),
+        "inferer": _inferer(document, depth),
         "postprocessing": {"_target_": "Compose", "transforms": back},
         "dataset": {"_target_": "Dataset", "data": "@data", "transform": "@preprocessing"},
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": 1},
@@ -189,6 +190,6 @@ def _readme(document: ModelDocument, name: str) -> str:
         "```bash\npython -m monai.bundle run --config_file configs/inference.json "
         "--bundle_root . --dataset_dir FOLDER --output_dir OUT\n```\n\n"
         "MONAI resamples in its own way: voxels at borders may differ from those of `scribseg "
-        "predict`. Volumes with fewer slices than a window are padded with zeros here.\n\n"
+        "predict`. Volumes smaller than a window are padded with zeros here.\n\n"
         f"{document.card}\n"
     )

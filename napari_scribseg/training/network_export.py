@@ -273,8 +273,12 @@ def _torchscript(module: nn.Module, exported: _Exported) -> bytes:
 
 
 def _traced_with(exported: _Exported) -> Tensor:
-    """Images of a size that is followed through the network; no two axes are alike."""
-    side = 16 * (2 * exported.smallest // 16)
+    """Images of a size that is followed through the network; no two axes are alike.
+
+    Odd along both, so that it is continued and cut wherever another size would be: what is left
+    undone at one size is not in the network that is written.
+    """
+    side = 2 * exported.smallest - 1
     return exported.example(2, side, side + 16)
 
 

@@ -15,7 +15,9 @@ from napari_scribseg.experiment.paper_tables import TABLES, table_named
 from napari_scribseg.experiment.recipe import Recipe
 from napari_scribseg.experiment.sweep import parse_sweeps, swept
 from napari_scribseg.methods.em_crf import ROWS
+from napari_scribseg.methods.recipes import WSL4MIS
 from napari_scribseg.methods.registry import spec_named
+from napari_scribseg.methods.unet_crf import UNetCRFConfig
 
 
 @pytest.mark.parametrize("shortened", [False, True])
@@ -59,6 +61,25 @@ def test_rows_without_a_paper_preset_train_as_long_as_the_others():
     assert rw["settings"]["steps"] == 60_000
     short = next(c for c in TABLES["effdnet-1-acdc"].choices(shortened=True) if c["label"] == "rw")
     assert "steps" not in short["settings"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_published_rows_of_the_schedule_of_wsl4mis_train_alike(name):
+    """Also those of methods that have a preset "quick" only, which trains without dropout."""
+    for row in TABLES[name].choices():
+        preset = spec_named(row["method"]).preset(row["preset"])
+        options, training = apply_changes(row["settings"], preset.options, preset.training)
+        if training.steps == WSL4MIS.steps and training.optimiser == "sgd":
+            rate = {"learning_rate": training.learning_rate}  # full supervision's is higher
+            assert training == WSL4MIS.updated(rate), row["label"]
+        if row["method"] == "unet_crf":
+            assert options == UNetCRFConfig()
+
+
+def test_without_sbpm_is_without_the_active_boundary_as_well():
+    rows = {row.title: row for row in TABLES["scribble2d5-1"].rows}
+    assert rows["w/o SBPM"].settings == {"sbpm": False, "abl": False}
+    assert rows["w/o ABL"].settings == {"abl": False}
 
 
 def test_what_we_lack_is_said_with_the_reason():

@@ -105,6 +105,14 @@ def test_without_kernels_it_is_the_network(scene) -> None:
     torch.testing.assert_close(inferred, p)
 
 
+@pytest.mark.parametrize("terms", [HEART, PROSTATE])
+def test_it_is_the_same_where_networks_compute_in_half_precision(scene, terms) -> None:
+    expected = dense_crf(*scene, terms, "torch")
+    with torch.autocast("cpu", torch.bfloat16):
+        found = dense_crf(*scene, terms, "torch")
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+
+
 def test_a_flat_slice_is_no_trouble(scene) -> None:
     p, image, seeds = scene
     assert torch.isfinite(dense_crf(p, image * 0, seeds, HEART, "torch")).all()
