@@ -44,7 +44,10 @@ def turned(slices: Tensor, radians: Tensor) -> Tensor:
         ],
         1,
     )
-    grid = F.affine_grid(matrix.float(), list(slices.shape), align_corners=False)
-    return F.grid_sample(
-        slices, grid.to(slices.dtype), mode="bilinear", padding_mode="zeros", align_corners=False
-    )
+    # Positions in half precision would be off by a tenth of a pixel.
+    with torch.autocast(slices.device.type, enabled=False):
+        grid = F.affine_grid(matrix.float(), list(slices.shape), align_corners=False)
+        found = F.grid_sample(
+            slices.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+    return found.to(slices.dtype)

@@ -56,3 +56,11 @@ def test_what_comes_from_outside_is_zero() -> None:
     result = turned(torch.ones(1, 1, 20, 20), torch.tensor([math.pi / 4]))
     assert result[0, 0, 0, 0] == 0
     assert result[0, 0, 10, 10] == pytest.approx(1)
+
+
+def test_positions_are_exact_within_a_training_in_half_precision() -> None:
+    ramp = torch.arange(160.0).expand(2, 1, 160, 160).contiguous()
+    angles = torch.tensor([0.3, -0.2])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = turned(ramp, angles)
+    torch.testing.assert_close(found, turned(ramp, angles))
