@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,7 @@ class ProjectStore(CurrentProject):
                 named = given.model_copy(update={"id": free})
                 project.add_case(named, copy=False, schema=schema)
             else:
-                renamed = Case(free, given.patient, given.image, given.scribbles, given.reference)
-                project.add_case(renamed, schema=schema)
+                project.add_case(replace(given, id=free), schema=schema)
                 case_names.remember_place(project.folder, free, Path(given.source))
             return free
 
@@ -266,7 +266,8 @@ class ProjectStore(CurrentProject):
             self._being_added.add(case_id)
         # Strokes are kept meanwhile: a large image takes its time.
         try:
-            whole = Case(case_id, case.patient, case.image, None, _fitting(case.reference, schema))
+            reference = _fitting(case.reference, schema)
+            whole = replace(case, id=case_id, scribbles=None, reference=reference)
             project.add_case(whole, schema=schema, oriented=oriented)
             case_names.remember_place(project.folder, case_id, Path(case.source))
         finally:
