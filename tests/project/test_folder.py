@@ -23,6 +23,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.io import read_labels
 from napari_scribseg.io.documents import read_json
 from napari_scribseg.io.lock import LOCK_NAME, FolderLock
@@ -542,3 +543,15 @@ def test_what_could_not_be_saved_outlives_the_next_conflict(project):
         path.write_bytes(theirs)
     kept = {read_labels(one).array.tobytes() for one in path.parent.glob("scribbles.conflict-*")}
     assert kept == {array.tobytes() for array in ours}
+
+
+def test_cases_that_come_one_by_one_are_of_the_patients_that_all_names_tell(project):
+    ids = ("p1_visit1", "p2_visit1", "p1_visit2", "p2_visit2", "p3")
+    for seed, case_id in enumerate(ids):
+        case = two_ball_case(seed=seed, case_id=case_id, patient=patient_of(case_id))
+        project.add_case(case)
+    project.add_case(two_ball_case(seed=9, case_id="p2_visit3", patient="somebody"))
+    told = ["p1", "p2", "p1", "p2", "p3", "somebody"]
+    assert [case.patient for case in project.cases] == told
+    assert [case.patient for case in project.dataset().cases] == told
+    assert project.case("p1_visit2").patient == project.load_case("p1_visit2").patient == "p1"
