@@ -279,3 +279,14 @@ def test_names_of_people_don_t_become_ids(tmp_path):
 
 def write_volume_at(path):
     write_volume(path, Volume(IMAGE, CASE.grid))
+
+
+def test_labels_of_a_part_belong_to_no_image_of_the_other(tmp_path):
+    """Folders of nnU-Net without their document, with one name in both parts."""
+    for folder, array in (("imagesTr", IMAGE), ("imagesTs", IMAGE + 1), ("labelsTs", REFERENCE)):
+        put(tmp_path / folder / "x1.nii.gz", array)
+    found = find_cases([tmp_path])
+    assert [paths_of(case, tmp_path) for case in found.cases] == [
+        ("imagesTr/x1.nii.gz", None, None),
+        ("imagesTs/x1.nii.gz", None, "labelsTs/x1.nii.gz"),
+    ]
