@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -30,6 +31,8 @@ from napari_scribseg.project.restoring import save_left
 from napari_scribseg.project.shown import Kept, OpenedCase
 from napari_scribseg.project.teamwork import CaseTeam
 from napari_scribseg.project.versions import Made, chosen_version
+
+_UNSAVED: Final = "Its strokes are shown as they were drawn last, which is not saved yet."
 
 
 class ProjectStore(CurrentProject):
@@ -134,7 +137,10 @@ class ProjectStore(CurrentProject):
             chosen = chosen_version(project.folder, case_id, self.annotator, strokes_of)
             of = "" if chosen is None else chosen.of
             case = project.load_case(case_id, of)
-            if not self._followed.has_unsaved((case_id, of)):
+            drawn = self._followed.unsaved(project, (case_id, of))
+            if drawn is not None:
+                case = replace(case, scribbles=drawn, notes=(*case.notes, _UNSAVED))
+            else:
                 scribbles = case.scribbles
                 saved = np.zeros(case.image.shape, np.uint8) if scribbles is None else scribbles
                 self._followed.follow(project, (case_id, of), saved)
