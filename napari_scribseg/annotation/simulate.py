@@ -78,9 +78,15 @@ def simulate_scribbles(
         (z, y, x) uint8 in the scribble world of `labels`.
 
     Raises:
-        InvalidInput: an option is out of range, or a reference value is not in the schema.
+        InvalidInput: an option is out of range, a reference value is not in the schema, or slices
+            are single lines of pixels.
     """
     _check_options(style, thickness_px, every)
+    if min(reference.shape[1:]) < 2:
+        raise InvalidInput(
+            f"Slices of {reference.shape[1]} x {reference.shape[2]} pixels have no room for a "
+            "stroke; expected 2 pixels or more along each axis. Give a volume of larger slices."
+        )
     schema.check_segmentation(reference, "The reference")
     scribbles = np.zeros(reference.shape, dtype=np.uint8)
     start = int(rng.integers(min(every, len(reference))))

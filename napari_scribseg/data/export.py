@@ -13,6 +13,9 @@ scribbles are labels with background 0, classes 1..C and the ignore label C + 1,
 nnU-Net demands; the cases of a test split go to imagesTs with their reference as label. MSD has no
 ignore label, so labels there are dense references. How files of each layout are called and what
 they hold is in `export_layouts`.
+
+Whose the cases are is kept: BIDS names tell it, and the other layouts get a patients.csv where the
+names of the cases alone would tell other patients.
 """
 
 from __future__ import annotations
@@ -35,12 +38,16 @@ from napari_scribseg.data.export_layouts import (
     NnUnetWriter,
     Writer,
 )
+from napari_scribseg.data.names import TEST, TRAIN
 from napari_scribseg.data.on_grid import put_on_grid
+from napari_scribseg.data.patients import TABLE, patients_of
 from napari_scribseg.data.pseudonyms import safe_id
+from napari_scribseg.io.atomic import write_text
 
 Layout = Literal["nifti", "nnunet", "msd", "bids"]
 LAYOUTS: Final[tuple[Layout, ...]] = ("nifti", "nnunet", "msd", "bids")
 _WITH_PREDICTIONS: Final = ("nifti", "bids")
+_WITH_TEST: Final = ("nnunet", "msd")
 
 
 @dataclass
@@ -111,13 +118,48 @@ def export(
             done.failed[files.id] = str(error)
         else:
             done.written.append(files.id)
-            noticed.add(files.id, (*case.notes, *note))
+            noticed.add(files.id, (*case.notes, *note, *_region_note(files)))
         if progress is not None:
             progress(count, len(chosen))
-    done.notes += noticed
     written = [files for files in chosen if files.id in set(done.written)]
+    noticed.add("", _split_note(written, layout))
+    done.notes += noticed
     writer.finish(written)
+    if layout != "bids":
+        _keep_patients(written, folder)
     return done
+
+
+def _keep_patients(written: Sequence[CaseFiles], folder: Path) -> None:
+    """Write the patients of cases where their names alone would tell others."""
+    by_name = patients_of(files.id for files in written)
+    pairs = {(by_name[files.id], files.patient) for files in written}
+    if len(pairs) == len({name for name, _ in pairs}) == len({patient for _, patient in pairs}):
+        return
+    rows = [f"{files.id},{safe_id(files.patient)}" for files in written]
+    write_text(folder / TABLE, "\n".join(["case,patient", *rows]) + "\n")
+
+
+def _split_note(written: Sequence[CaseFiles], layout: Layout) -> tuple[str, ...]:
+    """What is to be said of splits that a layout can't tell."""
+    kept = {None, TRAIN, TEST} if layout in _WITH_TEST else {None, TRAIN}
+    lost = [files.split for files in written if files.split not in kept]
+    if not lost:
+        return ()
+    names = " and ".join(dict.fromkeys(map(str, lost)))
+    return (
+        f"The layout {layout} can't tell which cases are {names}: whoever reads the folder finds "
+        f"{len(lost)} of them among the cases to train on.",
+    )
+
+
+def _region_note(files: CaseFiles) -> tuple[str, ...]:
+    if files.region is None:
+        return ()
+    return (
+        f"The region of interest of {files.id} ({files.region}) was left out: no layout tells that "
+        "all outside of it is background.",
+    )
 
 
 def _writer(

@@ -23,6 +23,7 @@ from napari_scribseg.io.dicom_kinds import SEGMENTATION, STRUCTURES
 from napari_scribseg.io.series import SeriesInfo, series_in
 
 BY_HEADERS: Final = "told by the DICOM headers"
+BY_PLACE: Final = "told by the folders where DICOM headers are blank"
 _LOCALIZER: Final = re.compile(r"localizer|localiser|scout|survey|topogram|locator", re.IGNORECASE)
 
 
@@ -87,8 +88,9 @@ def cases_of_series(folders: Sequence[DicomFolder]) -> SeriesCases:
             if where.only is None or any(item.path == where.only for item in slices):
                 parts[info.uid].append(_Part(where, info, slices[0].patient))
     out.cases = tuple(_case(uid, there) for uid, there in parts.items())
-    if out.cases:
-        out.patients_from = BY_HEADERS
+    named = {bool(max(there, key=_n_files).patient) for there in parts.values()}
+    told = {True: BY_HEADERS, False: BY_PLACE}
+    out.patients_from = "; ".join(told[known] for known in sorted(named, reverse=True))
     return out
 
 
@@ -110,7 +112,7 @@ def looks_like_dicom(path: Path) -> bool:
 
 
 def _case(uid: str, parts: Sequence[_Part]) -> FoundCase:
-    first = max(parts, key=lambda part: part.info.n_files)
+    first = max(parts, key=_n_files)
     info, where = first.info, first.where
     folder = where.folder
     if len(parts) > 1:
@@ -134,6 +136,10 @@ def _case(uid: str, parts: Sequence[_Part]) -> FoundCase:
     )
 
 
+def _n_files(part: _Part) -> int:
+    return part.info.n_files
+
+
 def _remark(info: SeriesInfo, n_places: int) -> str:
     """Why a series is not taken unasked; "" = it is."""
     if n_places == 1:
@@ -146,12 +152,16 @@ def _remark(info: SeriesInfo, n_places: int) -> str:
 
 
 def _patient(part: _Part) -> str:
-    """A pseudonym for whose a series is; where the header is blank, by the outermost folder."""
-    if part.patient.strip():
+    """A pseudonym for whose a series is; where the header is blank, by the outermost folder.
+
+    What lies in no folder of its own is taken for one patient's: that tears nobody apart.
+    """
+    if part.patient:
         return f"patient-{digest(part.patient)}"
-    inside = part.where.root in part.where.folder.parents
-    parts = part.where.folder.relative_to(part.where.root).parts if inside else ()
-    return safe_id(parts[0], series=True) if parts else series_case_id(part.info)
+    where = part.where
+    inside = where.root in where.folder.parents
+    name = where.folder.relative_to(where.root).parts[0] if inside else where.folder.name
+    return safe_id(name, series=True)
 
 
 def _file_name(path: Path, where: DicomFolder) -> str:

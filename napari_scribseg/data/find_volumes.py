@@ -16,14 +16,15 @@ from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.found import FoundCase, LeftOut
 from napari_scribseg.data.label_values import is_drawn
-from napari_scribseg.data.names import distinct_ids
+from napari_scribseg.data.names import distinct_ids, distinct_names
 from napari_scribseg.data.pairing import Kind, first_channels, pair
+from napari_scribseg.data.patient_folders import patient_folders
 from napari_scribseg.data.patients import (
     BY_NAMES,
-    is_part_of_examination,
     named_patients,
+    one_spelling,
     patient_of,
-    patients_of,
+    pseudonyms_of,
     sequence_of,
 )
 from napari_scribseg.data.pseudonyms import safe_id
@@ -75,7 +76,7 @@ def cases_of_volumes(files: Sequence[VolumeFile], table: Path | None = None) -> 
     names = [name for _, name, _ in made]
     where = [file.path.relative_to(file.root) for file, _, _ in made]
     ids = distinct_ids(names, where)
-    patients, out.patients_from = _patients(made, ids)
+    patients, out.patients_from = _patients(made, distinct_names(names, where))
     cases = [
         _case(file, case_id, patient, belongings)
         for (file, _, belongings), case_id, patient in zip(made, ids, patients, strict=True)
@@ -251,18 +252,24 @@ def _fits(image: VolumeFile, labels: VolumeFile) -> bool:
 
 
 def _patients(
-    made: Sequence[tuple[VolumeFile, str, dict[str, Path]]], ids: Sequence[str]
+    made: Sequence[tuple[VolumeFile, str, dict[str, Path]]], names: Sequence[str]
 ) -> tuple[list[str], str]:
-    """Whose each case is, and how that is known."""
-    folders = [_patient_folder(file) for file, _, _ in made]
+    """Whose each case is, and how that is known.
+
+    Args:
+        made: the cases.
+        names: of them, see `distinct_names`.
+    """
+    folders = patient_folders([file.place for file, _, _ in made])
     known = {folder for folder in folders if folder}
-    if all(folders) and len(known) > 1 and not _names_say(made, folders):
+    if all(folders) and len(known) > 1:
+        named = _names_say(made, folders)
         numbered = len({re.sub(r"\d+", "#", folder.casefold()) for folder in known}) == 1
         repeated = 2 * len({name.casefold() for _, name, _ in made}) <= len(made)
-        if numbered or repeated:
-            return [safe_id(patient_of(str(folder))) for folder in folders], BY_FOLDERS
-    by_names = patients_of(ids)
-    return [by_names[case_id] for case_id in ids], BY_NAMES
+        if named or numbered or repeated:
+            told = one_spelling(patient_of(str(folder)) for folder in folders)
+            return [safe_id(patient) for patient in told], BY_NAMES if named else BY_FOLDERS
+    return [*pseudonyms_of(names)], BY_NAMES
 
 
 def _names_say(
@@ -273,14 +280,6 @@ def _names_say(
         folder is not None and patient_of(name).casefold().startswith(folder.casefold())
         for (_, name, _), folder in zip(made, folders, strict=True)
     )
-
-
-def _patient_folder(file: VolumeFile) -> str | None:
-    """The folder on the way to a file that is called like a patient: with a number, no visit."""
-    for name in reversed(file.place):
-        if re.search(r"\d", name) and not is_part_of_examination(name):
-            return name
-    return None
 
 
 def _case(

@@ -83,7 +83,7 @@ def read_bids(folder: Path) -> Dataset:
     """The cases of a BIDS dataset.
 
     Raises:
-        InvalidInput: it has no images, or its documents are damaged.
+        InvalidInput: it has no images or two of one name, or its documents are damaged.
     """
     description = read_json(folder / DESCRIPTION)
     notes: list[str] = []
@@ -151,7 +151,13 @@ def _images(folder: Path) -> tuple[dict[str, _File], list[str]]:
     suffix = min(name for name, n in counts.items() if n == most)
     others = [f"{name} ({n})" for name, n in sorted(counts.items()) if name != suffix]
     notes = [f"Only the {suffix} images are used; left out: {', '.join(others)}."] if others else []
-    return {file.stem: file for file in found if file.suffix == suffix}, notes
+    images: dict[str, _File] = {}
+    for file in (file for file in found if file.suffix == suffix):
+        twin = images.setdefault(file.stem, file)
+        if twin is not file:
+            both = [one.path.relative_to(folder).as_posix() for one in (twin, file)]
+            raise InvalidInput(f"{folder} has both {both[0]} and {both[1]}; keep one.")
+    return images, notes
 
 
 def _files_below(folder: Path) -> list[_File]:

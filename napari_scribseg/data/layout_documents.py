@@ -22,6 +22,7 @@ from napari_scribseg.data.names import (
     TEST,
     TRAIN,
     distinct_ids,
+    distinct_names,
     few,
     path_inside,
     stem_of,
@@ -196,7 +197,7 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
             has_labels = any(files.scribbles or files.reference for files in some)
             (notes if has_labels else faults).append(lone)
     places = [Path(f.image.parent.name, f.image.name) for f in found]
-    cases = _with_distinct_ids(found, [files.patient for files in found], places)
+    cases = _with_distinct_names(found, [files.patient for files in found], places)
     if not cases:
         results = volumes_in(folder, (ending,))
         advice = (
@@ -212,7 +213,7 @@ def _read_nnunet(folder: Path, document: _NnUnet) -> Dataset:
         "nnU-Net raw",
         folder,
         schema,
-        with_patients_by_name(cases),
+        cases,
         tuple(notes),
         patients_from=BY_NAMES,
         faults=tuple(faults),
@@ -309,13 +310,13 @@ def _read_decathlon(folder: Path, document: _Decathlon) -> Dataset:
                 ),
             )
         )
-    cases = _with_distinct_ids(found, stems, [PurePosixPath(image) for image, _, _ in listed])
+    cases = _with_distinct_names(found, stems, [PurePosixPath(image) for image, _, _ in listed])
     return Dataset(
         document.name or safe_title(folder.name),
         "MSD",
         folder,
         _schema(names, where),
-        with_patients_by_name(cases),
+        cases,
         _unnamed_frames(cases, len(modalities)) if many else (),
         patients_from=BY_NAMES,
         sequences=tuple(modalities.values()) if many else (),
@@ -337,14 +338,15 @@ def _unnamed_frames(cases: Sequence[CaseFiles], n_named: int) -> tuple[str, ...]
     )
 
 
-def _with_distinct_ids(
+def _with_distinct_names(
     found: Sequence[CaseFiles], stems: Sequence[str], places: Sequence[PurePath]
 ) -> tuple[CaseFiles, ...]:
-    """Cases whose files have one name get folders in front."""
+    """Cases with ids and patients by name; those whose files have one name get folders in front."""
     ids = distinct_ids(stems, places)
-    return tuple(
+    cases = [
         files.model_copy(update={"id": case_id}) for files, case_id in zip(found, ids, strict=True)
-    )
+    ]
+    return with_patients_by_name(cases, distinct_names(stems, places))
 
 
 def _checked(document: dict[str, Any], model: type[Document], path: Path) -> Document:

@@ -76,7 +76,8 @@ def read_plain(folder: Path) -> Dataset:
         raise InvalidInput(f"{folder / 'images'} has no volume ({', '.join(io.EXTENSIONS)}).")
     images, others, left_out = _cases_of_channels(images, [*drawn, *dense])
     places = [path.relative_to(folder) for path in images.values()]
-    ids = distinct_ids(tuple(images), places, {n for n, path in images.items() if path.is_dir()})
+    series = {name for name, path in images.items() if path.is_dir()}
+    ids = distinct_ids(tuple(images), places, series)
     # What we have written of an image is called by its id.
     by_id = {case_id: name for case_id, name in zip(ids, images, strict=True) if case_id != name}
     drawn = {by_id.get(name, name): path for name, path in drawn.items()}
@@ -110,7 +111,7 @@ def read_plain(folder: Path) -> Dataset:
         "plain",
         folder,
         written.schema,
-        with_patients_by_name(cases),
+        with_patients_by_name(cases, tuple(images), series),
         tuple(notes),
         patients_from=BY_NAMES,
         faults=(*scribbles.faults, *references.faults),

@@ -105,9 +105,14 @@ def distinct_ids(
         places: their paths, which are all different.
         series: the names that are folders with DICOM files, see `safe_id`.
     """
-    called = [name.replace("/", "_") for name in told_apart(names, places)]
+    called = distinct_names(names, places)
     ids = [safe_id(c, series=n in series) for n, c in zip(names, called, strict=True)]
     return _without_twins(ids, [str(place) for place in places])
+
+
+def distinct_names(names: Sequence[str], places: Sequence[PurePath]) -> tuple[str, ...]:
+    """What `distinct_ids` makes ids of; may be names of persons, so it goes into no file."""
+    return tuple(name.replace("/", "_") for name in told_apart(names, places))
 
 
 def _without_twins(ids: Sequence[str], origins: Sequence[str]) -> tuple[str, ...]:

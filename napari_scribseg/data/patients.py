@@ -10,10 +10,11 @@ the cases, with the habits of public data sets. In order:
 | sequence, plane                                   | subject3_C0, subject3_DE    | subject3   |
 | visit, scan, session, time point, with its number | p04_visit2                  | p04        |
 | side, before and after                            | knee12_left, knee12_right   | knee12     |
+| date                                              | p04_2019-03-01              | p04        |
 
-The last two only where several names begin alike: mri_scan_1, mri_scan_2, ... are patients. What
-no habit explains stays as it is; names that look like several scans of a patient are told of, and
-somebody who knows says it.
+The last three only where several names begin alike: mri_scan_1, mri_scan_2, ... are patients. Upper
+and lower case are taken as equal. What no habit explains stays as it is; names that look like
+several scans of a patient are told of, and somebody who knows says it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,12 @@ _WORDS: Final = (
     r"baseline|bl|follow[_-]?up|fu|pre|post|before|after|arterial|venous|portal|delayed|native|"
     r"left|right|lh|rh|l|r"
 )
-_REPEATED: Final = re.compile(rf"[_-](?:{_WORDS})$", re.IGNORECASE)
+_DATE: Final = (
+    r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])|"
+    r"(?:0[1-9]|[12]\d|3[01])[-_.](?:0[1-9]|[12]\d|3[01])[-_.](?:19|20)\d\d"
+)
+_REPEATED: Final = re.compile(rf"[_-](?:{_WORDS}|{_DATE})$", re.IGNORECASE)
+_DATED_FOLDER: Final = re.compile(rf"(?:{_DATE})(?:\D.*)?")
 _LAST: Final = re.compile(r"(?:[_.-][A-Za-z0-9]{1,8}|(?<=\d)[A-Za-z])$")
 """A last part of a name that may tell two scans of a patient apart."""
 _FEW_SCANS: Final = 4
@@ -74,14 +80,19 @@ def sequence_of(name: str) -> str:
 
 def is_part_of_examination(name: str) -> bool:
     """Whether the name of a folder is that of a visit, a scan or a sequence, not of a patient."""
-    joined = f"_{name}"
-    return bool(_REPEATED.fullmatch(joined) or _SURE.fullmatch(joined))
+    return is_visit(name) or _SURE.fullmatch(f"_{name}") is not None
+
+
+def is_visit(name: str) -> bool:
+    """Whether the name of a folder is that of a visit or a scan, or a date."""
+    return bool(_REPEATED.fullmatch(f"_{name}") or _DATED_FOLDER.fullmatch(name))
 
 
 def patients_of(names: Iterable[str]) -> dict[str, str]:
     """The patient of every name, by the names of all of them."""
     names = list(names)
     found = {name: patient_of(name) for name in names}
+    found = dict(zip(names, one_spelling(found[name] for name in names), strict=True))
     while True:
         shorter = {name: _REPEATED.sub("", patient) for name, patient in found.items()}
         changed = {name for name in names if shorter[name] and shorter[name] != found[name]}
@@ -91,12 +102,39 @@ def patients_of(names: Iterable[str]) -> dict[str, str]:
         if len(stems) < 2 or len(stems) == len({found[name] for name in together}):
             return found
         found |= {name: _SURE.sub("", shorter[name]) or shorter[name] for name in changed}
+        found = dict(zip(names, one_spelling(found[name] for name in names), strict=True))
 
 
-def with_patients_by_name(cases: Sequence[CaseFiles]) -> tuple[CaseFiles, ...]:
-    """The same cases, their patients told by their ids."""
-    found = patients_of(case.id for case in cases)
-    return tuple(case.model_copy(update={"patient": found[case.id]}) for case in cases)
+def one_spelling(patients: Iterable[str]) -> tuple[str, ...]:
+    """The same patients, those that differ by upper and lower case spelt as the first of them."""
+    first: dict[str, str] = {}
+    return tuple(first.setdefault(patient.casefold(), patient) for patient in patients)
+
+
+def pseudonyms_of(names: Sequence[str], series: Collection[str] = ()) -> tuple[str, ...]:
+    """The patient of every name, as it may be told.
+
+    Whose a case is has to be found before a name becomes a hash: a hash of Jane-Doe_visit1 has
+    nothing in common with one of Jane-Doe_visit2.
+
+    Args:
+        names: of the cases, as they are on the disk.
+        series: those that are folders with DICOM files, see `safe_id`.
+    """
+    found = patients_of(names)
+    of_series = {found[name].casefold() for name in names if name in series}
+    return tuple(safe_id(found[n], series=found[n].casefold() in of_series) for n in names)
+
+
+def with_patients_by_name(
+    cases: Sequence[CaseFiles], names: Sequence[str], series: Collection[str] = ()
+) -> tuple[CaseFiles, ...]:
+    """The same cases, their patients told by their names; see `pseudonyms_of`."""
+    patients = pseudonyms_of(names, series)
+    return tuple(
+        case.model_copy(update={"patient": patient})
+        for case, patient in zip(cases, patients, strict=True)
+    )
 
 
 def look_alikes(names: Collection[str]) -> dict[str, tuple[str, ...]]:

@@ -43,8 +43,11 @@ class VolumeFile:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The folders on the way without those that only say what is in them."""
-        return tuple(f for f in self.folders if kind_by_name(f, is_folder=True) is None)
+        """The folders on the way without those that only say what is in them.
+
+        Of imagesTr and labelsTs the part is left: x1 of one is not x1 of the other.
+        """
+        return tuple(filter(None, map(_place_of, self.folders)))
 
     @cached_property
     def kind(self) -> Kind | None:
@@ -57,3 +60,9 @@ class VolumeFile:
             return folder
         by_header: Kind | None = "labels" if self.header.says_labels else None
         return told or folder or by_header
+
+
+def _place_of(folder: str) -> str:
+    if kind_by_name(folder, is_folder=True) is None:
+        return folder
+    return folder[-2:] if folder.endswith(("Tr", "Ts")) else ""

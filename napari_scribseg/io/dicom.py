@@ -41,7 +41,7 @@ class Slice:
         frame: index in a multi-frame file, else None.
         series: SeriesInstanceUID.
         stack: StackID of an enhanced file, else "".
-        patient: PatientID and name; only compared, never shown.
+        patient: PatientID, or the name where that is blank; only compared, never shown.
         description: SeriesDescription.
         modality: "MR", ...
         image_type: ImageType, in capitals.
@@ -287,6 +287,13 @@ def items_of(groups: Sequence[Any]) -> list[Any]:
     return [sequence[0] for sequence in public if sequence]
 
 
+def _patient(dataset: Any) -> str:
+    """Whose a slice is: by the number, as names are spelt differently from one day to the next."""
+    number = str(dataset.get("PatientID") or "").strip()
+    name = str(dataset.get("PatientName") or "").replace("^", " ").split()
+    return number or " ".join(name).casefold()
+
+
 def _slice(path: Path, dataset: Any, frame: int | None, levels: list[Any]) -> Slice:
     y_mm, x_mm = finite_numbers(levels, "PixelSpacing", 2)
     check_spacing([x_mm, y_mm])
@@ -300,7 +307,7 @@ def _slice(path: Path, dataset: Any, frame: int | None, levels: list[Any]) -> Sl
         frame=frame,
         series=str(dataset.get("SeriesInstanceUID") or ""),
         stack=stack,
-        patient=f"{dataset.get('PatientID') or ''}\n{dataset.get('PatientName') or ''}",
+        patient=_patient(dataset),
         description=str(dataset.get("SeriesDescription") or ""),
         modality=str(dataset.get("Modality") or ""),
         image_type=image_type(dataset),

@@ -124,6 +124,7 @@ class ProjectCase(BaseModel):
             "phase": files.phase if files else None,
             # A copied image is the one frame that was read.
             "frame": files.frame if files and not copied else None,
+            "region": case.region,
             "sequence": loaded.image.sequence,
             "further": _further_of(case, loaded, copied=copied),
         }

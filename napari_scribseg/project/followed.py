@@ -39,9 +39,24 @@ class FollowedStrokes:
         """The journal of these strokes; None = they are not followed."""
         return self._journals.get(whose)
 
-    def has_unsaved(self, whose: Whose) -> bool:
-        """Whether something is kept of these strokes that is not saved."""
-        return whose in self._journals and self._journals[whose].is_pending
+    def unsaved(self, project: Project, whose: Whose) -> Array | None:
+        """What is kept of strokes (z, y, x) and not saved; None where nothing is.
+
+        Where it does not go on from what the project has now, as the saved strokes or the
+        structures are others, it is followed no more and stays to be restored.
+        """
+        one = self._journals.get(whose)
+        if one is None or not one.is_pending:
+            return None
+        drawn = one.recorded.array()
+        try:
+            project.schema_of(whose[0]).check_scribbles(drawn)
+            goes_on = one.header.scribbles_sha256 == project.scribbles_sha256(*whose)
+        except InvalidInput:
+            goes_on = False
+        if not goes_on:
+            self.forget(whose)
+        return drawn if goes_on else None
 
     def follow(
         self, project: Project, whose: Whose, saved: Array, schema: LabelSchema | None = None

@@ -20,6 +20,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.region import Region
 from napari_scribseg.data.names import path_inside
+from napari_scribseg.data.patients import patient_of, patients_of
 from napari_scribseg.io.documents import load_document, save_document
 from napari_scribseg.io.lock import FolderLock
 from napari_scribseg.project.document import (
@@ -48,6 +49,7 @@ class OpenDocument:
         self.notes = (lock.note,) if lock is not None and lock.note else ()
         self._document = document
         self._lock = lock
+        self._patients: tuple[ProjectDocument, dict[str, str]] | None = None
         self._one_change = threading.RLock()
 
     @property
@@ -74,6 +76,23 @@ class OpenDocument:
     def cases(self) -> tuple[ProjectCase, ...]:
         """What is remembered of the cases; scribbles that lie in the folder count as drawn."""
         return tuple(self._seen(case) for case in self._document.cases)
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """Whose each case is, by its id.
+
+        Cases come one by one, and p04_visit1 alone does not tell that p04 will come again. So
+        patients that are told by names are told anew, by the names of all cases.
+        """
+        document = self._document
+        if self._patients is None or self._patients[0] is not document:
+            by_names = patients_of(case.id for case in document.cases)
+            found = {
+                case.id: by_names[case.id] if case.patient == patient_of(case.id) else case.patient
+                for case in document.cases
+            }
+            self._patients = document, found
+        return self._patients[1]
 
     def case(self, case_id: str) -> ProjectCase:
         """What is remembered of a case.
@@ -216,6 +235,8 @@ class OpenDocument:
 
     def _seen(self, entry: ProjectCase) -> ProjectCase:
         """The entry; one of an older version doesn't tell that it has scribbles."""
+        if self.patients[entry.id] != entry.patient:
+            entry = entry.model_copy(update={"patient": self.patients[entry.id]})
         if entry.progress == "untouched":
             path = self._inside(f"cases/{entry.id}/scribbles.nii.gz")
             if path.is_file():

@@ -152,7 +152,7 @@ class ReadableProject(OpenDocument):
         reference = self._inside(f"cases/{entry.id}/reference.nii.gz")
         return CaseFiles(
             id=entry.id,
-            patient=entry.patient,
+            patient=self.patients[entry.id],
             image=image,
             scribbles=scribbles if scribbles.is_file() else None,
             reference=reference if reference.is_file() else None,

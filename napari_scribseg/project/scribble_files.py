@@ -33,6 +33,7 @@ class ScribblesFiles:
             InvalidInput: it can't be read.
         """
         self._known[path] = sum_of(path)
+        self._sitting = secrets.token_hex(3)  # what could not be saved before keeps its file
 
     def replace(self, path: Path, scribbles: Array, grid: Grid, check: Callable[[], None]) -> None:
         """Write scribbles over the ones that we know.
@@ -93,8 +94,11 @@ def copy_aside(path: Path) -> str:
         InvalidInput: there is no such file, or the copy can't be written.
     """
     now = datetime.now().astimezone()
-    stem = path.name.partition(".")[0]
-    aside = path.with_name(f"{stem}.until-{now:%Y-%m-%dT%H-%M-%S}.nii.gz")
+    stem = f"{path.name.partition('.')[0]}.until-{now:%Y-%m-%dT%H-%M-%S}"
+    aside, number = path.with_name(f"{stem}.nii.gz"), 1
+    while aside.exists():  # of the same second; that one is kept, too
+        number += 1
+        aside = path.with_name(f"{stem}-{number}.nii.gz")
     write_bytes(aside, read_regular(path))
     return aside.name
 

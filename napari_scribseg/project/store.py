@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -29,6 +31,8 @@ from napari_scribseg.project.restoring import save_left
 from napari_scribseg.project.shown import Kept, OpenedCase
 from napari_scribseg.project.teamwork import CaseTeam
 from napari_scribseg.project.versions import Made, chosen_version
+
+_UNSAVED: Final = "Its strokes are shown as they were drawn last, which is not saved yet."
 
 
 class ProjectStore(CurrentProject):
@@ -110,8 +114,7 @@ class ProjectStore(CurrentProject):
                 named = given.model_copy(update={"id": free})
                 project.add_case(named, copy=False, schema=schema)
             else:
-                renamed = Case(free, given.patient, given.image, given.scribbles, given.reference)
-                project.add_case(renamed, schema=schema)
+                project.add_case(replace(given, id=free), schema=schema)
                 case_names.remember_place(project.folder, free, Path(given.source))
             return free
 
@@ -134,7 +137,10 @@ class ProjectStore(CurrentProject):
             chosen = chosen_version(project.folder, case_id, self.annotator, strokes_of)
             of = "" if chosen is None else chosen.of
             case = project.load_case(case_id, of)
-            if not self._followed.has_unsaved((case_id, of)):
+            drawn = self._followed.unsaved(project, (case_id, of))
+            if drawn is not None:
+                case = replace(case, scribbles=drawn, notes=(*case.notes, _UNSAVED))
+            else:
                 scribbles = case.scribbles
                 saved = np.zeros(case.image.shape, np.uint8) if scribbles is None else scribbles
                 self._followed.follow(project, (case_id, of), saved)
@@ -266,7 +272,8 @@ class ProjectStore(CurrentProject):
             self._being_added.add(case_id)
         # Strokes are kept meanwhile: a large image takes its time.
         try:
-            whole = Case(case_id, case.patient, case.image, None, _fitting(case.reference, schema))
+            reference = _fitting(case.reference, schema)
+            whole = replace(case, id=case_id, scribbles=None, reference=reference)
             project.add_case(whole, schema=schema, oriented=oriented)
             case_names.remember_place(project.folder, case_id, Path(case.source))
         finally:

@@ -39,6 +39,8 @@ _UNLIKE: Final = 0.1
 """Difference of grey levels, as a share of their range, from which a stroke is not believed."""
 _SMALLEST: Final = 16
 """Pixels along an axis of the coarsest image, at least."""
+_FEWEST_PIXELS: Final = 4
+"""Along an axis: what smoothes a slice takes no fewer."""
 _BINS: Final = 32
 _SEED: Final = 1
 
@@ -58,12 +60,17 @@ def carry_slice(
         (y, x) uint8 scribble values; 0 everywhere when no structure is drawn.
 
     Raises:
-        InvalidInput: the three have different shapes.
+        InvalidInput: the three have different shapes, or are fewer than four pixels wide or high.
     """
     if not image.shape == strokes.shape == onto.shape:
         raise InvalidInput(
             f"Strokes can be carried between slices of one size only, got {image.shape} and "
             f"{onto.shape}."
+        )
+    if min(image.shape) < _FEWEST_PIXELS:
+        raise InvalidInput(
+            f"A slice of {image.shape[0]} x {image.shape[1]} pixels is too small for strokes to be "
+            f"carried over; expected {_FEWEST_PIXELS} pixels or more along each axis. Draw there."
         )
     strokes = without_unsure(strokes)
     part = _around(strokes, spacing)
@@ -116,9 +123,14 @@ def _around(strokes: Array, spacing: tuple[float, float]) -> tuple[slice, slice]
 
 
 def _scaled(image: Array) -> npt.NDArray[np.float32]:
-    """Intensities between 0 and 1, outliers clipped."""
-    low, high = np.percentile(image, _PERCENTILES)
-    return np.clip((image - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
+    """Intensities between 0 and 1, outliers clipped; what is not finite becomes 0."""
+    values = image.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.any():
+        return np.zeros(image.shape, np.float32)
+    low, high = np.percentile(values[finite], _PERCENTILES)
+    known = np.where(finite, values, low)
+    return np.clip((known - low) / max(high - low, 1e-6), 0, 1).astype(np.float32)
 
 
 def _warped(

@@ -159,3 +159,9 @@ def test_strokes_on_real_hearts_cover_as_much_as_the_experts():
     ratio = np.mean(ours, axis=0) / np.mean(experts, axis=0)
     assert (ratio > 0.5).all()
     assert (ratio < 2).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 40), (2, 40, 1)])
+def test_slices_that_are_lines_are_refused(shape):
+    with pytest.raises(InvalidInput, match="no room for a stroke"):
+        draw(np.ones(shape, np.uint8))

@@ -154,3 +154,11 @@ def test_scribbles_with_values_of_the_table(foreign):
     write_nifti(made, stored, case.grid)
     dataset = read_dataset(foreign)
     np.testing.assert_array_equal(dataset.cases[2].load(dataset.schema).scribbles, case.scribbles)
+
+
+def test_two_images_of_one_name_are_not_chosen_between(foreign):
+    case = two_ball_case(SMALL, seed=7)
+    write_nifti(foreign / "sub-02/anat/sub-02_T2w.nii", case.image.array, case.grid)
+    twins = r"has both sub-02/anat/sub-02_T2w.nii and sub-02/anat/sub-02_T2w.nii.gz; keep one"
+    with pytest.raises(InvalidInput, match=twins):
+        read_dataset(foreign)

@@ -14,6 +14,7 @@ from napari_scribseg.cli import main
 from napari_scribseg.cli.exporting import _LAYOUTS
 from napari_scribseg.core.conventions import ScribbleConvention
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.region import Region
 from napari_scribseg.core.volume import Grid, Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
@@ -212,3 +213,52 @@ def test_a_decathlon_task_takes_only_dense_references(tmp_path):
     assert done.written == ["patient02"]
     assert "no reference" in done.failed["patient00"]
     assert "no ignore label" in done.failed["patient01"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_patients_stay_whole_in_every_layout(tmp_path, layout):
+    folder = phantom_dataset(tmp_path / "data", 4, shape=SMALL)
+    rows = [f"patient{k:02d},{name}" for k, name in enumerate("AABB")]
+    (folder / "patients.csv").write_text("\n".join(["case,patient", *rows]))
+    dataset = read_dataset(folder)
+    export(dataset, tmp_path / "out", layout, bids_suffix="T2w" if layout == "bids" else None)
+    patients = [case.patient.removeprefix("sub-") for case in read_dataset(tmp_path / "out").cases]
+    assert patients == ["A", "A", "B", "B"]
+
+
+def test_patients_that_names_tell_need_no_table(project, tmp_path):
+    with Project.open(project, read_only=True) as opened:
+        cases = opened.dataset().cases
+        dataset = replace(
+            opened.dataset(),
+            cases=tuple(case.model_copy(update={"patient": "case-1234abcd"}) for case in cases),
+        )
+    export(dataset, tmp_path / "out", "nifti")
+    assert not (tmp_path / "out/patients.csv").exists()
+    assert len({case.patient for case in read_dataset(tmp_path / "out").cases}) == 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "lost"), [("nifti", "val and test"), ("nnunet", "val"), ("msd", "val")]
+)
+def test_splits_that_a_layout_can_t_tell_are_told(tmp_path, layout, lost):
+    dataset = read_dataset(phantom_dataset(tmp_path / "data", 3, shape=SMALL))
+    cases = zip(dataset.cases, ("train", "val", "test"), strict=True)
+    named = tuple(case.model_copy(update={"split": split}) for case, split in cases)
+    done = export(replace(dataset, cases=named), tmp_path / "out", layout)
+    (said,) = [note for note in done.notes if "can't tell" in note]
+    assert f"which cases are {lost}: " in said
+    for note in export(dataset, tmp_path / "more", layout).notes:
+        assert "can't tell" not in note
+
+
+def test_a_region_goes_into_other_projects_and_is_missed_in_exports(project, tmp_path):
+    region = Region(z=(0, 2), y=(3, 9), x=(2, 12))
+    with Project.open(project) as opened:
+        opened.set_region("heart_ED", region)
+        dataset = opened.dataset()
+    done = export(dataset, tmp_path / "out", "nifti")
+    assert [note for note in done.notes if "heart_ED (0:2,3:9,2:12) was left out" in note]
+    with Project.create(tmp_path / "other", TWO_BALLS) as other:
+        other.add_case(dataset.cases[0])
+        assert other.case("heart_ED").region == region

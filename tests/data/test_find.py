@@ -197,6 +197,37 @@ def test_a_dicom_export_with_several_patients(tmp_path):
     assert found.patients_from == "told by the DICOM headers"
 
 
+def test_a_patient_is_one_however_the_name_is_spelt(tmp_path):
+    """By the number, else by the name; where both are blank, by the folder."""
+    people = (
+        ("a1", "17", "DOE^JANE"),
+        ("a2", "17", "Doe^Jane"),
+        ("a3", "17 ", ""),
+        ("b1", "", "Roe^John"),
+        ("b2", "", "ROE^JOHN^^"),
+        ("c/1", "", ""),
+        ("c/2", "", " "),
+        ("d/1", "", ""),
+    )
+    for number, (place, patient, name) in enumerate(people):
+        (tmp_path / place).mkdir(parents=True)
+        who = {"PatientID": patient, "PatientName": name}
+        write_stack(tmp_path / place, SeriesInstanceUID=f"1.2.{number}", **who)
+    found = find_cases([tmp_path])
+    patients = {case.name: case.files.patient for case in found.cases}
+    groups = [{patients[place] for place in patients if place[0] == letter} for letter in "abcd"]
+    assert [len(group) for group in groups] == [1, 1, 1, 1]
+    assert len(set.union(*groups)) == 4
+    assert "told by the folders where DICOM headers are blank" in found.patients_from
+    for place in ("c/1", "c/2"):
+        for path in (tmp_path / place).iterdir():
+            path.rename(tmp_path / f"{place[-1]}{path.name}")
+    alone = find_cases(sorted(tmp_path.glob("*.dcm"))[:1] + sorted(tmp_path.glob("*.dcm"))[-1:])
+    assert len({case.series for case in alone.cases}) == 2
+    assert len({case.files.patient for case in alone.cases}) == 1
+    assert alone.patients_from == "told by the folders where DICOM headers are blank"
+
+
 def test_series_that_share_a_folder_and_one_in_two_folders(tmp_path):
     flat, first, second = (tmp_path / name for name in ("flat", "split/1", "split/2"))
     for folder in (flat, first, second):
@@ -248,3 +279,14 @@ def test_names_of_people_don_t_become_ids(tmp_path):
 
 def write_volume_at(path):
     write_volume(path, Volume(IMAGE, CASE.grid))
+
+
+def test_labels_of_a_part_belong_to_no_image_of_the_other(tmp_path):
+    """Folders of nnU-Net without their document, with one name in both parts."""
+    for folder, array in (("imagesTr", IMAGE), ("imagesTs", IMAGE + 1), ("labelsTs", REFERENCE)):
+        put(tmp_path / folder / "x1.nii.gz", array)
+    found = find_cases([tmp_path])
+    assert [paths_of(case, tmp_path) for case in found.cases] == [
+        ("imagesTr/x1.nii.gz", None, None),
+        ("imagesTs/x1.nii.gz", None, "labelsTs/x1.nii.gz"),
+    ]

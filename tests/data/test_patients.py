@@ -10,6 +10,8 @@ from phantoms import phantom_dataset
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.find import find_cases
+from napari_scribseg.data.patient_folders import patient_folders
 from napari_scribseg.data.patients import (
     BY_NAMES,
     look_alikes,
@@ -19,6 +21,7 @@ from napari_scribseg.data.patients import (
     patients_sentence,
     torn_look_alikes,
 )
+from napari_scribseg.io.atomic import write_json
 
 
 def cases(*ids: str) -> list[CaseFiles]:
@@ -62,6 +65,11 @@ def test_the_patient_of_one_name(name, patient):
         (("v1_arterial", "v1_portal", "v2_portal"), {"v1", "v2"}),
         (("p1", "p1_followup", "p2", "p2_followup"), {"p1", "p2"}),
         (("p1_visit1_left", "p1_visit2_left", "p2_visit1_left", "p2_visit1_right"), {"p1", "p2"}),
+        (("p1_20190301", "p1_20200502", "p2_20190301", "p2_20210101"), {"p1", "p2"}),
+        (("p1_2019-03-01_T2", "p1_02.05.2020_T2", "p2_2019-03-01_T2"), {"p1", "p2"}),
+        (("mri_20190301", "mri_20200502"), {"mri_20190301", "mri_20200502"}),
+        # Upper and lower case are one spelling of one name.
+        (("P1_T1", "p1_T2", "p2_T1"), {"P1", "p2"}),
         # The number is the patient where the beginning is that of all.
         (("mri_scan_1", "mri_scan_2", "mri_scan_3"), {"mri_scan_1", "mri_scan_2", "mri_scan_3"}),
         (("case_1", "case_2", "case_3"), {"case_1", "case_2", "case_3"}),
@@ -103,6 +111,57 @@ def test_what_was_taken_for_a_patient_is_said():
     assert "look like 2 patients: s0_a, s0_b may be scans of s0" in doubtful
     assert "--patient-pattern" in doubtful
     assert "look like" not in patients_sentence(cases("s0_a", "s0_b", "s1_a"), "by the table x.csv")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("JaneDoe_visit1", "JaneDoe_visit2", "JohnRoe_visit1", "JohnRoe_visit2"),
+        ("JaneDoe_T1", "JaneDoe_T2", "JohnRoe_T1", "JohnRoe_T2"),
+        ("Jane Doe_ED", "Jane Doe_2019-03-01_ES", "John Roe_ED", "John Roe_2019-03-01_ES"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["plain", "any folder", "MSD"])
+def test_scans_of_a_person_stay_together_though_ids_are_hashes(tmp_path, names, layout):
+    data = phantom_dataset(tmp_path / "data", 4, shape=(2, 32, 32))
+    for number, name in enumerate(names):
+        for folder in ("images", "labels", "scribbles"):
+            path = data / folder / f"patient{number:02d}.nii.gz"
+            path.rename(path.with_name(f"{name}.nii.gz"))
+    (data / "labels.json").unlink()
+    if layout == "MSD":
+        training = [{"image": f"images/{n}.nii.gz", "label": f"labels/{n}.nii.gz"} for n in names]
+        labels = {"0": "background", "1": "first", "2": "second"}
+        write_json(data / "dataset.json", {"labels": labels, "training": training})
+    found = (
+        [case.files for case in find_cases([data]).cases]
+        if layout == "any folder"
+        else read_dataset(data).cases
+    )
+    by_file = {case.image.name.removesuffix(".nii.gz"): case.patient for case in found}
+    jane, jane_again, john, john_again = (by_file[name] for name in names)
+    assert (jane, john) == (jane_again, john_again)
+    assert jane != john
+    assert not any(name in text for text in by_file.values() for name in ("Jane", "John"))
+
+
+@pytest.mark.parametrize(
+    ("places", "patients"),
+    [
+        (("P01/2019-03-01", "P01/2020-05-02", "P02/2019-03-01"), "P01 P01 P02"),
+        (("P01/1", "P01/2", "P02/1"), "P01 P01 P02"),
+        (("jane/20190301", "jane/20200502", "max/20190301"), "jane jane max"),
+        (("P01/T2_001", "P01/ADC_002", "P02/T2_001"), "P01 P01 P02"),
+        (("002_S_1/MPR/2006-04-18_08/I13", "002_S_2/MPR/2007-01-01_08/I2"), "002_S_1 002_S_2"),
+        (("ED", "ES"), ""),
+        (("site1/P01", "site1/P02", "site2/P03"), "P01 P02 P03"),
+        (("study7/1/a", "study7/2/b", "study7/2/c"), "1 2 2"),
+        (("train/001", "test/001"), "001 001"),
+    ],
+)
+def test_the_folder_of_a_patient(places, patients):
+    split = [tuple(place.split("/")) for place in places]
+    assert patient_folders(split) == (patients.split() or [None, None])
 
 
 def test_look_alikes_on_both_sides_are_found():

@@ -23,6 +23,7 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import BACKGROUND, LabelSchema
 from napari_scribseg.data.case import Case, CaseFiles
 from napari_scribseg.data.dataset import read_dataset
+from napari_scribseg.data.patients import patient_of
 from napari_scribseg.io import read_labels
 from napari_scribseg.io.documents import read_json
 from napari_scribseg.io.lock import LOCK_NAME, FolderLock
@@ -511,3 +512,46 @@ def test_further_sequences_are_kept_and_known_by_their_bytes(tmp_path):
         adc.write_bytes((tmp_path / "project/cases/copied/sequence-2.nii.gz").read_bytes())
         with pytest.raises(InvalidInput, match=r"patient00_0001\.nii\.gz was replaced or changed"):
             project.load_case("patient00")
+
+
+def test_copies_of_one_second_keep_all_that_was_there(project):
+    project.add_case(two_ball_case())
+    place = project.folder / "cases/phantom0"
+    drawn = [project.saved_scribbles("phantom0")]
+    references = [read_labels(place / "reference.nii.gz").array]
+    for k in range(3):
+        names = [project.copy_scribbles_aside("phantom0")]
+        drawn.append(np.roll(drawn[-1], 1 + k, axis=2))
+        references.append(np.roll(references[-1], 1 + k, axis=2))
+        project.save_scribbles("phantom0", drawn[-1])
+        project.save_reference("phantom0", references[-1])
+        assert (place / names[0]).is_file()
+    for stem, written in (("scribbles", drawn), ("reference", references)):
+        kept = {read_labels(path).array.tobytes() for path in place.glob(f"{stem}.until-*")}
+        assert kept == {array.tobytes() for array in written[:-1]}
+
+
+def test_what_could_not_be_saved_outlives_the_next_conflict(project):
+    project.add_case(two_ball_case())
+    path = project.folder / "cases/phantom0/scribbles.nii.gz"
+    theirs, ours = path.read_bytes(), []
+    for k in (1, 2):
+        ours.append(np.roll(project.load_case("phantom0").scribbles, k, axis=2))
+        path.write_bytes(theirs + bytes(k))
+        with pytest.raises(InvalidInput, match="changed on the disk by something else"):
+            project.save_scribbles("phantom0", ours[-1])
+        path.write_bytes(theirs)
+    kept = {read_labels(one).array.tobytes() for one in path.parent.glob("scribbles.conflict-*")}
+    assert kept == {array.tobytes() for array in ours}
+
+
+def test_cases_that_come_one_by_one_are_of_the_patients_that_all_names_tell(project):
+    ids = ("p1_visit1", "p2_visit1", "p1_visit2", "p2_visit2", "p3")
+    for seed, case_id in enumerate(ids):
+        case = two_ball_case(seed=seed, case_id=case_id, patient=patient_of(case_id))
+        project.add_case(case)
+    project.add_case(two_ball_case(seed=9, case_id="p2_visit3", patient="somebody"))
+    told = ["p1", "p2", "p1", "p2", "p3", "somebody"]
+    assert [case.patient for case in project.cases] == told
+    assert [case.patient for case in project.dataset().cases] == told
+    assert project.case("p1_visit2").patient == project.load_case("p1_visit2").patient == "p1"

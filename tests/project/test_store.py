@@ -11,10 +11,11 @@ from phantoms import TWO_BALLS, phantom_dataset, two_ball_case
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema
+from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import Case
 from napari_scribseg.data.dataset import read_dataset
-from napari_scribseg.io import read_labels
-from napari_scribseg.project import private_files
+from napari_scribseg.io import read_labels, write_volume
+from napari_scribseg.project import private_files, scribble_files
 from napari_scribseg.project.store import ProjectStore
 
 
@@ -91,6 +92,48 @@ def test_drawing_over_an_offer_loses_neither(store, files, tmp_path):
     np.testing.assert_array_equal(later.load(case_id).case.scribbles, first)
     assert later.pending() == ()
     later.close()
+
+
+def test_a_case_that_is_opened_again_shows_what_could_not_be_saved(store, files, monkeypatch):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    first = store.load(case_id).case.scribbles.copy()
+    first[0, 0, :5] = 1
+    store.keep(case_id, case_id, first, TWO_BALLS)
+    with monkeypatch.context() as full:
+        full.setattr(scribble_files, "write_labels", no_room)
+        with pytest.raises(InvalidInput, match="no room"):
+            store.save(case_id, first, TWO_BALLS)
+    again = store.load(case_id)
+    np.testing.assert_array_equal(again.case.scribbles, first)
+    assert "Its strokes are shown as they were drawn last, which is not saved yet." in again.notes
+    second = again.case.scribbles.copy()
+    second[1, 0, :5] = 2
+    store.keep(case_id, case_id, second, TWO_BALLS)
+    assert not store.save(case_id, second, TWO_BALLS).unsaved
+    saved = store.load(case_id)
+    np.testing.assert_array_equal(saved.case.scribbles, second)
+    assert not any("not saved yet" in note for note in saved.notes)
+
+
+def test_what_is_kept_beside_strokes_of_others_stays_to_be_restored(store, files, tmp_path):
+    case_id = store.bring_in(files[0], TWO_BALLS)
+    theirs = store.load(case_id).case.scribbles.copy()
+    ours = theirs.copy()
+    ours[0, 0, :5] = 1
+    store.keep(case_id, case_id, ours, TWO_BALLS)
+    path = tmp_path / "project/cases" / case_id / "scribbles.nii.gz"
+    theirs[2, 0, :5] = 2
+    write_volume(path, Volume(theirs, read_labels(path).grid))
+    np.testing.assert_array_equal(store.load(case_id).case.scribbles, theirs)
+    theirs[2, 1, :5] = 2
+    store.keep(case_id, case_id, theirs, TWO_BALLS)
+    store.save(case_id, theirs, TWO_BALLS)
+    (left,) = store.pending()
+    np.testing.assert_array_equal(left.scribbles, ours)
+
+
+def no_room(*_):
+    raise InvalidInput("There is no room.")
 
 
 def test_a_case_from_elsewhere_is_kept_before_it_is_in_the_project(store):

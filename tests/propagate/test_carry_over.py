@@ -84,3 +84,21 @@ def test_what_is_unsure_is_not_carried(phases):
     strokes[:5] = UNSURE
     image, onto = case.image.array[z], case.image.array[z + 1]
     assert UNSURE not in carry_slice(image, strokes, onto, case.image.spacing[1:])
+
+
+@pytest.mark.parametrize("strange", [np.nan, np.inf])
+def test_single_voxels_that_are_no_numbers_cost_no_stroke(phases, strange):
+    case, _ = phases
+    z, spacing = 4, case.image.spacing[1:]
+    image, onto = (case.image.array[k].astype(np.float32) for k in (z, z + 1))
+    found = carry_slice(image, case.scribbles[z], onto, spacing)
+    image[0, 0] = onto[-1, -1] = strange
+    again = carry_slice(image, case.scribbles[z], onto, spacing)
+    assert np.count_nonzero(found != again) <= 0.01 * np.count_nonzero(found)
+
+
+@pytest.mark.parametrize("shape", [(1, 40), (40, 3)])
+def test_slices_without_room_are_refused(shape):
+    strokes = np.ones(shape, np.uint8)
+    with pytest.raises(InvalidInput, match="too small for strokes"):
+        carry_slice(np.ones(shape), strokes, np.ones(shape), (1.0, 1.0))
