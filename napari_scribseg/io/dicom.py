@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ class Slice:
         frame: index in a multi-frame file, else None.
         series: SeriesInstanceUID.
         stack: StackID of an enhanced file, else "".
-        patient: PatientID, or the name where that is blank; only compared, never shown.
+        patient: PatientID, or the name where that tells nobody; only compared, never shown.
         description: SeriesDescription.
         modality: "MR", ...
         image_type: ImageType, in capitals.
@@ -287,11 +288,17 @@ def items_of(groups: Sequence[Any]) -> list[Any]:
     return [sequence[0] for sequence in public if sequence]
 
 
+_NOBODY: Final = re.compile(
+    r"|anon(ym\w*)?|de-?identified|removed|redacted|unknown|none|null|n/?a|[0x. -]+", re.IGNORECASE
+)
+"""What stands in headers in place of a number or a name, alike for all patients."""
+
+
 def _patient(dataset: Any) -> str:
     """Whose a slice is: by the number, as names are spelt differently from one day to the next."""
     number = str(dataset.get("PatientID") or "").strip()
-    name = str(dataset.get("PatientName") or "").replace("^", " ").split()
-    return number or " ".join(name).casefold()
+    name = " ".join(str(dataset.get("PatientName") or "").replace("^", " ").split()).casefold()
+    return next((told for told in (number, name) if not _NOBODY.fullmatch(told)), "")
 
 
 def _slice(path: Path, dataset: Any, frame: int | None, levels: list[Any]) -> Slice:

@@ -208,6 +208,10 @@ def test_a_patient_is_one_however_the_name_is_spelt(tmp_path):
         ("c/1", "", ""),
         ("c/2", "", " "),
         ("d/1", "", ""),
+        ("e1", "ANON", "Poe^Ann"),  # words that stand for nobody
+        ("e2", "anonymized", "POE^ANN"),
+        ("f/1", "000", "Anonymous"),
+        ("f/2", "Unknown", "N/A"),
     )
     for number, (place, patient, name) in enumerate(people):
         (tmp_path / place).mkdir(parents=True)
@@ -215,9 +219,9 @@ def test_a_patient_is_one_however_the_name_is_spelt(tmp_path):
         write_stack(tmp_path / place, SeriesInstanceUID=f"1.2.{number}", **who)
     found = find_cases([tmp_path])
     patients = {case.name: case.files.patient for case in found.cases}
-    groups = [{patients[place] for place in patients if place[0] == letter} for letter in "abcd"]
-    assert [len(group) for group in groups] == [1, 1, 1, 1]
-    assert len(set.union(*groups)) == 4
+    groups = [{patients[place] for place in patients if place[0] == letter} for letter in "abcdef"]
+    assert [len(group) for group in groups] == [1] * 6
+    assert len(set.union(*groups)) == 6
     assert "told by the folders where DICOM headers are blank" in found.patients_from
     for place in ("c/1", "c/2"):
         for path in (tmp_path / place).iterdir():
