@@ -41,15 +41,15 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
         if labels.grid.oriented != grid.oriented:
             raise InvalidInput(
                 f"{name}: they lie elsewhere than the image, and only one of both files says where "
-                f"left and right are, so they can't be put in place: got {labels.grid}, expected "
-                f"{grid}. Choose the file that belongs to it, or give both one geometry."
+                f"left and right are, so they can't be put in place: "
+                f"{_got_and_expected(labels.grid, grid)}. Choose the file that belongs to it, or give both one geometry."
             )
         array, moved = _reordered(labels, grid)
         offset = grid.offset_from(moved)
         if offset > _NEARBY_VOXELS:
             raise InvalidInput(
-                f"{name}: stored on another grid than expected ({_apart(offset)}): got "
-                f"{labels.grid}, expected {grid}. "
+                f"{name}: stored on another grid than expected ({_apart(offset)}): "
+                f"{_got_and_expected(labels.grid, grid)}. "
                 "Resample them onto that grid or choose the file that belongs to it."
             )
         notes.append(
@@ -82,3 +82,16 @@ def _reordered(labels: Volume, grid: Grid) -> tuple[Array, Grid]:
 
 def _apart(offset: float) -> str:
     return f"{offset:.3g} voxels apart" if np.isfinite(offset) else "different sizes"
+
+
+def _got_and_expected(got: Grid, expected: Grid) -> str:
+    """Both grids in words, with where they lie in the patient if nothing else tells them apart."""
+    if str(got) != str(expected):
+        return f"got {got}, expected {expected}"
+    return f"got {got}, {_extent(got)}, expected the same {_extent(expected)}"
+
+
+def _extent(grid: Grid) -> str:
+    ends = (grid.position((0, 0, 0)), grid.position(np.subtract(grid.shape, 1)))
+    first, last = ("(" + ", ".join(f"{mm:.4g}" for mm in end) + ")" for end in ends)
+    return f"from {first} to {last} mm"

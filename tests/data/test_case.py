@@ -68,8 +68,9 @@ def test_a_mirrored_header_of_the_same_shape_is_seen():
     labels = some_labels()
     affine = GRID.affine.copy()
     affine[:3, 2] *= -1
-    with pytest.raises(InvalidInput, match="another grid"):
+    with pytest.raises(InvalidInput, match="another grid") as error:
         put_on_grid(Volume(labels.array, Grid(GRID.shape, affine)), GRID, "The scribbles")
+    assert "(2.5, -14, 46) mm, expected the same from (10, -20, 30) to" in str(error.value)
 
 
 def test_a_small_offset_is_silent_a_larger_one_noted_a_large_one_refused():
