@@ -42,7 +42,8 @@ def put_on_grid(labels: Volume, grid: Grid, name: str) -> tuple[Array, tuple[str
             raise InvalidInput(
                 f"{name}: they lie elsewhere than the image, and only one of both files says where "
                 f"left and right are, so they can't be put in place: "
-                f"{_got_and_expected(labels.grid, grid)}. Choose the file that belongs to it, or give both one geometry."
+                f"{_got_and_expected(labels.grid, grid)}. "
+                "Choose the file that belongs to it, or give both one geometry."
             )
         array, moved = _reordered(labels, grid)
         offset = grid.offset_from(moved)
