@@ -99,8 +99,9 @@ class DockPlace(QObject):
         dock, window = self._dock, main_window_of(self._widget)
         if dock is None or not isinstance(window, QMainWindow) or dock.isFloating():
             return
-        for other in ours_in(window).keys() - {dock}:
-            if not other.isFloating() and dock not in window.tabifiedDockWidgets(other):
+        for other in ours_in(window):
+            is_apart = other is not dock and dock not in window.tabifiedDockWidgets(other)
+            if is_apart and not other.isFloating():
                 window.tabifyDockWidget(other, dock)
                 dock.show()
                 dock.raise_()

@@ -6,16 +6,13 @@ import re
 import statistics
 import time
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import nn
 
 from napari_scribseg.core.config import DEVICE
 from napari_scribseg.core.errors import InvalidInput
-from napari_scribseg.training.arithmetic import in_memory_format, is_bfloat16_faster
-
-M = TypeVar("M", bound=nn.Module)
+from napari_scribseg.training.arithmetic import M, in_memory_format, is_bfloat16_faster
 
 _TRIALS = 3
 _TRIAL_STEPS = 3

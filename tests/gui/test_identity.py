@@ -309,7 +309,7 @@ class TestInTheFiles:
 
         done, failed = predictions.predict_project(run, tmp_path / name, Child(2), lambda _: None)
         assert failed == {}
-        assert len(done) == 1
+        assert done == (CaseKey.in_project(tmp_path / name, "image"),)
         saved = saved_predictions.saved_prediction(run, cases[name])
         assert (saved.segmentation.array == 2).all()
         assert saved.uncertainty is not None, "the cases are ordered by it"

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QLabel, QShortcut, QWidget
 
 from napari_scribseg.core.types import Array
 from napari_scribseg.core.wording import counted
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.gui.autosave import Autosave
 from napari_scribseg.gui.canvas import layers
 from napari_scribseg.gui.canvas.chosen_layers import SLOTS, facts_of, kept_as
@@ -261,8 +262,8 @@ class CaseTab(Tab):
         if known and is_shown and layers.role_of(layer) == "segmentation":
             self._mark("predicted", only_up=True)
 
-    def note_predictions(self, cases: Sequence[str]) -> None:
-        """These cases of the project, by id, got segmentations: they are predicted."""
+    def note_predictions(self, cases: Sequence[CaseKey]) -> None:
+        """These cases got segmentations: they are predicted, if their project is still open."""
         if self._state is None or self.store.read_only:
             return
 
@@ -270,7 +271,10 @@ class CaseTab(Tab):
             self._show_state(state)
             self._order_cases()  # their doubt may have changed
 
-        self._session.run(lambda: self.store.mark_predicted(cases), marked)
+        project = self._session.project_folder
+        ids = [case.id for case in cases if case.is_in(project)]
+        if ids:
+            self._session.run(lambda: self.store.mark_predicted(ids), marked)
 
     def _keep_reference(self, reference: Array) -> None:
         """A reference that was loaded belongs to the case from now on, also in the project."""

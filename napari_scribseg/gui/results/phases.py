@@ -7,6 +7,7 @@ No Qt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,9 @@ class PhaseCase:
     def is_of(self, phase: str) -> bool:
         """Whether it is this phase, as far as that is known."""
         known = self.phase.upper()
-        return known == phase if known in (DIASTOLE, SYSTOLE) else phase in self.key.name
+        if known in (DIASTOLE, SYSTOLE):
+            return known == phase
+        return re.search(rf"(?<![A-Za-z]){phase}(?![A-Za-z])", self.key.name) is not None
 
 
 def predicted_cases(project: Path, run: Path) -> tuple[PhaseCase, ...]:

@@ -111,7 +111,7 @@ def predict(
 
 def predict_project(
     run: Path, project: Path, children: Children, progress: Callable[[int], None]
-) -> tuple[tuple[str, ...], dict[str, str]]:
+) -> tuple[tuple[CaseKey, ...], dict[str, str]]:
     """Segment every case of a project into the run's folder, with maps of the uncertainty.
 
     Args:
@@ -121,7 +121,7 @@ def predict_project(
         progress: called now and then with how many cases are done.
 
     Returns:
-        Ids of the cases that were segmented, and the reason by id of those that weren't.
+        The cases that were segmented, and the reason by id of those that weren't.
 
     Raises:
         RunError: the child failed for another reason than single cases.
@@ -155,7 +155,8 @@ def predict_project(
             for name in names:
                 (out / name).rename(out / f"{wanted}{name.removeprefix(case_id)}")
         out.rename(out.with_name("output"))
-    return tuple(document["written"]), dict(document["failed"])
+    written = tuple(CaseKey.in_project(project, case_id) for case_id in document["written"])
+    return written, dict(document["failed"])
 
 
 def maps_of(run: Path, snapshot: Snapshot, children: Children) -> dict[str, Array]:

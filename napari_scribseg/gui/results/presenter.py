@@ -9,7 +9,7 @@ no event can put one run's name over the numbers of another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -266,7 +266,7 @@ class ResultsPresenter:
         if self.screen.predicting:
             self._update(predicting=True, progress=text)
 
-    def cases_predicted(self, run: Path, done: Sequence[str], failed: Mapping[str, str]) -> None:
+    def cases_predicted(self, run: Path, done: Sequence[CaseKey], failed: dict[str, str]) -> None:
         """Every case of the project was tried: the shown one is shown, the others when opened."""
         self.kept.forget_run(run)
         text = (

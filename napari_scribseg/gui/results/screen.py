@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from napari_scribseg.core.types import Array
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import CLEAN_UP, PostProcessing
 from napari_scribseg.gui.results.advice import Advice
 from napari_scribseg.gui.results.comparison import Comparison
@@ -99,8 +100,8 @@ class ResultsView(Protocol):
         """Show where to draw next."""
         ...
 
-    def show_predicted(self, cases: Sequence[str]) -> None:
-        """These cases of the project, by id, were segmented."""
+    def show_predicted(self, cases: Sequence[CaseKey]) -> None:
+        """These cases of a project were segmented together."""
         ...
 
     def say(self, text: str, level: Level = "info") -> None:

@@ -11,6 +11,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 
 from napari_scribseg.core.errors import ScribsegError
 from napari_scribseg.core.types import Array
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.evaluation.post_processing import PostProcessing
 from napari_scribseg.gui.canvas.slices import show_slice, shown_slice
 from napari_scribseg.gui.qt import Signal, single_shot
@@ -50,7 +51,7 @@ class ResultsTab(Tab):
     scores_shown = Signal()
     """The table shows how a prediction compares with the reference."""
     cases_predicted = Signal(object)
-    """Ids of the project's cases that were segmented together."""
+    """CaseKeys of the cases of a project that were segmented together."""
     suggestion_visited = Signal()
     """A slice that was worth drawing on is shown."""
 
@@ -140,8 +141,8 @@ class ResultsTab(Tab):
         self.advising.show(advice)
         self.reveal(self.advice)
 
-    def show_predicted(self, cases: Sequence[str]) -> None:
-        """These cases of the project, by id, were segmented."""
+    def show_predicted(self, cases: Sequence[CaseKey]) -> None:
+        """These cases of a project were segmented together."""
         self.cases_predicted.emit(cases)
 
     def say(self, text: str, level: Level = "info") -> None:

@@ -91,11 +91,6 @@ class RunCard:
         return usual_steps(self.method)
 
     @property
-    def fewest_steps(self) -> int:
-        """Steps below which nothing is said of how it stands."""
-        return self.training.fewest_steps(self.usual_steps)
-
-    @property
     def status_text(self) -> str:
         """How it is, in one line."""
         parts = [_WORDS[self.state]]

@@ -185,10 +185,10 @@ class RunsPanel(Panel):
         if self._history is None:
             return
         card = self._current()
-        training = TrainConfig()
+        training = TrainConfig() if card is None else card.training
         enough = training.steps if card is None else card.usual_steps
-        fewest = training.fewest_steps(enough) if card is None else card.fewest_steps
-        trend = trend_of(self._history, mean_scores(self._preview_scores), enough, fewest)
+        scores, fewest = mean_scores(self._preview_scores), training.fewest_steps(enough)
+        trend = trend_of(self._history, scores, enough, fewest)
         color = LEVEL_COLORS[_TREND_LEVELS.get(trend.verdict, "info")]
         self.trend.setStyleSheet(f"color: {color};" if color else quiet())
         self.trend.setText(trend.sentence)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.region import Region
+from napari_scribseg.data.case import CaseKey
 from napari_scribseg.data.dataset import read_dataset
 from napari_scribseg.data.pseudonyms import safe_id
 from napari_scribseg.gui import drawn_strokes, recent
@@ -152,7 +153,10 @@ def test_going_through_the_cases_by_key_saves_and_brings_back(opened, project, q
 def test_cases_that_were_segmented_together_are_predicted(opened, qtbot):
     dock = opened
     dock.tab.store.mark("patient01", progress="done", by="ann")
-    dock.tab.note_predictions(["patient00", "patient01", "gone"])
+    here = dock.session.project_folder
+    dock.tab.note_predictions([CaseKey.in_project(here.parent / "other", "patient02")])
+    keys = [CaseKey.in_project(here, name) for name in ("patient00", "patient01", "gone")]
+    dock.tab.note_predictions(keys)
 
     def states() -> list[str]:
         return [case.progress for case in dock.tab.store.state().cases]

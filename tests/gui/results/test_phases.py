@@ -25,7 +25,7 @@ KINDS = [
     (TWO_PATIENTS[:3], "b1", ("a1", "a2")),  # the shown patient has only one of them
     ((("x_ES", "", ""), ("x_ED", "", "")), None, ("x_ED", "x_ES")),  # names tell it
     ((("one_ED", "a", "ES"), ("two", "a", "ED")), None, ("two", "one_ED")),  # somebody has said it
-    ((("p", "p", ""),), "p", (None, None)),
+    ((("p", "p", ""), ("TEST_MEDIAN", "q", "")), "p", (None, None)),  # no word in another
 ]
 
 

@@ -223,12 +223,12 @@ class TestAfterARestart:
         presenter.predict()
         answer(presenter, outcome(ONE))
         presenter.predict("cases")
-        presenter.cases_predicted(ONE, ["p1"], {})
+        presenter.cases_predicted(ONE, [CaseKey("", "p1")], {})
         assert presenter.kept.predictions == {}, "the folder holds something newer"
         jobs.load_newest.assert_called_once()
         answer(presenter, outcome(TWO))
         assert table(presenter) == ("second", TWO, (TWO,)), "what was forgotten is in no one's way"
-        presenter.cases_predicted(ONE, ["p1"], {})
+        presenter.cases_predicted(ONE, [CaseKey("", "p1")], {})
         assert said(presenter) == (
             "1 case segmented by first. Each shows its segmentation and scores when it is opened.",
             "good",
@@ -388,7 +388,7 @@ def test_all_cases_are_counted(presenter, jobs):
     jobs.predict_cases.assert_called_once_with(ONE)
     presenter.progressed("3 cases done …")
     assert presenter.screen.progress == "3 cases done …"
-    presenter.cases_predicted(ONE, ["p1", "p2", "p3", "p4"], {"p5": "It is gone."})
+    presenter.cases_predicted(ONE, [CaseKey("", f"p{n}") for n in range(4)], {"p5": "It is gone."})
     assert said(presenter)[1] == "warning"
     assert "4 cases segmented by first." in said(presenter)[0]
     assert "p5: It is gone." in said(presenter)[0]
