@@ -55,3 +55,21 @@ def test_compare_methods(tmp_path):
     assert any(name.startswith("locked_") for name in names)
     assert "0.5" in (tmp_path / "curve" / "summary.csv").read_text(encoding="utf-8")
     assert (tmp_path / "recipe.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "said"), [("how-to/run-headless.md", "heart06_ES"), ("anatomy.md", "")]
+)
+def test_python_examples_run_as_they_stand_but_for_the_minutes(page, said, tmp_path):
+    text = (PAGES.parent / page).read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", example.replace('{"minutes": 5}', '{"steps": 0}')],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(PAGES.parent.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout

@@ -135,6 +135,7 @@ def _stops_in_order(_: argparse.Namespace) -> bool:
 
 def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # noqa: ARG001
     """List the methods."""
+    from napari_scribseg.core.config import TrainConfig
     from napari_scribseg.methods.registry import problems, specs
 
     default = specs()[0].name
@@ -152,6 +153,7 @@ def run_methods(arguments: argparse.Namespace, display: Display) -> Answer:  # n
             }
             for m in specs()
         ],
+        "training": TrainConfig.model_json_schema()["properties"],
     }
     lines: list[str] = []
     for m in specs():

@@ -300,7 +300,8 @@ def _check_something_learns(training: TrainConfig, continues: RunFolder | None) 
     if training.at_once and training.start == "random" and continues is None:
         raise InvalidInput(
             "A training of no steps only fits the last layer, and random weights give it nothing "
-            "to build on: choose start=anatomy, or give the training some steps or minutes."
+            "to build on: choose a method and a preset that begin with weights that know anatomy "
+            "(start=anatomy), or give the training some steps or minutes."
         )
 
 

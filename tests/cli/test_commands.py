@@ -369,6 +369,8 @@ def test_methods_are_listed_with_their_default(capsys: Any) -> None:
     assert document["default"] == document["methods"][0]["name"]
     assert {"random_walker", "partial_ce", "effdnet"} <= {m["name"] for m in document["methods"]}
     assert all("quick" in m["presets"] for m in document["methods"])
+    assert set(document["training"]) == set(TrainConfig.model_fields)
+    assert all(setting["description"] for setting in document["training"].values())
 
 
 def test_an_unknown_method_lists_the_known_ones(tmp_path: Path, capsys: Any) -> None:

@@ -103,7 +103,7 @@ def test_no_step_gives_a_model_that_segments(tmp_path) -> None:
 
 
 def test_random_weights_and_no_step_are_refused_before_anything_is_written(tmp_path) -> None:
-    with pytest.raises(InvalidInput, match="start=anatomy"):
+    with pytest.raises(InvalidInput, match="a method and a preset that begin with weights"):
         phantom_run(tmp_path, PartialCE, steps=0, start="random")
     assert not (tmp_path / "run").exists()
 
