@@ -50,7 +50,7 @@ def rows_of(measured: Measured, benchmarks: str) -> dict[str, tuple[list[str], s
     Raises:
         ValueError: the section is not there, or has too few tables.
     """
-    sections = dict(re.findall(r"^## (.*)\n((?:(?!## ).*\n?)*)", benchmarks, re.MULTILINE))
+    sections = dict(re.findall(r"^##+ (.*)\n((?:(?!##).*\n?)*)", benchmarks, re.MULTILINE))
     if measured.heading not in sections:
         raise ValueError(f'{BENCHMARKS.name} has no section "{measured.heading}".')
     tables = re.findall(r"(?:^\|.*\n)+", sections[measured.heading], re.MULTILINE)
