@@ -1,7 +1,9 @@
-"""About how much memory and time a training takes: measured on two steps with made-up slices.
+"""About how much memory and time a training takes: measured on a few steps with made-up slices.
 
-Two small steps rather than a formula: methods differ in how often they run their network, and
-machines in how fast. What else the computer does at the moment is part of the answer.
+Steps rather than a formula: methods differ in how often they run their network, and machines in how
+fast. What else the computer does at the moment is part of the answer. Memory is told by a small
+step; the time is that of whole batches, as far as these are small: much of a step is spent once
+for a batch, so that a small one times many would be too long.
 """
 
 from __future__ import annotations
@@ -21,12 +23,16 @@ from napari_scribseg.data.case import Case
 from napari_scribseg.methods.base import Method
 from napari_scribseg.training.learner import Learner
 from napari_scribseg.training.machine import choose_machine, choose_threads
-from napari_scribseg.training.prepare import empty_samples
+from napari_scribseg.training.prepare import SampleSet, empty_samples
 
 _BASE_MIB = 450.0
 """Python, PyTorch and this package without any network (measured on Linux)."""
 _SLACK = 1.15
 """Buffers of convolutions and the allocator's fragments, on top of what is kept for gradients."""
+_TIMED_MIB = 1024.0
+"""A batch that is timed keeps no more than that for its gradients."""
+_TIMED_STEPS = 3
+"""The first finds out how to compute and is not counted; the fastest of the others is."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +75,37 @@ def estimate(
     samples.add(case, kind.prepare(case, options), unlabelled=kind.uses_unlabelled)
     size = min(2, training.batch_size)
     small = training.updated(
-        {"batch_size": size, "steps": 4, "minutes": None, "patch": list(training.patch)}
+        {"batch_size": size, "steps": 8, "minutes": None, "patch": list(training.patch)}
     )
     learner = Learner(kind(schema.n_classes, options), small, machine)
     learner.learn(samples.batch(1, small, 0.0))
     batch, kept = samples.batch(2, small, 0.5), _Kept()
-    began = time.perf_counter()
     with torch.autograd.graph.saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         learner.learn(batch)
-    step = (time.perf_counter() - began) * training.batch_size / size
     weights = sum(p.nbytes for p in learner.method.parameters())
     # Weights, gradient, two moments of the optimiser, and the average.
     fixed = weights * 5 / 2**20 + (0.0 if machine.device.type == "cuda" else _BASE_MIB)
+    each = kept.mib(weights) / size
+    timed = min(training.batch_size, max(size, int(_TIMED_MIB / max(each, 1.0))))
+    step = _seconds(learner, samples, small.updated({"batch_size": timed}))
+    step *= training.batch_size / timed
     return Estimate(
-        memory_mib=fixed + _SLACK * kept.mib(weights) * training.batch_size / size,
+        memory_mib=fixed + _SLACK * each * training.batch_size,
         seconds_per_step=step,
         seconds=60 * training.minutes if training.minutes else step * training.steps,
         device=str(machine),
     )
+
+
+def _seconds(learner: Learner, samples: SampleSet, training: TrainConfig) -> float:
+    """Of a step in the middle of a training."""
+    found = []
+    for number in range(_TIMED_STEPS):
+        batch = samples.batch(3 + number, training, 0.5)
+        began = time.perf_counter()
+        learner.learn(batch)
+        found.append(time.perf_counter() - began)
+    return min(found[1:])
 
 
 class _Kept:
