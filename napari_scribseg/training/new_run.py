@@ -5,7 +5,7 @@ Command line, demo and scripts make their runs here. Importing it loads no torch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +18,11 @@ from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.data.sequences import in_sequences, same_sequences, sequences_of
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_of_files
-from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.documents import STROKES, RunCase, validation_words
 from napari_scribseg.runs.folder import RunFolder
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that "auto" holds out, and of the strokes that "strokes" does."""
-STROKES: Final = "strokes"
-"""As what is validated on: no case, but a share of the strokes of the training cases."""
 
 
 def prepare_run(
@@ -125,6 +123,7 @@ def _is_by_strokes(dataset: Dataset, validate: str) -> bool:
 def run_of_cases(
     out: Path,
     *,
+    method: str,
     training: TrainConfig,
     cases: tuple[RunCase, ...],
     validate: str = "auto",
@@ -134,6 +133,7 @@ def run_of_cases(
 
     Args:
         out: a new folder.
+        method: name of a method.
         training: settings of the engine.
         cases: to learn from and to validate on, with absolute paths.
         validate: what was asked to validate on, as `prepare_run` is given it.
@@ -142,19 +142,9 @@ def run_of_cases(
     Raises:
         InvalidInput: as `RunFolder.create`.
     """
-    words = _validation_words(cases, training, validate)
-    return RunFolder.create(out, training=training, cases=cases, **words, **given)
-
-
-def _validation_words(
-    cases: Iterable[RunCase], training: TrainConfig, validate: str
-) -> dict[str, str]:
-    """What a run's record says of its validation: on what, and what that decides."""
-    if any(case.role == "validate" for case in cases):
-        return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
-    if training.held_out_strokes:
-        return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
-    return {"validate_on": "none", "checkpoint_choice": "last step"}
+    spec = spec_named(method)
+    words = validation_words(cases, training, validate, by_references=spec.uses_references)
+    return RunFolder.create(out, method=method, training=training, cases=cases, **words, **given)
 
 
 def _start_settings(
