@@ -280,7 +280,9 @@ def _refuse_other_cases(run: RunFolder, arguments: argparse.Namespace) -> None:
         dataset = dataset_of(arguments)
         dataset = in_sequences(dataset, record.sequences) if record.sequences else dataset
         seed = record.training.random_seed
-        asked = cases_asked_for(dataset, arguments.split, validate, seed)
+        # Those of its patients that it learns from may have been known to its first weights.
+        learnt = {files.patient for files in run.files("train")} if record.continues else ()
+        asked = cases_asked_for(dataset, arguments.split, validate, seed, learnt)
         if set(map(_told, asked)) != set(map(_told, run.cases)):
             others = [f"--{name.replace('_', '-')}" for name in given]
     if others:
