@@ -40,6 +40,7 @@ class Slice:
         n_channels: sequences (C) of the image.
         background: pixels of the slice where background was drawn, and where it is known although
             nobody drew.
+        z: its index in the volume of its case.
     """
 
     image: Tensor
@@ -49,6 +50,7 @@ class Slice:
     case: str
     n_channels: int = 1
     background: tuple[int, int] = (0, 0)
+    z: int = 0
 
 
 def augmented(

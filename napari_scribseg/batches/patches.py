@@ -68,13 +68,13 @@ class PatchSet:
             for first in range(0, len(volume), slices)
         ]
 
-    def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:  # noqa: ARG002
+    def replace_maps(self, case: Case, maps: dict[str, Array]) -> None:
         """Put other maps in the place of those that the case was added with.
 
         Raises:
             InvalidInput: see `add`.
         """
-        self._slices.replace_maps(case, maps, unlabelled=True)
+        self._slices.replace_maps(case, maps)
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:
         """The wanted in-plane patch (y, x), cut as `SliceSet.patch` does."""

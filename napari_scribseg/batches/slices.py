@@ -226,15 +226,18 @@ class SliceSet:
         """
         self.slices.extend(self._slices_of(case, maps, unlabelled=unlabelled, outside=outside))
 
-    def replace_maps(self, case: Case, maps: dict[str, Array], *, unlabelled: bool) -> None:
+    def replace_maps(self, case: Case, maps: dict[str, Array]) -> None:
         """Put other maps in the place of those that the case was added with.
+
+        Which of its slices are shown, and their targets, stay as they are: a case may have been
+        added with more strokes than it has itself.
 
         Raises:
             InvalidInput: see `add`.
         """
-        fresh = iter(self._slices_of(case, maps, unlabelled=unlabelled))
+        fresh = {item.z: item for item in self._slices_of(case, maps, unlabelled=True)}
         self.slices = [
-            _with_targets_of(old, next(fresh)) if old.case == case.id else old
+            _with_targets_of(old, fresh[old.z]) if old.case == case.id else old
             for old in self.slices
         ]
 
@@ -287,6 +290,7 @@ class SliceSet:
                     case.id,
                     image.shape[1],
                     background_counts(integers[z, 0]),
+                    z,
                 )
 
     def patch(self, wanted: tuple[int, int]) -> tuple[int, int]:

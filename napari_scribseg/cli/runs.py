@@ -14,6 +14,7 @@ from napari_scribseg.core.config import apply_changes, parse_assignments
 from napari_scribseg.core.conventions import CONVENTIONS
 from napari_scribseg.core.errors import InvalidInput, RunError
 from napari_scribseg.data.sequences import in_sequences
+from napari_scribseg.runs.documents import STROKES
 from napari_scribseg.runs.folder import RunFolder, is_run
 from napari_scribseg.runs.process import refuse_when_running
 from napari_scribseg.training.new_run import cases_asked_for, prepare_run
@@ -181,6 +182,8 @@ def _with_data_in(run: RunFolder, folder: Path) -> RunFolder:
 
 def _budget(arguments: argparse.Namespace) -> dict[str, Any]:
     """The budget that was given for a run to resume, by name; empty if none was."""
+    if arguments.minutes == 0:
+        return {"steps": 0}
     given = {name: getattr(arguments, name) for name in ("steps", "minutes")}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -194,6 +197,12 @@ def _checked(
     """
     if not is_worker:
         refuse_when_running(run)
+    saved = run.checkpoint("last").exists()
+    if resume and not saved:
+        raise RunError(
+            f"The run {run.path} has no checkpoint to continue from. Start it afresh with "
+            f"`scribseg train {run.path}`."
+        )
     if budget:
         run = run.extended(**budget)
     end = run.summary.end
@@ -201,12 +210,6 @@ def _checked(
         raise RunError(
             f"The run {run.path} is complete. Give it a larger budget, --resume with --steps or "
             "--minutes, or start a new one from its weights with --continue-from."
-        )
-    saved = run.checkpoint("last").exists()
-    if resume and not saved:
-        raise RunError(
-            f"The run {run.path} has no checkpoint to continue from. Start it afresh with "
-            f"`scribseg train {run.path}`."
         )
     if saved and not resume:
         raise RunError(
@@ -260,7 +263,9 @@ _OF_CASES: Final = (
 def _refuse_other_cases(run: RunFolder, arguments: argparse.Namespace) -> None:
     """Refuse options that would have made a run of other cases; those that made it are accepted."""
     record = run.record
-    validate = arguments.validate if arguments.validate != "none" else record.validate_on
+    in_vain = record.training.held_out_strokes and record.validate_on == "none"
+    unasked = {"none", STROKES} if in_vain else {"none"}
+    validate = record.validate_on if arguments.validate in unasked else arguments.validate
     others = [
         f"--{name} (made with {made})"
         for name, given, made in (
@@ -275,7 +280,9 @@ def _refuse_other_cases(run: RunFolder, arguments: argparse.Namespace) -> None:
         dataset = dataset_of(arguments)
         dataset = in_sequences(dataset, record.sequences) if record.sequences else dataset
         seed = record.training.random_seed
-        asked = cases_asked_for(dataset, arguments.split, validate, seed)
+        # Those of its patients that it learns from may have been known to its first weights.
+        learnt = {files.patient for files in run.files("train")} if record.continues else ()
+        asked = cases_asked_for(dataset, arguments.split, validate, seed, learnt)
         if set(map(_told, asked)) != set(map(_told, run.cases)):
             others = [f"--{name.replace('_', '-')}" for name in given]
     if others:

@@ -184,7 +184,7 @@ def _tell_of_patients(run: RunFolder, arguments: argparse.Namespace, display: Di
     from napari_scribseg.data.patients import BY_NAMES, patients_of, patients_sentence
 
     held = run.files("validate")
-    if not held or arguments.method is None:
+    if not held or (arguments.method is None and arguments.continue_from is None):
         return
     cases = (*run.files("train"), *held)
     by_name = patients_of(case.id for case in cases) == {case.id: case.patient for case in cases}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ _FEWEST_PATIENTS: Final = 5
 
 
 def hold_out(
-    cases: Sequence[CaseFiles], share: float, random_seed: int
+    cases: Sequence[CaseFiles], share: float, random_seed: int, learnt: Collection[str] = ()
 ) -> tuple[tuple[CaseFiles, ...], tuple[CaseFiles, ...]]:
     """Cases for training and for validation; patients stay whole, order is kept.
 
@@ -23,6 +23,7 @@ def hold_out(
         cases: of any number of patients; with fewer than 5 patients none is held out.
         share: of the patients to hold out, 0 to below 1; above 0 it is at least one patient.
         random_seed: which patients; the same seed gives the same ones.
+        learnt: patients that the weights to begin with have learnt from: none of them is held out.
 
     Raises:
         InvalidInput: share is not in [0, 1).
@@ -34,7 +35,8 @@ def hold_out(
     if len(patients) >= _FEWEST_PATIENTS and share > 0:
         count = min(max(1, round(share * len(patients))), len(patients) - 1)
     shuffled = np.random.default_rng(random_seed).permutation(len(patients))
-    held = {patients[i] for i in shuffled[:count]}
+    unknown = [patients[i] for i in shuffled if patients[i] not in learnt]
+    held = set(unknown[:count])
     return (
         tuple(case for case in cases if case.patient not in held),
         tuple(case for case in cases if case.patient in held),

@@ -19,8 +19,9 @@ from napari_scribseg.experiment.recipe import share_text
 from napari_scribseg.experiment.thinned_scribbles import thinned
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.io.volumes import write_volume
+from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_of_files
-from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.documents import RunCase, validation_words
 from napari_scribseg.runs.folder import RunFolder, is_run
 
 _DIGITS: Final = 12
@@ -44,20 +45,21 @@ def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolde
         return RunFolder.open(path)
     _remove(path)
     _remove(path.parent / TIMING)  # of another run
+    cases = tuple(
+        RunCase(files=_files(folder, experiment, trial, case), role="train") for case in trial.train
+    )
     run = RunFolder.create(
         path,
         method=trial.settings.method,
         options=trial.settings.options,
         training=trial.training,
         schema=experiment.labels,
-        cases=tuple(
-            RunCase(files=_files(folder, experiment, trial, case), role="train")
-            for case in trial.train
-        ),
+        cases=cases,
         preset=trial.settings.preset,
         dataset=experiment.dataset_title,
         dataset_folder=Path(experiment.recipe.dataset),
         effort=effort_of_files(case.files.scribbles for case in trial.train),
+        **_validation_words(trial, cases),
     )
     write_text(mark, trial.sha256)
     return run
@@ -68,6 +70,15 @@ def empty(there: Path) -> None:
     for path in there.iterdir():
         if not path.name.startswith("lease-"):
             _remove(path)
+
+
+def _validation_words(trial: Trial, cases: tuple[RunCase, ...]) -> dict[str, str]:
+    """What the record says of the validation: of strokes, since no case validates a trial."""
+    training = trial.training
+    if not training.held_out_strokes:
+        return {}
+    spec = spec_named(trial.settings.method)
+    return validation_words(cases, training, "none", by_references=spec.uses_references)
 
 
 def _files(folder: Path, experiment: Experiment, trial: Trial, case: CaseFacts) -> CaseFiles:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from napari_scribseg import __version__
-from napari_scribseg.core.config import Minutes, Positive, PositiveInt, TrainConfig
+from napari_scribseg.core.config import Minutes, Positive, Steps, TrainConfig
 from napari_scribseg.data.case import CaseFiles
 
 BEGINNINGS: Final = {
@@ -19,6 +20,9 @@ BEGINNINGS: Final = {
     "anatomy": "weights that know synthetic anatomy",
 }
 """What a training begins with that continues no other, by its setting `start`."""
+
+STROKES: Final = "strokes"
+"""As what is validated on: no case, but a share of the strokes of the training cases."""
 
 
 class _Document(BaseModel):
@@ -85,6 +89,24 @@ class RunCase(BaseModel):
     role: Literal["train", "validate"]
 
 
+def validation_words(
+    cases: Iterable[RunCase], training: TrainConfig, validate: str, *, by_references: bool
+) -> dict[str, str]:
+    """What a run's record says of its validation: on what, and what that decides.
+
+    Args:
+        cases: of the run.
+        training: its settings.
+        validate: what was asked for.
+        by_references: whether its method learns from references: then no stroke is held out.
+    """
+    if any(case.role == "validate" for case in cases):
+        return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
+    if training.held_out_strokes and not by_references:
+        return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
+    return {"validate_on": "none", "checkpoint_choice": "last step"}
+
+
 class RunCases(_Document):
     """The document cases.json."""
 
@@ -94,7 +116,7 @@ class RunCases(_Document):
 class Budget(_Document):
     """The document budget.json: a budget that was asked for after the run was made."""
 
-    steps: PositiveInt
+    steps: Steps
     minutes: Minutes | None
 
 

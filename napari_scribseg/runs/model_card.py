@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from napari_scribseg.core.config import TrainConfig
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.wording import counted
+
+_HELD_OUT: Final = "strokes of the training cases, held out of the training,"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class LearntFrom:
     Args:
         cases: training cases.
         patients: whose they are.
-        validation: cases that chose the weights.
+        validation: cases that chose the weights; 0 = held-out strokes did, or nothing.
         slices: training slices, None where nobody counted.
         references: whether dense references were learnt from, else scribbles.
         sequences: that it sees of every case, in their order; none = one that nobody named.
@@ -154,8 +156,9 @@ def _score(score: Score | None, learnt: LearntFrom) -> str:
         return "Not measured: no score on cases that it has not learnt from is known."
     name = {"dice": "Dice"}.get(score.measure, _plain(score.measure))
     rows = [(c, "-" if v is None else f"{v:.3f}") for c, v in score.classes.items()]
+    cases = f"the {counted(learnt.validation, 'case')}" if learnt.validation else _HELD_OUT
     return (
-        f"On the {counted(learnt.validation, 'case')} that chose the weights, which flatters "
+        f"On {cases} that chose the weights, which flatters "
         f"(mean {score.mean:.3f}):\n\n" + _table(("structure", name), rows)
     )
 

@@ -33,7 +33,8 @@ class Summary:
         last_step: the highest step that any event tells of, 0 before the first.
         end: how the last session that has ended did so.
         seconds: the most training time that any end tells of.
-        score: the last validation that has a mean.
+        score: of the weights that predict: the last validation that found the best ones so far;
+            before there is one, the last that has a mean.
         slices: with strokes that are learnt from; 0 before the training has begun, and in old logs.
     """
 
@@ -47,16 +48,21 @@ class Summary:
     def with_event(self, event: Event) -> Summary:
         """The summary after one more event."""
         is_end = isinstance(event, Finished)
-        scored = isinstance(event, Validated) and event.mean is not None
         return replace(
             self,
             last=event,
             last_step=max(self.last_step, getattr(event, "step", 0)),
             end=event if is_end else self.end,
             seconds=max(self.seconds, event.seconds) if is_end else self.seconds,
-            score=event if scored else self.score,
+            score=self._score_after(event),
             slices=event.drawn_slices if isinstance(event, Started) else self.slices,
         )
+
+    def _score_after(self, event: Event) -> Validated | None:
+        if not isinstance(event, Validated) or event.mean is None:
+            return self.score
+        is_kept = event.best or self.score is None or not self.score.best
+        return event if is_kept else self.score
 
 
 def whole_events(data: bytes) -> tuple[list[Event], int]:

@@ -64,7 +64,7 @@ class CheckpointInfo(BaseModel):
     """How often the method has made new targets so far."""
     best_score: float | None = None
     not_better: Count = 0
-    """Validations since the best weights."""
+    """Validations since the score was last better than all before."""
     loss_scale: float | None = None
     """Of float16 training."""
 

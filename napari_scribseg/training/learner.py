@@ -70,7 +70,7 @@ class Learner:
         self.relabels = 0
         self.best_score: float | None = None
         self.not_better = 0
-        """Validations since the best weights."""
+        """Validations since the score was last better than all before."""
         self._parameters = [p for p in self.method.parameters() if p.requires_grad]
         self._optimiser = make_optimiser(self._parameters, config)
         decay = config.weight_average

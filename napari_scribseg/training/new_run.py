@@ -5,26 +5,25 @@ Command line, demo and scripts make their runs here. Importing it loads no torch
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from napari_scribseg.core.config import TrainConfig, apply_changes
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.method_spec import MethodSpec, Preset
-from napari_scribseg.data.case import Dataset
+from napari_scribseg.data.case import CaseFiles, Dataset
 from napari_scribseg.data.hold_out import hold_out
 from napari_scribseg.data.patients import ADVICE, BY_NAMES, torn_look_alikes
 from napari_scribseg.data.sequences import in_sequences, same_sequences, sequences_of
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.project.teamwork import effort_of_files
-from napari_scribseg.runs.documents import RunCase
+from napari_scribseg.runs.documents import STROKES, RunCase, validation_words
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.learnt_before import learnt_patients
 
 VALIDATION_SHARE: Final = 0.2
 """Share of the patients that "auto" holds out, and of the strokes that "strokes" does."""
-STROKES: Final = "strokes"
-"""As what is validated on: no case, but a share of the strokes of the training cases."""
 
 
 def prepare_run(
@@ -59,7 +58,8 @@ def prepare_run(
 
     Raises:
         InvalidInput: there is no such method, preset, setting, split or sequence, a patient would
-            be on both sides, a case lacks a sequence, or the weights to start from don't fit.
+            be on both sides, a case lacks a sequence, or the weights to start from don't fit or
+            have learnt from a patient to validate on.
 
     Example:
         >>> from napari_scribseg import prepare_run, read_dataset, sample_folder
@@ -81,7 +81,8 @@ def prepare_run(
         from napari_scribseg.training.warm_start import check_start
 
         check_start(continues, spec.load(), options, dataset.schema, wanted)
-    cases = cases_asked_for(dataset, split, validate, training.random_seed)
+    learnt = learnt_patients(continues, dataset.cases, dataset.folder)
+    cases = cases_asked_for(dataset, split, validate, training.random_seed, learnt)
     same_sequences([case.files for case in cases], wanted)
     return run_of_cases(
         Path(out),
@@ -100,7 +101,11 @@ def prepare_run(
 
 
 def cases_asked_for(
-    dataset: Dataset, split: str | None, validate: str, random_seed: int
+    dataset: Dataset,
+    split: str | None,
+    validate: str,
+    random_seed: int,
+    learnt: Collection[str] = (),
 ) -> tuple[RunCase, ...]:
     """The cases that a run of a dataset is made of.
 
@@ -109,13 +114,14 @@ def cases_asked_for(
         split: as for `prepare_run`.
         validate: as for `prepare_run`.
         random_seed: of the choice of held-out patients.
+        learnt: patients that the weights to begin with have learnt from: none of them validates.
 
     Raises:
         InvalidInput: as `prepare_run`.
     """
     split = split or ("train" if "train" in dataset.splits else "all")
     held = "none" if _is_by_strokes(dataset, validate) else validate
-    return _cases_of(dataset, split, held, random_seed)
+    return _cases_of(dataset, split, held, random_seed, learnt)
 
 
 def _is_by_strokes(dataset: Dataset, validate: str) -> bool:
@@ -125,6 +131,7 @@ def _is_by_strokes(dataset: Dataset, validate: str) -> bool:
 def run_of_cases(
     out: Path,
     *,
+    method: str,
     training: TrainConfig,
     cases: tuple[RunCase, ...],
     validate: str = "auto",
@@ -134,6 +141,7 @@ def run_of_cases(
 
     Args:
         out: a new folder.
+        method: name of a method.
         training: settings of the engine.
         cases: to learn from and to validate on, with absolute paths.
         validate: what was asked to validate on, as `prepare_run` is given it.
@@ -142,19 +150,9 @@ def run_of_cases(
     Raises:
         InvalidInput: as `RunFolder.create`.
     """
-    words = _validation_words(cases, training, validate)
-    return RunFolder.create(out, training=training, cases=cases, **words, **given)
-
-
-def _validation_words(
-    cases: Iterable[RunCase], training: TrainConfig, validate: str
-) -> dict[str, str]:
-    """What a run's record says of its validation: on what, and what that decides."""
-    if any(case.role == "validate" for case in cases):
-        return {"validate_on": validate, "checkpoint_choice": "score on the validation cases"}
-    if training.held_out_strokes:
-        return {"validate_on": STROKES, "checkpoint_choice": "agreement with held-out strokes"}
-    return {"validate_on": "none", "checkpoint_choice": "last step"}
+    spec = spec_named(method)
+    words = validation_words(cases, training, validate, by_references=spec.uses_references)
+    return RunFolder.create(out, method=method, training=training, cases=cases, **words, **given)
 
 
 def _start_settings(
@@ -173,10 +171,19 @@ def _start_settings(
     return spec.preset(preset), preset
 
 
-def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> tuple[RunCase, ...]:
+def _cases_of(
+    dataset: Dataset, split: str, validate: str, random_seed: int, learnt: Collection[str]
+) -> tuple[RunCase, ...]:
     training, validation = dataset.split(split), ()
     if validate == "auto":
-        training, validation = hold_out(training, VALIDATION_SHARE, random_seed)
+        whole = training
+        training, validation = hold_out(whole, VALIDATION_SHARE, random_seed, learnt)
+        if not validation and hold_out(whole, VALIDATION_SHARE, random_seed)[1]:
+            raise InvalidInput(
+                f"{dataset.title}: the weights to begin with have learnt from every patient of the "
+                f"split '{split}', so that a validation on some of them would flatter. Use "
+                "--validate none, or train anew."
+            )
         if not validation:
             raise InvalidInput(
                 f"{dataset.title}: the split '{split}' has too few patients to hold some out. "
@@ -184,6 +191,7 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
             )
     elif validate != "none":
         validation = dataset.split(validate)
+    _refuse_learnt(dataset, validate, validation, learnt)
     shared = {case.patient for case in training} & {case.patient for case in validation}
     if shared:
         raise InvalidInput(
@@ -204,3 +212,15 @@ def _cases_of(dataset: Dataset, split: str, validate: str, random_seed: int) -> 
         *(RunCase(files=files.absolute(), role="train") for files in training),
         *(RunCase(files=files.absolute(), role="validate") for files in validation),
     )
+
+
+def _refuse_learnt(
+    dataset: Dataset, validate: str, validation: Sequence[CaseFiles], learnt: Collection[str]
+) -> None:
+    known = sorted({case.patient for case in validation} & set(learnt))
+    if known:
+        raise InvalidInput(
+            f"{dataset.title}: the weights to begin with have learnt from patients of the split "
+            f"'{validate}' ({', '.join(known[:5])}), so the validation would flatter. Choose "
+            "another, use --validate none, or train anew."
+        )

@@ -74,7 +74,7 @@ class Relabelling:
             classes = [name for name, array in new.items() if array.dtype.kind in "iu"]
             changed += sum(int(np.count_nonzero(new[name] != old[name])) for name in classes)
             voxels += sum(new[name].size for name in classes)
-            self._take(case, {**old, **new}, learner)
+            self._take(case, {**old, **new})
             keep = partial(self._keep, count, case)
             if (yield from written_when_there_is_room(keep, cancelled)) is None:
                 return
@@ -108,7 +108,7 @@ class Relabelling:
             entry = self._entry(learner.relabels, case)
             try:
                 open_own(entry, "rb").close()  # a pipe, and the library would wait for ever
-                self._take(case, load_file(entry), learner)
+                self._take(case, load_file(entry))
             except (OSError, SafetensorError) as error:
                 raise RunError(
                     f"The targets of case {case.id} in {entry.parent} are missing or damaged, so "
@@ -118,9 +118,9 @@ class Relabelling:
     def _entry(self, count: int, case: Case) -> Path:
         return relabelled_file(self._folder.parent, count, case.id)
 
-    def _take(self, case: Case, maps: Maps, learner: Learner) -> None:
+    def _take(self, case: Case, maps: Maps) -> None:
         self._maps[case.id] = maps
-        self._slices.replace_maps(case, maps, unlabelled=learner.method.uses_unlabelled)
+        self._slices.replace_maps(case, maps)
 
     def _shown(self, case: Case, learner: Learner) -> Shown:
         machine = learner.machine

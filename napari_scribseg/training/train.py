@@ -45,7 +45,7 @@ from napari_scribseg.training.training_cases import (
     task_of,
     training_cases,
 )
-from napari_scribseg.training.validate import Validation
+from napari_scribseg.training.validate import Validation, unscored
 from napari_scribseg.training.warm_start import StartWeights, as_learnt, read_start
 
 
@@ -135,7 +135,10 @@ def train(run: RunFolder, *, resume: bool = False) -> Iterator[Event]:
     validating = [files.load(run.schema) for files in run.files("validate")]
     yield from noticed(validating)
     yield from _oriented(validating, data.orientation)
-    validation = Validation(validating or data.held, run.schema, slices.spacing_mm)
+    scored = validating or data.held
+    if vain := unscored(scored, config.patience):
+        yield Warned(message=vain)
+    validation = Validation(scored, run.schema, slices.spacing_mm)
     previews = Previews(run, slices.spacing_mm, data.orientation)
     loop = Loop(run, learner, slices, relabelling, validation, previews)
     if start is not None and not resume:

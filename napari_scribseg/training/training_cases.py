@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -24,7 +25,12 @@ from napari_scribseg.data.case import Case, load_without_bad_reference
 from napari_scribseg.methods.base import Task
 from napari_scribseg.methods.registry import spec_named
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.learnt_before import run_before
 from napari_scribseg.training.checkpoint import load_checkpoint
+
+_KNOWN: Final = (
+    " The weights that it begins with may have learnt from them, so that agreement flatters."
+)
 
 
 def training_cases(run: RunFolder) -> list[Case]:
@@ -106,7 +112,20 @@ def held_out(run: RunFolder, cases: list[Case]) -> tuple[list[Case], list[Case],
             "cases out to validate it.",
         )
     parted = hold_out_strokes(cases, config.held_out_strokes, run.schema, config.random_seed)
-    return list(parted.learnt), list(parted.held), parted.sentence
+    known = _KNOWN if parted.held and not _was_held_out_before(run) else ""
+    return list(parted.learnt), list(parted.held), parted.sentence + known
+
+
+def _was_held_out_before(run: RunFolder) -> bool:
+    """Whether the weights to begin with, if they are a run's, know nothing of these strokes."""
+    if run.start_weights is None:
+        return True
+    before = run_before(run)
+    if before is None or before.files("validate"):
+        return False
+    now, then = run.record.training, before.record.training
+    same = ("held_out_strokes", "random_seed")
+    return all(getattr(now, name) == getattr(then, name) for name in same)
 
 
 def noticed(cases: list[Case]) -> Iterator[Event]:

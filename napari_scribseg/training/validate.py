@@ -93,8 +93,30 @@ class Validation:
         better = now is not None and (best is None or _is_kept(now, best, event.measure))
         if now is not None:
             learner.best_score = now if best is None else max(best, now)
-            learner.not_better = 0 if better else learner.not_better + 1
+            # What only counts as equal is kept, but no reason to go on.
+            learner.not_better = 0 if best is None or now > best else learner.not_better + 1
         return event.model_copy(update={"best": better})
+
+
+def unscored(cases: Sequence[Case], patience: int) -> str:
+    """What to tell of settings that wait for scores which nothing gives; "" where there are some.
+
+    Args:
+        cases: that are validated on.
+        patience: of the settings.
+    """
+    if any(case.reference is not None or _is_drawn(case) for case in cases):
+        return ""
+    vain = f"patience={patience} ends nothing early" if patience else ""
+    if cases:
+        told = "No case to validate on has a reference or strokes, so there are no scores: the"
+        return f"{told} weights of the last step are kept{vain and f', and {vain}'}."
+    how = "choose what to validate on (--validate, or held_out_strokes)"
+    return vain and f"Nothing validates this training, so {vain}: {how}."
+
+
+def _is_drawn(case: Case) -> bool:
+    return case.scribbles is not None and bool((targets_of(case.scribbles) >= 0).any())
 
 
 def _is_kept(now: float, best: float, measure: str) -> bool:

@@ -163,12 +163,12 @@ def test_volumes_nobody_drew_on_are_taken_only_if_they_teach_something() -> None
 def test_other_maps_take_the_place_of_those_of_one_case() -> None:
     cases = [_case(np.zeros((3, 16, 16)), None, name) for name in ("a", "b")]
     patches = _patches(*cases, depth=3, number=np.zeros((3, 16, 16), np.int16))
-    patches.replace_maps(cases[1], {"number": np.ones((3, 16, 16), np.int16)}, unlabelled=True)
+    patches.replace_maps(cases[1], {"number": np.ones((3, 16, 16), np.int16)})
     seen = {b.cases[0]: b.maps["number"] for b in (patches.batch(s, STILL, 0.0) for s in (1, 2))}
     assert seen["a"].max() == 0
     assert seen["b"].max() == 1
     with pytest.raises(InvalidInput, match="shape"):
-        patches.replace_maps(cases[1], {"number": np.ones((3, 9, 9), np.int16)}, unlabelled=True)
+        patches.replace_maps(cases[1], {"number": np.ones((3, 9, 9), np.int16)})
 
 
 def test_stacks_are_whole_volumes_in_pieces_and_in_order() -> None:

@@ -252,10 +252,24 @@ def test_new_maps_keep_what_lies_outside() -> None:
     before = [item.integers[0].clone() for item in slices.slices]
     scribbles = np.zeros((2, 40, 40), np.uint8)
     maps = {"where": np.full(scribbles.shape, 7, np.int16)}
-    slices.replace_maps(_case(np.zeros(scribbles.shape), scribbles), maps, unlabelled=True)
+    slices.replace_maps(_case(np.zeros(scribbles.shape), scribbles), maps)
     for item, old in zip(slices.slices, before, strict=True):
         assert torch.equal(item.integers[0], old)
         assert (item.integers[1] == 7).all()
+
+
+def test_new_maps_reach_the_slices_they_belong_to() -> None:
+    """Although a case was added with strokes on slices on which it has none itself, and others."""
+    own = np.zeros((4, 40, 40), np.uint8)
+    own[2, 20, 20] = own[3, 20, 20] = 1
+    added = own.copy()
+    added[0, 10, 10], added[3] = BACKGROUND, 0
+    slices = SliceSet(TWO_BALLS, 1.0)
+    maps = {"where": np.zeros(own.shape, np.int16)}
+    slices.add(_case(np.zeros(own.shape), added), maps, unlabelled=False)
+    where = np.arange(4, dtype=np.int16)[:, None, None] + np.zeros(own.shape, np.int16)
+    slices.replace_maps(_case(np.zeros(own.shape), own), {"where": where})
+    assert [int(item.integers[1].max()) for item in slices.slices] == [0, 2]
 
 
 def test_a_patch_far_from_the_strokes_shows_as_much_of_the_outside_as_its_slice() -> None:

@@ -17,6 +17,7 @@ from phantoms import phantom_dataset
 from napari_scribseg.cli import main
 from napari_scribseg.cli.answer import Answer
 from napari_scribseg.core.errors import InvalidInput
+from napari_scribseg.core.events import Finished
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.dataset import read_dataset
@@ -212,6 +213,49 @@ def test_a_repeated_training_says_what_to_type(run, data, capsys) -> None:
     assert f"`scribseg train {run.path} --resume`" in told["error"]
     run.checkpoint("last").unlink()
     assert f"`scribseg train {run.path}` trains it" in call(capsys, *words)[1]["error"]
+
+
+@pytest.fixture
+def at_once(data: Path, tmp_path: Path) -> RunFolder:
+    """A run of no steps that is complete."""
+    changes = {"steps": 0, "start": "anatomy"}
+    run = prepare_run(read_dataset(data), tmp_path / "zero", method="partial_ce", changes=changes)
+    run.checkpoint("last").write_bytes(b"weights")
+    run.append(Finished(outcome="completed", step=0, message="", seconds=0.0))
+    return run
+
+
+def test_an_answer_at_once_that_is_repeated_is_complete(at_once, data, capsys) -> None:
+    words = ("train", data, "--method", "partial_ce", "--minutes", 0, "--out", at_once.path)
+    code, told, _ = call(capsys, *words, "--resume")
+    assert (code, "is complete" in told["error"]) == (4, True), told["error"]
+
+
+def test_minutes_may_follow_a_budget_of_minutes_beside_no_steps(data, tmp_path) -> None:
+    changes = {"steps": 0, "minutes": 1}
+    run = prepare_run(read_dataset(data), tmp_path / "run0", method="partial_ce", changes=changes)
+    run.extended(minutes=2)
+    training = RunFolder.open(run.path).record.training
+    assert (training.steps, training.minutes) == (0, 2)
+
+
+def test_a_run_that_can_not_be_resumed_keeps_its_budget(run, capsys) -> None:
+    run.checkpoint("last").unlink()
+    code, told, _ = call(capsys, "train", run.path, "--resume", "--steps", 77)
+    assert (code, "no checkpoint" in told["error"]) == (4, True)
+    assert RunFolder.open(run.path).record.training.steps != 77
+
+
+def test_strokes_that_teach_nothing_validate_nothing(data, tmp_path, capsys, monkeypatch) -> None:
+    """The record says so, and the command that made the run resumes it."""
+    monkeypatch.setattr("napari_scribseg.cli.training.train_run", lambda *_, **__: Answer({}, ""))
+    words = ("train", data, "--method", "full_2d", "--validate", "strokes", "--out", tmp_path / "f")
+    assert call(capsys, *words)[0] == 0
+    run = RunFolder.open(tmp_path / "f")
+    assert (run.record.validate_on, run.record.checkpoint_choice) == ("none", "last step")
+    run.checkpoint("last").write_bytes(b"weights")
+    assert call(capsys, *words, "--resume")[0] == 0
+    assert call(capsys, *words[:4], "--out", tmp_path / "f", "--resume")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +47,18 @@ def test_trials_of_one_share_and_seed_learn_from_the_same_files(tmp_path):
         run = prepared_run(out, experiment, trial)
         files.append([case.files.scribbles for case in run.cases])
     assert files[0] == files[1]
+
+
+def test_the_run_of_a_trial_says_what_chooses_its_weights(tmp_path):
+    experiment = phantom_experiment(tmp_path, "plain")
+    trial = next(iter(trials_of(experiment).values()))
+    training = trial.settings.training.updated({"held_out_strokes": 0.2})
+    told = []
+    for method in ("partial_ce", "full_2d"):
+        changes = {"method": method, "training": training}
+        settings = trial.settings.model_copy(update=changes)
+        out = tmp_path / method
+        trial_folder(out, trial.name).mkdir(parents=True)
+        run = prepared_run(out, experiment, replace(trial, settings=settings))
+        told.append((run.record.validate_on, run.record.checkpoint_choice))
+    assert told == [("strokes", "agreement with held-out strokes"), ("none", "last step")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from phantoms import phantom_dataset
+from phantoms import TWO_BALLS, phantom_dataset
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_runs import phantom_run
@@ -27,6 +27,7 @@ from napari_scribseg.methods.partial_ce.method import PartialCE
 from napari_scribseg.runs import model_file
 from napari_scribseg.runs.documents import RunCase
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.model_card import LearntFrom, Score, Trained, card_text
 from napari_scribseg.runs.model_file import described, read_model_file
 from napari_scribseg.runs.worker import record
 from napari_scribseg.training.model_export import card_of, export_model
@@ -289,3 +290,16 @@ def test_a_pipe_is_refused_and_does_not_hang(tmp_path) -> None:
         described(tmp_path / "m.scribseg")
     with pytest.raises(InvalidInput, match="pipe"):
         load_model(tmp_path / "m.scribseg")
+
+
+@pytest.mark.parametrize(("cases", "told"), [(1, "the 1 case that"), (0, "strokes of the train")])
+def test_the_card_says_what_the_score_was_measured_on(cases, told) -> None:
+    learnt = LearntFrom(2, 2, cases, 4, references=False)
+    score = Score("stroke agreement", 0.5, {"bright": 0.5, "dim": None})
+    spec = PartialCE.spec
+    options, training = spec.presets["quick"].options.model_dump(), TrainConfig()
+    words = (spec.name, spec.title, spec.summary, spec.source, "quick")
+    trained = Trained(*words, options, training, 5, 60.0)
+    card = card_text("1", TWO_BALLS, 1.0, trained, learnt, score)
+    assert f"On {told}" in card
+    assert "0 cases" not in card

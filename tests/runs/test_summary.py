@@ -24,8 +24,8 @@ def stepped(step: int) -> Event:
     )
 
 
-def validated(step: int, mean: float | None) -> Event:
-    return Validated(step=step, measure="dice", scores={}, mean=mean, best=False)
+def validated(step: int, mean: float | None, *, best: bool = False) -> Event:
+    return Validated(step=step, measure="dice", scores={}, mean=mean, best=best)
 
 
 def ended(step: int, seconds: float) -> Finished:
@@ -67,6 +67,13 @@ def test_everything_that_is_asked_comes_from_one_pass(tmp_path: Path, parsed: li
     later = summary_of(log)
     assert (later.last_step, later.end, later.seconds) == (9, ended(9, 30.0), 60.0)
     assert len(parsed) == 6
+
+
+def test_the_score_is_that_of_the_weights_that_predict(tmp_path: Path) -> None:
+    """Early stopping ends some validations after the best one."""
+    log = tmp_path / "events.jsonl"
+    add(log, validated(1, 0.5, best=True), validated(2, 0.8, best=True), validated(3, 0.6))
+    assert summary_of(log).score == validated(2, 0.8, best=True)
 
 
 def test_half_a_line_waits_and_a_spoilt_one_is_skipped(tmp_path: Path) -> None:

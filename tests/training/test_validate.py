@@ -118,6 +118,33 @@ def test_agreement_a_little_below_the_best_keeps_the_later_weights(tmp_path, sco
     assert load_checkpoint(run.checkpoint("last"))[1].best_score == 0.9
 
 
+def test_agreement_that_only_counts_as_equal_ends_the_training(tmp_path, scores) -> None:
+    """Or it would never end on a plateau, which is what patience is for."""
+    settings = {"validation_interval": 1, "patience": 2, "steps": 50, "held_out_strokes": 0.25}
+    run = phantom_run(tmp_path, PartialCE, patients=1, **settings)
+    scores(0.8, 0.9, 0.895, 0.9, 0.9, of="stroke agreement")
+    end = list(train(run))[-1]
+    assert isinstance(end, Finished)
+    assert (end.outcome, end.step) == ("completed", 4)
+    assert best_step(run) == 4, "the later of equal weights"
+
+
+@pytest.mark.parametrize(("validate_on", "told"), [(0, "Nothing validates"), (1, "No case to")])
+def test_patience_without_scores_is_told(tmp_path, validate_on, told) -> None:
+    run = phantom_run(tmp_path, PartialCE, validate=validate_on, patience=2, steps=1)
+    bare = {"scribbles": None, "reference": None}
+    cases = tuple(
+        case.model_copy(update={"files": case.files.model_copy(update=bare)})
+        if case.role == "validate"
+        else case
+        for case in run.cases
+    )
+    events = list(train(RunFolder(run.path, run.record, run.schema, cases)))
+    (warning,) = [event.message for event in events if isinstance(event, Warned)]
+    assert warning.startswith(told)
+    assert "patience=2 ends nothing early" in warning
+
+
 def test_finish_now_keeps_the_best_weights(tmp_path, scores) -> None:
     run = phantom_run(tmp_path, PartialCE, validate=1, validation_interval=1, steps=50)
     scores(0.4, 0.8, 0.6, 0.5, 0.5)

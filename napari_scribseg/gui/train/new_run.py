@@ -18,6 +18,7 @@ from napari_scribseg.io.storable import storable
 from napari_scribseg.project.folder import run_folder_name
 from napari_scribseg.runs.documents import PreviewRequest, RunCase
 from napari_scribseg.runs.folder import RunFolder
+from napari_scribseg.runs.learnt_before import learnt_patients
 from napari_scribseg.training.new_run import run_of_cases
 
 
@@ -53,7 +54,9 @@ def write_run(
         options=dict(choice.options),
         training=choice.training,
         schema=snapshot.schema,
-        cases=_parted(files, tuple(case.files for case in others.values()), choice),
+        cases=_parted(
+            files, tuple(case.files for case in others.values()), choice, source, project
+        ),
         preset=choice.preset,
         dataset="napari",
         continues=source,
@@ -97,11 +100,21 @@ def _files_of(project: Path, snapshot: Snapshot, data: Path, choice: Choice) -> 
     )
 
 
-def _parted(shown: CaseFiles, others: tuple[CaseFiles, ...], choice: Choice) -> tuple[RunCase, ...]:
-    """The cases to learn from and those to validate on; the shown patient is always learnt from."""
+def _parted(
+    shown: CaseFiles,
+    others: tuple[CaseFiles, ...],
+    choice: Choice,
+    source: RunFolder | None,
+    project: Path,
+) -> tuple[RunCase, ...]:
+    """The cases to learn from and those to validate on; the shown patient is always learnt from.
+
+    So is every patient that the weights to begin with have learnt from.
+    """
     training = choice.training
     free = [files for files in others if files.patient != shown.patient]
-    _, held = hold_out(free, training.held_out_strokes, training.random_seed)
+    learnt = learnt_patients(source, free, project)
+    _, held = hold_out(free, training.held_out_strokes, training.random_seed, learnt)
     learnt = (files for files in (shown, *others) if files not in held)
     return (
         *(RunCase(files=files, role="train") for files in learnt),

@@ -244,6 +244,29 @@ def test_whole_patients_are_held_out_where_there_are_enough_and_never_the_shown_
     )
 
 
+def test_what_is_trained_more_is_validated_on_patients_it_does_not_know(tmp_path):
+    cases = [two_ball_case(seed=i, shape=(2, 32, 32)) for i in range(6)]
+    with Project.create(tmp_path / "p", TWO_BALLS) as project:
+        for case in cases:
+            project.add_case(case)
+    key = CaseKey.in_project(tmp_path / "p", cases[0].id)
+    shown = Snapshot(key, cases[0].image, cases[0].scribbles, None, TWO_BALLS)
+
+    def trained(seed: int, continues=None) -> set[str]:
+        training = CHOICE.training.updated({"held_out_strokes": 0.4, "random_seed": seed})
+        choice = replace(CHOICE, all_cases=True, training=training)
+        run = new_run.write_run(tmp_path / "p", shown, choice, continues)
+        run.checkpoint("last").write_bytes(b"weights")
+        runs.append(run.path)
+        return {c.files.patient for c in run.cases if c.role == "validate"}
+
+    runs = []
+    first = trained(0)
+    assert len(first) == 2
+    assert len({frozenset(trained(seed)) for seed in range(1, 5)}) > 1, "others by other seeds"
+    assert all(trained(seed, runs[0]) == first for seed in range(1, 5))
+
+
 @pytest.mark.parametrize("known_by", ["case", "file", "another frame"])
 def test_no_other_case_of_the_shown_patient_is_validated_on(tmp_path, known_by):
     """Six patients with two phases each; the first phase of the first patient is shown."""
