@@ -105,6 +105,7 @@ def test_volumes_are_compared_as_bland_and_altman_do(done):
     found = {(r["label"], r["quantity"]): r for r in rows(out / "agreement.csv")}
     good = found["good", "bright volume"]
     assert (good["pairs"], good["bias"], good["std"]) == ("16", "-0.5", "0.0")
+    assert good["patients"] == "8"  # of two seeds
     assert (found["bad", "dim volume"]["pairs"], found["bad", "dim volume"]["left_out"]) == (
         "0",
         "16",
