@@ -56,7 +56,8 @@ def score_trial(
     model = load_model(run, run.record.training.device)
     of = {case.files.id: case for case in experiment.cases}
     cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else trial.test
-    tables, failures, unusable = _scored(run, model, cases, Path(experiment.recipe.dataset))
+    tables = ScoreTables.of(case.files for case in experiment.cases)
+    failures, unusable = _scored(run, model, cases, tables, Path(experiment.recipe.dataset))
     _check_lease()
     prefix = "locked_" if locked else ""
     for name in ("scores", "slices", "clinical"):
@@ -84,10 +85,10 @@ def _check_lease() -> None:
 
 
 def _scored(
-    run: RunFolder, model: Model, cases: Sequence[CaseFacts], dataset: Path
-) -> tuple[ScoreTables, list[CaseFailure], list[CaseFailure]]:
-    """The tables; then the cases without a usable segmentation, and without a usable reference."""
-    tables, failures, unusable = ScoreTables(), list[CaseFailure](), list[CaseFailure]()
+    run: RunFolder, model: Model, cases: Sequence[CaseFacts], tables: ScoreTables, dataset: Path
+) -> tuple[list[CaseFailure], list[CaseFailure]]:
+    """Fills the tables; gives the cases without a usable segmentation, or a usable reference."""
+    failures, unusable = list[CaseFailure](), list[CaseFailure]()
     for case in cases:
         try:
             problem = _segment_and_score(run, model, case, tables)
@@ -97,14 +98,16 @@ def _scored(
                 raise RunError(reason) from error
             reason = without_paths(reason, paths_of([case.files]))
             reason = without_folder(reason, dataset)
-            failures.append(CaseFailure(case=case.files.id, reason=reason))
-            tables.add_failed(case.files, reason, run.schema)
-            continue
+            if not case.reference_problem:  # else it says nothing of any segmentation
+                failures.append(CaseFailure(case=case.files.id, reason=reason))
+                tables.add_failed(case.files, reason, run.schema)
+                continue
+            problem = case.reference_problem
         if problem:
             reason = without_folder(problem, dataset)
             unusable.append(CaseFailure(case=case.files.id, reason=reason))
             tables.add_unusable(case.files, reason, run.schema)
-    return tables, failures, unusable
+    return failures, unusable
 
 
 def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: ScoreTables) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from experiments import phantom_experiment
 from phantoms import TWO_BALLS
 
@@ -26,3 +27,26 @@ def test_outside_of_the_region_of_a_case_is_background(tmp_path, monkeypatch):
     found = read_labels(tmp_path / "predictions" / f"{facts.files.id}.nii.gz").array
     assert (found != 0).sum() == 1 * 16 * 16
     assert (found[region.slices] == 1).all()
+
+
+@pytest.mark.parametrize("is_usable", [True, False])
+def test_a_case_that_can_not_be_segmented_fails_only_where_its_reference_can_be_used(
+    tmp_path, monkeypatch, is_usable
+):
+    """A reference that can't be used says nothing of any segmentation, also of none."""
+    facts = phantom_experiment(tmp_path, "plain").cases[0]
+    if not is_usable:
+        files = facts.files.model_copy(update={"reference": None})
+        facts = facts.model_copy(update={"files": files, "reference_problem": "It is cut off."})
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("the kernel is larger than the image")
+
+    monkeypatch.setattr(score_trial, "predict_case", fails)
+    run = SimpleNamespace(path=tmp_path, schema=TWO_BALLS)
+    tables = ScoreTables()
+    failures, unusable = score_trial._scored(run, None, [facts], tables, tmp_path)
+    assert (len(failures), len(unusable)) == ((1, 0) if is_usable else (0, 1))
+    status = tables.scores[0].index("status")
+    expected = "failed" if is_usable else "no reference"
+    assert {row[status] for row in tables.scores[1:]} == {expected}
