@@ -136,6 +136,38 @@ def test_files_of_an_unfinished_experiment_hold_what_is_there(tmp_path):
     assert {row["label"] for row in rows(out / "scores.csv")} == {"good"}
 
 
+def test_methods_are_compared_on_what_has_ended_for_both(tmp_path):
+    """One seed of a method is nothing to compare with the mean of two of the other one."""
+    experiment = phantom_experiment(tmp_path, "good", "plain", patients=8, random_seeds=(0, 1))
+    out = tmp_path / "out"
+    first_seed = [name for name, t in trials_of(experiment).items() if t.random_seed == 0]
+    with at_work(out, experiment, "test"):
+        list(compute_trials(out, experiment, first_seed, jobs=2, programs=stubs()))
+        write_results(out, experiment)
+        of_one_seed = rows(out / "comparisons.csv")
+        more = ["good-fold1-seed1-100", "good-fold2-seed1-100", "plain-fold1-seed1-100"]
+        list(compute_trials(out, experiment, more[:2], jobs=2, programs=stubs()))
+        write_results(out, experiment)
+        assert rows(out / "comparisons.csv") == of_one_seed
+        list(compute_trials(out, experiment, more[2:], jobs=2, programs=stubs()))
+        write_results(out, experiment)
+    scores = [r for r in rows(out / "scores.csv") if r["class"] == "dim"]
+    in_both = [r for r in scores if (r["fold"], r["random_seed"]) != ("fold2", "1")]
+    means = {
+        label: {
+            case: [float(r["dice"]) for r in in_both if (r["label"], r["case"]) == (label, case)]
+            for case in {r["case"] for r in in_both}
+        }
+        for label in ("good", "plain")
+    }
+    (found,) = [
+        r for r in rows(out / "comparisons.csv") if (r["measure"], r["class"]) == ("dice", "dim")
+    ]
+    for label, column in (("good", "mean_first"), ("plain", "mean_second")):
+        by_patient = [sum(values) / len(values) for values in means[label].values()]
+        assert float(found[column]) == pytest.approx(sum(by_patient) / 8)
+
+
 def test_trials_of_different_code_are_told_of(tmp_path):
     experiment = phantom_experiment(tmp_path, "good")
     out = tmp_path / "out"
