@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case, CaseFiles, load_without_bad_reference
 from napari_scribseg.data.names import few
@@ -177,7 +177,7 @@ def _scribbled_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:
 def _scribbled_slices(case: Case) -> int:
     if case.scribbles is None:
         return 0
-    return int((case.scribbles != UNLABELLED).any(axis=(1, 2)).sum())
+    return int((without_unsure(case.scribbles) != UNLABELLED).any(axis=(1, 2)).sum())
 
 
 def _reference_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.labels import without_unsure
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
@@ -136,6 +137,7 @@ def _effort(run: RunFolder) -> tuple[int, int, float]:
         case = files.model_copy(update={"reference": None}).load(run.schema)
         total += case.image.array.size
         if case.scribbles is not None:
-            voxels += int(np.count_nonzero(case.scribbles))
-            slices += int(case.scribbles.any(axis=(1, 2)).sum())
+            drawn = without_unsure(case.scribbles)  # as in the survey, for trials that failed
+            voxels += int(np.count_nonzero(drawn))
+            slices += int(drawn.any(axis=(1, 2)).sum())
     return voxels, slices, voxels / max(total, 1)
