@@ -58,6 +58,8 @@ class Comparison:
         second: name of another one.
         n: patients with a finite value of both.
         n_left_out: patients with a value of only one, or an infinite one.
+        left_out_first: those of them of whom the first has no finite value.
+        left_out_second: likewise; of some neither has.
         mean_first: over the n patients.
         mean_second: likewise.
         difference: mean of the n differences.
@@ -70,6 +72,8 @@ class Comparison:
     second: str
     n: int
     n_left_out: int
+    left_out_first: int
+    left_out_second: int
     mean_first: float
     mean_second: float
     difference: float
@@ -109,6 +113,8 @@ def compare(
         second,
         n=len(both),
         n_left_out=len(known) - len(both),
+        left_out_first=sum(not math.isfinite(ours.get(p, NAN)) for p in known),
+        left_out_second=sum(not math.isfinite(theirs.get(p, NAN)) for p in known),
         mean_first=_mean(a),
         mean_second=_mean(b),
         difference=_mean(differences),
@@ -258,8 +264,8 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
         measured = f"{measure}: {c.first} and {c.second} have the same mean"
     if math.isnan(p_holm):
         few = f", and {_patients_are(c.n)} too few to decide" if c.n < FEWEST_PATIENTS else ""
-        return f"{measured}: no patient differs ({_patients(c.n)}){few}."
-    left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
+        return f"{measured}: no patient differs ({_patients(c.n)}{_left_out(c)}){few}."
+    left_out = _left_out(c)
     needed = fewest_patients(n_tests)
     differ = sum(d != 0 for d in c.differences)
     if differ < needed and p_holm >= SIGNIFICANT:
@@ -284,6 +290,15 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
     )
     verdict = "a difference" if p_holm < SIGNIFICANT else "no difference is shown"
     return f"{measured}: {verdict} ({interval}{left_out}; {test})."
+
+
+def _left_out(c: Comparison) -> str:
+    """How many patients are left out, and by whose fault: it may be that of the better one."""
+    if not c.n_left_out:
+        return ""
+    whose = ((c.first, c.left_out_first), (c.second, c.left_out_second))
+    told = " and ".join(f"{name} has none in {n}" for name, n in whose if n)
+    return f"; {_patients(c.n_left_out)} left out, without a finite value: {told}"
 
 
 def _level(p: float, p_holm: float, n_tests: int) -> float:

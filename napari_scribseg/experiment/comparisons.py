@@ -29,6 +29,7 @@ def comparison_rows(scored: Sequence[ScoredRow], experiment: Experiment) -> Rows
     rows: Rows = [
         (
             *("share_percent", "measure", "class", "first", "second", "patients", "left_out"),
+            *("left_out_first", "left_out_second"),
             *("mean_first", "mean_second", "difference", "low_95", "high_95"),
             *("p", "p_holm", "tests", "sentence"),
         )
@@ -45,16 +46,18 @@ def comparison_rows(scored: Sequence[ScoredRow], experiment: Experiment) -> Rows
                     if all(sides):
                         found.append((share, name, compare(first, second, sides)))
         corrected = holm([c.p for _, _, c in found])
+        n_tests = sum(not np.isnan(c.p) for _, _, c in found)
         for (share, name, c), p_holm in zip(found, corrected, strict=True):
             about = f"{words} ({name})"
             if len(experiment.recipe.shares) > 1:
                 about += f" with {share_text(share)} % of the {experiment.recipe.shares_of}"
-            said = sentence(c, about, p_holm, len(found), digits)
+            said = sentence(c, about, p_holm, n_tests, digits)
             rows.append(
                 (
                     *(share_text(share), measure, name, c.first, c.second, c.n, c.n_left_out),
+                    *(c.left_out_first, c.left_out_second),
                     *(c.mean_first, c.mean_second, c.difference),
-                    *(c.interval.low, c.interval.high, c.p, p_holm, len(found), said),
+                    *(c.interval.low, c.interval.high, c.p, p_holm, n_tests, said),
                 )
             )
     return rows

@@ -132,6 +132,7 @@ def test_patients_are_paired_by_name_and_the_rest_is_counted():
     second = {"b": 0.6, "a": 0.8, "d": 1.0, "f": 0.3, "e": math.nan}
     found = compare("one", "two", (first, second))
     assert (found.n, found.n_left_out) == (2, 3)  # c and f lack a partner, d is infinite
+    assert (found.left_out_first, found.left_out_second) == (2, 1)
     assert found.difference == pytest.approx(0.15)
     assert found.mean_first == pytest.approx(0.85)
 
@@ -165,8 +166,8 @@ def test_a_sentence_refuses_to_conclude_from_few_patients():
     found = compare("a", "b", ({p: first[p] for p in list(first)[:4]}, second))
     text = sentence(found, "Dice", found.p, 1, 3)
     assert text.endswith(
-        "(single patients +0.050 to +0.053; 4 patients left out), but 4 patients are too few to "
-        "decide: at least 6 are needed."
+        "(single patients +0.050 to +0.053; 4 patients left out, without a finite value: a has "
+        "none in 4), but 4 patients are too few to decide: at least 6 are needed."
     )
     nobody = compare("a", "b", ({"x": 1.0}, {"y": 1.0}))
     assert (
@@ -271,6 +272,23 @@ def test_patients_who_all_differ_by_the_same_have_an_interval(step, values):
     noisy = [v + step - v for v in values]
     assert bootstrap_interval(noisy).low == pytest.approx(step)
     assert bootstrap_interval([0.3, 0.30000000000000004, 0.3]).high == pytest.approx(0.3)
+
+
+def test_a_sentence_says_whose_structures_were_missed():
+    """The method that misses a structure in half of the patients is nearer in the others."""
+    second = {f"p{i:02d}": 5.0 + 0.1 * i for i in range(20)}
+    first = {p: v - 1 if i < 10 else math.inf for i, (p, v) in enumerate(second.items())}
+    second["p19"] = math.inf
+    found = compare("a", "b", (first, second))
+    assert sentence(found, "HD95", found.p, 1, 1).endswith(
+        "10 patients; 10 patients left out, without a finite value: a has none in 10 and b has "
+        "none in 1; p = 0.002)."
+    )
+    alike = compare("a", "b", (first, first))
+    assert sentence(alike, "HD95", alike.p, 1, 1).endswith(
+        "no patient differs (10 patients; 10 patients left out, without a finite value: a has "
+        "none in 10 and b has none in 10)."
+    )
 
 
 def test_equal_methods_are_called_equal():

@@ -97,6 +97,8 @@ def test_methods_are_compared_by_patient(done):
     assert first["sentence"].startswith("Dice (mean of classes): the mean of good (0.8")
     lost = next(r for r in found if r["measure"] == "hd95_mm" and r["second"] == "bad")
     assert (lost["patients"], lost["left_out"]) == ("0", "8")  # infinite: nothing to subtract
+    assert (lost["left_out_first"], lost["left_out_second"]) == ("0", "8")
+    assert lost["tests"] == "2"  # good and plain, bright and dim; the others were none
     assert "no patient has a finite value of both" in lost["sentence"]
 
 
