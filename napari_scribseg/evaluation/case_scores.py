@@ -6,15 +6,16 @@ read and written again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.core.labels import LabelSchema, labelled_voxels
 from napari_scribseg.core.types import Array
 from napari_scribseg.data.case import CaseFiles
 from napari_scribseg.evaluation.clinical import Phase, cardiac_measurements, is_cardiac
+from napari_scribseg.evaluation.hearts import UNTOLD, Hearts, hearts_of
 from napari_scribseg.evaluation.metrics import (
     NAN,
     ClassScore,
@@ -41,21 +42,32 @@ SLICE_COLUMNS: Final = (
 
 
 CLINICAL_COLUMNS: Final = (
-    *("patient", "group", "measurement", "unit", "value", "reference", "error", "note"),
+    *("patient", "group", "measurement", "unit", "value", "reference", "error", "note", "cases"),
 )
-"""Of clinical.csv: what both phases of a heart give; the unit has a column because it varies."""
-_PHASES: Final = ("ed", "es")
+"""Of clinical.csv: what both phases of a heart give; the unit has a column because it varies.
+
+The two cases are named by their ids, end diastole first, with a space between them.
+"""
 
 
 @dataclass(frozen=True)
 class ScoreTables:
-    """The rows of the tables of a cell, with their headings."""
+    """The rows of the tables of a cell, with their headings.
+
+    `ScoreTables.of` the cases that will be added knows which two phases are one heart.
+    """
 
     scores: list[tuple[Cell, ...]] = field(default_factory=lambda: [SCORE_COLUMNS])
     slices: list[tuple[Cell, ...]] = field(default_factory=lambda: [SLICE_COLUMNS])
     clinical: list[tuple[Cell, ...]] = field(default_factory=lambda: [CLINICAL_COLUMNS])
-    _hearts: dict[str, dict[str, _Moment]] = field(default_factory=dict)
-    """Phases of every patient that wait for their partner."""
+    _hearts: Hearts = field(default_factory=lambda: hearts_of(()))
+    _waiting: dict[str, _Moment] = field(default_factory=dict)
+    """Phases that wait for their partner, by the id of the case."""
+
+    @classmethod
+    def of(cls, cases: Iterable[CaseFiles]) -> Self:
+        """Empty tables for these cases."""
+        return cls(_hearts=hearts_of(cases))
 
     def add(
         self,
@@ -79,22 +91,21 @@ class ScoreTables:
         """
         for score in score_case(segmentation, reference, spacing, schema):
             share = score.reference_share
-            note = f"scored on the {share:.2%} that the reference labels" if share < 1 else ""
-            self.scores.append(_row(files, score, note))
+            said = [f"scored on the {share:.2%} that the reference labels"] if share < 1 else []
+            said += [UNTOLD] if files.id in self._hearts.untold and is_cardiac(schema) else []
+            self.scores.append(_row(files, score, "; ".join(said)))
         for part in score_slices(segmentation, reference, spacing, schema):
             where = (files.id, files.patient, part.name, part.index, part.z, part.status)
             areas = (part.area_mm2, part.reference_area_mm2)
             self.slices.append((*where, part.dice, part.hd95_mm, *areas))
-        phase = (files.phase or "").casefold()
-        is_dense = labelled_voxels(reference) is None
-        if phase in _PHASES and is_dense and is_cardiac(schema):
-            phases = self._hearts.setdefault(files.patient, {})
-            phases[phase] = _Moment(
-                Phase(files.id, segmentation, spacing), Phase(files.id, reference, spacing)
+        pair = self._hearts.of.get(files.id)
+        if pair and labelled_voxels(reference) is None and is_cardiac(schema):
+            self._waiting[files.id] = _Moment(
+                files, Phase(files.id, segmentation, spacing), Phase(files.id, reference, spacing)
             )
-            if len(phases) == len(_PHASES):
-                self.clinical.extend(_clinical_rows(files, phases, schema))
-                phases.clear()
+            if all(case in self._waiting for case in pair):
+                heart = [self._waiting.pop(case) for case in pair]
+                self.clinical.extend(_clinical_rows(heart, schema))
 
     def add_failed(self, files: CaseFiles, reason: str, schema: LabelSchema) -> None:
         """Add a case without a usable segmentation, which counts as Dice 0; it has no slices."""
@@ -109,6 +120,7 @@ class ScoreTables:
 class _Moment:
     """A phase as it was segmented, and as it should have been."""
 
+    files: CaseFiles
     segmented: Phase
     reference: Phase
 
@@ -137,11 +149,15 @@ def _row(files: CaseFiles, score: ClassScore, note: str) -> tuple[Cell, ...]:
     return (*whose, score.name, score.index, score.status, *numbers, error, share, note)
 
 
-def _clinical_rows(
-    files: CaseFiles, phases: dict[str, _Moment], schema: LabelSchema
-) -> list[tuple[Cell, ...]]:
-    """Every measurement that the references allow, beside that of the segmentations."""
-    ed, es = (phases[name] for name in _PHASES)
+def _clinical_rows(heart: Sequence[_Moment], schema: LabelSchema) -> list[tuple[Cell, ...]]:
+    """Every measurement that the references allow, beside that of the segmentations.
+
+    Args:
+        heart: end diastole, then end systole.
+        schema: the classes.
+    """
+    ed, es = heart
+    files, cases = ed.files, f"{ed.files.id} {es.files.id}"
     rows: list[tuple[Cell, ...]] = []
     for ventricle in _single_ventricles(schema):
         try:
@@ -158,7 +174,7 @@ def _clinical_rows(
         for one in expected:
             value = found.get(one.name, NAN)
             whose = (files.patient, files.group or "", one.name, one.unit)
-            rows.append((*whose, value, one.value, value - one.value, note))
+            rows.append((*whose, value, one.value, value - one.value, note, cases))
     return rows
 
 

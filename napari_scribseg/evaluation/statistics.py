@@ -10,8 +10,8 @@ first, because scores of one patient are not independent.
   over all signs is computed, not approximated.
 * **Many tests**: Holm's step-down correction.
 * **Sentence**: its interval holds what the signed-rank test does not reject (Hodges & Lehmann
-  1963), at the level that its p was corrected to, so interval and verdict never contradict.
-* **Agreement of two measurements**: Bland and Altman's bias and limits.
+  1963), so interval and verdict never contradict: of a difference at the level that its p was
+  corrected to, else at that of all tests together. Like the test it is of the patients who differ.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ FEWEST_PATIENTS: Final = 6
 """With fewer no two-sided signed-rank test can give p < 0.05: the least is 2 / 2**n."""
 SIGNIFICANT: Final = 0.05
 RESAMPLES: Final = 9999
-Z95: Final = 1.959963984540054
-"""The normal distribution has 95 % of its mass within so many standard deviations."""
 _MOST_EXACT: Final = 200
+_DECIMALS: Final = 10
+"""Differences are alike up to these; what is behind them is the rounding of a computer."""
 _CHUNK: Final = 1_000_000
 """Numbers drawn at once."""
 
@@ -58,6 +58,8 @@ class Comparison:
         second: name of another one.
         n: patients with a finite value of both.
         n_left_out: patients with a value of only one, or an infinite one.
+        left_out_first: those of them of whom the first has no finite value.
+        left_out_second: likewise; of some neither has.
         mean_first: over the n patients.
         mean_second: likewise.
         difference: mean of the n differences.
@@ -70,33 +72,14 @@ class Comparison:
     second: str
     n: int
     n_left_out: int
+    left_out_first: int
+    left_out_second: int
     mean_first: float
     mean_second: float
     difference: float
     interval: Interval
     p: float
     differences: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Bland-Altman numbers of measurement minus reference, in the unit of the measurement.
-
-    Args:
-        n: pairs.
-        bias: mean difference.
-        std: sample standard deviation of the differences; NaN below two pairs.
-        low: lower limit of agreement, bias - 1.96 std.
-        high: upper limit, bias + 1.96 std.
-        bias_interval: 95 % interval of the bias (Student's t).
-    """
-
-    n: int
-    bias: float
-    std: float
-    low: float
-    high: float
-    bias_interval: Interval
 
 
 def compare(
@@ -124,12 +107,14 @@ def compare(
     )
     known = [p for p in ours.keys() | theirs.keys() if not _both_nan(ours.get(p), theirs.get(p))]
     a, b = (np.array([side[p] for p in both], dtype=np.float64) for side in values)
-    differences = a - b
+    differences = np.round(a - b, _DECIMALS)
     return Comparison(
         first,
         second,
         n=len(both),
         n_left_out=len(known) - len(both),
+        left_out_first=sum(not math.isfinite(ours.get(p, NAN)) for p in known),
+        left_out_second=sum(not math.isfinite(theirs.get(p, NAN)) for p in known),
         mean_first=_mean(a),
         mean_second=_mean(b),
         difference=_mean(differences),
@@ -166,8 +151,8 @@ def bootstrap_interval(
         raise InvalidInput(f"The level of an interval must be above 0 and below 1, got {level}.")
     if len(numbers) < 2:
         return Interval(NAN, NAN)
-    if np.ptp(numbers) == 0:
-        return Interval(float(numbers[0]), float(numbers[0]))
+    if np.round(np.ptp(numbers), _DECIMALS) == 0:
+        return Interval(float(numbers.min()), float(numbers.max()))
     means = _resampled_means(numbers, resamples, np.random.default_rng(random_seed))
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     if method == "bca":
@@ -279,22 +264,25 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
         measured = f"{measure}: {c.first} and {c.second} have the same mean"
     if math.isnan(p_holm):
         few = f", and {_patients_are(c.n)} too few to decide" if c.n < FEWEST_PATIENTS else ""
-        return f"{measured}: no patient differs ({_patients(c.n)}){few}."
-    left_out = f"; {_patients(c.n_left_out)} left out" if c.n_left_out else ""
+        return f"{measured}: no patient differs ({_patients(c.n)}{_left_out(c)}){few}."
+    left_out = _left_out(c)
     needed = fewest_patients(n_tests)
-    if c.n < needed and p_holm >= SIGNIFICANT:
+    differ = sum(d != 0 for d in c.differences)
+    if differ < needed and p_holm >= SIGNIFICANT:
         together = f" where p is corrected for {n_tests} tests" if n_tests > 1 else ""
+        few = _patients_are(c.n)
+        if differ < c.n:
+            few = f"only {differ} of {_patients(c.n)} {'differs' if differ == 1 else 'differ'},"
         return (
             f"{measured} (single patients {min(c.differences):+.{digits}f} to "
-            f"{max(c.differences):+.{digits}f}{left_out}), but {_patients_are(c.n)} too few to "
+            f"{max(c.differences):+.{digits}f}{left_out}), but {few} too few to "
             f"decide: at least {needed} are needed{together}."
         )
-    # Zero lies outside of the interval exactly where the corrected p is below the limit.
-    alpha = SIGNIFICANT / max(1.0, p_holm / c.p)
-    shown = signed_rank_interval(c.differences, alpha=alpha)
+    shown = signed_rank_interval(c.differences, alpha=_level(c.p, p_holm, n_tests))
     corrected = ", corrected like p" if n_tests > 1 else ""
+    among = "" if differ == c.n else f" among the {differ} who differ"
     interval = (
-        f"95 % interval of the difference {shown.low:+.{digits}f} to "
+        f"95 % interval of the difference{among} {shown.low:+.{digits}f} to "
         f"{shown.high:+.{digits}f}{corrected}; {_patients(c.n)}"
     )
     test = f"p {_p(p_holm)}" + (
@@ -304,24 +292,23 @@ def sentence(comparison: Comparison, measure: str, p_holm: float, n_tests: int, 
     return f"{measured}: {verdict} ({interval}{left_out}; {test})."
 
 
-def agreement(measured: Sequence[float] | Values, reference: Sequence[float] | Values) -> Agreement:
-    """Bland-Altman numbers of pairs; those with a value that is not finite are left out.
+def _left_out(c: Comparison) -> str:
+    """How many patients are left out, and by whose fault: it may be that of the better one."""
+    if not c.n_left_out:
+        return ""
+    whose = ((c.first, c.left_out_first), (c.second, c.left_out_second))
+    told = " and ".join(f"{name} has none in {n}" for name, n in whose if n)
+    return f"; {_patients(c.n_left_out)} left out, without a finite value: {told}"
 
-    Raises:
-        InvalidInput: the two differ in length.
+
+def _level(p: float, p_holm: float, n_tests: int) -> float:
+    """1 - the confidence of an interval that has zero outside exactly where a difference is shown.
+
+    What p_holm was multiplied by can't be told where it is cut at 1, or that of an easier test.
     """
-    a, b = (np.asarray(side, dtype=np.float64) for side in (measured, reference))
-    if a.shape != b.shape:
-        raise InvalidInput(f"Agreement needs pairs, got {len(a)} and {len(b)} values.")
-    differences = (a - b)[np.isfinite(a) & np.isfinite(b)]
-    n, bias = len(differences), _mean(differences)
-    if n < 2:
-        return Agreement(n, bias, NAN, NAN, NAN, Interval(NAN, NAN))
-    std = float(differences.std(ddof=1))
-    half = float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n)
-    return Agreement(
-        n, bias, std, bias - Z95 * std, bias + Z95 * std, Interval(bias - half, bias + half)
-    )
+    if p_holm >= SIGNIFICANT:
+        return SIGNIFICANT / max(1, n_tests)
+    return SIGNIFICANT * p / p_holm if p_holm else SIGNIFICANT / max(1, n_tests)
 
 
 def _resampled_means(numbers: Values, resamples: int, rng: np.random.Generator) -> Values:

@@ -82,6 +82,16 @@ def summarise(scores: Iterable[ClassScore]) -> tuple[ClassSummary, ...]:
     return tuple(_summarise_class(by_class[key]) for key in sorted(by_class))
 
 
+def in_no_reference(scores: Iterable[ClassScore]) -> tuple[str, ...]:
+    """Names of classes that are in no reference, and were found: nobody may have annotated them."""
+    found: dict[str, bool] = {}
+    for score in scores:
+        if score.status == "scored":
+            is_invented = np.isnan(score.recall)  # nothing to find
+            found[score.name] = found.get(score.name, True) and bool(is_invented)
+    return tuple(name for name, is_invented in found.items() if is_invented)
+
+
 def _summarise_class(scores: Sequence[ClassScore]) -> ClassSummary:
     def count(status: Status) -> int:
         return sum(s.status == status for s in scores)

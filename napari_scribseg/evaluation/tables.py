@@ -29,7 +29,7 @@ from napari_scribseg.evaluation.metrics import (
     score_case,
     unusable_case,
 )
-from napari_scribseg.evaluation.summaries import ClassSummary, Spread, summarise
+from napari_scribseg.evaluation.summaries import ClassSummary, Spread, in_no_reference, summarise
 from napari_scribseg.io.atomic import remove_leftovers, temporary_files, write_json, write_text
 from napari_scribseg.io.regular_file import opened
 
@@ -162,7 +162,17 @@ def evaluate_cases(
             rows += scored
     summaries = summarise(row.score for row in rows)
     found = (tuple(rows), summaries, tuple(failures), tuple(unusable))
-    return Evaluation(schema, *found, tuple(notes))
+    invented = in_no_reference(row.score for row in rows)
+    doubts = (invented_note(invented),) if invented else ()
+    return Evaluation(schema, *found, (*notes, *doubts))
+
+
+def invented_note(names: Sequence[str]) -> str:
+    """What scores of classes mean that no reference has, in a sentence."""
+    return (
+        f"No reference has {', '.join(names)}: a segmentation with it counts as Dice 0, also in "
+        "the mean over the classes. If nobody has annotated it, leave it out of the classes."
+    )
 
 
 def table(evaluation: Evaluation) -> list[tuple[str, ...]]:

@@ -16,13 +16,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from napari_scribseg.core.errors import ScribsegError
-from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema
+from napari_scribseg.core.labels import UNKNOWN, UNLABELLED, LabelSchema, without_unsure
 from napari_scribseg.core.notes import Notes
 from napari_scribseg.data.case import Case, CaseFiles, load_without_bad_reference
 from napari_scribseg.data.names import few
 from napari_scribseg.data.orientation import Orientation, StoredAxes
 from napari_scribseg.data.pseudonyms import without_paths
 from napari_scribseg.data.turned import orientation_notes
+from napari_scribseg.evaluation.tables import invented_note
 from napari_scribseg.project.document import sha256_of
 from napari_scribseg.project.teamwork import minutes_behind
 
@@ -177,7 +178,7 @@ def _scribbled_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:
 def _scribbled_slices(case: Case) -> int:
     if case.scribbles is None:
         return 0
-    return int((case.scribbles != UNLABELLED).any(axis=(1, 2)).sum())
+    return int((without_unsure(case.scribbles) != UNLABELLED).any(axis=(1, 2)).sum())
 
 
 def _reference_voxels(case: Case, schema: LabelSchema) -> dict[str, int]:
@@ -210,12 +211,12 @@ def _notes(cases: Sequence[CaseFacts], schema: LabelSchema) -> tuple[str, ...]:
             f"There are {len(spacings)} different spacings (mm z, y, x: {shown}{more}); every run "
             "brings its slices to one pixel size."
         )
-    never_drawn = _never([case.scribbled_voxels for case in cases], (*schema.names,))
+    never_drawn = _never_in([case.scribbled_voxels for case in cases], (*schema.names,))
     if never_drawn:
-        notes.append(f"No case has a scribble of {never_drawn}.")
-    absent = _never([case.reference_voxels for case in cases], schema.names[1:])
+        notes.append(f"No case has a scribble of {', '.join(never_drawn)}.")
+    absent = _never_in([case.reference_voxels for case in cases], schema.names[1:])
     if absent and any(case.reference_voxels for case in cases):
-        notes.append(f"No reference has {absent}: there will be no score of it.")
+        notes.append(invented_note(absent))
     partial = [case.files.id for case in cases if case.reference_share < 1]
     if partial:
         notes.append(
@@ -235,6 +236,6 @@ def _notes(cases: Sequence[CaseFacts], schema: LabelSchema) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _never(counts: Sequence[dict[str, int]], names: Sequence[str]) -> str:
-    """The names that occur nowhere, for a sentence."""
-    return ", ".join(name for name in names if not any(count.get(name) for count in counts))
+def _never_in(counts: Sequence[dict[str, int]], names: Sequence[str]) -> list[str]:
+    """The names that occur nowhere."""
+    return [name for name in names if not any(count.get(name) for count in counts)]

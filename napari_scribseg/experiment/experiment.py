@@ -286,7 +286,9 @@ def _taught_by(
     if share == 1 or recipe.shares_of == "strokes":
         return tuple(cases)
     scribbled = {case.files.patient for case in cases if any(case.scribbled_voxels.values())}
-    kept = kept_patients(scribbled, share, random_seed)
+    # Where nobody has drawn, references teach.
+    annotated = scribbled or {case.files.patient for case in cases if case.reference_voxels}
+    kept = kept_patients(annotated, share, random_seed)
     return tuple(case for case in cases if case.files.patient in kept)
 
 

@@ -115,6 +115,11 @@ def draft(
         folds = _folds([case for case in files if case.id not in locked], recipe)
     except InvalidInput as error:
         return Draft(None, (*obstacles, str(error)))
+    if recipe.shares_of == "strokes" and min(recipe.shares) < 1 and not _any_drawn(found.cases):
+        obstacles.append(
+            "Shares of the strokes are asked for, and no case has strokes, so all shares would be "
+            "the same: take shares of the patients."
+        )
     known_by = dataset.patients_from
     ours = isinstance(recipe.split, CrossValidation)
     for fold in folds:
@@ -270,9 +275,13 @@ def _faults(
     if fold.test and not any(of[i].reference_voxels for i in fold.test):
         faults.append(f"{fold.name} has no test case with a reference, so nothing can be scored.")
     train = [of[i] for i in fold.train]
-    if train and not any(any(c.scribbled_voxels.values()) or c.reference_voxels for c in train):
+    if train and not _any_drawn(train) and not any(case.reference_voxels for case in train):
         faults.append(f"{fold.name} has no training case with scribbles: draw some strokes first.")
     return faults
+
+
+def _any_drawn(cases: Sequence[CaseFacts]) -> bool:
+    return any(any(case.scribbled_voxels.values()) for case in cases)
 
 
 def _notes(

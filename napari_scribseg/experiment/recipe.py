@@ -122,7 +122,8 @@ class Recipe(_Part):
     shares: Annotated[tuple[Share, ...], Field(min_length=1, max_length=1000)] = (1.0,)
     """Shares of the annotation to learn from, for learning curves."""
     shares_of: Literal["patients", "strokes"] = "patients"
-    """What a share is taken of: scribbled patients, or the strokes of every patient."""
+    """What a share is taken of: scribbled patients (where nobody has drawn, those with a
+    reference), or the strokes of every patient."""
     locked: tuple[Name, ...] = ()
     """Patients kept for the end: neither trained on nor scored until all trials are finished.
     "maag" = the test patients of that published split, "split:NAME" = those of a dataset's split.

@@ -26,8 +26,8 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from napari_scribseg.evaluation.bland_altman import agreement
 from napari_scribseg.evaluation.metrics import MEASURES, NAN, ClassScore
-from napari_scribseg.evaluation.statistics import agreement
 from napari_scribseg.evaluation.summaries import Spread, summarise
 from napari_scribseg.evaluation.tables import COUNTS, SPREAD, csv_text, plain_text
 from napari_scribseg.evaluation.tables import Cell as CsvCell
@@ -213,20 +213,23 @@ def _agreement_rows(scored: Iterable[ScoredRow], clinical: Rows) -> Rows:
     """Bland-Altman numbers of the volumes of all classes, and of the clinical measurements."""
     rows: Rows = [
         (
-            *("label", "share_percent", "quantity", "unit", "pairs", "left_out"),
+            *("label", "share_percent", "quantity", "unit", "pairs", "patients", "left_out"),
             *("bias", "bias_low_95", "bias_high_95", "std", "limit_low", "limit_high"),
         )
     ]
-    pairs: dict[tuple[str, str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    pairs: dict[tuple[str, str, str, str], list[tuple[float, float, str]]] = defaultdict(list)
     for row in scored:
         key = (row.trial.label, share_text(row.trial.share), f"{row.score.name} volume", "mL")
-        pairs[key].append((row.score.volume_ml, row.score.reference_volume_ml))
+        pairs[key].append((row.score.volume_ml, row.score.reference_volume_ml, row.patient))
     for row in clinical[1:]:
         noted = {str(k): plain_text(str(v)) for k, v in zip(clinical[0], row, strict=True)}
         key = (noted["label"], noted["share_percent"], noted["measurement"], noted["unit"])
-        pairs[key].append((float(noted["value"] or "nan"), float(noted["reference"])))
+        numbers = (float(noted["value"] or "nan"), float(noted["reference"]))
+        pairs[key].append((*numbers, noted["patient"]))
     for key, values in pairs.items():
-        a = agreement([ours for ours, _ in values], [theirs for _, theirs in values])
+        measured, reference, patients = zip(*values, strict=True)
+        a = agreement(measured, reference, patients)
+        n = (a.n, a.patients, len(values) - a.n)
         interval = (a.bias_interval.low, a.bias_interval.high)
-        rows.append((*key, a.n, len(values) - a.n, a.bias, *interval, a.std, a.low, a.high))
+        rows.append((*key, *n, a.bias, *interval, a.std, a.low, a.high))
     return rows

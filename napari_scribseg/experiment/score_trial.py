@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_scribseg.core.errors import InvalidInput, RunError
+from napari_scribseg.core.labels import without_unsure
 from napari_scribseg.core.volume import Volume
 from napari_scribseg.data.case import load_without_bad_reference
 from napari_scribseg.data.pseudonyms import without_paths
@@ -56,7 +57,8 @@ def score_trial(
     model = load_model(run, run.record.training.device)
     of = {case.files.id: case for case in experiment.cases}
     cases = [of[i] for i in experiment.locked if has_reference(of[i])] if locked else trial.test
-    tables, failures, unusable = _scored(run, model, cases, Path(experiment.recipe.dataset))
+    tables = ScoreTables.of(case.files for case in experiment.cases)
+    failures, unusable = _scored(run, model, cases, tables, Path(experiment.recipe.dataset))
     _check_lease()
     prefix = "locked_" if locked else ""
     for name in ("scores", "slices", "clinical"):
@@ -84,10 +86,10 @@ def _check_lease() -> None:
 
 
 def _scored(
-    run: RunFolder, model: Model, cases: Sequence[CaseFacts], dataset: Path
-) -> tuple[ScoreTables, list[CaseFailure], list[CaseFailure]]:
-    """The tables; then the cases without a usable segmentation, and without a usable reference."""
-    tables, failures, unusable = ScoreTables(), list[CaseFailure](), list[CaseFailure]()
+    run: RunFolder, model: Model, cases: Sequence[CaseFacts], tables: ScoreTables, dataset: Path
+) -> tuple[list[CaseFailure], list[CaseFailure]]:
+    """Fills the tables; gives the cases without a usable segmentation, or a usable reference."""
+    failures, unusable = list[CaseFailure](), list[CaseFailure]()
     for case in cases:
         try:
             problem = _segment_and_score(run, model, case, tables)
@@ -97,14 +99,16 @@ def _scored(
                 raise RunError(reason) from error
             reason = without_paths(reason, paths_of([case.files]))
             reason = without_folder(reason, dataset)
-            failures.append(CaseFailure(case=case.files.id, reason=reason))
-            tables.add_failed(case.files, reason, run.schema)
-            continue
+            if not case.reference_problem:  # else it says nothing of any segmentation
+                failures.append(CaseFailure(case=case.files.id, reason=reason))
+                tables.add_failed(case.files, reason, run.schema)
+                continue
+            problem = case.reference_problem
         if problem:
             reason = without_folder(problem, dataset)
             unusable.append(CaseFailure(case=case.files.id, reason=reason))
             tables.add_unusable(case.files, reason, run.schema)
-    return tables, failures, unusable
+    return failures, unusable
 
 
 def _segment_and_score(run: RunFolder, model: Model, facts: CaseFacts, tables: ScoreTables) -> str:
@@ -133,6 +137,7 @@ def _effort(run: RunFolder) -> tuple[int, int, float]:
         case = files.model_copy(update={"reference": None}).load(run.schema)
         total += case.image.array.size
         if case.scribbles is not None:
-            voxels += int(np.count_nonzero(case.scribbles))
-            slices += int(case.scribbles.any(axis=(1, 2)).sum())
+            drawn = without_unsure(case.scribbles)  # as in the survey, for trials that failed
+            voxels += int(np.count_nonzero(drawn))
+            slices += int(drawn.any(axis=(1, 2)).sum())
     return voxels, slices, voxels / max(total, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from napari_scribseg.evaluation.case_scores import (
     ScoreTables,
     score_of_row,
 )
+from napari_scribseg.evaluation.hearts import PHASES, hearts_of
 from napari_scribseg.evaluation.metrics import ClassScore
 from napari_scribseg.evaluation.tables import Cell as CsvCell
 from napari_scribseg.evaluation.tables import cell_of_text, csv_text, plain_text
@@ -31,7 +32,7 @@ from napari_scribseg.io.regular_file import open_own
 
 WHOSE: Final = ("cell", "label", "fold", "random_seed", "share_percent")
 """In front of every row of scores.csv and slices.csv."""
-_LATER: Final = {"reference_share": "1.0"}
+_LATER: Final = {"reference_share": "1.0", "cases": ""}
 """Columns that tables of earlier versions lack, and what they stand for there."""
 
 
@@ -91,12 +92,13 @@ def clinical_of(folder: Path, experiment: Experiment, trials: Iterable[Trial], p
     """
     rows: Rows = [(*WHOSE, *CLINICAL_COLUMNS)]
     known = _known(experiment)
+    hearts = {" ".join(pair) for pair in hearts_of(c.files for c in experiment.cases).of.values()}
     for trial in trials:
         there = trial_folder(folder, trial.name)
         parts = _read_rows(there / f"{prefix}clinical.csv", CLINICAL_COLUMNS)
         if parts:
             scores = _read_rows(there / f"{prefix}scores.csv", SCORE_COLUMNS)
-            parts = _hearts_as_known_now(parts, scores, known)
+            parts = _hearts_as_known_now(parts, scores, known, hearts)
         rows += [(*_whose(trial), *row.values()) for row in parts]
     return rows
 
@@ -119,22 +121,34 @@ def _as_known_now(rows: list[dict[str, str]], known: _Known) -> list[dict[str, s
 
 
 def _hearts_as_known_now(
-    rows: list[dict[str, str]], scores: list[dict[str, str]], known: _Known
+    rows: list[dict[str, str]],
+    scores: list[dict[str, str]],
+    known: _Known,
+    hearts: Collection[str],
 ) -> list[dict[str, str]]:
     """Rows about hearts, likewise; without those whose phases belong together no more.
+
+    Earlier versions did not name the cases, and took phases of several examinations of a patient
+    for one heart.
 
     Args:
         rows: of clinical.csv, as the trial has written them.
         scores: of scores.csv, likewise: which case was whose.
         known: what is known now.
+        hearts: the cases of every heart of now, as the column has them.
     """
     now = _as_known_now(scores, known)
     before, after = _phases_by_patient(scores), _phases_by_patient(now)
     same = {frozenset(phases): patient for patient, phases in after.items()}
     groups = {row["patient"]: row["group"] for row in now}
+    whose = {row["case"]: row["patient"] for row in now}
     found: list[dict[str, str]] = []
     for row in rows:
-        patient = same.get(frozenset(before.get(row["patient"], ())))
+        if row["cases"]:
+            patient = whose[row["cases"].split()[0]] if row["cases"] in hearts else None
+        else:
+            phases = frozenset(before.get(row["patient"], ()))
+            patient = same.get(phases) if len(phases) == len(PHASES) else None
         if patient is not None:
             found.append(row | {"patient": patient, "group": groups[patient]})
     return found

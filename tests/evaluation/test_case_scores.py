@@ -20,6 +20,7 @@ from napari_scribseg.evaluation.case_scores import (
     ScoreTables,
     score_of_row,
 )
+from napari_scribseg.evaluation.hearts import hearts_of
 from napari_scribseg.evaluation.metrics import score_case
 from napari_scribseg.evaluation.tables import Cell, csv_text
 
@@ -31,6 +32,10 @@ def files(phase: str = "ED") -> CaseFiles:
     return CaseFiles(
         id=f"p1_{phase}", patient="p1", group="DCM", phase=phase, image=Path("x.nii.gz")
     )
+
+
+def tables_of(*cases: CaseFiles) -> ScoreTables:
+    return ScoreTables.of(cases or (files("ED"), files("ES")))
 
 
 def ventricles(lv_rows: int) -> np.ndarray:
@@ -78,7 +83,7 @@ def test_a_failed_case_is_zero_and_says_why():
 
 
 def test_both_phases_give_the_ejection_fraction():
-    tables = ScoreTables()
+    tables = tables_of()
     tables.add(files("ED"), ventricles(9), ventricles(10), SPACING, HEART)
     assert len(tables.clinical) == 1
     tables.add(files("ES"), ventricles(4), ventricles(4), SPACING, HEART)
@@ -92,7 +97,7 @@ def test_both_phases_give_the_ejection_fraction():
 
 
 def test_an_impossible_ejection_fraction_is_missing_with_the_reason():
-    tables = ScoreTables()
+    tables = tables_of()
     too_small = ventricles(9)
     too_small[0, 6:] = 0  # 30 voxels of LV, fewer than at end systole
     tables.add(files("ED"), too_small, ventricles(10), SPACING, HEART)
@@ -106,7 +111,7 @@ def test_an_impossible_ejection_fraction_is_missing_with_the_reason():
 
 
 def test_other_organs_have_no_ejection_fraction():
-    tables = ScoreTables()
+    tables = tables_of()
     schema = LabelSchema.of("PZ", "CG", "x")
     tables.add(files("ED"), ventricles(9), ventricles(10), SPACING, schema)
     tables.add(files("ES"), ventricles(4), ventricles(4), SPACING, schema)
@@ -140,7 +145,7 @@ def test_a_case_without_a_usable_reference_is_no_zero():
 
 
 def test_a_partial_reference_is_told_in_the_row_and_gives_no_ejection_fraction():
-    tables = ScoreTables()
+    tables = tables_of()
     for phase, n in (("ED", 10), ("ES", 4)):
         reference = ventricles(n)
         reference[-1] = UNKNOWN
@@ -149,3 +154,68 @@ def test_a_partial_reference_is_told_in_the_row_and_gives_no_ejection_fraction()
     assert 0 < row["reference_share"] < 1
     assert "that the reference labels" in row["note"]
     assert len(tables.clinical) == 1
+
+
+def measured(named_phases: dict[str, int], order: list[str]) -> list[dict[str, Cell]]:
+    """The ejection fractions of cases with so many rows of LV; phases as the names tell them."""
+    phase = {case: "ED" if n > 4 else "ES" for case, n in named_phases.items()}
+    cases = {
+        case: CaseFiles.model_validate(
+            {"id": case, "patient": "p1", "phase": phase[case], "image": f"{case}.nii"}
+        )
+        for case in order
+    }
+    tables = tables_of(*cases.values())
+    for case in order:
+        labels = ventricles(named_phases[case])
+        tables.add(cases[case], labels, labels, SPACING, HEART)
+    rows = [named(CLINICAL_COLUMNS, row) for row in tables.clinical[1:]]
+    return [row for row in rows if row["measurement"] == "LV EF"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("p1_v1_ED", "p1_v1_ES", "p1_v2_ED", "p1_v2_ES"),
+        ("p1_ED_visit1", "p1_ES_visit1", "p1_ED_visit2", "p1_ES_visit2"),
+        ("p1_a_frame01", "p1_a_frame12", "p1_b_frame01", "p1_b_frame09"),
+    ],
+)
+def test_two_examinations_of_a_patient_have_an_ejection_fraction_each(names):
+    rows = dict(zip(names, (10, 4, 8, 2), strict=True))  # 60 % and 75 %
+    for order in (list(names), sorted(names, key=lambda case: -rows[case])):
+        found = measured(rows, order)
+        assert sorted((row["cases"], row["reference"]) for row in found) == [
+            (f"{names[0]} {names[1]}", pytest.approx(60.0)),
+            (f"{names[2]} {names[3]}", pytest.approx(75.0)),
+        ]
+
+
+def test_frames_of_one_file_are_one_heart_whatever_they_are_called():
+    cases = [
+        CaseFiles(id=i, patient="p1", phase=phase, image=Path(image), frame=frame)
+        for i, phase, image, frame in (
+            ("one", "ED", "a.nii", 0),
+            ("two", "ED", "b.nii", 0),
+            ("three", "ES", "a.nii", 9),
+            ("four", "ES", "b.nii", 7),
+        )
+    ]
+    assert hearts_of(cases).of["three"] == ("one", "three")
+    assert hearts_of(cases).of["two"] == ("two", "four")
+
+
+def test_phases_that_can_not_be_told_apart_give_no_number_and_say_so():
+    several = {"one": 10, "two": 8, "three": 4, "four": 2}
+    other_visit = {"p1_v1_ED": 10, "p1_v2_ES": 2}
+    for rows in (several, other_visit):
+        assert measured(rows, list(rows)) == []
+    tables = tables_of(files("ED").model_copy(update={"id": "p1_v1_ED"}), files("ES"))
+    tables.add(files("ES"), ventricles(4), ventricles(4), SPACING, HEART)
+    assert "name them alike but for ED and ES" in str(
+        named(SCORE_COLUMNS, tables.scores[1])["note"]
+    )
+
+
+def test_one_case_of_each_phase_is_a_heart_where_names_say_nothing():
+    assert [row["cases"] for row in measured({"x7": 10, "k3": 4}, ["k3", "x7"])] == ["x7 k3"]

@@ -260,6 +260,18 @@ def test_a_class_that_no_case_has_is_a_dash():
     assert document(evaluation)["mean_dice"] is None
 
 
+def test_a_class_that_no_reference_has_is_told_of():
+    """It may never have been annotated, and pulls the mean over the classes down."""
+    only_myo = np.where(truth() == 2, 2, 0).astype(np.uint8)
+    lost = Failure("b", "no file")
+    evaluation = evaluate_cases([Pair("a", truth(), only_myo, SPACING), lost], SCHEMA)
+    assert dices(evaluation, "a") == [0.0, 1.0]
+    assert any("No reference has RV: a segmentation with it counts" in n for n in evaluation.notes)
+    in_one = [Pair("a", truth(), only_myo, SPACING), Pair("b", only_myo, truth(), SPACING)]
+    assert not evaluate_cases(in_one, SCHEMA).notes
+    assert not evaluate_cases([Pair("a", only_myo, only_myo, SPACING)], SCHEMA).notes
+
+
 def test_tables_that_are_there_are_not_overwritten(folders, tmp_path):
     out = tmp_path / "out"
     evaluate_folders(*folders, SCHEMA, out)

@@ -14,7 +14,6 @@ from napari_scribseg.core.errors import InvalidInput
 from napari_scribseg.evaluation.statistics import (
     FEWEST_PATIENTS,
     Interval,
-    agreement,
     bootstrap_interval,
     compare,
     fewest_patients,
@@ -133,6 +132,7 @@ def test_patients_are_paired_by_name_and_the_rest_is_counted():
     second = {"b": 0.6, "a": 0.8, "d": 1.0, "f": 0.3, "e": math.nan}
     found = compare("one", "two", (first, second))
     assert (found.n, found.n_left_out) == (2, 3)  # c and f lack a partner, d is infinite
+    assert (found.left_out_first, found.left_out_second) == (2, 1)
     assert found.difference == pytest.approx(0.15)
     assert found.mean_first == pytest.approx(0.85)
 
@@ -166,8 +166,8 @@ def test_a_sentence_refuses_to_conclude_from_few_patients():
     found = compare("a", "b", ({p: first[p] for p in list(first)[:4]}, second))
     text = sentence(found, "Dice", found.p, 1, 3)
     assert text.endswith(
-        "(single patients +0.050 to +0.053; 4 patients left out), but 4 patients are too few to "
-        "decide: at least 6 are needed."
+        "(single patients +0.050 to +0.053; 4 patients left out, without a finite value: a has "
+        "none in 4), but 4 patients are too few to decide: at least 6 are needed."
     )
     nobody = compare("a", "b", ({"x": 1.0}, {"y": 1.0}))
     assert (
@@ -210,24 +210,89 @@ def test_interval_and_verdict_of_a_sentence_agree(seed):
     assert ("a difference" in text) == (p_holm < 0.05) == (not low <= 0 <= high)
 
 
+def differing(differences: list[float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Two methods whose patients have these differences, and otherwise equal numbers."""
+    second = {f"p{i:02d}": 0.5 for i in range(len(differences))}
+    return {p: 0.5 + d for p, d in zip(second, differences, strict=True)}, second
+
+
+def test_an_interval_of_those_who_differ_is_called_so():
+    """Of 100 patients 6 differ by 0.3, so the mean difference of 0.018 is outside of it."""
+    found = compare("a", "b", differing([0.3] * 6 + [0.0] * 94))
+    assert sentence(found, "Dice", found.p, 1, 3) == (
+        "Dice: the mean of a (0.518) is 0.018 higher than that of b (0.500): a difference (95 % "
+        "interval of the difference among the 6 who differ +0.300 to +0.300; 100 patients; p = "
+        "0.031)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "said"), [(1, "only 1 of 20 patients differs,"), (3, "only 3 of 20 patients differ,")]
+)
+def test_few_who_differ_can_decide_nothing_however_many_are_alike(n, said):
+    found = compare("a", "b", differing([0.3] * n + [0.0] * (20 - n)))
+    text = sentence(found, "Dice", found.p, 1, 3)
+    assert text.endswith(f"{said} too few to decide: at least 6 are needed.")
+    assert "inf" not in text
+
+
+def test_the_interval_of_no_difference_is_corrected_for_all_tests_however_large_p_is():
+    rng = np.random.default_rng(0)
+    for mean in (0.012, 0.004, 0.0):
+        found = compare("a", "b", differing(rng.normal(mean, 0.05, 20).tolist()))
+        p_holm = min(1.0, 10 * found.p)
+        assert p_holm == 1.0
+        whole = signed_rank_interval(found.differences, alpha=0.05 / 10)
+        text = sentence(found, "Dice", p_holm, 10, 6)
+        assert f"{whole.low:+.6f} to {whole.high:+.6f}, corrected like p" in text
+
+
+def test_thousands_of_patients_who_differ_have_no_p_of_their_own():
+    """Beyond 1900 patients the least p is below the smallest number there is."""
+    found = compare("a", "b", differing(np.linspace(0.1, 0.2, 2000).tolist()))
+    assert found.p == 0.0
+    assert "a difference (95 % interval" in sentence(found, "Dice", 0.0, 1, 3)
+
+
+def test_the_rounding_of_a_computer_is_no_difference():
+    """1.1 - 1.0 and 0.3 - 0.2 are not the same number to it; equal means of seeds neither."""
+    first = {"a": 1.1, "b": 0.3, "c": float(np.mean([0.1, 0.2, 0.3])), "d": 0.9}
+    second = {"a": 1.0, "b": 0.2, "c": float(np.mean([0.3, 0.2, 0.1])), "d": 0.5}
+    assert first["a"] - second["a"] != first["b"] - second["b"]
+    found = compare("one", "two", (first, second))
+    assert found.differences == (0.1, 0.1, 0.0, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("step", "values"), [(1.1, (3.3, 1.1, 2.2)), (0.7, (2.8, 0.9, 1.4, 3.5)), (0.05, (0.7, 0.9))]
+)
+def test_patients_who_all_differ_by_the_same_have_an_interval(step, values):
+    found = compare("a", "b", tuple({str(v): v + d for v in values} for d in (step, 0.0)))
+    assert found.interval == Interval(step, step)
+    noisy = [v + step - v for v in values]
+    assert bootstrap_interval(noisy).low == pytest.approx(step)
+    assert bootstrap_interval([0.3, 0.30000000000000004, 0.3]).high == pytest.approx(0.3)
+
+
+def test_a_sentence_says_whose_structures_were_missed():
+    """The method that misses a structure in half of the patients is nearer in the others."""
+    second = {f"p{i:02d}": 5.0 + 0.1 * i for i in range(20)}
+    first = {p: v - 1 if i < 10 else math.inf for i, (p, v) in enumerate(second.items())}
+    second["p19"] = math.inf
+    found = compare("a", "b", (first, second))
+    assert sentence(found, "HD95", found.p, 1, 1).endswith(
+        "10 patients; 10 patients left out, without a finite value: a has none in 10 and b has "
+        "none in 1; p = 0.002)."
+    )
+    alike = compare("a", "b", (first, first))
+    assert sentence(alike, "HD95", alike.p, 1, 1).endswith(
+        "no patient differs (10 patients; 10 patients left out, without a finite value: a has "
+        "none in 10 and b has none in 10)."
+    )
+
+
 def test_equal_methods_are_called_equal():
     found = compare("a", "b", eight(0.0)[:1] * 2)
     assert sentence(found, "Dice", found.p, 1, 3) == (
         "Dice: a and b have the same mean: no patient differs (8 patients)."
     )
-
-
-def test_bland_altman_by_hand():
-    found = agreement([12.0, 14.0, 16.0], [10.0, 14.0, 12.0])
-    assert (found.n, found.bias, found.std) == (3, 2.0, 2.0)  # differences 2, 0, 4
-    assert found.low == pytest.approx(2 - 1.96 * 2, abs=1e-3)
-    assert found.high == pytest.approx(2 + 1.96 * 2, abs=1e-3)
-    # Student's t with 2 degrees of freedom: 4.3027 * 2 / sqrt(3).
-    assert found.bias_interval.high == pytest.approx(2 + 4.96828, abs=1e-4)
-
-
-def test_bland_altman_of_few_and_of_unequal_lengths():
-    assert math.isnan(agreement([1.0], [2.0]).std)
-    assert agreement([1.0, math.nan, 4.0], [2.0, 1.0, 2.0]).n == 2
-    with pytest.raises(InvalidInput, match="pairs"):
-        agreement([1.0], [1.0, 2.0])

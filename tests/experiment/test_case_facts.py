@@ -81,5 +81,6 @@ def test_classes_that_never_occur_are_named(data):
     assert TWO_BALLS.names[2] == "dim"
     assert look(data).notes == (
         "No case has a scribble of dim.",
-        "No reference has dim: there will be no score of it.",
+        "No reference has dim: a segmentation with it counts as Dice 0, also in the mean over the "
+        "classes. If nobody has annotated it, leave it out of the classes.",
     )

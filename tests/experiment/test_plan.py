@@ -58,6 +58,29 @@ def test_trials_are_methods_times_folds_times_seeds_times_shares(tmp_path):
     assert trials["a-fold1-seed5-100"].training.random_seed == 5
 
 
+def test_a_share_of_patients_without_strokes_is_one_of_those_with_references(tmp_path):
+    """What learns from references learnt from nobody, and had failed with Dice 0."""
+    experiment = phantom_experiment(
+        tmp_path,
+        "a",
+        patients=8,
+        change=lambda data: shutil.rmtree(data / "scribbles"),
+        shares=(0.5, 1.0),
+    )
+    trials = trials_of(experiment)
+    half, whole = trials["a-fold1-seed0-50"], trials["a-fold1-seed0-100"]
+    assert len(half.train) == 2
+    assert {case.files.id for case in half.train} < {case.files.id for case in whole.train}
+
+
+def test_shares_of_strokes_need_strokes(data):
+    shares = {"shares": (0.5, 1.0), "shares_of": "strokes"}
+    assert obstacles(data, **shares) == ()
+    shutil.rmtree(data / "scribbles")
+    (fault,) = obstacles(data, **shares)
+    assert fault.endswith("take shares of the patients.")
+
+
 def test_an_experiment_survives_its_document(tmp_path):
     experiment = phantom_experiment(tmp_path, "a")
     save_document(tmp_path / "experiment.json", experiment)

@@ -97,6 +97,8 @@ def test_methods_are_compared_by_patient(done):
     assert first["sentence"].startswith("Dice (mean of classes): the mean of good (0.8")
     lost = next(r for r in found if r["measure"] == "hd95_mm" and r["second"] == "bad")
     assert (lost["patients"], lost["left_out"]) == ("0", "8")  # infinite: nothing to subtract
+    assert (lost["left_out_first"], lost["left_out_second"]) == ("0", "8")
+    assert lost["tests"] == "2"  # good and plain, bright and dim; the others were none
     assert "no patient has a finite value of both" in lost["sentence"]
 
 
@@ -105,6 +107,7 @@ def test_volumes_are_compared_as_bland_and_altman_do(done):
     found = {(r["label"], r["quantity"]): r for r in rows(out / "agreement.csv")}
     good = found["good", "bright volume"]
     assert (good["pairs"], good["bias"], good["std"]) == ("16", "-0.5", "0.0")
+    assert good["patients"] == "8"  # of two seeds
     assert (found["bad", "dim volume"]["pairs"], found["bad", "dim volume"]["left_out"]) == (
         "0",
         "16",
@@ -133,6 +136,38 @@ def test_files_of_an_unfinished_experiment_hold_what_is_there(tmp_path):
     states = [row["state"] for row in rows(out / "cells.csv")]
     assert states == ["finished", "waiting", "waiting", "waiting"]
     assert {row["label"] for row in rows(out / "scores.csv")} == {"good"}
+
+
+def test_methods_are_compared_on_what_has_ended_for_both(tmp_path):
+    """One seed of a method is nothing to compare with the mean of two of the other one."""
+    experiment = phantom_experiment(tmp_path, "good", "plain", patients=8, random_seeds=(0, 1))
+    out = tmp_path / "out"
+    first_seed = [name for name, t in trials_of(experiment).items() if t.random_seed == 0]
+    with at_work(out, experiment, "test"):
+        list(compute_trials(out, experiment, first_seed, jobs=2, programs=stubs()))
+        write_results(out, experiment)
+        of_one_seed = rows(out / "comparisons.csv")
+        more = ["good-fold1-seed1-100", "good-fold2-seed1-100", "plain-fold1-seed1-100"]
+        list(compute_trials(out, experiment, more[:2], jobs=2, programs=stubs()))
+        write_results(out, experiment)
+        assert rows(out / "comparisons.csv") == of_one_seed
+        list(compute_trials(out, experiment, more[2:], jobs=2, programs=stubs()))
+        write_results(out, experiment)
+    scores = [r for r in rows(out / "scores.csv") if r["class"] == "dim"]
+    in_both = [r for r in scores if (r["fold"], r["random_seed"]) != ("fold2", "1")]
+    means = {
+        label: {
+            case: [float(r["dice"]) for r in in_both if (r["label"], r["case"]) == (label, case)]
+            for case in {r["case"] for r in in_both}
+        }
+        for label in ("good", "plain")
+    }
+    (found,) = [
+        r for r in rows(out / "comparisons.csv") if (r["measure"], r["class"]) == ("dice", "dim")
+    ]
+    for label, column in (("good", "mean_first"), ("plain", "mean_second")):
+        by_patient = [sum(values) / len(values) for values in means[label].values()]
+        assert float(found[column]) == pytest.approx(sum(by_patient) / 8)
 
 
 def test_trials_of_different_code_are_told_of(tmp_path):

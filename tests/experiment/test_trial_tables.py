@@ -62,7 +62,8 @@ def test_methods_are_compared_by_the_patients_of_now(done):
     assert {row["patients"] for row in rows(out / "comparisons.csv")} == {"4"}
 
 
-def test_a_heart_goes_by_its_name_of_now_and_only_while_its_phases_are_one(done):
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_heart_goes_by_its_name_of_now_and_only_while_its_phases_are_one(done, is_named):
     out, experiment = done
     name = "good-a-seed0-100"
     phases = {"patient02": "ED", "patient03": "ES"}
@@ -74,7 +75,9 @@ def test_a_heart_goes_by_its_name_of_now_and_only_while_its_phases_are_one(done)
         given = {"case": case, "patient": "p2", "phase": phase}
         scores += ",".join(given.get(column, "") for column in SCORE_COLUMNS) + "\n"
     write_text(trial_folder(out, name) / "scores.csv", scores)
-    measured = ",".join(CLINICAL_COLUMNS) + "\np2,,EF,%,50.0,55.0,-5.0,\n"
+    columns = CLINICAL_COLUMNS if is_named else CLINICAL_COLUMNS[:-1]
+    cases = ",patient02 patient03" if is_named else ""  # earlier versions did not name them
+    measured = ",".join(columns) + f"\np2,,EF,%,50.0,55.0,-5.0,{cases}\n"
     write_text(trial_folder(out, name) / "clinical.csv", measured)
     trials = [trials_of(experiment)[name]]
 
@@ -87,3 +90,20 @@ def test_a_heart_goes_by_its_name_of_now_and_only_while_its_phases_are_one(done)
     assert told(known(experiment, **renamed)) == ["x"]
     assert told(known(hearts, patient03={"patient": "p3"})) == []
     assert told(known(hearts, patient03={"phase": "ED"})) == []
+
+
+def test_what_earlier_versions_measured_on_several_examinations_is_left_out(done):
+    """They took the end diastole of one visit and the end systole of another one."""
+    out, experiment = done
+    name = "good-a-seed0-100"
+    phases = {"patient02": "ED", "patient03": "ED", "patient04": "ES", "patient05": "ES"}
+    whose = {case: {"patient": "p2", "phase": phase} for case, phase in phases.items()}
+    scores = ",".join(SCORE_COLUMNS) + "\n"
+    for case, given in whose.items():
+        row = {"case": case, **given}
+        scores += ",".join(row.get(column, "") for column in SCORE_COLUMNS) + "\n"
+    write_text(trial_folder(out, name) / "scores.csv", scores)
+    measured = ",".join(CLINICAL_COLUMNS[:-1]) + "\np2,,EF,%,50.0,55.0,-5.0,\n"
+    write_text(trial_folder(out, name) / "clinical.csv", measured)
+    found = clinical_of(out, known(experiment, **whose), [trials_of(experiment)[name]], "")
+    assert len(found) == 1

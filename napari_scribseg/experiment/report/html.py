@@ -32,6 +32,7 @@ from napari_scribseg.experiment.report.figures import address_of, figures_of
 from napari_scribseg.experiment.report.pictures import Picture, pictures_of
 from napari_scribseg.experiment.report.published import Published, published_for
 from napari_scribseg.experiment.report.result_tables import ResultTables, Row, by_key, number
+from napari_scribseg.experiment.report.verdict import verdict
 from napari_scribseg.experiment.worst_slices import picked_slices
 from napari_scribseg.io.atomic import write_text
 from napari_scribseg.runs.documents import BEGINNINGS
@@ -67,7 +68,7 @@ def write_report(folder: Path, experiment: Experiment, *, locked: bool = False) 
         classes=tables.classes,
         colors=[experiment.labels.segmentation_colors[k + 1] for k in range(len(tables.classes))],
         summary=_summary(tables),
-        winner=_winner(tables),
+        winner=verdict(tables),
         mixtures=mixtures(folder, experiment),
         attempts=told(folder, experiment),
         sentences=tables.sentences(),
@@ -169,21 +170,6 @@ def _summary(tables: ResultTables) -> list[dict[str, Any]]:
 def _cases(group: Sequence[Row], count: str) -> int:
     """A number of cases, which is the same for all classes."""
     return max((int(row[count]) for row in group), default=0)
-
-
-def _winner(tables: ResultTables) -> str:
-    """Which method has the highest mean, in a sentence; what it is worth, the comparisons say."""
-    means = {
-        label: dice
-        for (label, share), dice in tables.mean_dice().items()
-        if share == tables.largest_share
-    }
-    if not means:
-        return "No trial has ended yet, so there is nothing to compare."
-    best = max(means, key=means.__getitem__)
-    if len(means) == 1:
-        return f"{best} has a mean Dice of {means[best]:.3f}."
-    return f"{best} has the highest mean Dice, {means[best]:.3f}, of {len(means)} methods."
 
 
 def _spread(row: Row | None, measure: str, digits: int) -> str:
