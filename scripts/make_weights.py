@@ -19,8 +19,12 @@ from napari_scribseg.training.anatomy_weights import NETWORKS, Origin, write_wei
 from napari_scribseg.training.machine import choose_machine
 from napari_scribseg.training.pretraining import PretrainConfig, pretrain
 
-RECIPES = {"unet25d": PretrainConfig(steps=5000, slices=16, depth=8)}
-"""How networks are pre-trained that do not look at single slices."""
+RECIPES = {
+    "unet": PretrainConfig(steps=16000),
+    "unet25d": PretrainConfig(steps=5000, slices=16, depth=8),
+}
+"""How networks are pre-trained otherwise than usual: the one of most methods for longer, and
+those that do not look at single slices."""
 _KEEP_SECONDS = 120.0
 """Time between two copies of what has been learnt so far."""
 

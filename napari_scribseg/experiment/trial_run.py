@@ -48,6 +48,10 @@ def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolde
     cases = tuple(
         RunCase(files=_files(folder, experiment, trial, case), role="train") for case in trial.train
     )
+    # No case validates a trial, but strokes may be held out.
+    held = trial.training.held_out_strokes > 0
+    by_references = held and spec_named(trial.settings.method).uses_references
+    words = validation_words(cases, trial.training, "none", by_references=by_references)
     run = RunFolder.create(
         path,
         method=trial.settings.method,
@@ -59,7 +63,8 @@ def prepared_run(folder: Path, experiment: Experiment, trial: Trial) -> RunFolde
         dataset=experiment.dataset_title,
         dataset_folder=Path(experiment.recipe.dataset),
         effort=effort_of_files(case.files.scribbles for case in trial.train),
-        **_validation_words(trial, cases),
+        validate_on=words["validate_on"],
+        checkpoint_choice=words["checkpoint_choice"],
     )
     write_text(mark, trial.sha256)
     return run
@@ -70,15 +75,6 @@ def empty(there: Path) -> None:
     for path in there.iterdir():
         if not path.name.startswith("lease-"):
             _remove(path)
-
-
-def _validation_words(trial: Trial, cases: tuple[RunCase, ...]) -> dict[str, str]:
-    """What the record says of the validation: of strokes, since no case validates a trial."""
-    training = trial.training
-    if not training.held_out_strokes:
-        return {}
-    spec = spec_named(trial.settings.method)
-    return validation_words(cases, training, "none", by_references=spec.uses_references)
 
 
 def _files(folder: Path, experiment: Experiment, trial: Trial, case: CaseFacts) -> CaseFiles:
