@@ -17,6 +17,7 @@ from napari_scribseg.cli import main
 from napari_scribseg.core.errors import RunError
 from napari_scribseg.core.labels import LabelSchema
 from napari_scribseg.data.case import CaseFiles
+from napari_scribseg.evaluation.case_scores import ScoreTables
 from napari_scribseg.experiment import cluster, score_trial
 from napari_scribseg.experiment import trial as trial_process
 from napari_scribseg.experiment.attempts import (
@@ -337,14 +338,17 @@ def test_a_line_that_was_cut_off_costs_no_later_attempt(tmp_path):
 
 
 def test_a_place_that_fails_while_a_case_is_scored_is_no_score(tmp_path, monkeypatch):
-    case = SimpleNamespace(files=CaseFiles(id="p01", patient="p01", image=tmp_path / "p01.nii"))
-    run = SimpleNamespace(schema=LabelSchema.of("a"))
+    files = CaseFiles(id="p01", patient="p01", image=tmp_path / "p01.nii")
+    case: Any = SimpleNamespace(files=files, reference_problem="")
+    run: Any = SimpleNamespace(schema=LabelSchema.of("a"))
+    model: Any = None
+    tables = ScoreTables()
     raised: list[Exception] = [MemoryError(), ValueError("odd")]
     monkeypatch.setattr(
         score_trial, "_segment_and_score", lambda *_: (_ for _ in ()).throw(raised[0])
     )
     with pytest.raises(RunError):
-        score_trial._scored(run, None, [case], tmp_path)
+        score_trial._scored(run, model, [case], tables, tmp_path)
     raised.pop(0)
-    _, failures, _ = score_trial._scored(run, None, [case], tmp_path)
+    failures, _ = score_trial._scored(run, model, [case], tables, tmp_path)
     assert [one.case for one in failures] == ["p01"]
