@@ -49,20 +49,15 @@ def main() -> None:
 def _draw_steps(axes: Any, rows: list[list[str]]) -> None:
     """100 volumes, scored on 40 others: cleaned up by anatomy, and as predicted."""
     names = [re.sub(r"^no step.*", "0", row[0]).removesuffix(" steps") for row in rows]
-    first = [(name, row) for name, row in zip(names, rows, strict=True) if "seed" not in name]
-    ticks = [name for name, _ in first]
-    for row_place, label, colour in (
-        (3, "cleaned up by anatomy", _BLUE),
-        (5, "as predicted", _GREY),
+    for row_place, label, colour, line in (
+        (3, "cleaned up by anatomy", _BLUE, "-o"),
+        (6, "the same, earlier weights", _BLUE, ":x"),
+        (5, "as predicted", _GREY, "-o"),
     ):
-        known = [(ticks.index(n), float(row[row_place])) for n, row in first if row[row_place]]
-        axes.plot(*zip(*known, strict=True), marker="o", color=colour, label=label)
-    others = [
-        (ticks.index(name.split(" ")[0]), float(row[3]))
-        for name, row in zip(names, rows, strict=True)
-        if "seed" in name
-    ]
-    axes.plot(*zip(*others, strict=True), "x", color=_BLUE, label="other random seeds")
+        cells = enumerate(row[row_place] for row in rows)
+        known = [(place, float(cell)) for place, cell in cells if cell]
+        axes.plot(*zip(*known, strict=True), line, color=colour, label=label)
+    ticks = [name.split(" ")[0] for name in names]
     axes.set_xticks(range(len(ticks)), ticks)
     axes.set_xlabel("training steps")
     axes.set_title("100 hearts to learn from, 40 to score", fontsize=10)
